@@ -1,0 +1,128 @@
+"""Folds steps over records: order, state, encoding and what to do when a step fails. Pure: no Kafka, no clock.
+
+The same folding runs live (`app`), in the audit and in tests.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from processors.steps import Record, State, Step
+from schemas import catalog, codec
+
+Order = tuple[str, int]
+"""(epoch, sequence): the order of one host's records of one category. Epochs sort by their start."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One output, ready for Kafka."""
+
+    alias: str
+    key: bytes
+    value: bytes
+    record: Record
+    is_memory: bool
+    """A state record: sent only after the outputs it tells of are delivered."""
+
+
+@dataclass
+class Applied:
+    """What one record led to."""
+
+    outputs: list[Encoded] = field(default_factory=list)
+    failures: list[tuple[str, Exception]] = field(default_factory=list)
+    """Steps that failed, by name. Their state is as before the record."""
+    late: int = 0
+    """Steps that had stepped this record, or one after it, already."""
+    repeated: list[str] = field(default_factory=list)
+    """Aliases of outputs not sent again, being on the topic already."""
+
+
+class Partition:
+    """The steps of one input topic on one of its partitions."""
+
+    def __init__(self, topics: catalog.Catalog, steps: Sequence[Step]) -> None:
+        self._topics = topics
+        self.steps = steps
+        self._states: dict[tuple[str, str], State] = {}
+        self._order: dict[tuple[str, str, str], Order] = {}
+        self.present: set[tuple[str, tuple[Any, ...]]] = set()
+        """(alias, identity) of outputs that a worker before this one has sent of what is now stepped again."""
+        self.next_offset: int | None = None
+        """Everything below has been stepped."""
+
+    def remember(self, step: Step, state: Record) -> None:
+        """Takes over a state read back from the step's memory topic."""
+        self._states[step.name, state["host"]] = state
+        for each in state["as_of"]:
+            if each["topic"] == step.input:
+                self._order[step.name, state["host"], each["category"]] = (each["epoch"], each["sequence"])
+
+    def apply(self, record: Record, steps: Iterable[Step] | None = None) -> Applied:
+        """Steps one record. `steps`: only these (while states are rebuilt)."""
+        applied = Applied()
+        host, category = record["host"], record["category"]
+        order = (record["epoch"], record["sequence"])
+        for step in self.steps if steps is None else steps:
+            if not step.wants(record):
+                continue
+            known = self._order.get((step.name, host, category))
+            if known is not None and order <= known:
+                applied.late += 1
+                continue
+            try:
+                state, outputs = step.run(self._states.get((step.name, host)), record)
+                encoded = [self._encode(step, alias, output) for alias, output in outputs]
+            except Exception as error:  # noqa: BLE001  whatever a step trips over concerns this record only
+                applied.failures.append((step.name, error))
+                continue
+            self._states[step.name, host] = state
+            self._order[step.name, host, category] = order
+            for each in encoded:
+                if not each.is_memory and self._is_present(each):
+                    applied.repeated.append(each.alias)
+                else:
+                    applied.outputs.append(each)
+        return applied
+
+    def _encode(self, step: Step, alias: str, record: Record) -> Encoded:
+        topic = self._topics[alias]
+        value = codec.encode(catalog.schema(topic.schema), record)
+        return Encoded(alias, topic.key_of(record), value, record, alias == step.memory)
+
+    def _is_present(self, output: Encoded) -> bool:
+        if not self.present:
+            return False
+        identity = (output.alias, self._topics[output.alias].identity_of(output.record))
+        if identity not in self.present:
+            return False
+        self.present.discard(identity)
+        return True
+
+
+class StopLimit:
+    """Says when failing is the code's fault rather than the records': a bad deploy must not drain a topic.
+
+    More than half of at least 200 records, of at least 2 hosts, within 5 minutes. Undecodable bytes do not count.
+    """
+
+    WINDOW_S: Final = 300.0
+    RECORDS: Final = 200
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, str, bool]] = deque()
+        self._failed = 0
+
+    def count(self, now_s: float, host: str, *, failed: bool) -> bool:
+        """Notes one record; true if the process must stop."""
+        self._seen.append((now_s, host, failed))
+        self._failed += failed
+        while self._seen[0][0] < now_s - self.WINDOW_S:
+            self._failed -= self._seen.popleft()[2]
+        if not failed or len(self._seen) < self.RECORDS or self._failed * 2 <= len(self._seen):
+            return False
+        return len({host for _, host, bad in self._seen if bad}) >= 2

@@ -1,0 +1,90 @@
+"""Power analysis of a host from its BMC's readings (seed 000's analysis, as a stream). Pure.
+
+It differs from the seed's function on purpose: a chassis lists its total and parts of it as PowerControl entries, so
+only the first, the total, is counted; and energy is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from processors.steps import Output, Record, Step, derived_header
+
+MEMORY: Final = timedelta(minutes=5)
+
+
+class State(NamedTuple):
+    """The reading that the next one's energy is counted from."""
+
+    epoch: str
+    monotonic_s: float
+    watts: float | None
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _chassis_totals(controls: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The first PowerControl entry of each chassis: its total, where further entries are parts of it."""
+    first: dict[str, Mapping[str, Any]] = {}
+    for control in controls:
+        if control["state"] != "Absent":
+            first.setdefault(control["chassis_id"], control)
+    return list(first.values())
+
+
+def analysis(record: Record) -> dict[str, Any]:
+    """Consumption, utilisation and efficiency in one power record."""
+    totals = _chassis_totals(record["power_controls"])
+    consumed = _sum(each["power_consumed_watts"] for each in totals)
+    available = _sum(each["power_available_watts"] for each in totals)
+    supplies = [each for each in record["power_supplies"] if each["state"] != "Absent"]
+    efficiencies = [each["efficiency_percent"] for each in supplies if each["efficiency_percent"]]
+    return {
+        "consumed_watts": consumed,
+        "available_watts": available,
+        "power_utilization_percent": consumed / available * 100 if consumed is not None and available else None,
+        "average_psu_efficiency": sum(efficiencies) / len(efficiencies) if efficiencies else None,
+        "power_supplies": [
+            {
+                "name": each["sensor_name"],
+                "capacity": each["power_capacity_watts"],
+                "efficiency": each["efficiency_percent"],
+                "health": each["health"],
+            }
+            for each in supplies
+        ],
+        "voltage_readings": [
+            {"name": each["sensor_name"], "voltage": each["reading_volts"], "context": each["physical_context"]}
+            for each in record["voltages"]
+        ],
+    }
+
+
+def step(state: State | None, record: Record) -> tuple[State, list[Output]]:
+    """The analysis, with the energy since the sample before (trapezoid rule; none over a gap or a restart)."""
+    fields = analysis(record)
+    now = State(record["epoch"], record["monotonic_s"], fields["consumed_watts"])
+    interval_s = energy = None
+    if state is not None and state.epoch == now.epoch:
+        elapsed_s = now.monotonic_s - state.monotonic_s
+        if 0 < elapsed_s <= MEMORY.total_seconds():
+            interval_s = elapsed_s
+            if state.watts is not None and now.watts is not None:
+                energy = (state.watts + now.watts) / 2 * elapsed_s
+    output = derived_header(record) | fields | {"interval_s": interval_s, "energy_joules": energy}
+    return now, [("power", output)]
+
+
+STEP: Final = Step(
+    name="power",
+    input="raw-redfish",
+    outputs=("power",),
+    memory=MEMORY,
+    run=step,
+    categories=frozenset({"power"}),
+)

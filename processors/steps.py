@@ -1,0 +1,58 @@
+"""What a processor is: a pure step over records, and which ones there are. No Kafka, no clock, no logging.
+
+A step is `step(state, record) -> (state, outputs)`. It never mutates the state or the record it is given, and
+never raises for what a producer may send. The same steps run live, in replay, in the audit and in tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+Record = dict[str, Any]
+State = Any
+Output = tuple[str, Record]
+"""(topic alias, record)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One processor, as the shell mounts it."""
+
+    name: str
+    input: str
+    """Alias of the raw topic it reads."""
+    outputs: tuple[str, ...]
+    """Aliases of the topics it writes, its own memory not among them."""
+    memory: timedelta | str
+    """How its state survives a restart. A duration: the state depends on that much of the input and is rebuilt from
+    it. An alias: the state *is* the newest record of that compacted topic, keyed by host, with the order in `as_of`."""
+    run: Callable[[State | None, Record], tuple[State, list[Output]]]
+    """The step itself; its state is per host."""
+    categories: frozenset[str] | None = None
+    """Categories of the raw record it wants; None: all."""
+
+    def wants(self, record: Record) -> bool:
+        """Whether the step is for this record."""
+        return self.categories is None or record["category"] in self.categories
+
+
+def derived_header(raw: Record) -> Record:
+    """The fields every derived record takes over from its raw record."""
+    return {
+        "host": raw["host"],
+        "category": raw["category"],
+        "observed_at": raw["observed_at"],
+        "epoch": raw["epoch"],
+        "sequence": raw["sequence"],
+        "labels": raw["labels"],
+    }
+
+
+def mounted() -> tuple[Step, ...]:
+    """Every step there is. A new processor is a module and a line here."""
+    from processors import alerts, power, vms
+
+    return (vms.STEP, power.STEP, alerts.step())

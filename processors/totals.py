@@ -1,0 +1,41 @@
+"""A VM's totals over its NICs and disks (seed 003's `vm_totals`). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+NIC: Final = ("rxbytes", "rxpackets", "rxerrors", "rxdrops", "txbytes", "txpackets", "txerrors", "txdrops")
+DISK: Final = ("rd_req", "rd_bytes", "wr_reqs", "wr_bytes", "errors")
+COPIED: Final = (
+    "memactual", "memrss", "memavailable", "memusable", "memswap_in", "memswap_out", "memmajor_fault",
+    "memminor_fault", "memdisk_cache", "timeusr", "timesys", "cpus", "cputime", "state",
+)  # fmt: skip
+LARGEST: Final = 2**63 - 1
+
+
+def total(parts: Iterable[int | None]) -> tuple[int | None, bool]:
+    """The sum of the known parts, and whether any was unknown. None if none is known, or if the sum is beyond 63 bits.
+
+    No parts at all (a VM without disks) add up to 0.
+    """
+    values = list(parts)
+    known = [value for value in values if value is not None]
+    if values and not known:
+        return None, False
+    summed = sum(known)
+    return (summed, len(known) < len(values)) if summed <= LARGEST else (None, False)
+
+
+def vm_total(domain: Mapping[str, Any]) -> dict[str, Any]:
+    """One domain's entry of a VmTotals record."""
+    entry: dict[str, Any] = {"vmid": domain["vmid"], "name": domain["name"], "uuid": domain["uuid"]}
+    partial = False
+    for prefix, devices, fields in (("net", domain["nics"], NIC), ("disk", domain["disks"], DISK)):
+        for field in fields:
+            entry[f"{prefix}_{field}"], lacks = total([device[field] for device in devices])
+            partial = partial or lacks
+    for field in COPIED:
+        entry[field] = domain[field]
+    entry["partial"] = partial
+    return entry

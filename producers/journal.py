@@ -1,0 +1,63 @@
+"""The producer's memory on disk: its epochs, and the last sequence numbered of each host and category.
+
+It survives kill -9, so that the next start can name what the killed one numbered and may not have handed over. It is
+not synced: after a power cut a few numbers may be older than the truth, which shows as records beyond the named end.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from pathlib import Path
+from typing import Final
+
+from runtime.errors import Misconfigured
+
+SCHEMA: Final = """
+create table if not exists epochs (epoch text primary key);
+create table if not exists sequences (
+  host text, category text, epoch text, sequence integer, primary key (host, category)
+) without rowid;
+"""
+
+
+def new_epoch(last: str | None, now_ms: int) -> str:
+    """An id for this start that sorts after `last`, even where the clock was set back: hex ms and 8 random digits."""
+    floor_ms = int(last.partition("-")[0], 16) + 1 if last else 0
+    return f"{max(now_ms, floor_ms):012x}-{secrets.token_hex(4)}"
+
+
+class Journal:
+    """One producer's journal. Not thread-safe: the publisher holds its own lock around it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = off")
+            self._db.executescript(SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise Misconfigured(
+                f"the producer's journal {path} cannot be opened ({error}); "
+                "set RACKSTREAM_DATA_DIR to a writable directory"
+            ) from error
+        last = self._db.execute("select max(epoch) from epochs").fetchone()[0]
+        self.epoch = new_epoch(last, time.time_ns() // 1_000_000)
+        self._db.execute("insert into epochs values (?)", (self.epoch,))
+
+    def last(self, host: str, category: str) -> tuple[str, int] | None:
+        """(epoch, sequence) numbered last, in this or an earlier epoch."""
+        row = self._db.execute(
+            "select epoch, sequence from sequences where host = ? and category = ?", (host, category)
+        ).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def number(self, host: str, category: str, sequence: int) -> None:
+        """Notes that this sequence of the current epoch is given out; called before the record is handed over."""
+        self._db.execute("insert or replace into sequences values (?, ?, ?, ?)", (host, category, self.epoch, sequence))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()

@@ -1,0 +1,69 @@
+"""What a source gives the loop: a reader per target, a sample per poll. No Kafka, no scheduling."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from schemas.records import PollError
+
+
+@dataclass
+class Problems:
+    """Readings that were not got, counted by field and cause: one line per cause, not one per sensor."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, field: str, cause: str, count: int = 1) -> None:
+        """Notes that `count` readings of a field were not got."""
+        self.counts[field, cause] += count
+
+    def as_records(self) -> list[PollError]:
+        """For the `errors` of a raw record, most frequent first."""
+        return [{"field": name, "cause": cause, "count": count} for (name, cause), count in self.counts.most_common()]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One poll: the fields of the raw record beyond its header, and what could not be read."""
+
+    body: dict[str, Any]
+    problems: Problems
+
+
+class PollFailed(Exception):
+    """Nothing was read. `status` is a symbol of TargetStatus.status: unreachable, auth_failed, …."""
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Reader(Protocol):
+    """One target. The loop calls `read` from one thread at a time per category, and `close` last."""
+
+    source: str
+    """redfish, libvirt or host."""
+    host: str
+    """The fleet's name of what is read."""
+    address: str
+    """Where it is, without credentials."""
+    labels: Mapping[str, str]
+    """Labels of the target."""
+    intervals: Mapping[str, float]
+    """Category → seconds between two polls."""
+
+    def read(self, category: str, timeout_s: float) -> Sample:
+        """Polls one category within `timeout_s` seconds.
+
+        Raises:
+            PollFailed: nothing could be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets connections and sessions go."""
+        ...

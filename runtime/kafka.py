@@ -1,0 +1,222 @@
+"""Kafka clients. The one place with librdkafka options."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from runtime.settings import KafkaSettings
+
+log = structlog.get_logger()
+MAX_RECORD_BYTES: Final = 8 * 1024 * 1024
+Span = tuple[int, int]
+"""Offsets [first, end) of one partition."""
+
+
+def client_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    """What every client needs: addresses, login, quiet reconnects."""
+    optional = {
+        "sasl.mechanism": settings.sasl_mechanism,
+        "sasl.username": settings.sasl_username,
+        "sasl.password": settings.sasl_password and settings.sasl_password.get_secret_value(),
+        "ssl.ca.location": settings.ssl_ca and str(settings.ssl_ca),
+        "ssl.certificate.location": settings.ssl_certificate and str(settings.ssl_certificate),
+        "ssl.key.location": settings.ssl_key and str(settings.ssl_key),
+        "ssl.key.password": settings.ssl_key_password and settings.ssl_key_password.get_secret_value(),
+    }
+    return {
+        "bootstrap.servers": settings.bootstrap,
+        "security.protocol": settings.security_protocol,
+        "client.id": client_id,
+        "reconnect.backoff.max.ms": 2000,
+        "topic.metadata.refresh.interval.ms": 60000,
+        "allow.auto.create.topics": False,
+        "log_level": 3,
+        "log.connection.close": False,
+        "error_cb": _quiet,
+    } | {key: value for key, value in optional.items() if value is not None}
+
+
+def _quiet(error: KafkaError) -> None:
+    # Connection trouble heals by itself and is seen in lag and queues; librdkafka reports it many times a second.
+    log.debug("kafka client", why=str(error))
+
+
+def admin(settings: KafkaSettings) -> AdminClient:
+    """An admin client."""
+    return AdminClient(client_config(settings, "rackstream-admin"))
+
+
+def consumer(settings: KafkaSettings, group: str, **options: Any) -> Consumer:
+    """A consumer that never resets its position by itself: `auto.offset.reset=error`, commits by hand."""
+    return Consumer(
+        client_config(settings, group)
+        | {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 1500,
+            "queued.max.messages.kbytes": 32768,
+            "fetch.message.max.bytes": MAX_RECORD_BYTES,
+        }
+        | options
+    )
+
+
+class Publisher:
+    """An idempotent producer that knows what is not yet delivered.
+
+    The partitioner is Java's (murmur2), so Faust, Kafka Streams and librdkafka agree where a host's records are.
+    Not for use after fork.
+    """
+
+    def __init__(self, settings: KafkaSettings, client_id: str, **options: Any) -> None:
+        self._producer = Producer(
+            client_config(settings, client_id)
+            | {
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "compression.type": "zstd",
+                "linger.ms": 5,
+                "message.max.bytes": MAX_RECORD_BYTES,
+                "message.timeout.ms": 0,  # keep trying; whoever waits has a deadline of its own
+                "queue.buffering.max.kbytes": 131072,
+            }
+            | options
+        )
+        self.failures: list[str] = []
+        """What could not be delivered and will not be: topic and reason."""
+
+    def send(
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes | None,
+        done: Callable[[KafkaError | None], None] | None = None,
+        *,
+        wait_s: float = 0,
+    ) -> None:
+        """Queues one record, waiting up to `wait_s` for room; `done` is called from `poll` with None or the error.
+
+        Raises:
+            BufferError: the queue is full.
+        """
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self.failures.append(f"{message.topic()}: {error.str()}")
+            if done is not None:
+                done(error)
+
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                self._producer.produce(topic, key=key, value=value, on_delivery=delivered)
+            except BufferError:
+                if time.monotonic() >= deadline:
+                    raise
+                self._producer.poll(0.05)
+            else:
+                return
+
+    @property
+    def outstanding(self) -> int:
+        """Records not yet delivered or failed."""
+        return len(self._producer)
+
+    def poll(self, timeout_s: float = 0) -> None:
+        """Serves delivery reports."""
+        self._producer.poll(timeout_s)
+
+    def flush(self, timeout_s: float) -> int:
+        """Waits for delivery; returns how many records are still not delivered."""
+        return int(self._producer.flush(timeout_s))
+
+    def purge(self) -> int:
+        """Gives up what is not delivered yet and returns its number."""
+        left = len(self._producer)
+        self._producer.purge()
+        self._producer.poll(0)
+        return left
+
+
+def watermarks(settings: KafkaSettings, topic: str) -> dict[int, Span]:
+    """First offset and end of every partition of a topic.
+
+    Raises:
+        KafkaException: the broker did not answer, or there is no such topic.
+    """
+    reader = _reader(settings)
+    try:
+        known = reader.list_topics(topic, timeout=15).topics[topic]
+        if known.error is not None:
+            raise KafkaException(known.error)
+        return {
+            number: reader.get_watermark_offsets(TopicPartition(topic, number), timeout=15, cached=False)
+            for number in sorted(known.partitions)
+        }
+    finally:
+        reader.close()
+
+
+def offsets_at(settings: KafkaSettings, topic: str, partition: int, timestamp_ms: int) -> int:
+    """The first offset appended at or after a time; the partition's end if there is none."""
+    reader = _reader(settings)
+    try:
+        found = reader.offsets_for_times([TopicPartition(topic, partition, timestamp_ms)], timeout=15)[0]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        if found.offset >= 0:
+            return int(found.offset)
+        return int(reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=15, cached=False)[1])
+    finally:
+        reader.close()
+
+
+def read(settings: KafkaSettings, topic: str, spans: Mapping[int, Span], *, timeout_s: float = 30) -> Iterator[Message]:
+    """The records of some partitions in [first, end), each partition in its order.
+
+    Raises:
+        KafkaException: reading failed, or nothing came for `timeout_s` seconds.
+    """
+    open_spans = {number: span for number, span in spans.items() if span[0] < span[1]}
+    if not open_spans:
+        return
+    reader = _reader(settings)
+    try:
+        reader.assign([TopicPartition(topic, number, first) for number, (first, _) in open_spans.items()])
+        deadline = time.monotonic() + timeout_s
+        while open_spans:
+            for message in reader.consume(1000, timeout=1.0):
+                number = message.partition()
+                error = message.error()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's name of it
+                    raise KafkaException(error)
+                deadline = time.monotonic() + timeout_s
+                if number not in open_spans:
+                    continue
+                if error is None and message.offset() < open_spans[number][1]:
+                    yield message
+                if error is not None or message.offset() >= open_spans[number][1] - 1:
+                    del open_spans[number]
+            if time.monotonic() > deadline:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{topic}: nothing read for {timeout_s} s"))  # noqa: SLF001
+    finally:
+        reader.close()
+
+
+def read_all(settings: KafkaSettings, topic: str) -> Iterator[Message]:
+    """Every record of a topic up to the ends it has now, each partition in its order."""
+    yield from read(settings, topic, watermarks(settings, topic))
+
+
+def _reader(settings: KafkaSettings) -> Consumer:
+    return consumer(settings, "rackstream-reader", **{"enable.partition.eof": True, "fetch.wait.max.ms": 50})

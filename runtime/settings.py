@@ -1,0 +1,85 @@
+"""Settings every process shares: where Kafka is, where files go. Environment first, `.env` second; no I/O."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.errors import Misconfigured
+from schemas import catalog
+
+
+class Settings(BaseSettings):
+    """Base of every settings class: `read()` names all that is missing or wrong at once."""
+
+    model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", populate_by_name=True)
+
+    @classmethod
+    def read(cls, **values: Any) -> Self:
+        """The settings from the environment and `.env`; `values` win over both.
+
+        Raises:
+            Misconfigured: lists each setting that is missing or wrong.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            problems = [
+                f"{'.'.join(str(part) for part in each['loc'])}: "
+                + ("not set" if each["type"] == "missing" else each["msg"].removeprefix("Value error, "))
+                for each in error.errors(include_input=False)
+            ]
+            raise Misconfigured("settings (environment or .env): " + "; ".join(problems)) from None
+
+
+class KafkaSettings(Settings):
+    """Where Kafka is and how to log in. The names are Kafka's own."""
+
+    bootstrap: Annotated[str, Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")] = ""
+    """`host:port,…`. Empty: the embedded Kafka of the data directory."""
+    security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Field(validation_alias="KAFKA_SECURITY_PROTOCOL")
+    ] = "PLAINTEXT"
+    """How to talk to the brokers."""
+    sasl_mechanism: Annotated[str | None, Field(validation_alias="KAFKA_SASL_MECHANISM")] = None
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
+    sasl_username: Annotated[str | None, Field(validation_alias="KAFKA_SASL_USERNAME")] = None
+    """SASL user."""
+    sasl_password: Annotated[SecretStr | None, Field(validation_alias="KAFKA_SASL_PASSWORD")] = None
+    """SASL password."""
+    ssl_ca: Annotated[Path | None, Field(validation_alias="KAFKA_SSL_CA_LOCATION")] = None
+    """CA certificates; unset: the system's."""
+    ssl_certificate: Annotated[Path | None, Field(validation_alias="KAFKA_SSL_CERTIFICATE_LOCATION")] = None
+    """Client certificate for mutual TLS."""
+    ssl_key: Annotated[Path | None, Field(validation_alias="KAFKA_SSL_KEY_LOCATION")] = None
+    """Key of the client certificate."""
+    ssl_key_password: Annotated[SecretStr | None, Field(validation_alias="KAFKA_SSL_KEY_PASSWORD")] = None
+    """Password of the key."""
+    topic_prefix: Annotated[str, Field(validation_alias="RACKSTREAM_TOPIC_PREFIX")] = catalog.PREFIX
+    """Replaces `fleet.` at the start of every topic."""
+    partitions: Annotated[int | None, Field(validation_alias="RACKSTREAM_PARTITIONS", ge=1)] = None
+    """Partitions of host-keyed topics, used only when they are created; unset: as in topics.toml."""
+    data_dir: Annotated[Path, Field(validation_alias="RACKSTREAM_DATA_DIR")] = Path(".rackstream")
+    """Stored files, the embedded Kafka, producers' journals."""
+
+    @property
+    def catalog(self) -> catalog.Catalog:
+        """The topics, under the configured prefix and partition count."""
+        topics = catalog.load(self.topic_prefix)
+        return catalog.with_partitions(topics, self.partitions) if self.partitions else topics
+
+
+class ProcessSettings(Settings):
+    """How a process shows itself."""
+
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(validation_alias="RACKSTREAM_LOG_LEVEL")
+    ] = "info"
+    """Least severity that is logged."""
+    log_format: Annotated[Literal["text", "json"], Field(validation_alias="RACKSTREAM_LOG_FORMAT")] = "text"
+    """Logs for people or for machines; always on standard error."""
+    metrics_port: Annotated[int | None, Field(validation_alias="RACKSTREAM_METRICS_PORT")] = None
+    """Port on 127.0.0.1 for Prometheus metrics; unset: none, 0: any free one (logged)."""

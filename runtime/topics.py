@@ -1,0 +1,120 @@
+"""Topics and schemas on the broker: create what is missing, verify what is there, publish and look up schemas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
+
+from runtime import kafka
+from runtime.errors import Misconfigured, Retry
+from runtime.settings import KafkaSettings
+from schemas import catalog, codec
+
+log = structlog.get_logger()
+
+
+def _counts(settings: KafkaSettings) -> dict[str, int]:
+    """Partition count of each topic that exists."""
+    try:
+        known = kafka.admin(settings).list_topics(timeout=15).topics
+    except KafkaException as error:
+        raise Retry(f"no answer from Kafka at {settings.bootstrap}: {error.args[0].str()}") from error
+    return {name: len(topic.partitions) for name, topic in known.items()}
+
+
+def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
+    """Creates the catalogue's topics that are missing; returns their names. Existing topics are left as they are."""
+    existing = _counts(settings)
+    topics = settings.catalog
+    missing = [topic for topic in topics.topics.values() if topic.name not in existing]
+    hosts = {existing[t.name] for t in topics.topics.values() if t.group == "host" and t.name in existing}
+    # A topic added by an upgrade joins the count its group already has.
+    partitions = topics.partitions | ({"host": max(hosts)} if hosts else {})
+    futures = kafka.admin(settings).create_topics(
+        [NewTopic(t.name, partitions[t.group], replication, config=t.config) for t in missing]
+    ) if missing else {}  # fmt: skip
+    for future in futures.values():
+        future.result(30)
+    return [topic.name for topic in missing]
+
+
+def verify(settings: KafkaSettings) -> dict[str, int]:
+    """Partition count of each group.
+
+    Raises:
+        Misconfigured: topics are missing, or topics of one group differ in their count.
+    """
+    existing = _counts(settings)
+    topics = settings.catalog.topics.values()
+    missing = [topic.name for topic in topics if topic.name not in existing]
+    if missing:
+        raise Misconfigured(
+            f"topics missing on Kafka: {', '.join(missing)}; create them with `rackstream topics --create`"
+        )
+    groups: dict[str, dict[str, int]] = {}
+    for topic in topics:
+        groups.setdefault(topic.group, {})[topic.name] = existing[topic.name]
+    for counts in groups.values():
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+            raise Misconfigured(
+                f"topics that must have one partition count differ: {listed}; a host's records would no longer be "
+                "on one partition number. Delete and recreate the topics that differ"
+            )
+    return {group: next(iter(counts.values())) for group, counts in groups.items()}
+
+
+def topic_id(settings: KafkaSettings, name: str) -> str:
+    """Kafka's own id of a topic: a topic deleted and created again has another."""
+    from confluent_kafka import TopicCollection
+
+    described = kafka.admin(settings).describe_topics(TopicCollection([name]))[name].result(15)
+    return str(described.topic_id)
+
+
+def retention_ms(settings: KafkaSettings, name: str) -> int:
+    """The retention a topic has on the broker, in ms."""
+    resource = ConfigResource(ResourceType.TOPIC, name)
+    return int(kafka.admin(settings).describe_configs([resource])[resource].result(15)["retention.ms"].value)
+
+
+def published_schemas(settings: KafkaSettings) -> dict[int, dict[str, Any]]:
+    """Every schema on the schemas topic, by id."""
+    name = settings.catalog["schemas"].name
+    return {
+        int(message.key()): json.loads(message.value())["schema"]
+        for message in kafka.read_all(settings, name)
+        if message.value()
+    }
+
+
+def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = None) -> None:
+    """Puts the schemas of these record types (default: all) on the schemas topic, and waits for the broker's word.
+
+    A producer calls it before its first record, so that no reader meets an id it cannot look up.
+
+    Raises:
+        Retry: the broker did not confirm.
+    """
+    known = published_schemas(settings)
+    missing = [each for each in map(catalog.schema, names or catalog.names()) if each.id not in known]
+    if not missing:
+        return
+    publisher = kafka.Publisher(settings, "rackstream-schemas")
+    topic = settings.catalog["schemas"].name
+    for each in missing:
+        value = json.dumps({"id": each.id, "subject": each.name, "schema": each.definition}, ensure_ascii=False)
+        publisher.send(topic, str(each.id).encode(), value.encode())
+    if publisher.flush(30) or publisher.failures:
+        raise Retry(f"schemas not confirmed by {settings.bootstrap}: {publisher.failures or 'no answer'}")
+    log.info("schemas published", count=len(missing))
+
+
+def decoder(settings: KafkaSettings, alias: str) -> codec.Decoder:
+    """A decoder of a topic's records that looks unknown schema ids up on the schemas topic."""
+    schema = catalog.schema(settings.catalog[alias].schema)
+    return codec.Decoder(schema, lambda schema_id: published_schemas(settings).get(schema_id))

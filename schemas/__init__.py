@@ -1,0 +1,1 @@
+"""The contract: topics (`topics.toml`), records (`avsc/`), their wire format (`codec`). Knows no other package."""

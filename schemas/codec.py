@@ -1,0 +1,89 @@
+"""The wire format: magic 0, a 4-byte schema id, Avro. Pure: looking an unknown id up is the caller's function.
+
+It is the framing of Confluent's serialisers, so everyone's tools read the topics.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Final
+
+from fastavro import schemaless_reader, schemaless_writer
+from fastavro.schema import parse_schema
+
+from schemas import catalog
+
+Record = dict[str, Any]
+Resolve = Callable[[int], dict[str, Any] | None]
+"""Finds the definition of a schema id that this code does not know, or None."""
+
+HEADER: Final = struct.Struct(">bI")
+
+
+class Undecodable(Exception):
+    """These bytes are not a record of this topic. `reason` is a fixed word for counting, the message says the rest."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def encode(schema: catalog.Schema, record: Record) -> bytes:
+    """The record's bytes.
+
+    Raises:
+        ValueError: the record does not fit its schema.
+    """
+    buffer = BytesIO()
+    buffer.write(HEADER.pack(0, schema.id))
+    try:
+        schemaless_writer(buffer, schema.parsed, record)
+    except Exception as error:
+        # fastavro raises whatever the wrong value made it trip over (TypeError, KeyError, OverflowError, …).
+        raise ValueError(f"not a {schema.name}: {error!r}") from error
+    return buffer.getvalue()
+
+
+class Decoder:
+    """Reads records of one type, whichever published version they were written with."""
+
+    def __init__(self, schema: catalog.Schema, resolve: Resolve | None = None) -> None:
+        self.schema = schema
+        self._resolve = resolve
+        self._writers: dict[int, Any] = {schema.id: schema.parsed}
+
+    def decode(self, value: bytes | None) -> Record:
+        """The record.
+
+        Raises:
+            Undecodable: with reason `empty`, `not-framed`, `unknown-schema`, `foreign-schema` or `truncated`.
+        """
+        if not value:
+            raise Undecodable("empty", "no bytes")
+        if len(value) <= HEADER.size or value[0] != 0:
+            raise Undecodable("not-framed", f"{len(value)} bytes that do not begin with 0 and a schema id")
+        schema_id = HEADER.unpack_from(value)[1]
+        writer = self._writers.get(schema_id) or self._learn(schema_id)
+        buffer = BytesIO(value)
+        buffer.seek(HEADER.size)
+        reader = None if schema_id == self.schema.id else self.schema.parsed
+        try:
+            record: Record = schemaless_reader(buffer, writer, reader)
+        except Exception as error:
+            # Random bytes make fastavro raise EOFError, IndexError, UnicodeDecodeError, ValueError and others.
+            raise Undecodable("truncated", f"bytes are not a whole {self.schema.name}: {error!r}") from error
+        if buffer.tell() != len(value):
+            raise Undecodable("truncated", f"{len(value) - buffer.tell()} bytes left over after a {self.schema.name}")
+        return record
+
+    def _learn(self, schema_id: int) -> Any:
+        known = catalog.published().get(schema_id)
+        definition = known.definition if known else self._resolve(schema_id) if self._resolve else None
+        if definition is None:
+            raise Undecodable("unknown-schema", f"no schema has the id {schema_id}")
+        if definition.get("name") != self.schema.name:
+            raise Undecodable("foreign-schema", f"a {definition.get('name')} where a {self.schema.name} belongs")
+        self._writers[schema_id] = parse_schema(definition)
+        return self._writers[schema_id]

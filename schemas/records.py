@@ -1,0 +1,1164 @@
+"""Record types, generated from `avsc/` by `python -m schemas`; change the `.avsc` files, not this one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypedDict
+
+
+Transition = Literal["raised", "updated", "cleared", "UNKNOWN"]
+"""What happened to the alert."""
+
+
+Severity = Literal["warning", "critical", "UNKNOWN"]
+"""How bad it is."""
+
+
+class Alert(TypedDict):
+    """One transition of one alert."""
+
+    id: str
+    """Stable id: hash of rule, host, component and first breach."""
+    revision: int
+    """0 at the raise, then one more at each transition. [1]"""
+    transition: Transition
+    """raised, updated or cleared."""
+    host: str
+    """Host."""
+    rule: str
+    """Name of the rule."""
+    component: str
+    """What it is about within the host, such as <chassis>/<sensor>."""
+    severity: Severity
+    """Severity, from the rule."""
+    value: float | None
+    """The value judged, in the unit of the rule's field. [{reading}]"""
+    threshold: float | None
+    """The limit it was judged against. [{reading}]"""
+    text: str
+    """What to tell a person."""
+    started_at: datetime
+    """observed_at of the first breach."""
+    cause: str | None
+    """Why it cleared: recovered, or gone when the component is not reported any more."""
+    observed_at: datetime
+    """observed_at of the record that caused the transition."""
+    category: str
+    """Category of that record."""
+    epoch: str
+    """Epoch of that record."""
+    sequence: int
+    """Sequence of that record. [1]"""
+    labels: dict[str, str]
+    """Labels of the target."""
+
+
+class AsOf(TypedDict):
+    """The last record judged of one source and category."""
+
+    topic: str
+    """Alias of the raw topic."""
+    category: str
+    """Category."""
+    epoch: str
+    """Epoch."""
+    sequence: int
+    """Sequence. [1]"""
+
+
+class ActiveAlert(TypedDict):
+    """One active alert."""
+
+    id: str
+    """Id."""
+    revision: int
+    """Last revision. [1]"""
+    topic: str
+    """Alias of the raw topic judged."""
+    category: str
+    """Category judged."""
+    rule: str
+    """Name of the rule."""
+    component: str
+    """What it is about within the host, such as <chassis>/<sensor>."""
+    severity: Severity
+    """Severity, from the rule."""
+    value: float | None
+    """The value judged, in the unit of the rule's field. [{reading}]"""
+    threshold: float | None
+    """The limit it was judged against. [{reading}]"""
+    text: str
+    """What to tell a person."""
+    started_at: datetime
+    """observed_at of the first breach."""
+    unseen: int
+    """Records in a row that did not have the component. [1]"""
+    clear_count: int
+    """Records in a row past the clear threshold. [1]"""
+
+
+class PendingAlert(TypedDict):
+    """A breach that has not held long enough."""
+
+    rule: str
+    """Name of the rule."""
+    component: str
+    """Component."""
+    topic: str
+    """Alias of the raw topic judged."""
+    category: str
+    """Category judged."""
+    count: int
+    """Breaching records in a row. [1]"""
+    started_at: datetime
+    """observed_at of the first."""
+
+
+class AlertState(TypedDict):
+    """The alert engine's memory of one host."""
+
+    host: str
+    """Host."""
+    as_of: list[AsOf]
+    """Order applied so far; input at or before it is skipped."""
+    active: list[ActiveAlert]
+    """Active alerts."""
+    pending: list[PendingAlert]
+    """Breaches on hold."""
+
+
+class DeadLetter(TypedDict):
+    """A record that a stage could not take."""
+
+    topic: str
+    """Topic it came from."""
+    partition: int
+    """Partition. [1]"""
+    offset: int
+    """Offset. [1]"""
+    stage: str
+    """Which stage refused it."""
+    reason: str
+    """Short reason: truncated, not-framed, unknown-schema, foreign-schema, step-failed, …"""
+    detail: str
+    """The whole message."""
+    traceback: str | None
+    """Traceback, where code failed."""
+    key: bytes | None
+    """Original key."""
+    value: bytes | None
+    """Original bytes; null when larger than 900 kB: read them at topic, partition and offset."""
+    size: int
+    """Length of the original value. [By]"""
+    appended_at: datetime | None
+    """When the record reached the broker."""
+    failed_at: datetime
+    """When the stage refused it."""
+
+
+class DeviceRate(TypedDict):
+    """One NIC or disk against its sample before."""
+
+    vmid: str
+    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    name: str
+    """Domain name."""
+    uuid: str
+    """Domain UUID."""
+    devtype: str
+    """nic or disk."""
+    device: str
+    """Name of the device."""
+    interval_s: float
+    """Time between the two samples. [s]"""
+    rxbytes_rate: float | None
+    """Rate of rxbytes (bytes received by the guest). Null: no baseline, reset, or unknown. [By/s]"""
+    rxbytes_angle: float | None
+    """atan of rxbytes_rate. [deg]"""
+    rxpackets_rate: float | None
+    """Rate of rxpackets (packets received). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    rxpackets_angle: float | None
+    """atan of rxpackets_rate. [deg]"""
+    rxerrors_rate: float | None
+    """Rate of rxerrors (receive errors). Null: no baseline, reset, or unknown. [{error}/s]"""
+    rxerrors_angle: float | None
+    """atan of rxerrors_rate. [deg]"""
+    rxdrops_rate: float | None
+    """Rate of rxdrops (packets dropped on receive). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    rxdrops_angle: float | None
+    """atan of rxdrops_rate. [deg]"""
+    txbytes_rate: float | None
+    """Rate of txbytes (bytes sent by the guest). Null: no baseline, reset, or unknown. [By/s]"""
+    txbytes_angle: float | None
+    """atan of txbytes_rate. [deg]"""
+    txpackets_rate: float | None
+    """Rate of txpackets (packets sent). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    txpackets_angle: float | None
+    """atan of txpackets_rate. [deg]"""
+    txerrors_rate: float | None
+    """Rate of txerrors (send errors). Null: no baseline, reset, or unknown. [{error}/s]"""
+    txerrors_angle: float | None
+    """atan of txerrors_rate. [deg]"""
+    txdrops_rate: float | None
+    """Rate of txdrops (packets dropped on send). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    txdrops_angle: float | None
+    """atan of txdrops_rate. [deg]"""
+    rd_req_rate: float | None
+    """Rate of rd_req (read requests). Null: no baseline, reset, or unknown. [{request}/s]"""
+    rd_req_angle: float | None
+    """atan of rd_req_rate. [deg]"""
+    rd_bytes_rate: float | None
+    """Rate of rd_bytes (bytes read). Null: no baseline, reset, or unknown. [By/s]"""
+    rd_bytes_angle: float | None
+    """atan of rd_bytes_rate. [deg]"""
+    wr_reqs_rate: float | None
+    """Rate of wr_reqs (write requests). Null: no baseline, reset, or unknown. [{request}/s]"""
+    wr_reqs_angle: float | None
+    """atan of wr_reqs_rate. [deg]"""
+    wr_bytes_rate: float | None
+    """Rate of wr_bytes (bytes written). Null: no baseline, reset, or unknown. [By/s]"""
+    wr_bytes_angle: float | None
+    """atan of wr_bytes_rate. [deg]"""
+    errors_rate: float | None
+    """Rate of errors (I/O errors; null where the hypervisor does not count them). Null: no baseline, reset, or unknown. [{error}/s]"""
+    errors_angle: float | None
+    """atan of errors_rate. [deg]"""
+
+
+class DeviceRates(TypedDict):
+    """Rates and angles of the NICs and disks of one raw record."""
+
+    host: str
+    """Host of the raw record this comes from."""
+    category: str
+    """Category of the raw record."""
+    observed_at: datetime
+    """observed_at of the raw record."""
+    epoch: str
+    """Epoch of the raw record."""
+    sequence: int
+    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    labels: dict[str, str]
+    """Labels of the target."""
+    devices: list[DeviceRate]
+    """Devices that have a sample before."""
+
+
+class Heartbeat(TypedDict):
+    """A producer process is alive."""
+
+    producer: str
+    """Name of the process."""
+    epoch: str
+    """Its epoch."""
+    sequence: int
+    """Number of the beat in the epoch, from 0. [1]"""
+    observed_at: datetime
+    """When it beat."""
+    interval_s: float
+    """Intended time to the next beat. [s]"""
+    source: str
+    """redfish, libvirt or host."""
+    targets: int
+    """Targets it polls. [{target}]"""
+    records: int
+    """Records handed over in this epoch. [{record}]"""
+    dropped: int
+    """Records dropped in this epoch. [{record}]"""
+    queued: int
+    """Records waiting for the broker. [{record}]"""
+
+
+class SequenceRange(TypedDict):
+    """Records numbered but not handed to Kafka."""
+
+    first: int
+    """First sequence of the range. [1]"""
+    last: int
+    """Last sequence of the range. [1]"""
+    cause: str
+    """Why they were dropped."""
+
+
+class PollError(TypedDict):
+    """Readings that were not got, counted by cause."""
+
+    field: str
+    """Resource or field concerned."""
+    cause: str
+    """What was wrong with it."""
+    count: int
+    """How many readings. [1]"""
+
+
+class CpuTimes(TypedDict):
+    """Cumulative CPU times (psutil.cpu_times)."""
+
+    user_s: float
+    """Cumulative time in user mode. [s]"""
+    system_s: float
+    """Cumulative time in kernel mode. [s]"""
+    idle_s: float
+    """Cumulative idle time. [s]"""
+    iowait_s: float | None
+    """Cumulative time waiting for I/O. [s]"""
+    irq_s: float | None
+    """Cumulative time in interrupts, hard and soft. [s]"""
+    steal_s: float | None
+    """Cumulative time taken by the hypervisor. [s]"""
+    guest_s: float | None
+    """Cumulative time running guests. [s]"""
+
+
+class HostDisk(TypedDict):
+    """One block device (psutil.disk_io_counters)."""
+
+    device: str
+    """Name of the device."""
+    read_bytes: int | None
+    """Cumulative bytes read. [By]"""
+    write_bytes: int | None
+    """Cumulative bytes written. [By]"""
+    read_count: int | None
+    """Cumulative reads. [{operation}]"""
+    write_count: int | None
+    """Cumulative writes. [{operation}]"""
+    busy_ms: int | None
+    """Cumulative time doing I/O. [ms]"""
+
+
+class HostFilesystem(TypedDict):
+    """One mounted file system (psutil.disk_usage)."""
+
+    mountpoint: str
+    """Where it is mounted."""
+    device: str
+    """What is mounted."""
+    fstype: str
+    """Type of file system."""
+    total: int | None
+    """Size. [By]"""
+    used: int | None
+    """In use. [By]"""
+    free: int | None
+    """Free for unprivileged users. [By]"""
+
+
+class HostInterface(TypedDict):
+    """One network interface (psutil.net_io_counters)."""
+
+    device: str
+    """Name of the interface."""
+    up: bool | None
+    """Whether it is up."""
+    speed_mbps: int | None
+    """Link speed; null where unknown. [Mbit/s]"""
+    rxbytes: int | None
+    """Cumulative bytes received. [By]"""
+    rxpackets: int | None
+    """Cumulative packets received. [{packet}]"""
+    rxerrors: int | None
+    """Cumulative receive errors. [{error}]"""
+    rxdrops: int | None
+    """Cumulative packets dropped on receive. [{packet}]"""
+    txbytes: int | None
+    """Cumulative bytes sent. [By]"""
+    txpackets: int | None
+    """Cumulative packets sent. [{packet}]"""
+    txerrors: int | None
+    """Cumulative send errors. [{error}]"""
+    txdrops: int | None
+    """Cumulative packets dropped on send. [{packet}]"""
+
+
+class HostTemperature(TypedDict):
+    """One sensor (psutil.sensors_temperatures)."""
+
+    sensor: str
+    """Chip, label and position."""
+    reading_celsius: float | None
+    """Reading. [Cel]"""
+    upper_threshold_critical: float | None
+    """Critical limit. [Cel]"""
+
+
+class HostFan(TypedDict):
+    """One fan (psutil.sensors_fans)."""
+
+    sensor: str
+    """Chip, label and position."""
+    speed_rpm: float | None
+    """Speed. [rpm]"""
+
+
+class HostSample(TypedDict):
+    """One psutil sample of a host. What the platform does not give is null or an empty list."""
+
+    host: str
+    """The fleet's name of the operating system or enclosure this is about."""
+    category: str
+    """What was read at this poll: host."""
+    observed_at: datetime
+    """When the producer finished reading, UTC. Identity of a point in time, not its order."""
+    monotonic_s: float
+    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed time. [s]"""
+    producer: str
+    """Name of the producing process."""
+    epoch: str
+    """Id of this start of the producer; ids of later starts sort higher. Order is (epoch, sequence)."""
+    sequence: int
+    """Number of this record within its epoch, host and category, from 0 without holes. [1]"""
+    previous_epoch: str | None
+    """At an epoch's first record of a host and category: the epoch before it."""
+    previous_sequence: int | None
+    """The last sequence numbered in previous_epoch. What of it is not on Kafka was never handed over. [1]"""
+    dropped: list[SequenceRange]
+    """Records of this host and category dropped since the last one handed over."""
+    duration_s: float
+    """How long the poll took. [s]"""
+    interval_s: float
+    """Intended time between two polls. [s]"""
+    errors: list[PollError]
+    """What this poll could not read. A reading not got is null, never 0."""
+    labels: dict[str, str]
+    """Labels of the target from fleet.yaml."""
+    boot_at: datetime | None
+    """When the host booted, as it says itself."""
+    uptime_s: float | None
+    """Time since boot. [s]"""
+    cpu_percent: float | None
+    """CPU use over all cores since the sample before; null in an epoch's first. [%]"""
+    cpu: CpuTimes | None
+    """Sum over all cores."""
+    cores: list[CpuTimes]
+    """Each core, in the kernel's order."""
+    load_1: float | None
+    """Load average of 1 min. [1]"""
+    load_5: float | None
+    """Load average of 5 min. [1]"""
+    load_15: float | None
+    """Load average of 15 min. [1]"""
+    memory_total: int | None
+    """Physical memory. [By]"""
+    memory_available: int | None
+    """Memory that can be given at once without swapping. [By]"""
+    memory_used: int | None
+    """Memory in use. [By]"""
+    memory_cached: int | None
+    """Memory used for caches. [By]"""
+    swap_total: int | None
+    """Swap space. [By]"""
+    swap_used: int | None
+    """Swap space in use. [By]"""
+    swap_in: int | None
+    """Cumulative bytes swapped in. [By]"""
+    swap_out: int | None
+    """Cumulative bytes swapped out. [By]"""
+    processes: int | None
+    """Number of processes. [{process}]"""
+    disks: list[HostDisk]
+    """Block devices."""
+    filesystems: list[HostFilesystem]
+    """Physical file systems."""
+    interfaces: list[HostInterface]
+    """Network interfaces."""
+    temperatures: list[HostTemperature]
+    """Temperatures."""
+    fans: list[HostFan]
+    """Fans."""
+
+
+class DomainNic(TypedDict):
+    """One network interface of a domain (libvirt virDomainInterfaceStats), seen from the guest."""
+
+    device: str
+    """Target device of the interface, or its MAC where it has none."""
+    rxbytes: int | None
+    """Cumulative bytes received by the guest. [By]"""
+    rxpackets: int | None
+    """Cumulative packets received. [{packet}]"""
+    rxerrors: int | None
+    """Cumulative receive errors. [{error}]"""
+    rxdrops: int | None
+    """Cumulative packets dropped on receive. [{packet}]"""
+    txbytes: int | None
+    """Cumulative bytes sent by the guest. [By]"""
+    txpackets: int | None
+    """Cumulative packets sent. [{packet}]"""
+    txerrors: int | None
+    """Cumulative send errors. [{error}]"""
+    txdrops: int | None
+    """Cumulative packets dropped on send. [{packet}]"""
+
+
+class DomainDisk(TypedDict):
+    """One disk of a domain (libvirt virDomainBlockStats)."""
+
+    device: str
+    """Target of the disk, such as vda."""
+    rd_req: int | None
+    """Cumulative read requests. [{request}]"""
+    rd_bytes: int | None
+    """Cumulative bytes read. [By]"""
+    wr_reqs: int | None
+    """Cumulative write requests. [{request}]"""
+    wr_bytes: int | None
+    """Cumulative bytes written. [By]"""
+    errors: int | None
+    """Cumulative I/O errors; null where the hypervisor does not count them. [{error}]"""
+
+
+class Domain(TypedDict):
+    """One active domain at one poll. libvirt's -1 and what it does not give are null."""
+
+    vmid: str
+    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    name: str
+    """Domain name."""
+    uuid: str
+    """Domain UUID."""
+    domain_id: int | None
+    """libvirt's id of this run of the domain; a new id is a new baseline for every counter. [1]"""
+    state: int
+    """libvirt's virDomainState: 1 running, 3 paused, 5 shut off, … [1]"""
+    state_reason: int | None
+    """libvirt's reason code of the state. [1]"""
+    stale: bool
+    """True: the hypervisor did not answer for this domain; the values are the last known."""
+    cpus: int | None
+    """Virtual CPUs. [{cpu}]"""
+    memory_max_kb: int | None
+    """Maximum memory, KiB. [KiBy]"""
+    memory_used_kb: int | None
+    """Current memory (balloon), KiB. [KiBy]"""
+    cputime: int | None
+    """Cumulative CPU time, ns. [ns]"""
+    timeusr: int | None
+    """Cumulative CPU time in user mode, ns. [ns]"""
+    timesys: int | None
+    """Cumulative CPU time in system mode, ns. [ns]"""
+    memactual: int | None
+    """Memory given to the guest (balloon), KiB. [KiBy]"""
+    memrss: int | None
+    """Resident memory of the domain's process, KiB. [KiBy]"""
+    memavailable: int | None
+    """Memory the guest sees in all, KiB. [KiBy]"""
+    memusable: int | None
+    """Memory the guest can use without swapping, KiB. [KiBy]"""
+    memswap_in: int | None
+    """Cumulative memory swapped in, KiB. [KiBy]"""
+    memswap_out: int | None
+    """Cumulative memory swapped out, KiB. [KiBy]"""
+    memmajor_fault: int | None
+    """Cumulative major page faults. [{fault}]"""
+    memminor_fault: int | None
+    """Cumulative minor page faults. [{fault}]"""
+    memdisk_cache: int | None
+    """Guest memory used for disk caches, KiB. [KiBy]"""
+    memlast_update: int | None
+    """When the guest last told its memory figures, seconds since 1970; if it does not move they are frozen. [s]"""
+    nics: list[DomainNic]
+    """Network interfaces."""
+    disks: list[DomainDisk]
+    """Disks (device type disk)."""
+
+
+class LibvirtSample(TypedDict):
+    """All active domains of one libvirt connection at one poll."""
+
+    host: str
+    """The fleet's name of the operating system or enclosure this is about."""
+    category: str
+    """What was read at this poll: domains."""
+    observed_at: datetime
+    """When the producer finished reading, UTC. Identity of a point in time, not its order."""
+    monotonic_s: float
+    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed time. [s]"""
+    producer: str
+    """Name of the producing process."""
+    epoch: str
+    """Id of this start of the producer; ids of later starts sort higher. Order is (epoch, sequence)."""
+    sequence: int
+    """Number of this record within its epoch, host and category, from 0 without holes. [1]"""
+    previous_epoch: str | None
+    """At an epoch's first record of a host and category: the epoch before it."""
+    previous_sequence: int | None
+    """The last sequence numbered in previous_epoch. What of it is not on Kafka was never handed over. [1]"""
+    dropped: list[SequenceRange]
+    """Records of this host and category dropped since the last one handed over."""
+    duration_s: float
+    """How long the poll took. [s]"""
+    interval_s: float
+    """Intended time between two polls. [s]"""
+    errors: list[PollError]
+    """What this poll could not read. A reading not got is null, never 0."""
+    labels: dict[str, str]
+    """Labels of the target from fleet.yaml."""
+    uri: str
+    """libvirt URI, without user or password."""
+    hypervisor: str | None
+    """Driver of the connection (virConnectGetType)."""
+    domains: list[Domain]
+    """Active domains; their order means nothing."""
+
+
+class PowerSupply(TypedDict):
+    """One supply in the analysis."""
+
+    name: str | None
+    """Name."""
+    capacity: float | None
+    """Capacity. [W]"""
+    efficiency: float | None
+    """Efficiency. [%]"""
+    health: str | None
+    """Health."""
+
+
+class VoltageReading(TypedDict):
+    """One rail in the analysis."""
+
+    name: str | None
+    """Name."""
+    voltage: float | None
+    """Reading. [V]"""
+    context: str | None
+    """Physical context."""
+
+
+class Power(TypedDict):
+    """Power analysis of one host."""
+
+    host: str
+    """Host of the raw record this comes from."""
+    category: str
+    """Category of the raw record."""
+    observed_at: datetime
+    """observed_at of the raw record."""
+    epoch: str
+    """Epoch of the raw record."""
+    sequence: int
+    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    labels: dict[str, str]
+    """Labels of the target."""
+    consumed_watts: float | None
+    """Sum over chassis of the total PowerControl entry. [W]"""
+    available_watts: float | None
+    """Sum over chassis of PowerAvailableWatts of that entry. [W]"""
+    power_utilization_percent: float | None
+    """consumed_watts of available_watts. [%]"""
+    average_psu_efficiency: float | None
+    """Mean of the efficiencies the supplies report. [%]"""
+    interval_s: float | None
+    """Time since the sample before. [s]"""
+    energy_joules: float | None
+    """consumed_watts over the interval, by the trapezoid rule; null without a sample before. [J]"""
+    power_supplies: list[PowerSupply]
+    """Supplies."""
+    voltage_readings: list[VoltageReading]
+    """Rails."""
+
+
+class BootSource(TypedDict):
+    """ComputerSystem.Boot."""
+
+    boot_source_override_enabled: str | None
+    """BootSourceOverrideEnabled."""
+    boot_source_override_target: str | None
+    """BootSourceOverrideTarget."""
+    boot_source_override_mode: str | None
+    """BootSourceOverrideMode."""
+    uefi_target_boot_source_override: str | None
+    """UefiTargetBootSourceOverride."""
+
+
+class ProcessorSummary(TypedDict):
+    """ComputerSystem.ProcessorSummary."""
+
+    count: int | None
+    """Count. [{cpu}]"""
+    model: str | None
+    """Model."""
+    status_health: str | None
+    """Status.Health."""
+    status_state: str | None
+    """Status.State."""
+
+
+class MemorySummary(TypedDict):
+    """ComputerSystem.MemorySummary."""
+
+    total_system_memory_gib: float | None
+    """TotalSystemMemoryGiB. [GiBy]"""
+    status_health: str | None
+    """Status.Health."""
+    status_state: str | None
+    """Status.State."""
+
+
+class RedfishSystem(TypedDict):
+    """One ComputerSystem (DMTF ComputerSystem v1_20)."""
+
+    system_id: str
+    """Id."""
+    odata_id: str | None
+    """@odata.id."""
+    power_state: str | None
+    """PowerState."""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State."""
+    boot_source: BootSource
+    """Boot configuration."""
+    processor_summary: ProcessorSummary
+    """CPU summary."""
+    memory_summary: MemorySummary
+    """Memory summary."""
+    bios_version: str | None
+    """BiosVersion."""
+    model: str | None
+    """Model."""
+    manufacturer: str | None
+    """Manufacturer."""
+    serial_number: str | None
+    """SerialNumber."""
+    part_number: str | None
+    """PartNumber."""
+    uuid: str | None
+    """UUID."""
+
+
+class RedfishTemperature(TypedDict):
+    """One entry of Thermal.Temperatures (DMTF Thermal v1_7)."""
+
+    chassis_id: str
+    """Id of the Chassis."""
+    odata_id: str | None
+    """@odata.id of the entry, for tracing."""
+    sensor_id: str
+    """MemberId, or the position in the array where the BMC gives none."""
+    sensor_name: str | None
+    """Name."""
+    reading_celsius: float | None
+    """ReadingCelsius; null where the sensor is absent or gives nothing. [Cel]"""
+    upper_threshold_critical: float | None
+    """UpperThresholdCritical. [Cel]"""
+    upper_threshold_fatal: float | None
+    """UpperThresholdFatal. [Cel]"""
+    lower_threshold_critical: float | None
+    """LowerThresholdCritical. [Cel]"""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State."""
+    physical_context: str | None
+    """PhysicalContext."""
+
+
+class RedfishFan(TypedDict):
+    """One entry of Thermal.Fans (DMTF Thermal v1_7). Exactly one of the two speeds is set when there is a reading."""
+
+    chassis_id: str
+    """Id of the Chassis."""
+    odata_id: str | None
+    """@odata.id of the entry, for tracing."""
+    sensor_id: str
+    """MemberId, or the position in the array where the BMC gives none."""
+    sensor_name: str | None
+    """Name."""
+    speed_rpm: float | None
+    """Reading where ReadingUnits is RPM. [rpm]"""
+    speed_percent: float | None
+    """Reading where ReadingUnits is Percent. [%]"""
+    upper_threshold_critical: float | None
+    """UpperThresholdCritical, in the unit of the reading. [{reading}]"""
+    lower_threshold_critical: float | None
+    """LowerThresholdCritical, in the unit of the reading. [{reading}]"""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State."""
+    physical_context: str | None
+    """PhysicalContext."""
+
+
+class RedfishPowerControl(TypedDict):
+    """One entry of Power.PowerControl (DMTF Power v1_7). The first entry of a chassis is its total."""
+
+    chassis_id: str
+    """Id of the Chassis."""
+    odata_id: str | None
+    """@odata.id of the entry, for tracing."""
+    sensor_id: str
+    """MemberId, or the position in the array where the BMC gives none."""
+    sensor_name: str | None
+    """Name."""
+    power_consumed_watts: float | None
+    """PowerConsumedWatts. [W]"""
+    power_requested_watts: float | None
+    """PowerRequestedWatts. [W]"""
+    power_available_watts: float | None
+    """PowerAvailableWatts. [W]"""
+    power_capacity_watts: float | None
+    """PowerCapacityWatts. [W]"""
+    power_allocated_watts: float | None
+    """PowerAllocatedWatts. [W]"""
+    power_limit: float | None
+    """PowerLimit.LimitInWatts. [W]"""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State."""
+
+
+class RedfishVoltage(TypedDict):
+    """One entry of Power.Voltages (DMTF Power v1_7)."""
+
+    chassis_id: str
+    """Id of the Chassis."""
+    odata_id: str | None
+    """@odata.id of the entry, for tracing."""
+    sensor_id: str
+    """MemberId, or the position in the array where the BMC gives none."""
+    sensor_name: str | None
+    """Name."""
+    reading_volts: float | None
+    """ReadingVolts. [V]"""
+    upper_threshold_critical: float | None
+    """UpperThresholdCritical. [V]"""
+    upper_threshold_fatal: float | None
+    """UpperThresholdFatal. [V]"""
+    lower_threshold_critical: float | None
+    """LowerThresholdCritical. [V]"""
+    lower_threshold_fatal: float | None
+    """LowerThresholdFatal. [V]"""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State."""
+    physical_context: str | None
+    """PhysicalContext."""
+
+
+class RedfishPowerSupply(TypedDict):
+    """One entry of Power.PowerSupplies (DMTF Power v1_7)."""
+
+    chassis_id: str
+    """Id of the Chassis."""
+    odata_id: str | None
+    """@odata.id of the entry, for tracing."""
+    sensor_id: str
+    """MemberId, or the position in the array where the BMC gives none."""
+    sensor_name: str | None
+    """Name."""
+    power_capacity_watts: float | None
+    """PowerCapacityWatts. [W]"""
+    power_input_watts: float | None
+    """PowerInputWatts. [W]"""
+    power_output_watts: float | None
+    """PowerOutputWatts, else LastPowerOutputWatts. [W]"""
+    efficiency_percent: float | None
+    """EfficiencyPercent. [%]"""
+    line_input_voltage: float | None
+    """LineInputVoltage. [V]"""
+    line_input_voltage_type: str | None
+    """LineInputVoltageType."""
+    model: str | None
+    """Model."""
+    manufacturer: str | None
+    """Manufacturer."""
+    serial_number: str | None
+    """SerialNumber."""
+    part_number: str | None
+    """PartNumber."""
+    firmware_version: str | None
+    """FirmwareVersion."""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State."""
+
+
+class RedfishSample(TypedDict):
+    """One category of one BMC at one poll. Only the arrays of its category are filled."""
+
+    host: str
+    """The fleet's name of the operating system or enclosure this is about."""
+    category: str
+    """What was read at this poll: system, thermal or power."""
+    observed_at: datetime
+    """When the producer finished reading, UTC. Identity of a point in time, not its order."""
+    monotonic_s: float
+    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed time. [s]"""
+    producer: str
+    """Name of the producing process."""
+    epoch: str
+    """Id of this start of the producer; ids of later starts sort higher. Order is (epoch, sequence)."""
+    sequence: int
+    """Number of this record within its epoch, host and category, from 0 without holes. [1]"""
+    previous_epoch: str | None
+    """At an epoch's first record of a host and category: the epoch before it."""
+    previous_sequence: int | None
+    """The last sequence numbered in previous_epoch. What of it is not on Kafka was never handed over. [1]"""
+    dropped: list[SequenceRange]
+    """Records of this host and category dropped since the last one handed over."""
+    duration_s: float
+    """How long the poll took. [s]"""
+    interval_s: float
+    """Intended time between two polls. [s]"""
+    errors: list[PollError]
+    """What this poll could not read. A reading not got is null, never 0."""
+    labels: dict[str, str]
+    """Labels of the target from fleet.yaml."""
+    address: str
+    """Address of the BMC, without credentials."""
+    systems: list[RedfishSystem]
+    """Category system."""
+    temperatures: list[RedfishTemperature]
+    """Category thermal."""
+    fans: list[RedfishFan]
+    """Category thermal."""
+    power_controls: list[RedfishPowerControl]
+    """Category power."""
+    voltages: list[RedfishVoltage]
+    """Category power."""
+    power_supplies: list[RedfishPowerSupply]
+    """Category power."""
+
+
+Status = Literal["up", "slow", "partial", "late", "auth_failed", "unreachable", "stopped", "unknown"]
+"""State of a target."""
+
+
+class TargetStatus(TypedDict):
+    """Status of one expected target."""
+
+    source: str
+    """redfish, libvirt or host."""
+    host: str
+    """Host."""
+    address: str
+    """Address or URI, without credentials."""
+    status: Status
+    """How it stands."""
+    detail: str
+    """What is wrong, in words; empty when up."""
+    since: datetime
+    """When this status began."""
+    observed_at: datetime
+    """When it was last confirmed."""
+    producer: str
+    """Producer that polls it."""
+    epoch: str
+    """Epoch of that producer."""
+    polls: int
+    """Polls in this epoch. [{poll}]"""
+    failures: int
+    """Failed polls in this epoch. [{poll}]"""
+    duration_s: float | None
+    """How long the last poll took. [s]"""
+    labels: dict[str, str]
+    """Labels of the target."""
+
+
+class VmFeature(TypedDict):
+    """One VM against its sample before, seeds' measurement vm_features."""
+
+    vmid: str
+    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    name: str
+    """Domain name."""
+    uuid: str
+    """Domain UUID."""
+    interval_s: float
+    """Time between the two samples. [s]"""
+    memory_rate_kb_per_sec: float | None
+    """Change of memory_used_kb. [KiBy/s]"""
+    memory_angle_deg: float | None
+    """atan of memory_rate_kb_per_sec. [deg]"""
+    net_rxbytes_rate: float | None
+    """Rate of net_rxbytes (Over all NICs: bytes received by the guest). Null: no baseline, reset, or unknown. [By/s]"""
+    net_rxbytes_angle: float | None
+    """atan of net_rxbytes_rate. [deg]"""
+    net_rxpackets_rate: float | None
+    """Rate of net_rxpackets (Over all NICs: packets received). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    net_rxpackets_angle: float | None
+    """atan of net_rxpackets_rate. [deg]"""
+    net_rxerrors_rate: float | None
+    """Rate of net_rxerrors (Over all NICs: receive errors). Null: no baseline, reset, or unknown. [{error}/s]"""
+    net_rxerrors_angle: float | None
+    """atan of net_rxerrors_rate. [deg]"""
+    net_rxdrops_rate: float | None
+    """Rate of net_rxdrops (Over all NICs: packets dropped on receive). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    net_rxdrops_angle: float | None
+    """atan of net_rxdrops_rate. [deg]"""
+    net_txbytes_rate: float | None
+    """Rate of net_txbytes (Over all NICs: bytes sent by the guest). Null: no baseline, reset, or unknown. [By/s]"""
+    net_txbytes_angle: float | None
+    """atan of net_txbytes_rate. [deg]"""
+    net_txpackets_rate: float | None
+    """Rate of net_txpackets (Over all NICs: packets sent). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    net_txpackets_angle: float | None
+    """atan of net_txpackets_rate. [deg]"""
+    net_txerrors_rate: float | None
+    """Rate of net_txerrors (Over all NICs: send errors). Null: no baseline, reset, or unknown. [{error}/s]"""
+    net_txerrors_angle: float | None
+    """atan of net_txerrors_rate. [deg]"""
+    net_txdrops_rate: float | None
+    """Rate of net_txdrops (Over all NICs: packets dropped on send). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    net_txdrops_angle: float | None
+    """atan of net_txdrops_rate. [deg]"""
+    disk_rd_req_rate: float | None
+    """Rate of disk_rd_req (Over all disks: read requests). Null: no baseline, reset, or unknown. [{request}/s]"""
+    disk_rd_req_angle: float | None
+    """atan of disk_rd_req_rate. [deg]"""
+    disk_rd_bytes_rate: float | None
+    """Rate of disk_rd_bytes (Over all disks: bytes read). Null: no baseline, reset, or unknown. [By/s]"""
+    disk_rd_bytes_angle: float | None
+    """atan of disk_rd_bytes_rate. [deg]"""
+    disk_wr_reqs_rate: float | None
+    """Rate of disk_wr_reqs (Over all disks: write requests). Null: no baseline, reset, or unknown. [{request}/s]"""
+    disk_wr_reqs_angle: float | None
+    """atan of disk_wr_reqs_rate. [deg]"""
+    disk_wr_bytes_rate: float | None
+    """Rate of disk_wr_bytes (Over all disks: bytes written). Null: no baseline, reset, or unknown. [By/s]"""
+    disk_wr_bytes_angle: float | None
+    """atan of disk_wr_bytes_rate. [deg]"""
+    disk_errors_rate: float | None
+    """Rate of disk_errors (Over all disks: I/O errors; null where the hypervisor does not count them). Null: no baseline, reset, or unknown. [{error}/s]"""
+    disk_errors_angle: float | None
+    """atan of disk_errors_rate. [deg]"""
+    memswap_in_rate: float | None
+    """Rate of memswap_in (memory swapped in, KiB). Null: no baseline, reset, or unknown. [KiBy/s]"""
+    memswap_in_angle: float | None
+    """atan of memswap_in_rate. [deg]"""
+    memswap_out_rate: float | None
+    """Rate of memswap_out (memory swapped out, KiB). Null: no baseline, reset, or unknown. [KiBy/s]"""
+    memswap_out_angle: float | None
+    """atan of memswap_out_rate. [deg]"""
+    memmajor_fault_rate: float | None
+    """Rate of memmajor_fault (major page faults). Null: no baseline, reset, or unknown. [{fault}/s]"""
+    memmajor_fault_angle: float | None
+    """atan of memmajor_fault_rate. [deg]"""
+    memminor_fault_rate: float | None
+    """Rate of memminor_fault (minor page faults). Null: no baseline, reset, or unknown. [{fault}/s]"""
+    memminor_fault_angle: float | None
+    """atan of memminor_fault_rate. [deg]"""
+    timeusr_rate: float | None
+    """Rate of timeusr (CPU time in user mode, ns). Null: no baseline, reset, or unknown. [ns/s]"""
+    timeusr_angle: float | None
+    """atan of timeusr_rate. [deg]"""
+    timesys_rate: float | None
+    """Rate of timesys (CPU time in system mode, ns). Null: no baseline, reset, or unknown. [ns/s]"""
+    timesys_angle: float | None
+    """atan of timesys_rate. [deg]"""
+    cputime_rate: float | None
+    """Rate of cputime (CPU time, ns). Null: no baseline, reset, or unknown. [ns/s]"""
+    cputime_angle: float | None
+    """atan of cputime_rate. [deg]"""
+
+
+class VmFeatures(TypedDict):
+    """Rates and angles of the VMs of one raw record."""
+
+    host: str
+    """Host of the raw record this comes from."""
+    category: str
+    """Category of the raw record."""
+    observed_at: datetime
+    """observed_at of the raw record."""
+    epoch: str
+    """Epoch of the raw record."""
+    sequence: int
+    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    labels: dict[str, str]
+    """Labels of the target."""
+    vms: list[VmFeature]
+    """VMs that have a sample before."""
+
+
+class VmTotal(TypedDict):
+    """One VM, measurement vm_totals."""
+
+    vmid: str
+    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    name: str
+    """Domain name."""
+    uuid: str
+    """Domain UUID."""
+    net_rxbytes: int | None
+    """Over all NICs: cumulative bytes received by the guest. [By]"""
+    net_rxpackets: int | None
+    """Over all NICs: cumulative packets received. [{packet}]"""
+    net_rxerrors: int | None
+    """Over all NICs: cumulative receive errors. [{error}]"""
+    net_rxdrops: int | None
+    """Over all NICs: cumulative packets dropped on receive. [{packet}]"""
+    net_txbytes: int | None
+    """Over all NICs: cumulative bytes sent by the guest. [By]"""
+    net_txpackets: int | None
+    """Over all NICs: cumulative packets sent. [{packet}]"""
+    net_txerrors: int | None
+    """Over all NICs: cumulative send errors. [{error}]"""
+    net_txdrops: int | None
+    """Over all NICs: cumulative packets dropped on send. [{packet}]"""
+    disk_rd_req: int | None
+    """Over all disks: cumulative read requests. [{request}]"""
+    disk_rd_bytes: int | None
+    """Over all disks: cumulative bytes read. [By]"""
+    disk_wr_reqs: int | None
+    """Over all disks: cumulative write requests. [{request}]"""
+    disk_wr_bytes: int | None
+    """Over all disks: cumulative bytes written. [By]"""
+    disk_errors: int | None
+    """Over all disks: cumulative I/O errors; null where the hypervisor does not count them. [{error}]"""
+    memactual: int | None
+    """Memory given to the guest (balloon), KiB. [KiBy]"""
+    memrss: int | None
+    """Resident memory of the domain's process, KiB. [KiBy]"""
+    memavailable: int | None
+    """Memory the guest sees in all, KiB. [KiBy]"""
+    memusable: int | None
+    """Memory the guest can use without swapping, KiB. [KiBy]"""
+    memswap_in: int | None
+    """Cumulative memory swapped in, KiB. [KiBy]"""
+    memswap_out: int | None
+    """Cumulative memory swapped out, KiB. [KiBy]"""
+    memmajor_fault: int | None
+    """Cumulative major page faults. [{fault}]"""
+    memminor_fault: int | None
+    """Cumulative minor page faults. [{fault}]"""
+    memdisk_cache: int | None
+    """Guest memory used for disk caches, KiB. [KiBy]"""
+    timeusr: int | None
+    """Cumulative CPU time in user mode, ns. [ns]"""
+    timesys: int | None
+    """Cumulative CPU time in system mode, ns. [ns]"""
+    cpus: int | None
+    """Virtual CPUs. [{cpu}]"""
+    cputime: int | None
+    """Cumulative CPU time, ns. [ns]"""
+    state: int
+    """libvirt's virDomainState. [1]"""
+    partial: bool
+    """True: some part of a total was unknown; the total is the sum of the known parts."""
+
+
+class VmTotals(TypedDict):
+    """Totals of the VMs of one raw record."""
+
+    host: str
+    """Host of the raw record this comes from."""
+    category: str
+    """Category of the raw record."""
+    observed_at: datetime
+    """observed_at of the raw record."""
+    epoch: str
+    """Epoch of the raw record."""
+    sequence: int
+    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    labels: dict[str, str]
+    """Labels of the target."""
+    vms: list[VmTotal]
+    """All active VMs."""

@@ -1,0 +1,39 @@
+"""Real counterparts for the tests that need them: one embedded Kafka for the session, topics of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rackstream.broker import EmbeddedKafka
+from runtime import topics
+from runtime.settings import KafkaSettings
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """The session's Kafka. Tests that stop or kill one start their own."""
+    kafka = EmbeddedKafka(tmp_path_factory.mktemp("kafka"))
+    kafka.start()
+    yield kafka
+    kafka.stop()
+
+
+@pytest.fixture
+def kafka(broker: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
+    """Settings for topics that only this test uses: 2 partitions, created, schemas published."""
+    for name in [name for name in os.environ if name.startswith(("KAFKA_", "RACKSTREAM_"))]:
+        if name not in ("RACKSTREAM_REDFISH_CAPTURES", "RACKSTREAM_INFLUXD"):
+            monkeypatch.delenv(name)
+    settings = KafkaSettings.read(
+        bootstrap=broker.bootstrap, topic_prefix=f"t{next(NUMBERS)}.", partitions=2, data_dir=tmp_path / "data"
+    )
+    topics.create(settings)
+    topics.publish_schemas(settings)
+    return settings
