@@ -2,7 +2,7 @@
 
 - Raised when `hold` records in a row breach; cleared when `clear_hold` in a row are past the lower clear threshold.
 - A reading that was not got is neither good nor bad: the alert stays as it is.
-- A component missing from `GONE_AFTER` whole records in a row is cleared as `gone`; a record with errors is not whole.
+- A component missing from `GONE_AFTER` whole records in a row is cleared as `gone`; one that lacks a resource is not whole.
 - The id is a hash of rule, host, component and first breach, so a replay finds the same alert again.
 - The state record is written only when something but its order changed: skipping what is at or before `as_of`, and
   stepping again what came after it, both end in the same state.
@@ -132,8 +132,9 @@ class _Sitting:
         for key in [key for key, each in self.pending.items() if (each["topic"], each["category"]) == mine]:
             if key not in self._seen:
                 del self.pending[key]
+        whole = not any(error["whole"] for error in self.record["errors"])
         for key, alert in list(self.active.items()):
-            if (alert["topic"], alert["category"]) != mine or key in self._seen or self.record["errors"]:
+            if (alert["topic"], alert["category"]) != mine or key in self._seen or not whole:
                 continue
             if alert["unseen"] + 1 < GONE_AFTER:
                 self.active[key] = alert | {"unseen": alert["unseen"] + 1}

@@ -139,9 +139,8 @@ class Loop:
         status, detail = "up", ""
         try:
             sample = task.reader.read(task.category, max(task.interval_s, 5.0))
-            if sample.problems.counts:
-                (where, cause), count = sample.problems.counts.most_common(1)[0]
-                status, detail = "partial", f"{where}: {cause} ({count})"
+            if sample.problems.whole:
+                status, detail = "partial", "; ".join(f"{where}: {cause}" for where, cause in sample.problems.whole)
             self._publication.publish(self._alias, task.reader, task.category, sample, began_s=began_s)
             task.failures = 0
         except PollFailed as error:

@@ -16,14 +16,21 @@ class Problems:
     """Readings that were not got, counted by field and cause: one line per cause, not one per sensor."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    whole: dict[tuple[str, str], None] = field(default_factory=dict)
+    """Those that are a whole resource or call; only these make a target partial. Many a single value never comes."""
 
-    def add(self, field: str, cause: str, count: int = 1) -> None:
-        """Notes that `count` readings of a field were not got."""
+    def add(self, field: str, cause: str, count: int = 1, *, whole: bool = False) -> None:
+        """Notes that `count` readings of a field were not got, or (`whole`) that a resource or call failed."""
         self.counts[field, cause] += count
+        if whole:
+            self.whole[field, cause] = None
 
     def as_records(self) -> list[PollError]:
         """For the `errors` of a raw record, most frequent first."""
-        return [{"field": name, "cause": cause, "count": count} for (name, cause), count in self.counts.most_common()]
+        return [
+            {"field": name, "cause": cause, "count": count, "whole": (name, cause) in self.whole}
+            for (name, cause), count in self.counts.most_common()
+        ]
 
 
 @dataclass(frozen=True)
@@ -45,16 +52,30 @@ class PollFailed(Exception):
 class Reader(Protocol):
     """One target. The loop calls `read` from one thread at a time per category, and `close` last."""
 
-    source: str
-    """redfish, libvirt or host."""
-    host: str
-    """The fleet's name of what is read."""
-    address: str
-    """Where it is, without credentials."""
-    labels: Mapping[str, str]
-    """Labels of the target."""
-    intervals: Mapping[str, float]
-    """Category → seconds between two polls."""
+    @property
+    def source(self) -> str:
+        """redfish, libvirt or host."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """The fleet's name of what is read."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Where it is, without credentials."""
+        ...
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels of the target."""
+        ...
+
+    @property
+    def intervals(self) -> Mapping[str, float]:
+        """Category → seconds between two polls."""
+        ...
 
     def read(self, category: str, timeout_s: float) -> Sample:
         """Polls one category within `timeout_s` seconds.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -14,6 +14,12 @@ from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
 MAX_RECORD_BYTES: Final = 8 * 1024 * 1024
+NO_LEADER: Final = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+Answer = TypeVar("Answer")
 Span = tuple[int, int]
 """Offsets [first, end) of one partition."""
 
@@ -36,7 +42,7 @@ def client_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 2000,
         "topic.metadata.refresh.interval.ms": 60000,
         "allow.auto.create.topics": False,
-        "log_level": 3,
+        "log_level": 2,  # connection trouble is told by lag and queues, not line by line
         "log.connection.close": False,
         "error_cb": _quiet,
     } | {key: value for key, value in optional.items() if value is not None}
@@ -154,29 +160,45 @@ def watermarks(settings: KafkaSettings, topic: str) -> dict[int, Span]:
     Raises:
         KafkaException: the broker did not answer, or there is no such topic.
     """
-    reader = _reader(settings)
-    try:
+
+    def ask(reader: Consumer) -> dict[int, Span]:
         known = reader.list_topics(topic, timeout=15).topics[topic]
         if known.error is not None:
             raise KafkaException(known.error)
-        return {
-            number: reader.get_watermark_offsets(TopicPartition(topic, number), timeout=15, cached=False)
-            for number in sorted(known.partitions)
-        }
-    finally:
-        reader.close()
+        return {number: _span(reader, topic, number) for number in sorted(known.partitions)}
+
+    return _patiently(settings, ask)
 
 
 def offsets_at(settings: KafkaSettings, topic: str, partition: int, timestamp_ms: int) -> int:
     """The first offset appended at or after a time; the partition's end if there is none."""
-    reader = _reader(settings)
-    try:
+
+    def ask(reader: Consumer) -> int:
         found = reader.offsets_for_times([TopicPartition(topic, partition, timestamp_ms)], timeout=15)[0]
         if found.error is not None:
             raise KafkaException(found.error)
-        if found.offset >= 0:
-            return int(found.offset)
-        return int(reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=15, cached=False)[1])
+        return int(found.offset) if found.offset >= 0 else _span(reader, topic, partition)[1]
+
+    return _patiently(settings, ask)
+
+
+def _span(reader: Consumer, topic: str, partition: int) -> Span:
+    low, end = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=15, cached=False)
+    return low, end
+
+
+def _patiently(settings: KafkaSettings, ask: Callable[[Consumer], Answer], *, timeout_s: float = 15) -> Answer:
+    """Asks again while a partition has no leader yet: just created, or its broker just restarted."""
+    reader = _reader(settings)
+    deadline = time.monotonic() + timeout_s
+    try:
+        while True:
+            try:
+                return ask(reader)
+            except KafkaException as error:
+                if error.args[0].code() not in NO_LEADER or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
     finally:
         reader.close()
 
@@ -195,7 +217,7 @@ def read(settings: KafkaSettings, topic: str, spans: Mapping[int, Span], *, time
         reader.assign([TopicPartition(topic, number, first) for number, (first, _) in open_spans.items()])
         deadline = time.monotonic() + timeout_s
         while open_spans:
-            for message in reader.consume(1000, timeout=1.0):
+            for message in reader.consume(1000, timeout=0.05):
                 number = message.partition()
                 error = message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's name of it

@@ -34,10 +34,9 @@ def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
     hosts = {existing[t.name] for t in topics.topics.values() if t.group == "host" and t.name in existing}
     # A topic added by an upgrade joins the count its group already has.
     partitions = topics.partitions | ({"host": max(hosts)} if hosts else {})
-    futures = kafka.admin(settings).create_topics(
-        [NewTopic(t.name, partitions[t.group], replication, config=t.config) for t in missing]
-    ) if missing else {}  # fmt: skip
-    for future in futures.values():
+    client = kafka.admin(settings)  # kept until the results are there: its end would cancel them
+    wanted = [NewTopic(topic.name, partitions[topic.group], replication, config=topic.config) for topic in missing]
+    for future in client.create_topics(wanted).values() if wanted else ():
         future.result(30)
     return [topic.name for topic in missing]
 
@@ -72,14 +71,16 @@ def topic_id(settings: KafkaSettings, name: str) -> str:
     """Kafka's own id of a topic: a topic deleted and created again has another."""
     from confluent_kafka import TopicCollection
 
-    described = kafka.admin(settings).describe_topics(TopicCollection([name]))[name].result(15)
+    client = kafka.admin(settings)
+    described = client.describe_topics(TopicCollection([name]))[name].result(15)
     return str(described.topic_id)
 
 
 def retention_ms(settings: KafkaSettings, name: str) -> int:
     """The retention a topic has on the broker, in ms."""
     resource = ConfigResource(ResourceType.TOPIC, name)
-    return int(kafka.admin(settings).describe_configs([resource])[resource].result(15)["retention.ms"].value)
+    client = kafka.admin(settings)
+    return int(client.describe_configs([resource])[resource].result(15)["retention.ms"].value)
 
 
 def published_schemas(settings: KafkaSettings) -> dict[int, dict[str, Any]]:

@@ -289,6 +289,8 @@ class PollError(TypedDict):
     """What was wrong with it."""
     count: int
     """How many readings. [1]"""
+    whole: bool
+    """True: a whole resource or call failed, so it is not known what it would have listed. False: single values."""
 
 
 class CpuTimes(TypedDict):

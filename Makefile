@@ -1,0 +1,38 @@
+# One door per wish. `make <target> ARGS="…"` hands ARGS to the command behind it.
+.PHONY: help setup demo test soak check bench lock clean
+.NOTPARALLEL:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## everything for working on Rackstream, in .venv; tries libvirt again where it was left out
+	scripts/setup dev --again
+
+demo: .venv/run.stamp ## the whole pipeline on this machine with simulated sources; sets up what it needs
+	.venv/bin/rackstream demo $(ARGS)
+
+test: .venv/dev.stamp ## all tests but the soak tests
+	.venv/bin/pytest -m "not soak" $(ARGS)
+
+soak: .venv/dev.stamp ## the tests that run for long, with the full counts
+	.venv/bin/pytest -m soak --timeout=0 $(ARGS)
+
+check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: changes nothing
+	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	.venv/bin/mypy && .venv/bin/lint-imports
+	.venv/bin/python -m schemas --check && .venv/bin/pytest -q tests/unit/test_packaging.py
+
+bench: .venv/dev.stamp ## what bench/*.py measures; ONLY=bench/name.py for one
+	@$(if $(wildcard bench/*.py),,echo "bench/ holds nothing to run yet")
+	@set -e; for each in $(or $(ONLY),$(sort $(wildcard bench/*.py))); do echo "== $$each"; .venv/bin/python $$each $(ARGS); done
+
+lock: .venv/dev.stamp ## requirements/*.txt from pyproject.toml; ARGS=--upgrade for newer versions
+	.venv/bin/python scripts/lock $(ARGS)
+
+clean: ## remove .venv, caches and build output; data in .rackstream stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# .venv follows the lock files. The stamps are written by scripts/setup, so that a second `make demo` costs nothing.
+.venv/%.stamp: requirements/%.txt requirements/libvirt.txt requirements/build.txt pyproject.toml scripts/setup
+	scripts/setup $*

@@ -1,0 +1,22 @@
+"""libvirt producer: all active domains of one connection per poll. Importable without libvirt-python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from producers.libvirt.connection import library
+from producers.libvirt.connector import LibvirtReader
+
+if TYPE_CHECKING:
+    from producers.targets import LibvirtTarget
+
+__all__ = ["LibvirtReader", "reader"]
+
+
+def reader(target: LibvirtTarget, interval_s: float) -> LibvirtReader:
+    """The reader of one target, not yet connected. `interval_s`: seconds between polls where the target says none.
+
+    Raises:
+        Misconfigured: libvirt-python is not installed.
+    """
+    return LibvirtReader(target, target.interval or interval_s, library())

@@ -1,0 +1,116 @@
+"""What can go wrong with one GET, and what it means. Pure: no I/O.
+
+Fault
+├── Unreachable    the BMC does not answer: refused, TLS failure, timeout, the poll's deadline
+│   └── Reset      the same; the connection broke, so that the request may be sent once more
+├── Denied         the BMC refuses the login (401): nothing is asked again for a minute
+├── Missing        this resource is not to be had: 404, 405, 410, a link to another origin, …
+│   └── Forbidden  403: a right or a licence is missing
+└── Broken         this answer is unusable: 5xx, empty, no JSON, cut off, too large
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import Final, Self
+
+from requests.exceptions import ProxyError, Timeout
+
+TEMPORARY: Final = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.LOCKED, HTTPStatus.TOO_MANY_REQUESTS}
+)
+
+
+class Fault(Exception):
+    """A resource was not got. `str()` is the cause: short, without secrets, the same for all faults of its kind."""
+
+    fresh = True
+    """Of a request just made, not remembered from one before."""
+
+    def remembered(self) -> Self:
+        """The same, for those who will not ask again."""
+        copy = type(self)(*self.args)
+        copy.fresh = False
+        return copy
+
+
+class Unreachable(Fault):
+    """The BMC did not answer."""
+
+
+class Reset(Unreachable):
+    """The BMC broke the connection off."""
+
+
+class Denied(Fault):
+    """The BMC refused the credentials."""
+
+
+class Missing(Fault):
+    """The BMC answers, and does not give this resource."""
+
+
+class Forbidden(Missing):
+    """This user may not read it, or a licence is missing."""
+
+
+class Broken(Fault):
+    """The BMC answers, and this answer is of no use."""
+
+
+def of_status(code: int) -> Fault | None:
+    """What an HTTP status means; None if the body is what was asked for."""
+    if HTTPStatus.OK <= code < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    if code == HTTPStatus.UNAUTHORIZED:
+        return Denied("credentials refused (HTTP 401)")
+    if code == HTTPStatus.FORBIDDEN:
+        return Forbidden("HTTP 403")
+    lasting = code < HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.NOT_IMPLEMENTED
+    return Missing(f"HTTP {code}") if lasting and code not in TEMPORARY else Broken(f"HTTP {code}")
+
+
+MEANING: Final[tuple[tuple[type[BaseException], type[Unreachable], str], ...]] = (
+    (socket.gaierror, Unreachable, "name not resolved"),
+    (ConnectionRefusedError, Unreachable, "connection refused"),
+    (Timeout, Unreachable, "no answer in time"),
+    (TimeoutError, Unreachable, "no answer in time"),
+    (ConnectionError, Reset, "connection reset"),  # also aborted, broken pipe, closed without an answer
+    (HTTPException, Unreachable, "answer is not HTTP"),
+)
+"""Python's exceptions → what they mean; the first that fits."""
+
+
+def of_error(error: BaseException) -> Fault:
+    """What an exception of `requests` means. Only its innermost causes tell; its text may name a proxy's password."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Unreachable(f"certificate not accepted: {cause.verify_message}")
+        if isinstance(cause, ssl.SSLError):
+            return Unreachable(f"TLS failed: {(cause.reason or 'unknown').replace('_', ' ').lower()}")
+    proxy = "proxy: " if any(isinstance(cause, ProxyError) for cause in causes) else ""
+    for cause in reversed(causes):
+        for kind, fault, words in MEANING:
+            if isinstance(cause, kind):
+                return fault(proxy + words)
+        if isinstance(cause, OSError) and cause.strerror:
+            return Unreachable(proxy + cause.strerror.lower())
+    return Unreachable(proxy + type(error).__name__)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what caused it, outermost first; urllib3 keeps causes also in `args` and `reason`."""
+    queue, seen = [error], set[int]()
+    while queue:
+        each = queue.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        inner = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
+        queue.extend(cause for cause in inner if isinstance(cause, BaseException))

@@ -1,0 +1,67 @@
+"""A client that does not ask at each poll for resources that are not to be had. Knows no resource."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from producers.redfish.client import AT_ONCE, Client, Clock
+from producers.redfish.faults import Denied, Fault, Missing, Unreachable
+from producers.redfish.fields import Json
+
+DEAD_S: Final = 600.0
+"""A resource that is not there is not asked for again before this."""
+BROKEN_S: Final = 15.0
+"""Nor one that broke twice before this, then doubled up to DEAD_S; one that broke once is tried at the next poll."""
+
+
+def key_of(uri: str) -> str:
+    """What spellings of one URI have in common: slashes at the end, and HPE's `Thermal#Fans/0` for `#/Fans/0`."""
+    path, mark, fragment = uri.partition("#")
+    return path.rstrip("/") + mark + fragment.strip("/")
+
+
+class PatientClient:
+    """A client that remembers which resources failed. Safe for several threads."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self.client = client
+        """Asks whatever happened before."""
+        self._clock = clock
+        self._dead: dict[str, tuple[int, float, Fault]] = {}
+
+    def get(self, link: str, deadline_s: float) -> Json:
+        """The resource; of one that failed lately, its fault, with `fresh` false.
+
+        Raises:
+            Fault: it was not got.
+        """
+        key = key_of(link)
+        failures, until_s, known = self._dead.get(key, (0, 0.0, None))
+        if known is not None and self._clock() < until_s:
+            raise known
+        try:
+            answer = self.client.get(link, deadline_s)
+        except (Unreachable, Denied):  # says something about the BMC, not about the resource
+            raise
+        except Fault as fault:
+            wait_s = DEAD_S if isinstance(fault, Missing) else min(DEAD_S, BROKEN_S * (2 ** min(failures, 8) - 1))
+            self._dead[key] = (failures + 1, self._clock() + wait_s, fault.remembered())
+            raise
+        self._dead.pop(key, None)
+        return answer
+
+    def together(self, links: Sequence[str], deadline_s: float) -> list[Json | Fault]:
+        """The resources, or their faults, in the order of the links. Side by side: one that hangs starves no other."""
+
+        def one(link: str) -> Json | Fault:
+            try:
+                return self.get(link, deadline_s)
+            except Fault as fault:
+                return fault
+
+        if len(links) < 2:
+            return [one(link) for link in links]
+        with ThreadPoolExecutor(min(AT_ONCE, len(links)), thread_name_prefix="redfish-get") as pool:
+            return list(pool.map(one, links))

@@ -1,0 +1,1 @@
+"""Simulated sources: what stands in for hardware in tests, demos and benchmarks."""

@@ -1,0 +1,251 @@
+"""The demo: the main job on real input of this machine, shown live, with a summary and an audit at the end."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import yaml
+from rich.console import Console
+from rich.live import Live
+
+from producers.simulate import testnode
+from rackstream import screen
+from rackstream.audit import Audit, Finding
+from rackstream.feed import Feed
+from rackstream.pipeline import Pipeline
+from runtime.errors import Misconfigured
+from runtime.settings import KafkaSettings
+
+MARKER: Final = "rackstream-demo.json"
+PASSWORD: Final = "RACKSTREAM_DEMO_BMC_PASSWORD"  # noqa: S105  the variable's name
+BMCS: Final = 2
+HEAT_PERIOD_S: Final = 40.0
+CHAOS: Final = (("processor", 0.25), ("sink-files", 0.45), ("kafka", 0.65))
+"""What is killed, and at which share of the duration."""
+
+
+class Demo:
+    """One run of the demo in one directory."""
+
+    def __init__(self, settings: KafkaSettings, *, duration_s: float | None, chaos: bool, as_json: bool) -> None:
+        self._directory = settings.data_dir
+        # Two partitions show that work is divided; more would only cost start-up time here.
+        self._settings = settings.model_copy(update={"partitions": settings.partitions or 2})
+        self._duration_s = duration_s if duration_s or not chaos else 120.0
+        self._chaos = chaos
+        self._as_json = as_json
+        self._live = sys.stdout.isatty() and not as_json
+        self._began_s = time.monotonic()
+        self._due = [(name, share * (self._duration_s or 0)) for name, share in CHAOS] if chaos else []
+
+    def run(self, stopping: Callable[[], bool]) -> bool:
+        """Runs until the duration is over or `stopping`; true if the audit found nothing lost, doubled or wrong."""
+        self._prepare()
+        pipeline = self._pipeline()
+        try:
+            self._start(pipeline)
+            with Feed(pipeline.settings, from_beginning=False) as feed:
+                self._watch(pipeline, feed, stopping)
+            pipeline.drain()
+            found = Audit(pipeline.settings).run()
+            self._tell(found)
+        finally:
+            pipeline.close()
+        return found.healthy
+
+    def _say(self, text: str) -> None:
+        click.echo(f"{time.monotonic() - self._began_s:6.1f} s  {text}", err=True)
+
+    def _prepare(self) -> None:
+        """Empties the directory of an earlier demo; refuses one that holds anything else.
+
+        Raises:
+            Misconfigured: the directory is not ours to empty.
+        """
+        if self._directory.exists() and any(self._directory.iterdir()):
+            if not (self._directory / MARKER).exists():
+                raise Misconfigured(
+                    f"{self._directory} is not empty and not an earlier demo's; give another --data-dir"
+                )
+            from rackstream.broker import running
+
+            if running(self._directory):
+                raise Misconfigured(f"a demo is running in {self._directory}; stop it or give another --data-dir")
+            shutil.rmtree(self._directory)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        (self._directory / MARKER).write_text(json.dumps({"what": "a demo's directory; the next demo empties it"}))
+
+    def _pipeline(self) -> Pipeline:
+        ports = _free_ports(BMCS + 1)
+        os.environ.setdefault(PASSWORD, secrets.token_urlsafe(12))
+        certificate, key, authority = _certificates(self._directory)
+        fleet = self._fleet(ports[:BMCS], authority)
+        pipeline = Pipeline(
+            self._settings,
+            fleet,
+            environment={
+                "RACKSTREAM_FILES_MAX_SEC": "2",
+                "RACKSTREAM_CONSOLE_PORT": str(ports[BMCS]),
+                "RACKSTREAM_PARTITIONS": str(self._settings.partitions),
+            },
+            on_event=(lambda _: None) if self._live else self._say,
+        )
+        arguments = ["--count", str(BMCS), "--port", str(ports[0]), "--heat-period", str(HEAT_PERIOD_S)]
+        arguments += ["--username", "demo", "--password-env", PASSWORD, "--cert", str(certificate), "--key", str(key)]
+        self._simulator = pipeline.part("simulator", "simulate", "redfish", *arguments)
+        return pipeline
+
+    def _fleet(self, ports: list[int], authority: Path) -> Path:
+        """Writes the fleet file: this machine, two libvirt connections, the simulated BMCs."""
+        document: dict[str, Any] = {
+            "host": {"interval": 1, "targets": [{"host": socket.gethostname(), "labels": {"site": "here"}}]},
+            "redfish": {
+                "interval": 2,
+                "targets": [
+                    {
+                        "host": f"node-{number}",
+                        "address": f"https://127.0.0.1:{port}",
+                        "username": "demo",
+                        "password": f"env:{PASSWORD}",
+                        "verify": str(authority),
+                        "labels": {"rack": f"r{number}"},
+                    }
+                    for number, port in enumerate(ports, 1)
+                ],
+            },
+        }
+        if importlib.util.find_spec("libvirt") is not None:
+            node = self._directory.absolute() / "node.xml"
+            node.write_text(testnode.node(5, nics=2, disks=3))
+            document["libvirt"] = {
+                "interval": 1,
+                "targets": [
+                    {"host": "kvm-default", "uri": "test:///default"},
+                    {"host": "kvm-node", "uri": f"test://{node}", "labels": {"rack": "r1"}},
+                ],
+            }
+        else:
+            self._say("libvirt-python is not installed: no VMs in this demo; `make setup` says what is missing")
+        path = self._directory / "fleet.yaml"
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+        return path
+
+    def _start(self, pipeline: Pipeline) -> None:
+        if self._live:
+            with Console(stderr=True).status("starting …") as status:
+                pipeline.supervisor.on_event = lambda text: status.update(text.splitlines()[0])
+                self._start_all(pipeline)
+        else:
+            self._start_all(pipeline)
+
+    def _start_all(self, pipeline: Pipeline) -> None:
+        pipeline.supervisor.start(self._simulator)
+        pipeline.start()
+
+    def _watch(self, pipeline: Pipeline, feed: Feed, stopping: Callable[[], bool]) -> None:
+        """Tends and shows the pipeline until it is time."""
+        began_s = time.monotonic()
+        console = Console()
+
+        def frame() -> Any:
+            parts = {name: part.state for name, part in pipeline.supervisor.parts.items()}
+            parts["kafka"] = "ready" if pipeline.broker is None or pipeline.broker.alive() else "waiting"
+            elapsed = time.monotonic() - began_s
+            until = f" of {self._duration_s:.0f}" if self._duration_s else ", Ctrl-C ends it"
+            with feed.lock:
+                return screen.draw(
+                    feed.view, pipeline.settings, title=f"rackstream demo  {elapsed:.0f}{until} s", parts=parts,
+                    events=list(pipeline.supervisor.events), height=console.height,
+                )  # fmt: skip
+
+        live = Live(get_renderable=frame, console=console, screen=True, refresh_per_second=2) if self._live else None
+        if live is not None:
+            live.start()
+        try:
+            next_line_s = 10.0
+            while not stopping() and not (self._duration_s and time.monotonic() - began_s >= self._duration_s):
+                pipeline.tend()
+                elapsed_s = time.monotonic() - began_s
+                self._strike(pipeline, elapsed_s)
+                if live is None and elapsed_s >= next_line_s:
+                    next_line_s += 10.0
+                    self._progress(feed)
+                time.sleep(0.1)
+        finally:
+            if live is not None:
+                live.stop()
+        pipeline.supervisor.on_event = self._say
+
+    def _strike(self, pipeline: Pipeline, elapsed_s: float) -> None:
+        """Chaos: kills what is due, with SIGKILL."""
+        while self._due and elapsed_s >= self._due[0][1]:
+            name, _ = self._due.pop(0)
+            if name == "kafka":
+                if pipeline.broker is None:
+                    pipeline.supervisor.say("chaos: Kafka is not ours, it is left alone")
+                    continue
+                pid = pipeline.broker.pid
+                pipeline.broker.kill()
+            else:
+                pid = pipeline.supervisor.kill(name)
+            pipeline.supervisor.say(f"chaos: killed {name} (pid {pid}) with SIGKILL")
+
+    def _progress(self, feed: Feed) -> None:
+        with feed.lock:
+            view = feed.view
+            records = sum(topic.records for topic in view.topics.values())
+            self._say(
+                f"{len(view.hosts)} hosts, {len(view.vms)} VMs, {screen.number(view.watts, ' W')}, "
+                f"{records:,} records, "
+                f"alerts {view.raised} raised, {view.cleared} cleared, {len(view.active)} active"
+            )
+
+    def _tell(self, found: Finding) -> None:
+        if self._as_json:
+            click.echo(found.as_json())
+            return
+        click.echo(found.as_text())
+        click.echo(f"\nStored files   {self._directory / 'files'}")
+        click.echo(f"Look again     rackstream tail fleet.alerts --data-dir {self._directory}")
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports in a row on 127.0.0.1 that nobody listens on now."""
+    for _ in range(100):
+        with socket.socket() as first:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+        if port + count < 65536 and all(_is_free(port + each) for each in range(count)):
+            return [port + each for each in range(count)]
+    raise Misconfigured("no free ports in a row on 127.0.0.1")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as each:
+        return each.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _certificates(directory: Path) -> tuple[Path, Path, Path]:
+    """A certificate for 127.0.0.1, its key, and the authority that signed it, which the producer is told to trust."""
+    import trustme
+
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    where = directory.absolute() / "tls"
+    where.mkdir(mode=0o700, exist_ok=True)
+    certificate, key, ca = where / "bmc.crt", where / "bmc.key", where / "ca.crt"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    authority.cert_pem.write_to_path(ca)
+    return certificate, key, ca

@@ -1,0 +1,155 @@
+"""Everything on one machine: which parts a fleet needs, in which order they start and stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from producers import targets
+from rackstream import lag
+from rackstream.broker import EmbeddedKafka
+from rackstream.supervise import BACKOFF_S, Part, Supervisor
+from runtime import topics
+from runtime.errors import Failure, Misconfigured, Retry
+from runtime.settings import KafkaSettings
+
+STEPPED: Final = ("raw-libvirt", "raw-redfish")
+INFLUX: Final = ("INFLUX_URL", "INFLUX_DB", "INFLUX_TOKEN")
+
+
+class Pipeline:
+    """Kafka (embedded, or the one that is configured), producers, processors and sinks of one fleet file."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        fleet: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        on_event: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.fleet_path = fleet
+        self.fleet = targets.load(fleet)
+        self.supervisor = Supervisor(on_event)
+        self.broker = None if settings.bootstrap else EmbeddedKafka(settings.data_dir)
+        self.settings = settings
+        self._environment = dict(environment or {})
+        self._broker_failures = 0
+        self._broker_next_s = 0.0
+
+    def part(self, name: str, *arguments: str, ready_timeout_s: float = 30.0) -> Part:
+        """A part that is a `rackstream` command."""
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.settings.bootstrap,
+            "RACKSTREAM_DATA_DIR": str(self.settings.data_dir),
+            "RACKSTREAM_TOPIC_PREFIX": self.settings.topic_prefix,
+        }
+        return Part(
+            name,
+            [sys.executable, "-m", "rackstream", *arguments],
+            self.settings.data_dir / "logs" / f"{name}.log",
+            environment | self._environment,
+            ready_timeout_s,
+        )
+
+    def start(self) -> None:
+        """Starts everything in order: Kafka, topics and schemas, console, processors, sinks, producers.
+
+        Raises:
+            Misconfigured: a part did not get ready.
+        """
+        say = self.supervisor.say
+        if self.broker is not None:
+            began = time.monotonic()
+            bootstrap = self.broker.start(progress=say)
+            self.settings = self.settings.model_copy(update={"bootstrap": bootstrap})
+            say(f"kafka ready at {bootstrap} after {time.monotonic() - began:.1f} s")
+        created = topics.create(self.settings)
+        topics.verify(self.settings)
+        topics.publish_schemas(self.settings)
+        say(f"{len(created)} topics created" if created else "topics verified")
+        consuming = [
+            self.part("console", "serve"),
+            self.part("processor", "processor", "--instance", "processor-1"),
+            self.part("sink-files", "sink", "files", "--instance", "sink-files-1"),
+        ]
+        if self._wants_influx():
+            consuming.append(self.part("sink-influx", "sink", "influx", "--instance", "sink-influx-1"))
+        self._start_together(consuming)
+        self._start_together(
+            [
+                self.part(f"producer-{source}", "producer", source, "--fleet", str(self.fleet_path))
+                for source in self.fleet.sources
+            ]
+        )
+
+    def _start_together(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            self.supervisor.start(part, wait=False)
+        for part in parts:
+            self.supervisor.await_ready(part)
+
+    def _wants_influx(self) -> bool:
+        given = [name for name in INFLUX if os.environ.get(name)]
+        if given and len(given) < len(INFLUX):
+            missing = ", ".join(sorted(set(INFLUX) - set(given)))
+            raise Misconfigured(f"{', '.join(given)} set but not {missing}: to store into InfluxDB set all three")
+        return bool(given)
+
+    def tend(self) -> None:
+        """One round: starts again what has died, Kafka among it."""
+        self.supervisor.tend()
+        if self.broker is None or self.broker.alive():
+            return
+        now_s = time.monotonic()
+        if not self._broker_next_s:
+            delay_s = BACKOFF_S[min(self._broker_failures, len(BACKOFF_S) - 1)]
+            self._broker_next_s = now_s + delay_s
+            self.supervisor.say(f"kafka died; starting again in {delay_s:g} s")
+        elif now_s >= self._broker_next_s:
+            self._broker_next_s = 0.0
+            try:
+                self.broker.start()
+                self._broker_failures = 0
+                self.supervisor.say(f"kafka ready again after {time.monotonic() - now_s:.1f} s")
+            except Failure as error:
+                self._broker_failures += 1
+                self.supervisor.say(f"kafka did not start: {error}")
+
+    def drain(self) -> None:
+        """Stops producing, and stops the rest once it has worked off what was produced. Kafka keeps running."""
+        say = self.supervisor.say
+        self.supervisor.stop([name for name in self.supervisor.parts if name.startswith("producer-")])
+        say("producers stopped")
+        left = lag.await_none(self.settings, "rackstream-processors", STEPPED, timeout_s=45, tend=self.tend)
+        if left:
+            say(f"processors still {left} records behind; they go on from there at the next start")
+        self.supervisor.stop(["processor"])
+        # Sinks drain by themselves: they read to the end noted when they are told to stop.
+        self.supervisor.stop([name for name in self.supervisor.parts if name.startswith("sink-")], timeout_s=60)
+        say("processors and sinks drained and stopped")
+
+    def close(self) -> None:
+        """Stops whatever still runs, Kafka last."""
+        self.supervisor.close()
+        if self.broker is not None:
+            self.broker.stop()
+
+
+def run(pipeline: Pipeline, stopping: Callable[[], bool]) -> None:
+    """Starts a pipeline, tends it until `stopping`, stops it in order."""
+    try:
+        pipeline.start()
+        while not stopping():
+            pipeline.tend()
+            time.sleep(0.1)
+        try:
+            pipeline.drain()
+        except Retry as error:
+            pipeline.supervisor.say(f"not drained: {error}")
+    finally:
+        pipeline.close()

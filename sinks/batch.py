@@ -1,0 +1,257 @@
+"""Consume, write, commit: the loop of every sink, and the only place that decides what a failure means.
+
+Retry          the batch is kept, partitions pause, the group membership lives on; tried again with growing delays
+Reject         those records go to the dead letter, the others count as written
+Misconfigured  ends the process (exit 2)
+
+Offsets are committed only after the sink has stored a batch and the broker has its dead letters. So every record is
+written at least once; sinks are such that twice is the same as once.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from runtime import kafka
+from runtime.errors import Misconfigured, Reject, Retry
+from runtime.kafka import Span
+from runtime.observe import RECORDS_IN, RECORDS_STORED, RETRIES
+from sinks.intake import Assignment, Decoders, Held
+from sinks.letters import Letters
+from sinks.sink import Batch, Item, Partition, Sink
+
+if TYPE_CHECKING:
+    from runtime.settings import KafkaSettings
+    from sinks.settings import Limits
+
+__all__ = ["Batch", "Item", "Partition", "Sink", "run"]
+
+log = structlog.get_logger()
+FIRST_DELAY_S: Final = 0.25
+MAX_DELAY_S: Final = 30.0
+POLL_S: Final = 0.25
+"""How long one look at Kafka takes at most: a stop is seen this soon."""
+MAX_REFUSED_IN_ROW: Final = 200
+"""When the destination refuses this many records and takes none, a topic must not be drained into the dead letter."""
+FORBIDDEN: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+
+
+def run(  # noqa: PLR0913  all but two by name
+    sink: Sink,
+    settings: KafkaSettings,
+    *,
+    group: str,
+    limits: Limits,
+    stop: Event,
+    ready: Callable[[], None] = lambda: None,
+    instance: str | None = None,
+) -> None:
+    """Runs one sink until `stop` is set; then writes what is held, commits and leaves.
+
+    Args:
+        sink: the destination.
+        settings: where Kafka is.
+        group: consumer group.
+        limits: when what is held is written.
+        stop: ends the loop.
+        ready: called once, when every partition assigned first is being read.
+        instance: a name that stays over restarts: a process of this name takes its partitions back at once.
+
+    Raises:
+        Misconfigured: a person must act.
+    """
+    consumer = kafka.consumer(settings, group, **({"group.instance.id": instance} if instance else {}))
+    try:
+        _Run(sink, settings, consumer, limits, stop).loop(ready)
+    finally:
+        consumer.close()  # calls `released` of each partition
+        sink.close()
+
+
+class _Run:
+    def __init__(self, sink: Sink, settings: KafkaSettings, consumer: Any, limits: Limits, stop: Event) -> None:
+        self._sink, self._consumer, self._limits, self._stop = sink, consumer, limits, stop
+        self._stage = f"sink-{sink.name}"
+        self._aliases = {settings.catalog[alias].name: alias for alias in sink.topics}
+        self._letters = Letters(settings, self._stage)
+        self._decoders = Decoders(settings, self._aliases)
+        self._assignment = Assignment(consumer, sink, self._letters, self._drop)
+        self._work: list[Held] = []
+        """Being written."""
+        self._held: list[Held] = []
+        """Next."""
+        self._bytes = 0
+        self._largest = 1
+        self._since = 0.0
+        self._displaced: set[Partition] = set()
+        self._refused_in_row = 0
+        self._trouble = ""
+        self._deadline: float | None = None
+
+    def loop(self, ready: Callable[[], None]) -> None:
+        self._assignment.subscribe(list(self._aliases))
+        told = False
+        while not self._stop.is_set():
+            self._assignment.take()
+            if not told and self._assignment.settled:
+                told = True
+                log.info("sink reads", partitions=len(self._assignment.owned))
+                ready()
+            self._absorb(self._consumer.consume(self._room(), POLL_S))
+            if self._due() or self._displaced:
+                self._store()
+                while self._displaced:
+                    self._assignment.again(self._displaced.pop())
+        self._store()
+
+    def _room(self) -> int:
+        """How many messages to ask for, so that what is held stays near its limit of bytes."""
+        left = self._limits.max_bytes - self._bytes
+        return max(1, min(500, self._limits.max_records - len(self._held), left // self._largest))
+
+    def _due(self) -> bool:
+        return bool(self._held) and (
+            len(self._held) >= self._limits.max_records
+            or self._bytes >= self._limits.max_bytes
+            or time.monotonic() - self._since >= self._limits.max_age_s
+        )
+
+    def _absorb(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            key, error = (message.topic(), message.partition()), message.error()
+            if error is not None:
+                self._heed(error, key)
+                continue
+            if key not in self._assignment.owned:
+                continue  # fetched before the partition was taken from us
+            self._assignment.owned[key] = message.offset() + 1
+            self._since = self._since if self._held else time.monotonic()
+            self._held.append(Held(message, key, message.offset()))
+            size = len(message.value() or b"")
+            self._bytes += size
+            self._largest = max(size, self._largest // 2, 1)
+            RECORDS_IN.labels(self._stage, self._aliases[key[0]]).inc()
+            self._trouble = ""
+
+    def _heed(self, error: KafkaError, key: Partition) -> None:
+        """An event instead of a record. A broker that is away is no reason to end: it comes back."""
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's name of it
+            self._displaced.add(key)
+        elif error.fatal() or error.code() in FORBIDDEN:
+            raise Misconfigured(f"Kafka refuses this consumer: {error.str()}")
+        else:
+            self._once("reading interrupted", error.str())
+
+    def _once(self, event: str, why: str) -> None:
+        if why != self._trouble:
+            self._trouble = why
+            log.warning(event, why=why)
+
+    def _drop(self) -> None:
+        """Forgets records of partitions that are no longer ours: they are not committed, the new owner reads them."""
+        self._work = [each for each in self._work if each.partition in self._assignment.owned]
+        self._held = [each for each in self._held if each.partition in self._assignment.owned]
+
+    def _over(self) -> bool:
+        """Whether an orderly stop has used up its time."""
+        if not self._stop.is_set():
+            return False
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._limits.drain_s
+        return time.monotonic() > self._deadline
+
+    def _store(self) -> None:
+        """Writes and commits what is held, however long it takes; at a stop, for as long as draining may take."""
+        # What an earlier call had to leave stays in front: committing what follows it would lose it.
+        self._work, self._held, self._bytes = self._work + self._held, [], 0
+        self._decoders.forget()
+        attempt = 0
+        while self._work:
+            try:
+                self._write()
+            except Retry as retry:
+                RETRIES.labels(self._stage).inc()
+                self._once("write must be tried again", str(retry))
+                if self._over():
+                    log.warning("stopped before all was written", records=len(self._work), why=str(retry))
+                    return
+                delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
+                self._wait(max(delay, retry.after_s or 0))
+                attempt = min(attempt + 1, 10)
+                continue
+            if attempt:
+                log.info("write succeeded after retries", records=len(self._work))
+                self._trouble = ""
+            self._commit()
+            self._work = []
+        self._consumer.resume([TopicPartition(*key) for key in self._assignment.owned])
+
+    def _write(self) -> None:
+        """One attempt at the batch and its letters."""
+        try:
+            self._decoders.decode_all(self._work, self._letters)
+        except KafkaException as error:
+            raise Retry(f"schemas cannot be looked up: {error.args[0].str()}") from error
+        held = [each for each in self._work if each.item is not None]
+        batch = Batch(tuple(each.item for each in held if each.item is not None), self._spans())
+        refused: Mapping[int, str] = {}
+        try:
+            self._sink.write(batch)
+        except Reject as reject:
+            refused = reject.reasons
+        self._heed_refusals(refused, len(held))
+        for index, why in refused.items():
+            self._letters.record(held[index].message, "refused", why)
+        self._letters.deliver()
+        for index, each in enumerate(held):
+            if index not in refused:
+                RECORDS_STORED.labels(self._stage, self._aliases[each.partition[0]]).inc()
+
+    def _heed_refusals(self, refused: Mapping[int, str], records: int) -> None:
+        if len(refused) < records:
+            self._refused_in_row = 0
+        self._refused_in_row += len(refused)
+        if refused and len(refused) == records and self._refused_in_row >= MAX_REFUSED_IN_ROW:
+            why = next(iter(refused.values()))
+            count = self._refused_in_row
+            raise Misconfigured(f"{self._sink.name} refused {count} records in a row and took none, because: {why}")
+
+    def _spans(self) -> dict[Partition, Span]:
+        spans: dict[Partition, Span] = {}
+        for each in self._work:
+            first, _ = spans.get(each.partition, (each.offset, 0))
+            spans[each.partition] = (first, each.offset + 1)
+        return spans
+
+    def _commit(self) -> None:
+        """Commits the batch: again while the broker is away, and no more what another member has by then."""
+        while offsets := [TopicPartition(*key, end) for key, (_, end) in self._spans().items()]:
+            try:
+                for each in self._consumer.commit(offsets=offsets, asynchronous=False):
+                    if each.error is not None:
+                        raise KafkaException(each.error)  # noqa: TRY301
+            except KafkaException as error:
+                if error.args[0].fatal():
+                    raise Misconfigured(f"Kafka refuses this consumer: {error.args[0].str()}") from error
+                self._once("commit must be tried again", error.args[0].str())
+                if self._over():
+                    return
+                self._wait(1.0)
+            else:
+                return
+
+    def _wait(self, seconds: float) -> None:
+        """Lets time pass as a living member of the group: nothing new is fetched, rebalances are served."""
+        until = time.monotonic() + seconds
+        self._consumer.pause([TopicPartition(*key) for key in self._assignment.owned])
+        while (left := until - time.monotonic()) > 0 and not self._over():
+            if self._stop.is_set():
+                until = min(until, time.monotonic() + 1)
+            self._absorb(self._consumer.consume(1, min(POLL_S, left)))

@@ -1,0 +1,178 @@
+"""What a sink reads: which partitions are ours and from where, and records from bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from runtime import topics
+from runtime.errors import Retry
+from runtime.kafka import Span
+from schemas import catalog, codec
+from sinks.sink import Item, Partition
+
+if TYPE_CHECKING:
+    from runtime.settings import KafkaSettings
+    from sinks.letters import Letters
+    from sinks.sink import Sink
+
+log = structlog.get_logger()
+TIMEOUT_S: Final = 10.0
+"""For one question to the broker."""
+
+
+def begin(position: int | None, resume: int | None, span: Span) -> tuple[int, Span | None]:
+    """Where reading begins, and the hole before it that retention made, if any.
+
+    Args:
+        position: where Kafka says we were; None: nowhere yet. Beyond the end it means another topic of this name.
+        resume: where the sink's own memory says we were.
+        span: first offset and end of the partition.
+    """
+    low, end = span
+    wanted = max((each for each in (position, resume) if each is not None and each <= end), default=low)
+    return max(wanted, low), (wanted, low) if wanted < low else None
+
+
+@dataclass
+class Held:
+    """A message that waits to be written. `item` is None until it is decoded, and for good where it is no record."""
+
+    message: Message
+    partition: Partition
+    offset: int
+    item: Item | None = None
+    decoded: bool = False
+
+
+class Decoders:
+    """A decoder per topic. Unknown schema ids are looked up at most once per batch: garbage has a new one each time."""
+
+    def __init__(self, settings: KafkaSettings, aliases: Mapping[str, str]) -> None:
+        self._settings, self._aliases = settings, aliases
+        self._schemas: dict[int, dict[str, Any]] | None = None
+        self._decoders: dict[str, codec.Decoder] = {}
+
+    def forget(self) -> None:
+        """Called with each new batch: its schemas may have been published since."""
+        self._schemas = None
+
+    def decode_all(self, held: list[Held], letters: Letters) -> None:
+        """Decodes what is not yet; what is no record gets a letter.
+
+        Raises:
+            KafkaException: a schema could not be looked up.
+        """
+        for each in held:
+            if each.decoded:
+                continue
+            alias = self._aliases[each.partition[0]]
+            try:
+                each.item = Item(alias, each.partition, each.offset, self._decode(alias, each.message.value()))
+            except codec.Undecodable as error:
+                letters.record(each.message, error.reason, str(error))
+            each.decoded = True
+
+    def _decode(self, alias: str, value: bytes | None) -> codec.Record:
+        if alias not in self._decoders:
+            schema = catalog.schema(self._settings.catalog[alias].schema)
+            self._decoders[alias] = codec.Decoder(schema, self._resolve)
+        return self._decoders[alias].decode(value)
+
+    def _resolve(self, schema_id: int) -> dict[str, Any] | None:
+        if self._schemas is None:
+            self._schemas = topics.published_schemas(self._settings)
+        return self._schemas.get(schema_id)
+
+
+class Assignment:
+    """Which partitions are ours, and up to where each is read.
+
+    Kafka's word that a partition is ours only makes it wait here: taking it may need the disk, a lock or an answer of
+    the broker, none of which a callback of the consumer can wait for.
+    """
+
+    def __init__(self, consumer: Consumer, sink: Sink, letters: Letters, dropped: Callable[[], None]) -> None:
+        self._consumer, self._sink, self._letters, self._dropped = consumer, sink, letters, dropped
+        self.owned: dict[Partition, int] = {}
+        """Next offset to read of each partition we hold."""
+        self._waiting: dict[Partition, int | None] = {}
+        self._joined = False
+        self._retry_at = 0.0
+        self._said = ""
+
+    @property
+    def settled(self) -> bool:
+        """Kafka has told us our partitions, and all of them are taken."""
+        return self._joined and not self._waiting
+
+    def subscribe(self, names: list[str]) -> None:
+        """Joins the group."""
+        self._consumer.subscribe(names, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._joined = True
+        consumer.incremental_assign([])  # an answer is due here, else the library takes them itself
+        self._waiting |= {(each.topic, each.partition): None for each in partitions}
+
+    def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        keys = [(each.topic, each.partition) for each in partitions]
+        consumer.incremental_unassign([TopicPartition(*key) for key in keys if key in self.owned])
+        for key in keys:
+            self._waiting.pop(key, None)
+            if self.owned.pop(key, None) is not None:
+                self._sink.released(key)
+        self._dropped()
+
+    def take(self) -> None:
+        """Takes the partitions that wait, as far as it goes; the others a second later."""
+        if time.monotonic() < self._retry_at:
+            return
+        for key in sorted(self._waiting):
+            try:
+                self._take(key)
+            except Retry as error:
+                self._later(error, *key)
+            except KafkaException as error:
+                self._later(error, *key)
+                return  # the broker is away: no use in asking for the others
+
+    def _take(self, key: Partition) -> None:
+        position = self._waiting[key]
+        if position is None:
+            committed = self._consumer.committed([TopicPartition(*key)], timeout=TIMEOUT_S)[0]
+            if committed.error is not None:
+                raise KafkaException(committed.error)
+            position = committed.offset if committed.offset >= 0 else None
+        span = self._consumer.get_watermark_offsets(TopicPartition(*key), timeout=TIMEOUT_S, cached=False)
+        start, hole = begin(position, self._sink.assigned(key, span), span)
+        try:
+            self._consumer.incremental_assign([TopicPartition(*key, start)])
+        except BaseException:
+            self._sink.released(key)
+            raise
+        if position is not None and position > span[1]:
+            log.warning("committed offset is beyond the end", topic=key[0], partition=key[1], committed=position,
+                        end=span[1], start=start, why="the topic was created anew, or lost its end")  # fmt: skip
+        if hole is not None:
+            self._letters.hole(key, hole)
+        del self._waiting[key]
+        self.owned[key] = start
+
+    def _later(self, error: Exception, topic: str, partition: int) -> None:
+        self._retry_at = time.monotonic() + 1
+        if str(error) != self._said:
+            self._said = str(error)
+            log.warning("partition not taken yet", topic=topic, partition=partition, why=str(error))
+
+    def again(self, key: Partition) -> None:
+        """Takes a partition anew from where we are: the broker says that offset is not there."""
+        if key in self.owned:
+            self._consumer.incremental_unassign([TopicPartition(*key)])
+            self._waiting[key] = self.owned.pop(key)
+            self._sink.released(key)

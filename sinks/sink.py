@@ -1,0 +1,68 @@
+"""The contract of a sink: what it is given and what it answers. No Kafka, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from runtime.kafka import Span
+
+Partition = tuple[str, int]
+"""Topic (its name on Kafka) and partition."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One decoded record, with where it is from."""
+
+    alias: str
+    partition: Partition
+    offset: int
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records in the order of their partitions, and the offsets [first, end) of each partition it covers."""
+
+    items: tuple[Item, ...]
+    spans: Mapping[Partition, Span]
+
+
+class Sink(Protocol):
+    """A destination."""
+
+    name: str
+    topics: tuple[str, ...]
+    """Aliases of the topics it stores."""
+
+    def assigned(self, partition: Partition, span: Span) -> int | None:
+        """Takes a partition over, which spans these offsets on Kafka.
+
+        Returns:
+            Where reading resumes by the sink's own memory; None: it has none, Kafka's committed offset counts.
+
+        Raises:
+            Retry: it cannot be taken yet.
+        """
+        ...
+
+    def released(self, partition: Partition) -> None:
+        """Lets a partition go."""
+        ...
+
+    def write(self, batch: Batch) -> None:
+        """Returns when the batch is stored. May be called again with all or a part of the same records.
+
+        Raises:
+            Retry: not now.
+            Reject: some records never (index in `items` → why); the others are stored.
+            Misconfigured: not before a person acts.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets files and connections go."""
+        ...

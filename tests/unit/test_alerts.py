@@ -1,0 +1,136 @@
+"""The alert engine: when it raises, when it clears, and that its memory is all it needs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors import alerts
+from processors.drive import Partition
+from processors.rules import Rule, load
+from processors.testing import drive
+from runtime.errors import Misconfigured
+from schemas import catalog, codec
+from schemas.testing import item, raw
+
+STEP = alerts.step()
+
+
+def temperature(celsius, limit=100.0, sensor_id="0", state="Enabled"):
+    return item(
+        "RedfishTemperature", chassis_id="1", sensor_id=sensor_id, sensor_name="CPU", reading_celsius=celsius,
+        upper_threshold_critical=limit, state=state,
+    )  # fmt: skip
+
+
+def fan(health, state="Enabled"):
+    return item("RedfishFan", chassis_id="1", sensor_id="F1", sensor_name="Fan 1", health=health, state=state)
+
+
+def thermal(at_s, temperatures=(), fans=(), **fields):
+    return raw(
+        "RedfishSample", at_s=at_s, category="thermal", temperatures=list(temperatures), fans=list(fans), **fields
+    )
+
+
+def transitions(records, step=STEP):
+    return [
+        [(each["transition"], each["cause"]) for each in outputs.get("alerts", ())] for outputs in drive(step, records)
+    ]
+
+
+def heat(*celsius, **fields):
+    return [thermal(n, [temperature(each, **fields)] if each is not None else []) for n, each in enumerate(celsius)]
+
+
+RAISED, RECOVERED, GONE = ("raised", None), ("cleared", "recovered"), ("cleared", "gone")
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        pytest.param(heat(50.0, 90.1), [[], [RAISED]], id="above 90 % of critical is raised"),
+        pytest.param(heat(90.0), [[]], id="90 % itself is not above"),
+        pytest.param(heat(95.0, 96.0, 99.0), [[RAISED], [], []], id="it is raised once"),
+        pytest.param(heat(95.0, 80.0, 80.0), [[RAISED], [], [RECOVERED]], id="two in a row below 85 % clear it"),
+        pytest.param(heat(95.0, 80.0, 87.0, 80.0, 80.0)[:4], [[RAISED], [], [], []], id="between the limits is not below"),
+        pytest.param(heat(75.1, limit=None), [[RAISED]], id="without a limit it is 75 °C"),
+        pytest.param(heat(75.1, limit=0.0), [[RAISED]], id="a limit of 0 is none"),
+        pytest.param(heat(95.0, None, None, None), [[RAISED], [], [], [GONE]], id="gone after three whole records"),
+        pytest.param(heat(95.0, None, None, 95.0, None, None), [[RAISED], [], [], [], [], []], id="back in time"),
+        pytest.param(heat(0.0, state="Absent"), [[]], id="an absent sensor says nothing"),
+        pytest.param([thermal(0, fans=[fan("Critical")])], [[RAISED]], id="a fan that is not OK is raised"),
+        pytest.param([thermal(0, fans=[fan(None)])], [[]], id="a fan of unknown health is not"),
+        pytest.param([thermal(0, fans=[fan("Critical", "Absent")])], [[]], id="nor one that is absent"),
+    ],
+)
+def test_transitions(records, expected):
+    assert expected == transitions(records)
+
+
+def test_a_reading_that_was_not_got_leaves_the_alert_as_it_is():
+    unread = [thermal(n, [temperature(None)]) for n in range(1, 6)]
+
+    assert [[RAISED], [], [], [], [], []] == transitions([*heat(95.0), *unread])
+
+
+def test_a_record_that_lacks_a_resource_does_not_tell_what_is_gone():
+    error = item("PollError", field="/redfish/v1/Chassis/1/Thermal", cause="404", count=1, whole=True)
+    broken = [thermal(n, errors=[error]) for n in range(1, 6)]
+
+    assert [[RAISED], [], [], [], [], []] == transitions([*heat(95.0), *broken])
+
+
+def test_hold_counts_breaches_in_a_row():
+    [rule] = [rule for rule in load() if rule.name == "temperature-high"]
+    step = alerts.step((rule.model_copy(update={"hold": 2}),))
+
+    assert [[], [], [], [RAISED]] == transitions(heat(95.0, 50.0, 95.0, 95.0), step)
+
+
+def test_an_alert_keeps_its_id_and_counts_its_revisions():
+    found = [each for outputs in drive(STEP, heat(95.0, 50.0, 50.0)) for each in outputs.get("alerts", ())]
+
+    assert 1 == len({each["id"] for each in found})
+    assert [0, 1] == [each["revision"] for each in found]
+    assert found[0]["started_at"] == found[1]["started_at"]
+    assert "High temperature: CPU at 95.0 °C (limit 90.0 °C)" == found[0]["text"]
+
+
+@given(st.lists(st.sampled_from([None, 50.0, 87.0, 95.0]), max_size=12), st.integers(0, 12))
+def test_an_engine_restarted_from_its_memory_goes_on_as_if_it_had_not(celsius, cut):
+    """The state record is written on change only; the records after it are stepped again and change nothing more."""
+    records = heat(*celsius)
+    whole = drive(STEP, records)
+    restarted = Partition(catalog.load(), [STEP])
+    memories = [(n, output) for n, out in enumerate(whole[:cut]) for output in out.get("state-alerts", ())]
+    resume = 0
+    if memories:
+        resume, memory = memories[-1]
+        schema = catalog.schema("AlertState")
+        restarted.remember(STEP, codec.Decoder(schema).decode(codec.encode(schema, memory)))
+    again = [restarted.apply(record).outputs for record in records[resume:]]
+
+    sent = [out.get("alerts", []) for out in whole[resume + 1 :]]
+    assert sent == [[o.record for o in outputs if o.alias == "alerts"] for outputs in again[1:]]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("[[rules]]\nname = 'x'", "topic", id="a rule that lacks fields"),
+        pytest.param("rules = [", "rules.toml", id="a file that is not TOML"),
+    ],
+)
+def test_a_bad_pack_is_refused_with_what_is_wrong(tmp_path, text, says):
+    path = tmp_path / "rules.toml"
+    path.write_text(text)
+
+    with pytest.raises(Misconfigured, match=says):
+        load(path)
+
+
+def test_a_rule_has_a_limit_or_a_health_and_not_both():
+    fields = load()[1].model_dump() | {"value": "reading_celsius"}
+
+    with pytest.raises(ValueError, match="either value, limit and clear, or health"):
+        Rule.model_validate(fields)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from schemas import catalog, codec
+from sinks import datasets
+from sinks.rows import Dataset
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+NIC = "rxbytes rxpackets rxerrors rxdrops txbytes txpackets txerrors txdrops".split()
+DISK = "rd_req rd_bytes wr_reqs wr_bytes errors".split()
+TOTALS = (
+    "net_rxbytes net_rxpackets net_rxerrors net_rxdrops net_txbytes net_txpackets net_txerrors net_txdrops "
+    "disk_rd_req disk_rd_bytes disk_wr_reqs disk_wr_bytes disk_errors memactual memrss memavailable memusable "
+    "memswap_in memswap_out memmajor_fault memminor_fault memdisk_cache timeusr timesys cpus cputime state"
+).split()
+SCALARS = {"string": "text", "long": 7, "double": 1.5, "boolean": True, "timestamp": AT}
+
+
+def example(kind: Any, named: dict[str, Any], full: bool) -> Any:
+    """A value of an Avro type: everything set and each array with two items, or as empty as it may be."""
+    if isinstance(kind, list):
+        return example(next(each for each in kind if each != "null"), named, full) if full else None
+    kind = named.get(kind, kind) if isinstance(kind, str) else kind
+    if isinstance(kind, str):
+        return {"string": "text", "long": 7, "double": 1.5, "boolean": True, "bytes": b"b"}[kind]
+    if "logicalType" in kind:
+        return AT
+    match kind["type"]:
+        case "record":
+            named[kind["name"]] = kind
+            return {each["name"]: example(each["type"], named, full) for each in kind["fields"]}
+        case "enum":
+            return kind["symbols"][0]
+        case "array":
+            return [example(kind["items"], named, full) for _ in range(2)] if full else []
+        case "map":
+            return {"rack": "r1"} if full else {}
+    raise AssertionError(kind)
+
+
+def record(alias: str, *, full: bool = True) -> dict[str, Any]:
+    """A record as it comes from Kafka."""
+    schema = catalog.schema(catalog.load()[alias].schema)
+    made = example(schema.definition, {}, full)
+    return codec.Decoder(schema).decode(codec.encode(schema, made))
+
+
+def as_dicts(dataset: Dataset, source: dict[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(dataset.names, row, strict=True)) for row in dataset.rows(source)]
+
+
+def in_lines(dataset: Dataset) -> list[str]:
+    return [column.name for column in dataset.columns if column.in_lines and not column.tag]
+
+
+TYPES = {"string": str, "long": int, "double": float, "boolean": bool, "timestamp": datetime}
+
+
+@pytest.mark.parametrize("dataset", datasets.ALL, ids=lambda dataset: dataset.name)
+def test_every_value_has_the_type_of_its_column(dataset: Dataset) -> None:
+    rows = list(dataset.rows(record(dataset.alias)))
+    assert rows
+    for row in rows:
+        time, *values, labels = row
+        assert time == AT
+        assert labels == ({} if dataset.name == "producer" else {"rack": "r1"})
+        for column, value in zip(dataset.columns, values, strict=True):
+            of_another_kind = column.kind is not None and column.kind != row[dataset.names.index("devtype")]
+            no_sequence = column.name == "sequence" and dataset.name == "target"
+            assert isinstance(value, TYPES[column.type]) or of_another_kind or no_sequence, column.name
+
+
+@pytest.mark.parametrize("dataset", datasets.ALL, ids=lambda dataset: dataset.name)
+def test_a_record_with_nothing_in_it_makes_rows_without_error(dataset: Dataset) -> None:
+    for row in dataset.rows(record(dataset.alias, full=False)):
+        assert len(row) == len(dataset.names)
+
+
+@pytest.mark.parametrize("alias", ["raw-libvirt", "raw-redfish", "raw-host", "vm-features", "vm-totals",
+                                   "device-rates", "power", "alerts", "state-targets", "heartbeats"])  # fmt: skip
+def test_every_topic_of_the_spine_has_a_dataset(alias: str) -> None:
+    assert datasets.of(alias)
+    assert alias in datasets.aliases()
+
+
+def test_dataset_names_and_columns_are_unique() -> None:
+    assert len({each.name for each in datasets.ALL}) == len(datasets.ALL)
+    for each in datasets.ALL:
+        assert len(set(each.names)) == len(each.names)
+        assert datasets.named(each.name) is each
+    with pytest.raises(KeyError, match="there are: vm_metrics, "):
+        datasets.named("vm_metric")
+
+
+def test_the_measurements_of_seed_003_have_exactly_its_fields_in_its_order() -> None:
+    assert in_lines(datasets.named("vm_totals")) == TOTALS
+    assert in_lines(datasets.named("vm_devices")) == NIC + DISK
+    metrics = ["state", "cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns"]
+    assert in_lines(datasets.named("vm_metrics")) == metrics
+    features = in_lines(datasets.named("vm_features"))
+    assert features[:2] == ["memory_rate_kb_per_sec", "memory_angle_deg"]
+    assert set(features[2:]) == {
+        f"{name}_{what}"
+        for name in TOTALS
+        for what in ("rate", "angle")
+        if name not in ("memactual", "memrss", "memavailable", "memusable", "memdisk_cache", "cpus", "state")
+    }
+
+
+def test_a_vm_makes_one_row_and_each_of_its_devices_one() -> None:
+    source = record("raw-libvirt")
+    source["domains"] = source["domains"][:1]
+    domain = source["domains"][0]
+    domain |= {"vmid": "12", "name": "one-12", "uuid": "u", "state": 3, "stale": False}
+    domain["nics"] = [{"device": "vnet0", **{name: at for at, name in enumerate(NIC)}}]
+    domain["disks"] = [{"device": "vda", **dict.fromkeys(DISK)}]
+    source["host"] = "kvm-1"
+
+    [metrics] = as_dicts(datasets.named("vm_metrics"), source)
+    assert metrics["state"] == "paused"
+    tags = {"time": AT, "VMID": "12", "name": "one-12", "uuid": "u", "host": "kvm-1"}
+    assert tags.items() <= metrics.items()
+
+    nic, disk = as_dicts(datasets.named("vm_devices"), source)
+    assert (tags | {"devtype": "nic", "device": "vnet0", "txdrops": 7, "wr_bytes": None}).items() <= nic.items()
+    assert (tags | {"devtype": "disk", "device": "vda", "rxbytes": None, "wr_bytes": None}).items() <= disk.items()
+    assert nic["epoch"] == "text"
+    assert nic["sequence"] == 7
+
+
+@pytest.mark.parametrize(
+    ("rpm", "percent", "expected"),
+    [
+        pytest.param(4200.0, None, (4200.0, "RPM"), id="rpm"),
+        pytest.param(None, 35.0, (35.0, "Percent"), id="percent"),
+        pytest.param(0.0, None, (0.0, "RPM"), id="a fan that stands still"),
+        pytest.param(None, None, (None, None), id="no reading"),
+    ],
+)
+def test_a_fan_row_has_the_reading_and_its_units(rpm: float | None, percent: float | None, expected: Any) -> None:
+    source = record("raw-redfish")
+    source["fans"] = [source["fans"][0] | {"speed_rpm": rpm, "speed_percent": percent}]
+    [row] = as_dicts(datasets.named("redfish_fan"), source)
+    assert (row["reading_rpm"], row["reading_units"]) == expected
+
+
+def test_an_unknown_libvirt_state_is_a_row_all_the_same() -> None:
+    source = record("raw-libvirt")
+    source["domains"][0]["state"] = 99
+    assert as_dicts(datasets.named("vm_metrics"), source)[0]["state"] == "unknown"
+
+
+def test_two_transitions_of_one_alert_at_one_time_are_two_facts() -> None:
+    alert = datasets.named("alert")
+    first, second = record("alerts"), record("alerts") | {"revision": 8}
+    [one], [two] = alert.rows(first), alert.rows(second)
+    assert alert.identity(one) != alert.identity(two)
+
+
+def test_a_host_without_cpu_times_has_null_columns() -> None:
+    source = record("raw-host") | {"cpu": None}
+    [row] = as_dicts(datasets.named("host"), source)
+    assert row["cpu_user_s"] is None
+    assert row["memory_total"] == 7
