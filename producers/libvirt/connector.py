@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from producers.libvirt import devices, sample
-from producers.libvirt.connection import NO_DOMAIN, OPERATION_INVALID, Connection, cause, is_transport
+from producers.libvirt.connection import NO_DOMAIN, NO_SUPPORT, OPERATION_INVALID, Connection, cause, is_transport
 from producers.reader import PollFailed, Problems, Sample
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class LibvirtReader:
             code = _code(error)
             if code == NO_DOMAIN or (code == OPERATION_INVALID and not self._is_active(domain)):
                 raise _Gone from error
-            problems.add(name, cause(error))
+            problems.add(name, cause(error), whole=code != NO_SUPPORT)
             return None
 
     def _is_active(self, domain: Any) -> bool:

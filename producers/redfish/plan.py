@@ -86,9 +86,12 @@ class Discovery:
         self._link(plan, chassis)
         return plan
 
-    def _leave_out(self, plan: Plan, uri: str, fault: Fault) -> None:
+    def _leave_out(self, plan: Plan, uri: str, fault: Fault, *, missing_s: float = DEAD_S) -> None:
+        """Counts what was not got, and asks again: at the next poll after a first bad answer, else later."""
         plan.problems.add(uri, str(fault))
-        again_s = DEAD_S if isinstance(fault, Missing) else UNFINISHED_S
+        again_s = missing_s if isinstance(fault, Missing) else UNFINISHED_S
+        if isinstance(fault, Broken) and fault.fresh:
+            again_s = 0.0
         plan.until_s = min(plan.until_s, self._clock() + again_s)
 
     def _collections(self, deadline_s: float, plan: Plan) -> tuple[list[str], list[str]]:
@@ -104,7 +107,8 @@ class Discovery:
                 found[name] = list(self._members(link, deadline_s)) if link else []
             except (Missing, Broken) as fault:
                 faults.append(fault)
-                self._leave_out(plan, link or name, fault)
+                # A BMC that is starting up says 404 for a while.
+                self._leave_out(plan, link or name, fault, missing_s=UNFINISHED_S)
         if len(faults) == sum(link is not None for link in links.values()):
             if any(isinstance(fault, Forbidden) for fault in faults):
                 raise Denied("this user may read neither systems nor chassis (HTTP 403)")

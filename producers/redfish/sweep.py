@@ -91,7 +91,8 @@ class RedfishReader:
         arrays: Arrays = {table.record: [] for each in CATEGORIES.values() for table in each}
         resources = plan.resources[category]
         if not resources:
-            problems.add(category, "the BMC links no such resource")
+            if category == "system" or not plan.problems.counts:  # else those say why
+                problems.add(category, "the BMC links no such resource")
             return arrays
         answers = self._client.together([resource.uri for resource in resources], deadline_s)
         faults: list[Fault] = []

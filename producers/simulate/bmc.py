@@ -22,6 +22,7 @@ CPU_CRITICAL_CELSIUS: Final = 100.0
 CPU_WARNING_CELSIUS: Final = 92.0
 PLATEAU: Final = 1.2
 """The cycle is cut off at its top by this factor, so that a breach lasts some polls: 0.31 to 0.69 of the period."""
+PSU: Final = {"Manufacturer": "Rackstream", "Model": "SIM PSU", "PartNumber": "SIM-PSU", "FirmwareVersion": "00.01"}
 GOLDEN: Final = 0.381966
 """Spreads any number of BMCs over the cycle."""
 
@@ -57,7 +58,7 @@ class Moment:
 
     @property
     def watts(self) -> float:
-        """What the whole server draws."""
+        """Of the whole server."""
         return 180.0 + 320.0 * self.load
 
 
@@ -65,8 +66,15 @@ def _status(health: str = "OK") -> Document:
     return {"State": "Enabled", "Health": health}
 
 
-def _health(moment: Moment) -> str:
-    return "Warning" if moment.cpu_celsius >= CPU_WARNING_CELSIUS else "OK"
+def _server(moment: Moment) -> Document:
+    """What its System and its Chassis say alike."""
+    return {
+        "Manufacturer": "Rackstream",
+        "Model": "Simulated server",
+        "SerialNumber": f"SIM{moment.number:06d}",
+        "PartNumber": "SIM-1U",
+        "Status": _status("Warning" if moment.cpu_celsius >= CPU_WARNING_CELSIUS else "OK"),
+    }
 
 
 def _entry(resource: str, array: str, position: int, name: str) -> Document:
@@ -90,17 +98,12 @@ def _root(moment: Moment) -> Document:
         "@odata.id": ROOT,
         "@odata.type": "#ServiceRoot.v1_15_0.ServiceRoot",
         "Id": "RootService",
-        "Name": "Root Service",
         "RedfishVersion": "1.17.0",
-        "UUID": _uuid(moment),
+        "UUID": f"00000000-0000-4000-8000-{moment.number:012x}",
         "Vendor": "Rackstream simulator",
         "Systems": {"@odata.id": f"{ROOT}/Systems"},
         "Chassis": {"@odata.id": f"{ROOT}/Chassis"},
     }
-
-
-def _uuid(moment: Moment) -> str:
-    return f"00000000-0000-4000-8000-{moment.number:012x}"
 
 
 def _system(moment: Moment) -> Document:
@@ -108,10 +111,8 @@ def _system(moment: Moment) -> Document:
         "@odata.id": SYSTEM,
         "@odata.type": "#ComputerSystem.v1_20_0.ComputerSystem",
         "Id": "System.Embedded.1",
-        "Name": "System",
         "SystemType": "Physical",
         "PowerState": "On",
-        "Status": _status(_health(moment)),
         "Boot": {
             "BootSourceOverrideEnabled": "Disabled",
             "BootSourceOverrideTarget": "None",
@@ -121,11 +122,8 @@ def _system(moment: Moment) -> Document:
         "ProcessorSummary": {"Count": 2, "Model": "Simulated CPU, 32 cores", "Status": _status()},
         "MemorySummary": {"TotalSystemMemoryGiB": 512, "Status": _status()},
         "BiosVersion": "1.0.0",
-        "Manufacturer": "Rackstream",
-        "Model": "Simulated server",
-        "SerialNumber": f"SIM{moment.number:06d}",
-        "PartNumber": "SIM-1U",
-        "UUID": _uuid(moment),
+        "UUID": f"00000000-0000-4000-8000-{moment.number:012x}",
+        **_server(moment),
     }
 
 
@@ -134,21 +132,16 @@ def _chassis(moment: Moment) -> Document:
         "@odata.id": CHASSIS,
         "@odata.type": "#Chassis.v1_21_0.Chassis",
         "Id": "System.Embedded.1",
-        "Name": "Computer System Chassis",
         "ChassisType": "RackMount",
-        "Manufacturer": "Rackstream",
-        "Model": "Simulated server",
-        "SerialNumber": f"SIM{moment.number:06d}",
-        "Status": _status(_health(moment)),
+        **_server(moment),
         "Thermal": {"@odata.id": f"{CHASSIS}/Thermal"},
         "Power": {"@odata.id": f"{CHASSIS}/Power"},
     }
 
 
 def _temperatures(moment: Moment) -> list[Document]:
-    """Name, context, Cel now, lower critical, warning, critical."""
     load, inlet = moment.load, 22.0 + math.sin(2 * math.pi * moment.at_s / 900)
-    lines = [
+    lines = [  # name, context, Cel now, lower critical, warning, critical
         ("CPU1 Temp", "CPU", moment.cpu_celsius, 3.0, CPU_WARNING_CELSIUS, CPU_CRITICAL_CELSIUS),
         ("CPU2 Temp", "CPU", 42.0 + 20 * load, 3.0, CPU_WARNING_CELSIUS, CPU_CRITICAL_CELSIUS),
         ("System Board Inlet Temp", "Intake", inlet, -7.0, 38.0, 42.0),
@@ -176,7 +169,6 @@ def _thermal(moment: Moment) -> Document:
         "@odata.id": f"{CHASSIS}/Thermal",
         "@odata.type": "#Thermal.v1_7_1.Thermal",
         "Id": "Thermal",
-        "Name": "Thermal",
         "Temperatures": _temperatures(moment),
         "Fans": [
             {
@@ -217,7 +209,6 @@ def _power(moment: Moment) -> Document:
         "@odata.id": f"{CHASSIS}/Power",
         "@odata.type": "#Power.v1_7_1.Power",
         "Id": "Power",
-        "Name": "Power",
         "PowerControl": _power_control(moment),
         "Voltages": [
             {
@@ -238,11 +229,8 @@ def _power(moment: Moment) -> Document:
                 "EfficiencyPercent": round(efficiency, 1),
                 "LineInputVoltage": 230,
                 "LineInputVoltageType": "AC240V",
-                "Manufacturer": "Rackstream",
-                "Model": "SIM PSU 1200 W",
+                **PSU,
                 "SerialNumber": f"SIMPSU{moment.number:06d}{position}",
-                "PartNumber": "SIM-PSU",
-                "FirmwareVersion": "00.01",
             }
             for position in range(2)
         ],

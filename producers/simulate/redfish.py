@@ -1,9 +1,10 @@
-"""Simulated BMCs: real HTTP(S) servers on loopback, one port each, one asyncio loop for all. Their words are `bmc.py`'s."""
+"""Simulated BMCs: real HTTP(S) servers on loopback, one port each, one asyncio loop for all. Documents: `bmc.py`."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import secrets
 import signal
 import ssl
@@ -70,11 +71,10 @@ class Simulator:
             for number in range(self._count):
                 await self._listen(number)
         except OSError as error:
+            port = self._first_port + len(self.urls) if self._first_port else "of the system's choice"
             await self.__aexit__()
-            port = self._first_port + len(self._runners) - 1
-            raise Misconfigured(
-                f"port {port} cannot be listened on: {error.strerror}; choose another --port"
-            ) from error
+            why = os.strerror(error.errno or 0).lower()
+            raise Misconfigured(f"port {port} cannot be listened on: {why}; choose another --port") from error
         return self
 
     async def __aexit__(self, *_: object) -> None:

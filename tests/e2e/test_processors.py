@@ -89,8 +89,8 @@ def test_a_worker_killed_again_and_again_loses_doubles_and_invents_nothing(kafka
                 publish(kafka, alias, *[record for each, record in batch if each == alias])
             inputs += batch
             if n in (12, 27, 43):
+                until(lambda: worker.state == "ready" and records(kafka, "vm-totals"), tend=supervisor.tend)
                 supervisor.kill("processor")
-            until(lambda: worker.state == "ready" or n not in (13, 28, 44), tend=supervisor.tend)
             supervisor.tend()
         until(lambda: len(found(kafka, "vm-totals")) >= 360 and len(found(kafka, "alerts")) >= 10, tend=supervisor.tend)
 

@@ -1,0 +1,150 @@
+"""Whole polls of servers not written for these tests: the simulator, and the emulator of OpenStack's sushy-tools."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from producers import redfish
+from producers.reader import PollFailed, Sample
+from producers.simulate.redfish import Simulator
+from producers.targets import RedfishTarget
+from runtime.errors import Misconfigured
+from schemas import catalog, codec
+
+PASSWORD = "sécret"
+
+
+@pytest.fixture
+def password(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("BMC_PASSWORD", PASSWORD)
+    return "env:BMC_PASSWORD"
+
+
+def as_avro(category: str, sample: Sample) -> bytes:
+    header = {
+        "host": "node1",
+        "category": category,
+        "observed_at": datetime.now(UTC),
+        "monotonic_s": 0.0,
+        "producer": "p",
+        "epoch": "e",
+        "sequence": 0,
+        "previous_epoch": None,
+        "previous_sequence": None,
+        "dropped": [],
+        "duration_s": 0.1,
+        "interval_s": 10.0,
+        "errors": sample.problems.as_records(),
+        "labels": {},
+    }
+    return codec.encode(catalog.schema("RedfishSample"), header | sample.body)
+
+
+def counts(body: dict[str, Any]) -> dict[str, int]:
+    return {name: len(value) for name, value in body.items() if isinstance(value, list) and value}
+
+
+def test_the_simulator_is_read_whole_over_tls(tmp_path: Path, password: str) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    with Simulator(
+        2, username="root", password=PASSWORD, cert=tmp_path / "cert.pem", key=tmp_path / "key.pem"
+    ) as simulator:
+        for url in simulator.urls:
+            target = RedfishTarget(
+                host="node1", address=url, username="root", password=password, verify=tmp_path / "ca.pem"
+            )
+            reader = redfish.reader(target, 10)
+            samples = {category: reader.read(category, 5) for category in reader.intervals}
+            reader.close()
+            assert {
+                "system": {"systems": 1},
+                "thermal": {"temperatures": 8, "fans": 6},
+                "power": {"power_controls": 3, "voltages": 4, "power_supplies": 2},
+            } == {category: counts(sample.body) for category, sample in samples.items()}
+            for category, sample in samples.items():
+                assert not sample.problems.counts
+                assert as_avro(category, sample)
+
+
+def test_a_wrong_password_is_auth_failed(password: str) -> None:
+    with Simulator(username="root", password="another") as simulator:
+        target = RedfishTarget(host="node1", address=simulator.urls[0], username="root", password=password)
+        reader = redfish.reader(target, 10)
+        with pytest.raises(PollFailed) as failed:
+            reader.read("system", 5)
+        reader.close()
+    assert failed.value.status == "auth_failed"
+
+
+def test_intervals_are_the_targets_where_it_says_so() -> None:
+    target = RedfishTarget(host="node1", address="http://127.0.0.1:1", interval=20, intervals={"power": 5})
+    reader = redfish.reader(target, 10)
+    assert {"system": 20, "thermal": 20, "power": 5} == reader.intervals
+    reader.close()
+
+
+def test_a_missing_password_or_ca_file_is_said_at_the_start(tmp_path: Path) -> None:
+    address = "https://127.0.0.1:1"
+    missing = RedfishTarget(host="node1", address=address, username="root", password=f"file:{tmp_path}/none")
+    with pytest.raises(Misconfigured, match="secret file"):
+        redfish.reader(missing, 10)
+    with pytest.raises(Misconfigured, match="is not a file"):
+        redfish.reader(RedfishTarget(host="node1", address=address, verify=tmp_path / "none"), 10)
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Misconfigured, match=f"port {port} "), Simulator(first_port=port):
+            pass
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[str]:
+    """URL of sushy-emulator with its fake driver: links resources it does not have, and closes every connection."""
+    config = tmp_path / "emulator.conf"
+    config.write_text(f"SUSHY_EMULATOR_FAKE_DRIVER = True\nSUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "sushy_tools.emulator.main", "-i", "127.0.0.1", "-p", str(port)]
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen([*command, "--config", str(config)], stdout=log, stderr=log) as process,
+    ):
+        try:
+            deadline_s = time.monotonic() + 20
+            while time.monotonic() < deadline_s:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, (tmp_path / "log").read_text()
+                    time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def test_the_sushy_emulator_is_read(emulator: str) -> None:
+    reader = redfish.reader(RedfishTarget(host="node1", address=emulator), 10)
+    samples = {category: reader.read(category, 10) for category in reader.intervals}
+    reader.close()
+    assert counts(samples["system"].body) == {"systems": 1}
+    assert counts(samples["thermal"].body) == {"temperatures": 2, "fans": 2}
+    assert counts(samples["power"].body) == {}
+    assert {each["speed_rpm"] for each in samples["thermal"].body["fans"]} == {2100, 2050}
+    assert all(as_avro(category, sample) for category, sample in samples.items())

@@ -1,0 +1,300 @@
+"""The InfluxDB sink against a real InfluxDB 1.8.10, found on PATH or by RACKSTREAM_INFLUXD."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.errors import Misconfigured, Reject, Retry
+from sinks import datasets
+from sinks.influx import InfluxSink
+from sinks.influx_client import InfluxClient
+from sinks.line import timestamp_ns
+from sinks.settings import InfluxSettings
+from sinks.sink import Batch, Item
+
+INFLUXD = os.environ.get("RACKSTREAM_INFLUXD") or shutil.which("influxd")
+pytestmark = [
+    pytest.mark.influx,
+    pytest.mark.skipif(not INFLUXD, reason="no influxd on PATH or in RACKSTREAM_INFLUXD: "
+                       "go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10"),
+]  # fmt: skip
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def free_port() -> int:
+    with socket.socket() as each:
+        each.bind(("127.0.0.1", 0))
+        return int(each.getsockname()[1])
+
+
+@dataclass
+class Influx:
+    """One influxd with its data in a folder of its own."""
+
+    folder: Path
+    ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports[0]}"
+
+    def start(self) -> None:
+        config = self.folder / "influxd.conf"
+        config.write_text(
+            f'reporting-disabled = true\nbind-address = "127.0.0.1:{self.ports[1]}"\n'
+            f'[meta]\ndir = "{self.folder}/meta"\n'
+            f'[data]\ndir = "{self.folder}/data"\nwal-dir = "{self.folder}/wal"\nquery-log-enabled = false\n'
+            f'[http]\nbind-address = "127.0.0.1:{self.ports[0]}"\nlog-enabled = false\n'
+        )
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([str(INFLUXD), "-config", str(config)], stdout=log, stderr=log)
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{self.url}/ping", timeout=1).close()
+            except OSError:
+                assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
+                time.sleep(0.1)
+            else:
+                return
+        raise AssertionError("influxd does not answer")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def query(self, text: str, db: str = "lab") -> list[dict[str, Any]]:
+        """The rows of all series, as dictionaries."""
+        body = urllib.parse.urlencode({"q": text, "db": db, "epoch": "ns"}).encode()
+        with urllib.request.urlopen(f"{self.url}/query", data=body, timeout=10) as answer:
+            [result] = json.load(answer)["results"]
+        assert "error" not in result, result
+        return [dict(zip(s["columns"], v, strict=True)) for s in result.get("series", []) for v in s.get("values", [])]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    made = Influx(tmp_path_factory.mktemp("influx"))
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def influx(server: Influx) -> Influx:
+    if server.process is None:
+        server.start()
+    server.query("DROP DATABASE lab")
+    server.query("CREATE DATABASE lab")
+    return server
+
+
+def settings(influx: Influx, **values: Any) -> InfluxSettings:
+    return InfluxSettings.read(_env_file=None, url=influx.url, database="lab", token="user:pw", api="v2", **values)
+
+
+@pytest.fixture
+def sink(influx: Influx) -> Iterator[InfluxSink]:
+    made = InfluxSink(settings(influx, max_lines=50))
+    yield made
+    made.close()
+
+
+def counters(names: str) -> dict[str, int | None]:
+    return {name: random.choice([None, 0, random.randrange(2**62)]) for name in names.split()}
+
+
+NIC = "rxbytes rxpackets rxerrors rxdrops txbytes txpackets txerrors txdrops"
+DISK = "rd_req rd_bytes wr_reqs wr_bytes errors"
+
+
+def libvirt(sequence: int, vms: int = 10) -> dict[str, Any]:
+    """A poll of `vms` VMs with 2 NICs and 3 disks each."""
+    domains = [
+        {"vmid": str(vm), "name": f"one-{vm}, a=b é\\", "uuid": f"u-{vm}", "state": 1, "stale": False, "cpus": 4,
+         "memory_max_kb": 2048, "memory_used_kb": 1024 + vm, "cputime": None,
+         "nics": [{"device": f"eth{at}", **counters(NIC)} for at in range(2)],
+         "disks": [{"device": f"vd{at}", **counters(DISK)} for at in range(3)]}
+        for vm in range(vms)
+    ]  # fmt: skip
+    return header(sequence) | {"domains": domains}
+
+
+def header(sequence: int) -> dict[str, Any]:
+    return {"host": "kvm 1", "epoch": "e", "sequence": sequence, "labels": {"rack": "r,1"},
+            "observed_at": AT + timedelta(seconds=sequence)}  # fmt: skip
+
+
+def of_each_vm(sequence: int, dataset: str, path: str) -> dict[str, Any]:
+    """A derived record of 10 VMs, every field of the dataset set or unknown by chance."""
+    kinds = {"long": lambda: random.randrange(2**50), "double": lambda: random.uniform(-1e12, 1e12),
+             "string": lambda: "text", "boolean": lambda: False}  # fmt: skip
+    fields = [each for each in datasets.named(dataset).columns if not each.tag and each.name not in ("epoch", "sequence")]
+    return header(sequence) | {
+        path: [
+            {"vmid": str(vm), "name": f"one-{vm}", "uuid": f"u-{vm}",
+             **{each.name: random.choice([None, kinds[each.type]()]) for each in fields}}
+            for vm in range(10)
+        ]
+    }  # fmt: skip
+
+
+def batch(*records: tuple[str, dict[str, Any]]) -> Batch:
+    items = [Item(alias, (alias, 0), offset, record) for offset, (alias, record) in enumerate(records)]
+    return Batch(tuple(items), {(each.alias, 0): (0, 1) for each in items})
+
+
+def expected(records: Batch, name: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """What InfluxDB should hold: tags and time → fields; written down from the records, not from the lines."""
+    dataset = datasets.named(name)
+    found = {}
+    for item in records.items:
+        for row in dataset.rows(item.record) if item.alias == dataset.alias else ():
+            values = dict(zip(dataset.names, row, strict=True))
+            tags = tuple(values[each.name].rstrip("\\") for each in dataset.tags)
+            fields = {
+                each.name: 0 if values[each.name] is None and each.zero else values[each.name]
+                for each in dataset.columns
+                if each.in_lines and not each.tag and each.kind in (None, values.get("devtype"))
+            }
+            found[timestamp_ns(values["time"]), *tags] = {k: v for k, v in fields.items() if v is not None}
+    return found
+
+
+def actual(influx: Influx, name: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    dataset = datasets.named(name)
+    tags = [each.name for each in dataset.tags]
+    rows = influx.query(f'SELECT * FROM "{name}"')
+    found = {}
+    for row in rows:
+        key = (row.pop("time"), *(row.pop(tag) for tag in tags))
+        assert key not in found
+        assert row.pop("label_rack") == "r,1"
+        found[key] = {name: value for name, value in row.items() if value is not None}
+    return found
+
+
+FOUR = ("vm_metrics", "vm_features", "vm_devices", "vm_totals")
+
+
+def cycle(*sequences: int) -> Batch:
+    return batch(
+        *(("raw-libvirt", libvirt(each)) for each in sequences),
+        *(("vm-totals", of_each_vm(each, "vm_totals", "vms")) for each in sequences),
+        *(("vm-features", of_each_vm(each, "vm_features", "vms")) for each in sequences),
+    )
+
+
+def test_the_four_measurements_read_back_equal_and_writing_twice_changes_nothing(influx, sink) -> None:
+    random.seed(3)
+    records = cycle(0, 1, 2)
+    sink.write(records)
+    for name in FOUR:
+        assert actual(influx, name) == expected(records, name)
+    assert sum(len(actual(influx, name)) for name in FOUR) == 3 * 80
+    sink.write(records)
+    for name in FOUR:
+        assert actual(influx, name) == expected(records, name)
+
+
+def test_seed_003s_query_finds_the_network_counters(influx, sink) -> None:
+    sink.write(cycle(0))
+    rows = influx.query("SELECT rxbytes, txbytes FROM vm_devices WHERE devtype='nic' AND device='eth0'")
+    assert len(rows) == 10
+
+
+@pytest.mark.parametrize("text", ["plain", "a,b c=d", "back\\slash", "back\\,slash", 'say "hi"', "é😀", "tab\tnl\nend"])
+def test_text_reads_back_from_tags_and_fields(influx, sink, text) -> None:
+    alert = {"host": text, "rule": "r", "component": text, "severity": "warning", "id": "1", "revision": 0,
+             "transition": "raised", "value": 1.5, "threshold": None, "text": text, "started_at": AT, "cause": None,
+             "observed_at": AT, "epoch": "e", "sequence": 0, "labels": {text: text}}  # fmt: skip
+    sink.write(batch(("alerts", alert)))
+    [row] = influx.query('SELECT * FROM "alert"')
+    tag = text.replace("\n", "\\n").replace("\t", "\\t").replace("\\,", "\\\\,")
+    assert (row["text"], row["host"], row[f"label_{tag}"]) == (text, tag, tag)
+    assert row["started_at"] == timestamp_ns(AT)
+
+
+def test_a_type_conflict_is_refused_with_its_record_and_the_good_lines_stored(influx, sink) -> None:
+    client = InfluxClient(settings(influx))
+    # Of the same week: version 1 compares types within a shard.
+    assert client.write([f"vm_metrics,VMID=x cpu_count=1.5 {timestamp_ns(AT)}".encode()]) == {}
+    records = batch(
+        ("raw-libvirt", libvirt(0)), ("vm-totals", of_each_vm(0, "vm_totals", "vms")), ("raw-libvirt", libvirt(1))
+    )
+    with pytest.raises(Reject, match="field type conflict") as refused:
+        sink.write(records)
+    assert set(refused.value.reasons) == {0, 2}
+    assert "line: vm_metrics,VMID=0," in refused.value.reasons[0]
+    assert actual(influx, "vm_devices") == expected(records, "vm_devices")
+    assert actual(influx, "vm_totals") == expected(records, "vm_totals")
+    client.close()
+
+
+def test_a_malformed_value_is_refused_alone(influx) -> None:
+    client = InfluxClient(settings(influx))
+    lines = [f"m,n={at} f={at}i {at}".encode() for at in range(100)]
+    lines[41] = b"m,n=41 f= 41"
+    lines[77] = b"m,n=77 f=99999999999999999999i 77"
+    refused = client.write(lines)
+    assert set(refused) == {41, 77}
+    assert "missing field value" in refused[41]
+    assert {row["f"] for row in influx.query("SELECT f FROM m")} == set(range(100)) - {41, 77}
+    client.close()
+
+
+def test_a_stopped_server_is_tried_again_and_then_has_everything(influx, sink) -> None:
+    records = cycle(0)
+    influx.kill()
+    with pytest.raises(Retry, match="not reached"):
+        sink.write(records)
+    influx.start()
+    sink.write(records)
+    for name in FOUR:
+        assert actual(influx, name) == expected(records, name)
+
+
+def test_lines_acknowledged_survive_a_kill_of_the_server(influx, sink) -> None:
+    records = cycle(*range(20))
+    sink.write(records)
+    influx.kill()
+    influx.start()
+    assert actual(influx, "vm_devices") == expected(records, "vm_devices")
+
+
+def test_a_wrong_database_is_named(influx) -> None:
+    client = InfluxClient(settings(influx).model_copy(update={"database": "typo"}))
+    with pytest.raises(Misconfigured, match="'typo'.*INFLUX_DB"):
+        client.write([b"m f=1i 1"])
+    client.close()
+
+
+def test_the_v3_endpoint_of_an_old_server_is_named(influx) -> None:
+    client = InfluxClient(settings(influx).model_copy(update={"api": "v3"}))
+    with pytest.raises(Misconfigured, match="RACKSTREAM_INFLUX_API=v2"):
+        client.write([b"m f=1i 1"])
+    client.close()
+
+
+def test_gzip_bodies_are_understood(influx) -> None:
+    client = InfluxClient(settings(influx, compression="gzip"))
+    assert client.write([b"m f=1i 1", b"m f=2i 2"]) == {}
+    assert len(influx.query("SELECT f FROM m")) == 2
+    client.close()

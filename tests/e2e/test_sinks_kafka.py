@@ -1,0 +1,439 @@
+"""Sinks on a real Kafka: what is stored is what was produced, whatever dies in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+from pyarrow import parquet
+
+from rackstream.broker import EmbeddedKafka
+from runtime import kafka as clients
+from runtime import topics
+from runtime.errors import Misconfigured, Reject, Retry
+from runtime.settings import KafkaSettings
+from schemas import catalog, codec
+from sinks import batch, manifest
+from sinks.files import FilesSink
+from sinks.settings import Limits
+from sinks.sink import Batch, Sink
+
+pytestmark = pytest.mark.kafka
+AT = datetime(2026, 1, 2, 3, 59, 50, tzinfo=UTC)
+QUICK = Limits(max_records=50, max_age_s=0.2, drain_s=5)
+GARBAGE = {
+    "random bytes": bytes(range(7, 90)),
+    "unknown schema": b"\0\x7f\xff\xff\xfe" + b"x" * 20,
+    "empty": b"",
+}
+
+
+def sample(host: str, sequence: int) -> dict[str, Any]:
+    return {
+        "host": host, "category": "host", "observed_at": AT + timedelta(seconds=sequence), "monotonic_s": 1.0,
+        "producer": "p", "epoch": "e", "sequence": sequence, "duration_s": 0.1, "interval_s": 1.0,
+        "labels": {"rack": "r1"}, "fans": [{"sensor": f"f{at}", "speed_rpm": 100.0} for at in range(3)],
+    }  # fmt: skip
+
+
+def encoded(record: dict[str, Any]) -> bytes:
+    return codec.encode(catalog.schema("HostSample"), record)
+
+
+def produce(settings: KafkaSettings, sequences: range, hosts: int = 4) -> None:
+    publisher = clients.Publisher(settings, "test")
+    for sequence in sequences:
+        for host in range(hosts):
+            publisher.send(settings.catalog["raw-host"].name, b"h%d" % host, encoded(sample(f"h{host}", sequence)))
+    assert publisher.flush(20) == 0
+    assert not publisher.failures
+
+
+def produce_values(settings: KafkaSettings, values: list[bytes]) -> None:
+    publisher = clients.Publisher(settings, "test")
+    for value in values:
+        publisher.send(settings.catalog["raw-host"].name, b"h0", value)
+    assert publisher.flush(20) == 0
+
+
+def stored(root: Path, dataset: str = "host") -> Counter[tuple[str, int]]:
+    """How often each record's row is in the files there are, committed or not."""
+    found: Counter[tuple[str, int]] = Counter()
+    for path in (root / dataset).glob("*/*/*.parquet"):
+        table = parquet.ParquetFile(path).read(["host", "sequence"]).to_pydict()
+        found.update(zip(table["host"], table["sequence"], strict=True))
+    return found
+
+
+def all_once(sequences: range, hosts: int = 4, rows: int = 1) -> Counter[tuple[str, int]]:
+    return Counter({(f"h{host}", sequence): rows for host in range(hosts) for sequence in sequences})
+
+
+def letters(settings: KafkaSettings) -> list[dict[str, Any]]:
+    decoder = codec.Decoder(catalog.schema("DeadLetter"))
+    messages = clients.read_all(settings, settings.catalog["dead-letter"].name)
+    return [decoder.decode(message.value()) for message in messages]
+
+
+def committed(settings: KafkaSettings, group: str = "g") -> int:
+    """Records of raw-host behind the group's committed offsets."""
+    consumer = clients.consumer(settings, group)
+    name = settings.catalog["raw-host"].name
+    found = consumer.committed([TopicPartition(name, number) for number in range(2)], timeout=10)
+    consumer.close()
+    return sum(max(each.offset, 0) for each in found)
+
+
+def until(true: Callable[[], Any], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "not within the time"
+        time.sleep(0.1)
+
+
+class Running(threading.Thread):
+    """A sink in a thread; `error` is what ended it."""
+
+    def __init__(self, sink: Sink, settings: KafkaSettings, limits: Limits, instance: str | None) -> None:
+        super().__init__(daemon=True)
+        self.sink, self.settings, self.limits, self.instance = sink, settings, limits, instance
+        self.stopping, self.ready, self.error = threading.Event(), threading.Event(), None
+
+    def run(self) -> None:
+        try:
+            batch.run(self.sink, self.settings, group="g", limits=self.limits, stop=self.stopping,
+                      ready=self.ready.set, instance=self.instance)  # fmt: skip
+        except Exception as error:  # noqa: BLE001  the test looks at it
+            self.error = error
+
+    def end(self) -> None:
+        self.stopping.set()
+        self.join(30)
+        assert not self.is_alive()
+
+
+@contextmanager
+def running(
+    sink: Sink, settings: KafkaSettings, limits: Limits = QUICK, instance: str | None = None
+) -> Iterator[Running]:
+    made = Running(sink, settings, limits, instance)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.end()
+    assert made.error is None
+
+
+class Scripted:
+    """A sink that answers each write with the next of some errors, then stores."""
+
+    name = "scripted"
+    topics = ("raw-host",)
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.stored: list[tuple[str, int]] = []
+        self.batches: list[Batch] = []
+
+    def assigned(self, partition: Any, span: Any) -> int | None:
+        return None
+
+    def released(self, partition: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def write(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None and not isinstance(error, Reject):
+            raise error
+        refused = error.reasons if isinstance(error, Reject) else {}
+        self.stored += [
+            (item.record["host"], item.record["sequence"])
+            for index, item in enumerate(batch.items)
+            if index not in refused
+        ]
+        if error is not None:
+            raise error
+
+
+def test_files_hold_every_record_once_and_garbage_goes_to_the_dead_letter(kafka: KafkaSettings, tmp_path) -> None:
+    good = encoded(sample("h0", 1000))
+    bad = [*GARBAGE.values(), good[:-9], good + b"x", codec.encode(catalog.schema("Alert"), ALERT)]
+    produce(kafka, range(50))
+    produce_values(kafka, bad)
+    produce(kafka, range(50, 100))
+    root = tmp_path / "files"
+    with running(FilesSink(kafka, root), kafka):
+        until(lambda: committed(kafka) == 400 + len(bad))
+    assert stored(root) == all_once(range(100))
+    assert stored(root, "host_fan") == all_once(range(100), rows=3)
+    found = letters(kafka)
+    assert [(each["reason"], each["value"]) for each in sorted(found, key=lambda each: each["offset"])] == list(
+        zip(["not-framed", "unknown-schema", "empty", "truncated", "truncated", "foreign-schema"],
+            [value or b"" for value in bad], strict=True)
+    )  # fmt: skip
+    assert {each["stage"] for each in found} == {"sink-files"}
+
+
+ALERT = {"id": "1", "revision": 0, "transition": "raised", "host": "h", "rule": "r", "component": "c",
+         "severity": "warning", "text": "t", "started_at": AT, "observed_at": AT, "category": "c", "epoch": "e",
+         "sequence": 0}  # fmt: skip
+
+KILLED = """
+    import os, signal, sys, threading
+    from pathlib import Path
+    from runtime.settings import KafkaSettings
+    from sinks import batch, files, manifest
+    from sinks.settings import Limits
+
+    moment, bootstrap, prefix, root = sys.argv[1:]
+    die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+    calls = 0
+
+    def third(original, before):
+        def call(*args):
+            global calls
+            calls += 1
+            if before and calls == 3:
+                die()
+            result = original(*args)
+            if calls == 3:
+                die()
+            return result
+        return call
+
+    if moment == "within the files":
+        files.FilesSink._write_file = third(files.FilesSink._write_file, before=False)
+    elif moment == "before the manifest line":
+        manifest.Manifest.commit = third(manifest.Manifest.commit, before=True)
+    elif moment == "after the manifest line":
+        manifest.Manifest.commit = third(manifest.Manifest.commit, before=False)
+    elif moment == "before the offsets":
+        batch._Run._commit = third(batch._Run._commit, before=True)
+    settings = KafkaSettings.read(bootstrap=bootstrap, topic_prefix=prefix)
+    sink = files.FilesSink(settings, Path(root))
+    batch.run(sink, settings, group="g", limits=Limits(max_records=50, max_age_s=0.2), stop=threading.Event(),
+              instance="one")
+"""
+
+
+def in_process(kafka: KafkaSettings, root: Path, moment: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(KILLED), moment, kafka.bootstrap, kafka.topic_prefix, str(root)],
+        cwd=Path(__file__).parents[2],
+    )
+
+
+@pytest.mark.parametrize(
+    "moment", ["within the files", "before the manifest line", "after the manifest line", "before the offsets"]
+)
+def test_a_sink_killed_stores_nothing_twice_and_loses_nothing(kafka: KafkaSettings, tmp_path, moment) -> None:
+    root = tmp_path / "files"
+    produce(kafka, range(100))
+    killed = in_process(kafka, root, moment)
+    assert killed.wait(60) == -signal.SIGKILL
+    listed = {root / each.path for entry in manifest.read_manifest(root) for each in entry.files}
+    left = set(root.rglob("*.parquet")) - listed
+    assert bool(left) == (moment in ("within the files", "before the manifest line"))
+    produce(kafka, range(100, 120))
+    with running(FilesSink(kafka, root), kafka, instance="one"):
+        until(lambda: committed(kafka) == 480)
+    assert stored(root) == all_once(range(120))
+    assert not list(root.rglob("*.tmp"))
+
+
+def test_kills_at_any_moment_in_a_row(kafka: KafkaSettings, tmp_path) -> None:
+    root = tmp_path / "files"
+    for attempt in range(4):
+        produce(kafka, range(attempt * 200, attempt * 200 + 200))
+        process = in_process(kafka, root, "never")
+        time.sleep(1.2 + 0.37 * attempt)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    with running(FilesSink(kafka, root), kafka, instance="one"):
+        until(lambda: committed(kafka) == 3200)
+    assert stored(root) == all_once(range(800))
+    assert stored(root, "host_fan") == all_once(range(800), rows=3)
+
+
+def test_two_sinks_share_the_partitions_and_the_one_left_takes_all(kafka: KafkaSettings, tmp_path) -> None:
+    root = tmp_path / "files"
+    produce(kafka, range(50))
+    with running(FilesSink(kafka, root), kafka) as first:
+        until(lambda: committed(kafka) == 200)
+        with running(FilesSink(kafka, root), kafka) as second:
+            until(lambda: len(second.sink._owned) and len(first.sink._owned) and second.ready.is_set())
+            assert not set(first.sink._owned) & set(second.sink._owned)
+            produce(kafka, range(50, 100))
+            until(lambda: committed(kafka) == 400)
+            first.end()
+            produce(kafka, range(100, 150))
+            until(lambda: committed(kafka) == 600)
+    assert stored(root) == all_once(range(150))
+
+
+def test_a_stop_writes_and_commits_what_is_held(kafka: KafkaSettings) -> None:
+    sink = Scripted()
+    produce(kafka, range(10))
+    with running(sink, kafka, Limits(max_age_s=600)) as run:
+        until(run.ready.is_set)
+        until(lambda: clients_read(run) == 40)
+        assert not sink.batches
+    assert Counter(sink.stored) == all_once(range(10))
+    assert committed(kafka) == 40
+
+
+def clients_read(_: Running) -> int:
+    from runtime.observe import RECORDS_IN
+
+    before = clients_read.__dict__.setdefault("before", 0)
+    now = int(RECORDS_IN.labels("sink-scripted", "raw-host")._value.get())
+    return now - before
+
+
+@pytest.fixture(autouse=True)
+def counted_from_here() -> None:
+    from runtime.observe import RECORDS_IN
+
+    clients_read.__dict__["before"] = int(RECORDS_IN.labels("sink-scripted", "raw-host")._value.get())
+
+
+def test_a_destination_that_is_away_gets_the_same_records_again(kafka: KafkaSettings) -> None:
+    sink = Scripted(Retry("away"), Retry("away", after_s=1.5), Retry("away"))
+    produce(kafka, range(10))
+    with running(sink, kafka):
+        until(lambda: committed(kafka) == 40)
+    assert Counter(sink.stored) == all_once(range(10))
+    first = [item.offset for item in sink.batches[0].items]
+    assert all([item.offset for item in each.items] == first for each in sink.batches[1:4])
+
+
+def test_a_stop_while_the_destination_is_away_loses_nothing(kafka: KafkaSettings) -> None:
+    produce(kafka, range(10))
+    with running(Scripted(*[Retry("away")] * 1000), kafka, Limits(max_age_s=0.1, drain_s=1)) as run:
+        until(lambda: len(run.sink.batches) > 2)
+    assert committed(kafka) == 0
+    sink = Scripted()
+    with running(sink, kafka):
+        until(lambda: committed(kafka) == 40)
+    assert Counter(sink.stored) == all_once(range(10))
+
+
+def test_refused_records_go_to_the_dead_letter_and_the_others_count(kafka: KafkaSettings) -> None:
+    sink = Scripted(Reject({0: "too cold", 2: "too warm"}))
+    produce(kafka, range(5))
+    with running(sink, kafka):
+        until(lambda: committed(kafka) == 20)
+    found = letters(kafka)
+    assert {(each["reason"], each["detail"]) for each in found} == {("refused", "too cold"), ("refused", "too warm")}
+    assert len(sink.stored) == 18
+
+
+def test_what_a_person_must_mend_ends_the_loop_with_nothing_committed(kafka: KafkaSettings) -> None:
+    produce(kafka, range(5))
+    run = Running(Scripted(Misconfigured("INFLUX_TOKEN")), kafka, QUICK, None)
+    run.start()
+    run.join(30)
+    assert isinstance(run.error, Misconfigured)
+    assert committed(kafka) == 0
+
+
+def test_a_destination_that_refuses_everything_does_not_drain_the_topic(kafka: KafkaSettings) -> None:
+    produce(kafka, range(200))
+    run = Running(Scripted(*[Reject(dict.fromkeys(range(50), "no"))] * 100), kafka, QUICK, None)
+    run.start()
+    run.join(30)
+    assert isinstance(run.error, Misconfigured)
+    assert "in a row" in str(run.error)
+    assert len(letters(kafka)) < 300
+
+
+def delete(settings: KafkaSettings, before: int) -> dict[int, int]:
+    """What retention does, at once; returns the first offset left of each partition."""
+    name = settings.catalog["raw-host"].name
+    spans = clients.watermarks(settings, name)
+    ends = {number: min(before, end) for number, (_, end) in spans.items()}
+    futures = clients.admin(settings).delete_records([TopicPartition(name, *each) for each in ends.items()])
+    for future in futures.values():
+        future.result(20)
+    return ends
+
+
+def test_a_hole_that_retention_made_is_a_letter_and_reading_goes_on(kafka: KafkaSettings) -> None:
+    produce(kafka, range(10))
+    with running(Scripted(), kafka):
+        until(lambda: committed(kafka) == 40)
+    spans = clients.watermarks(kafka, kafka.catalog["raw-host"].name)
+    produce(kafka, range(10, 30))
+    delete(kafka, before=30)
+    sink = Scripted()
+    with running(sink, kafka):
+        until(lambda: committed(kafka) == 120)
+    found = {each["partition"]: each for each in letters(kafka)}
+    assert {each["reason"] for each in found.values()} == {"retention"}
+    for number, (_, end) in spans.items():
+        if end < 30:
+            assert found[number]["offset"] == end
+            assert f"offsets {end} to 29 " in found[number]["detail"]
+    lost = sum(30 - end for _, end in spans.values() if end < 30)
+    assert len(sink.stored) == 80 - lost
+
+
+def test_retention_that_overtakes_a_sink_while_it_waits_is_a_hole_too(kafka: KafkaSettings) -> None:
+    produce(kafka, range(500))
+    away = [Retry("away")] * 1000
+    sink = Scripted(*away)
+    with running(sink, kafka, Limits(max_records=1, max_age_s=0.1)):
+        until(lambda: len(sink.batches) > 2)
+        ends = delete(kafka, before=900)
+        sink.errors.clear()
+        total = sum(end for _, end in clients.watermarks(kafka, kafka.catalog["raw-host"].name).values())
+        until(lambda: committed(kafka) == total)
+    assert total == 2000
+    holes = [each for each in letters(kafka) if each["reason"] == "retention"]
+    assert holes
+    assert {each["partition"] for each in holes} <= set(ends)
+    lost = sum(int(each["detail"].split("(")[1].split()[0]) for each in holes)
+    assert len(sink.stored) == 2000 - lost
+
+
+@pytest.fixture
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    made = EmbeddedKafka(tmp_path_factory.mktemp("own"))
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_a_broker_that_is_killed_and_comes_back_is_no_reason_to_end(own_broker: EmbeddedKafka, tmp_path) -> None:
+    settings = KafkaSettings.read(bootstrap=own_broker.bootstrap, partitions=2, data_dir=tmp_path)
+    topics.create(settings)
+    topics.publish_schemas(settings)
+    root = tmp_path / "files"
+    produce(settings, range(50))
+    with running(FilesSink(settings, root), settings) as run:
+        until(lambda: committed(settings) == 200)
+        own_broker.kill()
+        time.sleep(8)  # longer than the session of the group
+        own_broker.start()
+        produce(settings, range(50, 100))
+        until(lambda: committed(settings) == 400, 60)
+        assert run.is_alive()
+    assert stored(root) == all_once(range(100))

@@ -1,0 +1,51 @@
+"""The simulated BMC's documents: what a demo and a test may count on."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+
+from producers.simulate.bmc import CHASSIS, CPU_CRITICAL_CELSIUS, DOCUMENTS, SYSTEM, Moment
+
+PERIOD_S = 40.0
+
+
+def cpu_ratio(number: int, at_s: float) -> float:
+    return Moment(number, at_s, PERIOD_S).cpu_celsius / CPU_CRITICAL_CELSIUS
+
+
+def test_the_first_bmc_breaches_within_15_seconds_and_recovers_within_35() -> None:
+    assert cpu_ratio(0, 0) < 0.6
+    assert cpu_ratio(0, 15) > 0.9
+    assert cpu_ratio(0, 35) < 0.7
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_every_bmc_starts_well_and_breaches_in_its_first_two_periods(number: int) -> None:
+    assert cpu_ratio(number, 0) < 0.6
+    assert max(cpu_ratio(number, at_s) for at_s in range(int(2 * PERIOD_S))) > 0.9
+
+
+def test_values_move_smoothly() -> None:
+    steps = [Moment(3, second / 10, PERIOD_S) for second in range(2000)]
+    for before, after in itertools.pairwise(steps):
+        assert abs(after.cpu_celsius - before.cpu_celsius) < 0.5
+        assert abs(after.watts - before.watts) < 2
+
+
+def test_documents_depend_on_number_and_time_alone() -> None:
+    moment = Moment(2, 12.5, PERIOD_S)
+    for make in DOCUMENTS.values():
+        assert json.dumps(make(moment)) == json.dumps(make(moment))
+
+
+def test_a_server_has_what_the_demo_shows() -> None:
+    moment = Moment(0, 0, PERIOD_S)
+    thermal, power = DOCUMENTS[f"{CHASSIS}/Thermal"](moment), DOCUMENTS[f"{CHASSIS}/Power"](moment)
+    assert (8, 6) == (len(thermal["Temperatures"]), len(thermal["Fans"]))
+    assert (3, 4, 2) == (len(power["PowerControl"]), len(power["Voltages"]), len(power["PowerSupplies"]))
+    total, *parts = [each["PowerConsumedWatts"] for each in power["PowerControl"]]
+    assert total > sum(parts)
+    assert DOCUMENTS[SYSTEM](moment)["Status"]["Health"] == "OK"
