@@ -25,6 +25,11 @@ class Problems:
         if whole:
             self.whole[field, cause] = None
 
+    def merge(self, other: Problems) -> None:
+        """Takes those of another poll or part in."""
+        self.counts.update(other.counts)
+        self.whole.update(other.whole)
+
     def as_records(self) -> list[PollError]:
         """For the `errors` of a raw record, most frequent first."""
         return [

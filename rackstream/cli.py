@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +37,15 @@ INSTANCE = click.option("--instance", help="A lasting name: after a crash the sa
 @click.version_option(package_name="rackstream")
 def cli() -> None:
     """Stream processing of fleet telemetry on Apache Kafka."""
+    import logging
+
+    import structlog
+
+    # Processes set their logs up by their settings; a command at a terminal only says what is wrong.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def main() -> NoReturn:
@@ -277,7 +286,7 @@ def simulate_redfish(  # noqa: PLR0917  click passes options by name
     if password_env and password is None:
         raise Misconfigured(f"the variable {password_env}, named by --password-env, is not set")
 
-    def announce(urls: list[str]) -> None:
+    def announce(urls: Sequence[str]) -> None:
         for url in urls:
             click.echo(url)
         observe.notify("READY=1")

@@ -68,12 +68,13 @@ def verify(settings: KafkaSettings) -> dict[str, int]:
 
 
 def topic_id(settings: KafkaSettings, name: str) -> str:
-    """Kafka's own id of a topic: a topic deleted and created again has another."""
+    """Kafka's own id of a topic, as its tools print it: a topic deleted and created again has another."""
     from confluent_kafka import TopicCollection
 
     client = kafka.admin(settings)
     described = client.describe_topics(TopicCollection([name]))[name].result(15)
-    return str(described.topic_id)
+    # librdkafka prints plain base64; Kafka the URL-safe one, which also fits file names.
+    return str(described.topic_id).replace("+", "-").replace("/", "_")
 
 
 def retention_ms(settings: KafkaSettings, name: str) -> int:

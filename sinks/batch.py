@@ -21,9 +21,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from runtime import kafka
 from runtime.errors import Misconfigured, Reject, Retry
-from runtime.kafka import Span
 from runtime.observe import RECORDS_IN, RECORDS_STORED, RETRIES
-from sinks.intake import Assignment, Decoders, Held
+from sinks.intake import Assignment, Decoders, Held, spans
 from sinks.letters import Letters
 from sinks.sink import Batch, Item, Partition, Sink
 
@@ -82,7 +81,7 @@ class _Run:
         self._aliases = {settings.catalog[alias].name: alias for alias in sink.topics}
         self._letters = Letters(settings, self._stage)
         self._decoders = Decoders(settings, self._aliases)
-        self._assignment = Assignment(consumer, sink, self._letters, self._drop)
+        self._assignment = Assignment(settings, consumer, sink, self._letters, self._drop)
         self._work: list[Held] = []
         """Being written."""
         self._held: list[Held] = []
@@ -109,7 +108,8 @@ class _Run:
                 self._store()
                 while self._displaced:
                     self._assignment.again(self._displaced.pop())
-        self._store()
+        if not self._work:
+            self._store()
 
     def _room(self) -> int:
         """How many messages to ask for, so that what is held stays near its limit of bytes."""
@@ -200,7 +200,7 @@ class _Run:
         except KafkaException as error:
             raise Retry(f"schemas cannot be looked up: {error.args[0].str()}") from error
         held = [each for each in self._work if each.item is not None]
-        batch = Batch(tuple(each.item for each in held if each.item is not None), self._spans())
+        batch = Batch(tuple(each.item for each in held if each.item is not None), spans(self._work))
         refused: Mapping[int, str] = {}
         try:
             self._sink.write(batch)
@@ -223,16 +223,9 @@ class _Run:
             count = self._refused_in_row
             raise Misconfigured(f"{self._sink.name} refused {count} records in a row and took none, because: {why}")
 
-    def _spans(self) -> dict[Partition, Span]:
-        spans: dict[Partition, Span] = {}
-        for each in self._work:
-            first, _ = spans.get(each.partition, (each.offset, 0))
-            spans[each.partition] = (first, each.offset + 1)
-        return spans
-
     def _commit(self) -> None:
         """Commits the batch: again while the broker is away, and no more what another member has by then."""
-        while offsets := [TopicPartition(*key, end) for key, (_, end) in self._spans().items()]:
+        while offsets := [TopicPartition(*key, end) for key, (_, end) in spans(self._work).items()]:
             try:
                 for each in self._consumer.commit(offsets=offsets, asynchronous=False):
                     if each.error is not None:

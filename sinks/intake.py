@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
-from runtime import topics
+from runtime import kafka, topics
 from runtime.errors import Retry
 from runtime.kafka import Span
 from schemas import catalog, codec
@@ -48,6 +49,15 @@ class Held:
     offset: int
     item: Item | None = None
     decoded: bool = False
+
+
+def spans(held: list[Held]) -> dict[Partition, Span]:
+    """The offsets that some messages cover, those that are no records among them."""
+    found: dict[Partition, Span] = {}
+    for each in held:
+        first, _ = found.get(each.partition, (each.offset, 0))
+        found[each.partition] = (first, each.offset + 1)
+    return found
 
 
 class Decoders:
@@ -97,11 +107,15 @@ class Assignment:
     the broker, none of which a callback of the consumer can wait for.
     """
 
-    def __init__(self, consumer: Consumer, sink: Sink, letters: Letters, dropped: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: KafkaSettings, consumer: Consumer, sink: Sink, letters: Letters, dropped: Callable[[], None]
+    ) -> None:
         self._consumer, self._sink, self._letters, self._dropped = consumer, sink, letters, dropped
+        self._settings, self._admin = settings, kafka.admin(settings)
         self.owned: dict[Partition, int] = {}
         """Next offset to read of each partition we hold."""
         self._waiting: dict[Partition, int | None] = {}
+        self._names: set[str] = set()
         self._joined = False
         self._retry_at = 0.0
         self._said = ""
@@ -113,12 +127,14 @@ class Assignment:
 
     def subscribe(self, names: list[str]) -> None:
         """Joins the group."""
+        self._names = set(names)
         self._consumer.subscribe(names, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._joined = True
         consumer.incremental_assign([])  # an answer is due here, else the library takes them itself
-        self._waiting |= {(each.topic, each.partition): None for each in partitions}
+        # A static member is given its last assignment first, with topics it may not read any more after an upgrade.
+        self._waiting |= {(each.topic, each.partition): None for each in partitions if each.topic in self._names}
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         keys = [(each.topic, each.partition) for each in partitions]
@@ -131,44 +147,69 @@ class Assignment:
 
     def take(self) -> None:
         """Takes the partitions that wait, as far as it goes; the others a second later."""
-        if time.monotonic() < self._retry_at:
+        if not self._waiting or time.monotonic() < self._retry_at:
             return
-        for key in sorted(self._waiting):
-            try:
-                self._take(key)
-            except Retry as error:
-                self._later(error, *key)
-            except KafkaException as error:
-                self._later(error, *key)
-                return  # the broker is away: no use in asking for the others
-
-    def _take(self, key: Partition) -> None:
-        position = self._waiting[key]
-        if position is None:
-            committed = self._consumer.committed([TopicPartition(*key)], timeout=TIMEOUT_S)[0]
-            if committed.error is not None:
-                raise KafkaException(committed.error)
-            position = committed.offset if committed.offset >= 0 else None
-        span = self._consumer.get_watermark_offsets(TopicPartition(*key), timeout=TIMEOUT_S, cached=False)
-        start, hole = begin(position, self._sink.assigned(key, span), span)
+        starts: dict[Partition, int] = {}
         try:
-            self._consumer.incremental_assign([TopicPartition(*key, start)])
-        except BaseException:
-            self._sink.released(key)
-            raise
+            positions, spans = self._positions(), self._spans()
+            for key in sorted(self._waiting):
+                try:
+                    starts[key] = self._start(key, positions[key], spans[key])
+                except Retry as error:
+                    self._later(error)
+            self._consumer.incremental_assign([TopicPartition(*key, start) for key, start in starts.items()])
+        except KafkaException as error:
+            # The broker is away: no use in asking for the others.
+            self._later(error)
+            # Its idea of the partitions' leaders may be of before a restart, and is not mended by the refusal.
+            self._admin = kafka.admin(self._settings)
+            for key in starts:
+                self._sink.released(key)
+            return
+        self.owned |= starts
+        for key in starts:
+            del self._waiting[key]
+
+    def _positions(self) -> dict[Partition, int | None]:
+        """Where each partition that waits was left: by us, or as committed."""
+        unknown = [TopicPartition(*key) for key, position in self._waiting.items() if position is None]
+        positions = dict(self._waiting)
+        for each in self._consumer.committed(unknown, timeout=TIMEOUT_S) if unknown else ():
+            if each.error is not None:
+                raise KafkaException(each.error)
+            positions[each.topic, each.partition] = each.offset if each.offset >= 0 else None
+        return positions
+
+    def _spans(self) -> dict[Partition, Span]:
+        """First offset and end of each partition that waits.
+
+        Not asked for over the consumer's connection: there, answers queue behind the long poll, half a second each.
+        """
+        keys = list(self._waiting)
+        asked = [
+            self._admin.list_offsets({TopicPartition(*key): spec for key in keys}, request_timeout=TIMEOUT_S)
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+        ]
+        first, end = (
+            {(each.topic, each.partition): int(future.result().offset) for each, future in answers.items()}
+            for answers in asked
+        )
+        return {key: (first[key], end[key]) for key in keys}
+
+    def _start(self, key: Partition, position: int | None, span: Span) -> int:
+        start, hole = begin(position, self._sink.assigned(key, span), span)
         if position is not None and position > span[1]:
             log.warning("committed offset is beyond the end", topic=key[0], partition=key[1], committed=position,
                         end=span[1], start=start, why="the topic was created anew, or lost its end")  # fmt: skip
         if hole is not None:
             self._letters.hole(key, hole)
-        del self._waiting[key]
-        self.owned[key] = start
+        return start
 
-    def _later(self, error: Exception, topic: str, partition: int) -> None:
+    def _later(self, error: Exception) -> None:
         self._retry_at = time.monotonic() + 1
         if str(error) != self._said:
             self._said = str(error)
-            log.warning("partition not taken yet", topic=topic, partition=partition, why=str(error))
+            log.warning("partition not taken yet", why=str(error))
 
     def again(self, key: Partition) -> None:
         """Takes a partition anew from where we are: the broker says that offset is not there."""

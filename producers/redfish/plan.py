@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from producers.reader import Problems
 from producers.redfish.client import Clock
-from producers.redfish.faults import Broken, Denied, Fault, Forbidden, Missing
+from producers.redfish.faults import Broken, Denied, Fault, Forbidden, Missing, Unreachable
 from producers.redfish.fields import Json, at, text
 from producers.redfish.patience import DEAD_S, PatientClient, key_of
 
@@ -65,7 +65,7 @@ class Discovery:
         """What the BMC has.
 
         Raises:
-            Fault: the service root or both of its collections were not got.
+            Fault: the service root, both of its collections or all of its chassis were not got.
         """
         now_s = self._clock()
         if now_s >= self._forget_at_s:
@@ -76,9 +76,10 @@ class Discovery:
         now_s = self._clock()
         unknown = [uri for uri in chassis if key_of(uri) not in self._chassis]
         answers = self._client.together(unknown, now_s + SHARE * (deadline_s - now_s))
+        alone = not self._chassis and not any(isinstance(answer, dict) for answer in answers)
         for uri, answer in zip(unknown, answers, strict=True):
-            if isinstance(answer, Denied):
-                raise answer
+            if isinstance(answer, Denied) or (alone and isinstance(answer, Unreachable)):
+                raise answer  # nothing is known yet: no poll has anything to read
             if isinstance(answer, Fault):
                 self._leave_out(plan, uri, answer)
             else:
@@ -88,7 +89,7 @@ class Discovery:
 
     def _leave_out(self, plan: Plan, uri: str, fault: Fault, *, missing_s: float = DEAD_S) -> None:
         """Counts what was not got, and asks again: at the next poll after a first bad answer, else later."""
-        plan.problems.add(uri, str(fault))
+        plan.problems.add(uri, str(fault), whole=not isinstance(fault, Missing))
         again_s = missing_s if isinstance(fault, Missing) else UNFINISHED_S
         if isinstance(fault, Broken) and fault.fresh:
             again_s = 0.0

@@ -13,7 +13,7 @@ from typing import Any, Final
 from producers.reader import PollFailed, Problems, Sample
 from producers.redfish import tables
 from producers.redfish.client import Client, Clock
-from producers.redfish.faults import Denied, Fault, Unreachable
+from producers.redfish.faults import Denied, Fault, Missing, Unreachable
 from producers.redfish.fields import Json, Table, row, rows
 from producers.redfish.patience import PatientClient, key_of
 from producers.redfish.plan import Discovery, Plan, Resource
@@ -68,7 +68,7 @@ class RedfishReader:
             status = "auth_failed" if isinstance(fault, Denied) else "unreachable"
             raise PollFailed(status, f"{self.address}: {fault}") from None
         if category != "system":
-            problems.counts.update(plan.problems.counts)
+            problems.merge(plan.problems)
         return Sample({"address": self.address, **arrays}, problems)
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class RedfishReader:
         resources = plan.resources[category]
         if not resources:
             if category == "system" or not plan.problems.counts:  # else those say why
-                problems.add(category, "the BMC links no such resource")
+                problems.add(category, "the BMC links no such resource", whole=category != "system")
             return arrays
         answers = self._client.together([resource.uri for resource in resources], deadline_s)
         faults: list[Fault] = []
@@ -100,7 +100,7 @@ class RedfishReader:
         for resource, answer in zip(resources, answers, strict=True):
             if isinstance(answer, Fault):
                 faults.append(answer)
-                problems.add(resource.uri, str(answer))
+                problems.add(resource.uri, str(answer), whole=not isinstance(answer, Missing))
             else:
                 _fill(arrays, category, resource, answer, (seen, problems))
         self._judge(plan, faults, nothing=len(faults) == len(resources))

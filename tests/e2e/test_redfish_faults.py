@@ -433,6 +433,15 @@ def test_a_collection_that_breaks_once_is_asked_at_the_next_poll(bmc: Bmc, reade
     assert {"A": 20.0, "B": 20.0} == celsius(reader.read("thermal", 5))
 
 
+def test_chassis_that_all_hang_fail_the_poll_and_are_asked_at_the_next(bmc: Bmc, reader: RedfishReader) -> None:
+    good = {path: bmc.tree[path] for path in (f"{ROOT}/Chassis/A", f"{ROOT}/Chassis/B")}
+    bmc.tree.update(dict.fromkeys(good, hangs))
+    with pytest.raises(PollFailed, match="no answer in time"):
+        reader.read("thermal", 0.5)
+    bmc.tree.update(good)
+    assert {"A": 20.0, "B": 20.0} == celsius(reader.read("thermal", 5))
+
+
 def test_pages_are_followed_once_and_members_read_once(bmc: Bmc, reader: RedfishReader) -> None:
     collection = bmc.tree[f"{ROOT}/Chassis"]
     collection["Members"] = [collection["Members"][0], None, {}, link(""), link(f"{ROOT}/Chassis/A/")]

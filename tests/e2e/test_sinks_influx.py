@@ -8,6 +8,7 @@ import random
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -19,12 +20,16 @@ from typing import Any
 
 import pytest
 
+from runtime import kafka as clients
 from runtime.errors import Misconfigured, Reject, Retry
+from runtime.settings import KafkaSettings
+from schemas import catalog, codec
+from sinks import batch as batches
 from sinks import datasets
 from sinks.influx import InfluxSink
 from sinks.influx_client import InfluxClient
 from sinks.line import timestamp_ns
-from sinks.settings import InfluxSettings
+from sinks.settings import InfluxSettings, Limits
 from sinks.sink import Batch, Item
 
 INFLUXD = os.environ.get("RACKSTREAM_INFLUXD") or shutil.which("influxd")
@@ -146,7 +151,9 @@ def of_each_vm(sequence: int, dataset: str, path: str) -> dict[str, Any]:
     """A derived record of 10 VMs, every field of the dataset set or unknown by chance."""
     kinds = {"long": lambda: random.randrange(2**50), "double": lambda: random.uniform(-1e12, 1e12),
              "string": lambda: "text", "boolean": lambda: False}  # fmt: skip
-    fields = [each for each in datasets.named(dataset).columns if not each.tag and each.name not in ("epoch", "sequence")]
+    fields = [
+        each for each in datasets.named(dataset).columns if not each.tag and each.name not in ("epoch", "sequence")
+    ]
     return header(sequence) | {
         path: [
             {"vmid": str(vm), "name": f"one-{vm}", "uuid": f"u-{vm}",
@@ -279,9 +286,45 @@ def test_lines_acknowledged_survive_a_kill_of_the_server(influx, sink) -> None:
     assert actual(influx, "vm_devices") == expected(records, "vm_devices")
 
 
+@pytest.mark.kafka
+def test_from_kafka_every_record_is_stored_though_the_server_dies_in_between(influx, kafka: KafkaSettings) -> None:
+    publisher = clients.Publisher(kafka, "test")
+    topic = kafka.catalog["raw-host"]
+    for sequence in range(1000):
+        record = header(sequence) | {"host": f"h{sequence % 4}", "category": "host", "monotonic_s": 1.0,
+                                     "producer": "p", "duration_s": 0.1, "interval_s": 1.0, "load_1": 0.5}  # fmt: skip
+        value = codec.encode(catalog.schema("HostSample"), record)
+        publisher.send(topic.name, topic.key_of(record), value)
+    assert publisher.flush(20) == 0
+    stop, sink = threading.Event(), InfluxSink(settings(influx))
+    thread = threading.Thread(
+        target=batches.run,
+        args=(sink, kafka),
+        kwargs={"group": "influx", "limits": Limits(max_records=20, max_age_s=0.1), "stop": stop},
+    )
+    thread.start()
+    try:
+        for _ in range(300):
+            if influx.query("SELECT load_1 FROM host LIMIT 1"):
+                break
+            time.sleep(0.02)
+        influx.kill()
+        time.sleep(1)
+        influx.start()
+        for _ in range(300):
+            [row] = influx.query("SELECT count(load_1) FROM host") or [{"count": 0}]
+            if row["count"] == 1000:
+                break
+            time.sleep(0.1)
+        assert row["count"] == 1000
+    finally:
+        stop.set()
+        thread.join(30)
+
+
 def test_a_wrong_database_is_named(influx) -> None:
     client = InfluxClient(settings(influx).model_copy(update={"database": "typo"}))
-    with pytest.raises(Misconfigured, match="'typo'.*INFLUX_DB"):
+    with pytest.raises(Misconfigured, match=r"'typo'.*INFLUX_DB"):
         client.write([b"m f=1i 1"])
     client.close()
 

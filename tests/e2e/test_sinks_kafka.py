@@ -88,9 +88,9 @@ def letters(settings: KafkaSettings) -> list[dict[str, Any]]:
     return [decoder.decode(message.value()) for message in messages]
 
 
-def committed(settings: KafkaSettings, group: str = "g") -> int:
+def committed(settings: KafkaSettings) -> int:
     """Records of raw-host behind the group's committed offsets."""
-    consumer = clients.consumer(settings, group)
+    consumer = clients.consumer(settings, settings.topic_prefix + "g")
     name = settings.catalog["raw-host"].name
     found = consumer.committed([TopicPartition(name, number) for number in range(2)], timeout=10)
     consumer.close()
@@ -114,8 +114,15 @@ class Running(threading.Thread):
 
     def run(self) -> None:
         try:
-            batch.run(self.sink, self.settings, group="g", limits=self.limits, stop=self.stopping,
-                      ready=self.ready.set, instance=self.instance)  # fmt: skip
+            batch.run(
+                self.sink,
+                self.settings,
+                group=self.settings.topic_prefix + "g",
+                limits=self.limits,
+                stop=self.stopping,
+                ready=self.ready.set,
+                instance=self.instance,
+            )
         except Exception as error:  # noqa: BLE001  the test looks at it
             self.error = error
 
@@ -229,7 +236,7 @@ KILLED = """
         batch._Run._commit = third(batch._Run._commit, before=True)
     settings = KafkaSettings.read(bootstrap=bootstrap, topic_prefix=prefix)
     sink = files.FilesSink(settings, Path(root))
-    batch.run(sink, settings, group="g", limits=Limits(max_records=50, max_age_s=0.2), stop=threading.Event(),
+    batch.run(sink, settings, group=prefix + "g", limits=Limits(max_records=50, max_age_s=0.2), stop=threading.Event(),
               instance="one")
 """
 
@@ -370,7 +377,8 @@ def delete(settings: KafkaSettings, before: int) -> dict[int, int]:
     name = settings.catalog["raw-host"].name
     spans = clients.watermarks(settings, name)
     ends = {number: min(before, end) for number, (_, end) in spans.items()}
-    futures = clients.admin(settings).delete_records([TopicPartition(name, *each) for each in ends.items()])
+    admin = clients.admin(settings)
+    futures = admin.delete_records([TopicPartition(name, *each) for each in ends.items()])
     for future in futures.values():
         future.result(20)
     return ends

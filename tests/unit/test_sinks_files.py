@@ -17,8 +17,8 @@ from pyarrow import parquet
 from runtime import topics
 from runtime.errors import Reject, Retry
 from runtime.settings import KafkaSettings
-from sinks import manifest as manifests
 from sinks import files as files_module
+from sinks import manifest as manifests
 from sinks.files import Format
 from sinks.sink import Batch, Item
 
@@ -210,7 +210,7 @@ def test_a_full_disk_is_tried_again_and_leaves_nothing_partial(settings, root, k
     good = files(root)
     full_disk(size)
     many = batch(*(item(offset) for offset in range(1, 200)))
-    with pytest.raises(Retry, match="cannot write under .*: File too large"):
+    with pytest.raises(Retry, match=r"cannot write under .*: File too large"):
         sink.write(many)
     full_disk(resource.RLIM_INFINITY)
     assert files(root) == good == listed(root)

@@ -18,7 +18,7 @@ from sinks.influx import InfluxConnector
 from sinks.influx_client import InfluxClient
 from sinks.settings import InfluxSettings
 
-TOKEN = "apiv3_very-secret"  # noqa: S105
+TOKEN = "apiv3_very-secret"
 Answer = tuple[int, dict[str, str], Any]
 
 
@@ -150,7 +150,9 @@ def test_a_busy_server_is_tried_again(server: Server, client: InfluxClient, stat
         pytest.param("v3", 401, "unauthorized access", "INFLUX_TOKEN", id="wrong token"),
         pytest.param("v3", 403, "forbidden", "INFLUX_TOKEN", id="no rights"),
         pytest.param("v2", 404, 'database not found: "db"', "INFLUX_DB", id="no such database"),
-        pytest.param("v3", 404, "404 page not found", "RACKSTREAM_INFLUX_API=v2", id="an old server has no v3 endpoint"),
+        pytest.param(
+            "v3", 404, "404 page not found", "RACKSTREAM_INFLUX_API=v2", id="an old server has no v3 endpoint"
+        ),
         pytest.param("v2", 405, "", "RACKSTREAM_INFLUX_API=v3", id="no v2 endpoint"),
         pytest.param("v3", 302, "", "INFLUX_URL", id="a redirect"),
     ],

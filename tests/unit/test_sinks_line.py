@@ -89,7 +89,7 @@ TIMES = st.datetimes(datetime(1700, 1, 1), datetime(2250, 1, 1)).map(lambda each
 
 @given(TIMES, TEXTS, st.integers(), TEXTS, st.none() | st.integers(-(2**63), 2**63 - 1), st.none() | st.floats(),
        st.none() | st.booleans(), st.none() | TIMES, st.dictionaries(TEXTS, TEXTS, max_size=3))  # fmt: skip
-def test_any_row_reads_back_as_it_was(time, tag, n, text, long, double, flag, at, labels) -> None:
+def test_any_row_reads_back_as_it_was(time, tag, n, text, long, double, flag, at, labels) -> None:  # noqa: PLR0917
     encoded = Encoder(SAMPLE)((time, tag, n, text, long, double, flag, at, "x", labels)).decode()
     name, tags, fields, ns = parse(encoded)
     assert name == "some thing"
@@ -115,16 +115,23 @@ def test_the_fast_path_writes_what_the_slow_one_does(values: list[float | None])
 def test_seed_003s_lines_come_out_to_the_letter() -> None:
     nic = {"device": "eth0", "rxbytes": 1048576, "rxpackets": 1024, "rxerrors": 0, "rxdrops": 0,
            "txbytes": 2097152, "txpackets": 2048, "txerrors": 0, "txdrops": 0}  # fmt: skip
-    disk = {"device": "vda", "rd_req": 50000, "rd_bytes": 104857600, "wr_reqs": 30000, "wr_bytes": 67108864, "errors": 0}
+    disk = {
+        "device": "vda",
+        "rd_req": 50000,
+        "rd_bytes": 104857600,
+        "wr_reqs": 30000,
+        "wr_bytes": 67108864,
+        "errors": 0,
+    }
     vm = {"vmid": "1", "name": "web-server", "uuid": "abc-123", "stale": False, "nics": [nic], "disks": [disk]}
     record = {"observed_at": AT, "host": "kvm-1", "epoch": "e", "sequence": 0, "labels": {}, "domains": [vm]}
     devices = datasets.named("vm_devices")
     tags = "vm_devices,VMID=1,name=web-server,uuid=abc-123,host=kvm-1"
+    nic_fields = "rxbytes=1048576i,rxpackets=1024i,rxerrors=0i,rxdrops=0i,txbytes=2097152i,txpackets=2048i,txerrors=0i,txdrops=0i"
+    disk_fields = "rd_req=50000i,rd_bytes=104857600i,wr_reqs=30000i,wr_bytes=67108864i,errors=0i"
     assert [Encoder(devices)(row).decode() for row in devices.rows(record)] == [
-        f"{tags},devtype=nic,device=eth0 rxbytes=1048576i,rxpackets=1024i,rxerrors=0i,rxdrops=0i,"
-        f"txbytes=2097152i,txpackets=2048i,txerrors=0i,txdrops=0i {NS}",
-        f"{tags},devtype=disk,device=vda rd_req=50000i,rd_bytes=104857600i,wr_reqs=30000i,wr_bytes=67108864i,"
-        f"errors=0i {NS}",
+        f"{tags},devtype=nic,device=eth0 {nic_fields} {NS}",
+        f"{tags},devtype=disk,device=vda {disk_fields} {NS}",
     ]
 
 
