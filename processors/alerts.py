@@ -2,7 +2,8 @@
 
 - Raised when `hold` records in a row breach; cleared when `clear_hold` in a row are past the lower clear threshold.
 - A reading that was not got is neither good nor bad: the alert stays as it is.
-- A component missing from `GONE_AFTER` whole records in a row is cleared as `gone`; one that lacks a resource is not whole.
+- A component missing from `GONE_AFTER` whole records in a row is cleared as `gone`; a record that lacks a resource is
+  not whole.
 - The id is a hash of rule, host, component and first breach, so a replay finds the same alert again.
 - The state record is written only when something but its order changed: skipping what is at or before `as_of`, and
   stepping again what came after it, both end in the same state.

@@ -30,7 +30,7 @@ def _definitions() -> dict[str, Any]:
     return found
 
 
-def _empty(avro: Any, named: dict[str, Any]) -> Any:
+def _empty(avro: Any, named: dict[str, Any]) -> Any:  # noqa: PLR0911  one return per Avro type
     if isinstance(avro, list):
         return None
     if isinstance(avro, str):

@@ -1,4 +1,4 @@
-"""Real counterparts for the tests that need them: one embedded Kafka for the session, topics of its own for each test."""
+"""Real counterparts for the tests that need them: one embedded Kafka for the session, topics of its own per test."""
 
 from __future__ import annotations
 

@@ -67,7 +67,11 @@ def records(settings: KafkaSettings, alias: str) -> list[dict[str, Any]]:
 
 
 def until(
-    condition: Callable[[], Any], *, timeout_s: float = 60, tend: Callable[[], None] = lambda: None, every_s: float = 0.2
+    condition: Callable[[], Any],
+    *,
+    timeout_s: float = 60,
+    tend: Callable[[], None] = lambda: None,
+    every_s: float = 0.1,
 ) -> Any:
     """Waits until a condition is true and returns its value; a test that fails says what it was waiting for."""
     deadline = time.monotonic() + timeout_s

@@ -1,7 +1,6 @@
-"""The demo as a user runs it: its counts, its files, its topics, and what is left of it. One run serves all but the chaos."""
+"""The demo as a user runs it: its counts, files and topics, what is left of it. One run serves all but the chaos."""
 
 import collections
-import glob
 import json
 import os
 import shutil
@@ -155,7 +154,7 @@ def utc(row):
 def test_pyarrow_reads_what_duckdb_reads(ran):
     from pyarrow import parquet
 
-    paths = glob.glob(str(ran[0] / "files" / "vm_totals" / "**" / "*.parquet"), recursive=True)
+    paths = (ran[0] / "files" / "vm_totals").rglob("*.parquet")
 
     assert ran[1]["datasets"]["vm_totals"] == sum(parquet.read_metadata(path).num_rows for path in paths)
 

@@ -62,7 +62,8 @@ def check(settings, inputs, rounds=""):
     invented = [identity for identity in ids if identity not in facts]
     wrong = [identity for identity, record in everything if identity in facts and facts[identity] != record]
     twice = len(ids) - len(set(ids))
-    print(f"{rounds} {len(facts)} facts: {len(missing)} missing, {len(invented)} invented, {len(wrong)} wrong, {twice} twice")
+    counts = f"{len(missing)} missing, {len(invented)} invented, {len(wrong)} wrong, {twice} twice"
+    print(f"{rounds} {len(facts)} facts: {counts}")
     assert ([], [], [], 0) == (missing[:3], invented[:3], wrong[:3], twice)
 
 

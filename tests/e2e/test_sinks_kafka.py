@@ -24,6 +24,7 @@ from rackstream.broker import EmbeddedKafka
 from runtime import kafka as clients
 from runtime import topics
 from runtime.errors import Misconfigured, Reject, Retry
+from runtime.observe import RECORDS_IN
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
 from sinks import batch, manifest
@@ -299,27 +300,13 @@ def test_two_sinks_share_the_partitions_and_the_one_left_takes_all(kafka: KafkaS
 def test_a_stop_writes_and_commits_what_is_held(kafka: KafkaSettings) -> None:
     sink = Scripted()
     produce(kafka, range(10))
-    with running(sink, kafka, Limits(max_age_s=600)) as run:
-        until(run.ready.is_set)
-        until(lambda: clients_read(run) == 40)
+    read = RECORDS_IN.labels("sink-scripted", "raw-host")._value
+    before = read.get()
+    with running(sink, kafka, Limits(max_age_s=600)):
+        until(lambda: read.get() == before + 40)
         assert not sink.batches
     assert Counter(sink.stored) == all_once(range(10))
     assert committed(kafka) == 40
-
-
-def clients_read(_: Running) -> int:
-    from runtime.observe import RECORDS_IN
-
-    before = clients_read.__dict__.setdefault("before", 0)
-    now = int(RECORDS_IN.labels("sink-scripted", "raw-host")._value.get())
-    return now - before
-
-
-@pytest.fixture(autouse=True)
-def counted_from_here() -> None:
-    from runtime.observe import RECORDS_IN
-
-    clients_read.__dict__["before"] = int(RECORDS_IN.labels("sink-scripted", "raw-host")._value.get())
 
 
 def test_a_destination_that_is_away_gets_the_same_records_again(kafka: KafkaSettings) -> None:

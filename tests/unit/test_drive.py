@@ -55,9 +55,9 @@ def test_order(records, stepped, late):
     assert late == sum(applied.late for applied in found)
 
 
-@pytest.mark.parametrize("bad", [pytest.param(13, id="the step raised"), pytest.param(14, id="its output does not fit")])
+@pytest.mark.parametrize("bad", [pytest.param(13, id="the step raised"), pytest.param(14, id="it does not fit")])
 def test_a_record_that_fails_keeps_the_state_and_stops_nothing(bad):
-    target = partition(lambda state, record: counting(state, record))
+    target = partition()
     found = [target.apply(sample(n)) for n in (0, bad, 20)]
 
     assert ["count"] == [name for name, _ in found[1].failures]

@@ -20,7 +20,12 @@ def supply(efficiency, state="Enabled"):
 
 def sample(at_s, *controls, supplies=(), **fields):
     return raw(
-        "RedfishSample", at_s=at_s, category="power", power_controls=list(controls), power_supplies=list(supplies), **fields
+        "RedfishSample",
+        at_s=at_s,
+        category="power",
+        power_controls=list(controls),
+        power_supplies=list(supplies),
+        **fields,
     )
 
 

@@ -127,7 +127,8 @@ def test_seed_003s_lines_come_out_to_the_letter() -> None:
     record = {"observed_at": AT, "host": "kvm-1", "epoch": "e", "sequence": 0, "labels": {}, "domains": [vm]}
     devices = datasets.named("vm_devices")
     tags = "vm_devices,VMID=1,name=web-server,uuid=abc-123,host=kvm-1"
-    nic_fields = "rxbytes=1048576i,rxpackets=1024i,rxerrors=0i,rxdrops=0i,txbytes=2097152i,txpackets=2048i,txerrors=0i,txdrops=0i"
+    nic_fields = "rxbytes=1048576i,rxpackets=1024i,rxerrors=0i,rxdrops=0i,"
+    nic_fields += "txbytes=2097152i,txpackets=2048i,txerrors=0i,txdrops=0i"
     disk_fields = "rd_req=50000i,rd_bytes=104857600i,wr_reqs=30000i,wr_bytes=67108864i,errors=0i"
     assert [Encoder(devices)(row).decode() for row in devices.rows(record)] == [
         f"{tags},devtype=nic,device=eth0 {nic_fields} {NS}",

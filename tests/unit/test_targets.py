@@ -45,7 +45,7 @@ def test_a_fleet_is_read(tmp_path):
         pytest.param("https://10", "http://10", "sent in the clear", id="a password over plain http"),
         pytest.param("username: monitor", "labels: {a: b}", "go together|not a dup|password", id="half a login"),
         pytest.param("interval: 5", "interval: -5", "line 4: redfish.interval", id="a negative interval"),
-        pytest.param("https://10.0.0.1", "ftp://x", "line 7: redfish.targets.0.address", id="an address of another kind"),
+        pytest.param("https://10.0.0.1", "ftp://x", "line 7: redfish.targets.0.address", id="another kind of address"),
         pytest.param("kvm-1, uri", "kvm-1, url", "line 14: libvirt.targets.0.uri", id="a field that is missing"),
         pytest.param("host:\n", "host: [\n", "not YAML", id="not YAML at all"),
     ],
@@ -57,7 +57,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, old, new, says):
 
 def test_all_errors_are_told_at_once(tmp_path):
     with pytest.raises(Misconfigured) as caught:
-        load(tmp_path, GOOD.replace("interval: 5", "interval: -5").replace("test:///default\"", "x\", wrong: 1"))
+        load(tmp_path, GOOD.replace("interval: 5", "interval: -5").replace('test:///default"', 'x", wrong: 1'))
 
     assert 3 == len(str(caught.value).splitlines())
 
@@ -81,5 +81,5 @@ def test_a_secret_comes_from_environment_or_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("reference", ["env:NOBODY_SET_THIS", "file:/nowhere/at/all"])
 def test_a_secret_that_is_not_there_is_named(reference):
-    with pytest.raises(Misconfigured, match="named in fleet.yaml"):
+    with pytest.raises(Misconfigured, match=r"named in fleet\.yaml"):
         targets.secret(reference)

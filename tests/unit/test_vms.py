@@ -138,7 +138,9 @@ domains = st.builds(
 samples = st.lists(
     st.builds(
         lambda at_s, found, epoch: sample(at_s, *found, epoch=epoch),
-        st.integers(0, 1000), st.lists(domains, max_size=3, unique_by=lambda d: d["uuid"]), st.sampled_from(["0-a", "1-b"]),
+        st.integers(0, 1000),
+        st.lists(domains, max_size=3, unique_by=lambda domain: domain["uuid"]),
+        st.sampled_from(["0-a", "1-b"]),
     ),
     max_size=6,
 )  # fmt: skip
