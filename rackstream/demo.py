@@ -55,7 +55,7 @@ class Demo:
         pipeline = self._pipeline()
         try:
             self._start(pipeline)
-            with Feed(pipeline.settings, from_beginning=False) as feed:
+            with Feed(pipeline.settings, from_beginning=True) as feed:
                 self._watch(pipeline, feed, stopping)
             pipeline.drain()
             found = Audit(pipeline.settings).run()

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from rackstream.view import HostView, View, VmView
+from rackstream.view import HostView, View, VmView, sentence
 from runtime.settings import KafkaSettings
 
 STATES = {1: "running", 2: "blocked", 3: "paused", 4: "shutdown", 5: "shut off", 6: "crashed", 7: "suspended"}
@@ -65,7 +65,7 @@ def _hosts(hosts: Sequence[HostView]) -> Table:
 def _vms(vms: Sequence[VmView], shown: int) -> Table:
     title = f"VMs ({len(vms)})" if len(vms) <= shown else f"VMs ({shown} busiest of {len(vms)})"
     table = _table(title, "VM", "host", "state", "CPU", "memory", "network", "disk", right="CPU|memory|network|disk")
-    busiest = sorted(vms, key=lambda vm: (-(vm.cpu_percent or 0), vm.host, vm.name))[:shown]
+    busiest = sorted(vms, key=lambda vm: (-round(vm.cpu_percent or 0), vm.host, vm.name))[:shown]
     for vm in busiest:
         memory = "–" if vm.memory_kib is None else size(vm.memory_kib * 1024, "B")
         table.add_row(
@@ -83,7 +83,7 @@ def _alerts(view: View) -> Table:
         raised = record["transition"] != "cleared"
         style = {"critical": "bold red", "warning": "yellow"}.get(record["severity"], "") if raised else "green"
         at = record["observed_at"].astimezone().strftime("%H:%M:%S")
-        table.add_row(at, Text(record["transition"], style=style), record["host"], record["text"])
+        table.add_row(at, Text(record["transition"], style=style), record["host"], sentence(record))
     return table
 
 

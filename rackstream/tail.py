@@ -12,6 +12,7 @@ from typing import Any
 import click
 from confluent_kafka import KafkaError, Message, TopicPartition
 
+from rackstream.view import sentence
 from runtime import kafka
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
@@ -119,5 +120,5 @@ def _summary(record: Any) -> str | None:
     if isinstance(record, dict) and "transition" in record:
         cause = f" ({record['cause']})" if record["cause"] else ""
         what = f"{record['transition']}{cause} {record['severity']} {record['rule']}"
-        return f"{what}: {record['text']}  id {record['id']}"
+        return f"{what}: {sentence(record)}  id {record['id']}"
     return None

@@ -86,6 +86,12 @@ class View:
         return sum(known) if known else None
 
 
+def sentence(alert: Record) -> str:
+    """What an alert transition says to a person; a cleared one tells the value now."""
+    now = alert["value"]
+    return f"{alert['text']}; now {now:.1f}" if alert["transition"] == "cleared" and now is not None else alert["text"]
+
+
 def _nearness(reading: Record) -> float:
     """How near a temperature is to its limit; without one, to 100 °C."""
     limit = reading["upper_threshold_critical"]
