@@ -129,7 +129,7 @@ class Pipeline:
         if left:
             say(f"processors still {left} records behind; they go on from there at the next start")
         self.supervisor.stop(["processor"])
-        # Sinks drain by themselves: they read to the end noted when they are told to stop.
+        # Sinks drain by themselves: told to stop, they read to the ends of that moment.
         self.supervisor.stop([name for name in self.supervisor.parts if name.startswith("sink-")], timeout_s=60)
         say("processors and sinks drained and stopped")
 

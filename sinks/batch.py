@@ -108,8 +108,27 @@ class _Run:
                 self._store()
                 while self._displaced:
                     self._assignment.again(self._displaced.pop())
+        self._drain()
         if not self._work:
             self._store()
+
+    def _drain(self) -> None:
+        """At an orderly stop: reads up to where the partitions end now, as far as `drain_s` goes.
+
+        What was produced before the stop is stored before it ends: a pipeline stopped from its head keeps nothing back.
+        """
+        try:
+            ends = {key: end for key, (_, end) in self._assignment.ends().items()}
+        except KafkaException as error:
+            self._once("not drained", error.args[0].str())
+            return
+        while not self._work and not self._over():
+            owned = self._assignment.owned
+            if all(owned[key] >= end for key, end in ends.items() if key in owned):
+                return
+            self._absorb(self._consumer.consume(self._room(), POLL_S))
+            if self._due():
+                self._store()
 
     def _room(self) -> int:
         """How many messages to ask for, so that what is held stays near its limit of bytes."""

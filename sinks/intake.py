@@ -151,7 +151,7 @@ class Assignment:
             return
         starts: dict[Partition, int] = {}
         try:
-            positions, spans = self._positions(), self._spans()
+            positions, spans = self._positions(), self._spans(list(self._waiting))
             for key in sorted(self._waiting):
                 try:
                     starts[key] = self._start(key, positions[key], spans[key])
@@ -180,12 +180,19 @@ class Assignment:
             positions[each.topic, each.partition] = each.offset if each.offset >= 0 else None
         return positions
 
-    def _spans(self) -> dict[Partition, Span]:
-        """First offset and end of each partition that waits.
+    def ends(self) -> dict[Partition, Span]:
+        """First offset and end, now, of each partition we hold.
+
+        Raises:
+            KafkaException: the broker did not answer.
+        """
+        return self._spans(list(self.owned))
+
+    def _spans(self, keys: list[Partition]) -> dict[Partition, Span]:
+        """First offset and end of some partitions.
 
         Not asked for over the consumer's connection: there, answers queue behind the long poll, half a second each.
         """
-        keys = list(self._waiting)
         asked = [
             self._admin.list_offsets({TopicPartition(*key): spec for key in keys}, request_timeout=TIMEOUT_S)
             for spec in (OffsetSpec.earliest(), OffsetSpec.latest())

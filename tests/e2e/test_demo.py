@@ -33,8 +33,8 @@ def rackstream(*arguments, timeout_s=300, **environment):
     )
 
 
-def demo(directory, *arguments):
-    done = rackstream("demo", "--data-dir", str(directory), "--json", *arguments)
+def demo(directory, *arguments, timeout_s=300):
+    done = rackstream("demo", "--data-dir", str(directory), "--json", *arguments, timeout_s=timeout_s)
     assert done.stdout.strip(), done.stderr
     return done, json.loads(done.stdout.splitlines()[-1])
 
@@ -221,8 +221,13 @@ def test_a_directory_that_holds_something_else_is_refused(tmp_path):
     assert "data" == (tmp_path / "precious").read_text()
 
 
-def test_killing_worker_sink_and_kafka_loses_and_doubles_nothing(tmp_path):
-    done, said = demo(tmp_path / "chaos", "--chaos", "--duration", "80")
+@pytest.mark.parametrize(
+    "seconds",
+    [pytest.param(80), pytest.param(600, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
+    ids="{} s".format,
+)
+def test_killing_worker_sink_and_kafka_loses_and_doubles_nothing(tmp_path, seconds):
+    done, said = demo(tmp_path / "chaos", "--chaos", "--duration", str(seconds), timeout_s=seconds + 200)
     killed = [line for line in done.stderr.splitlines() if "chaos: killed" in line]
 
     assert 3 == len(killed), done.stderr

@@ -27,10 +27,12 @@ from runtime.errors import Misconfigured, Reject, Retry
 from runtime.observe import RECORDS_IN
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
+from schemas.testing import raw as raw_record
 from sinks import batch, manifest
 from sinks.files import FilesSink
 from sinks.settings import Limits
 from sinks.sink import Batch, Sink
+from tests.e2e import parts
 
 pytestmark = pytest.mark.kafka
 AT = datetime(2026, 1, 2, 3, 59, 50, tzinfo=UTC)
@@ -432,3 +434,17 @@ def test_a_broker_that_is_killed_and_comes_back_is_no_reason_to_end(own_broker: 
         until(lambda: committed(settings) == 400, 60)
         assert run.is_alive()
     assert stored(root) == all_once(range(100))
+
+
+def test_a_sink_told_to_stop_stores_what_was_produced_before(kafka: KafkaSettings, tmp_path: Path) -> None:
+    """Held records are not even due: the stop alone makes it read to the end, write and commit."""
+    slow = {"RACKSTREAM_FILES_MAX_SEC": "3600", "RACKSTREAM_FILES_ROOT": str(tmp_path / "files")}
+    with parts.running(parts.part(kafka, "sink", "sink", "files", **slow)) as supervisor:
+        parts.publish(kafka, "raw-host", *[raw_record("HostSample", at_s=n, category="host") for n in range(500)])
+        process = supervisor.parts["sink"].process
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+    stored = manifest.read_manifest(tmp_path / "files")
+    assert sum(file.rows for entry in stored for file in entry.files) == 500
