@@ -1,4 +1,4 @@
-"""What a processor is: a pure step over records, and which ones there are. No Kafka, no clock, no logging.
+"""What a processor is: a pure step over records. No Kafka, no clock, no logging.
 
 A step is `step(state, record) -> (state, outputs)`. It never mutates the state or the record it is given, and
 never raises for what a producer may send. The same steps run live, in replay, in the audit and in tests.
@@ -49,10 +49,3 @@ def derived_header(raw: Record) -> Record:
         "sequence": raw["sequence"],
         "labels": raw["labels"],
     }
-
-
-def mounted() -> tuple[Step, ...]:
-    """Every step there is. A new processor is a module and a line here."""
-    from processors import alerts, power, vms
-
-    return (vms.STEP, power.STEP, alerts.step())

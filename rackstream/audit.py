@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from processors.drive import Partition
-from processors.steps import Step, mounted
+from processors.mounts import mounted
+from processors.steps import Step
 from rackstream import history
 from rackstream.recount import Facts, Series, Tally, collect, compare
 from runtime import kafka

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import click
-import yaml
 from rich.console import Console
 from rich.live import Live
 
-from producers.simulate import testnode
-from rackstream import screen
+from rackstream import scene, screen
 from rackstream.audit import Audit, Finding
 from rackstream.feed import Feed
 from rackstream.pipeline import Pipeline
@@ -28,7 +23,6 @@ from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 
 MARKER: Final = "rackstream-demo.json"
-PASSWORD: Final = "RACKSTREAM_DEMO_BMC_PASSWORD"  # noqa: S105  the variable's name
 BMCS: Final = 2
 HEAT_PERIOD_S: Final = 40.0
 CHAOS: Final = (("processor", 0.25), ("sink-files", 0.45), ("kafka", 0.65))
@@ -87,10 +81,10 @@ class Demo:
         (self._directory / MARKER).write_text(json.dumps({"what": "a demo's directory; the next demo empties it"}))
 
     def _pipeline(self) -> Pipeline:
-        ports = _free_ports(BMCS + 1)
-        os.environ.setdefault(PASSWORD, secrets.token_urlsafe(12))
-        certificate, key, authority = _certificates(self._directory)
-        fleet = self._fleet(ports[:BMCS], authority)
+        ports = scene.free_ports(BMCS + 1)
+        os.environ.setdefault(scene.PASSWORD, secrets.token_urlsafe(12))
+        certificate, key, authority = scene.certificates(self._directory)
+        fleet = scene.fleet(self._directory, ports[:BMCS], authority, self._say)
         pipeline = Pipeline(
             self._settings,
             fleet,
@@ -102,44 +96,18 @@ class Demo:
             on_event=(lambda _: None) if self._live else self._say,
         )
         arguments = ["--count", str(BMCS), "--port", str(ports[0]), "--heat-period", str(HEAT_PERIOD_S)]
-        arguments += ["--username", "demo", "--password-env", PASSWORD, "--cert", str(certificate), "--key", str(key)]
+        arguments += [
+            "--username",
+            "demo",
+            "--password-env",
+            scene.PASSWORD,
+            "--cert",
+            str(certificate),
+            "--key",
+            str(key),
+        ]
         self._simulator = pipeline.part("simulator", "simulate", "redfish", *arguments)
         return pipeline
-
-    def _fleet(self, ports: list[int], authority: Path) -> Path:
-        """Writes the fleet file: this machine, two libvirt connections, the simulated BMCs."""
-        document: dict[str, Any] = {
-            "host": {"interval": 1, "targets": [{"host": socket.gethostname(), "labels": {"site": "here"}}]},
-            "redfish": {
-                "interval": 2,
-                "targets": [
-                    {
-                        "host": f"node-{number}",
-                        "address": f"https://127.0.0.1:{port}",
-                        "username": "demo",
-                        "password": f"env:{PASSWORD}",
-                        "verify": str(authority),
-                        "labels": {"rack": f"r{number}"},
-                    }
-                    for number, port in enumerate(ports, 1)
-                ],
-            },
-        }
-        if importlib.util.find_spec("libvirt") is not None:
-            node = self._directory.absolute() / "node.xml"
-            node.write_text(testnode.node(5, nics=2, disks=3))
-            document["libvirt"] = {
-                "interval": 1,
-                "targets": [
-                    {"host": "kvm-default", "uri": "test:///default"},
-                    {"host": "kvm-node", "uri": f"test://{node}", "labels": {"rack": "r1"}},
-                ],
-            }
-        else:
-            self._say("libvirt-python is not installed: no VMs in this demo; `make setup` says what is missing")
-        path = self._directory / "fleet.yaml"
-        path.write_text(yaml.safe_dump(document, sort_keys=False))
-        return path
 
     def _start(self, pipeline: Pipeline) -> None:
         if self._live:
@@ -218,34 +186,3 @@ class Demo:
         click.echo(found.as_text())
         click.echo(f"\nStored files   {self._directory / 'files'}")
         click.echo(f"Look again     rackstream tail fleet.alerts --data-dir {self._directory}")
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports in a row on 127.0.0.1 that nobody listens on now."""
-    for _ in range(100):
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-        if port + count < 65536 and all(_is_free(port + each) for each in range(count)):
-            return [port + each for each in range(count)]
-    raise Misconfigured("no free ports in a row on 127.0.0.1")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as each:
-        return each.connect_ex(("127.0.0.1", port)) != 0
-
-
-def _certificates(directory: Path) -> tuple[Path, Path, Path]:
-    """A certificate for 127.0.0.1, its key, and the authority that signed it, which the producer is told to trust."""
-    import trustme
-
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1", "localhost")
-    where = directory.absolute() / "tls"
-    where.mkdir(mode=0o700, exist_ok=True)
-    certificate, key, ca = where / "bmc.crt", where / "bmc.key", where / "ca.crt"
-    issued.cert_chain_pems[0].write_to_path(certificate)
-    issued.private_key_pem.write_to_path(key)
-    authority.cert_pem.write_to_path(ca)
-    return certificate, key, ca

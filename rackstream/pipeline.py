@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from processors.mounts import mounted
+from processors.shell import ProcessorSettings
 from producers import targets
 from rackstream import lag
 from rackstream.broker import EmbeddedKafka
@@ -17,7 +19,6 @@ from runtime import topics
 from runtime.errors import Failure, Misconfigured, Retry
 from runtime.settings import KafkaSettings
 
-STEPPED: Final = ("raw-libvirt", "raw-redfish")
 INFLUX: Final = ("INFLUX_URL", "INFLUX_DB", "INFLUX_TOKEN")
 
 
@@ -125,7 +126,8 @@ class Pipeline:
         say = self.supervisor.say
         self.supervisor.stop([name for name in self.supervisor.parts if name.startswith("producer-")])
         say("producers stopped")
-        left = lag.await_none(self.settings, "rackstream-processors", STEPPED, timeout_s=45, tend=self.tend)
+        group, stepped = ProcessorSettings.read().group, {step.input for step in mounted()}
+        left = lag.await_none(self.settings, group, stepped, timeout_s=45, tend=self.tend)
         if left:
             say(f"processors still {left} records behind; they go on from there at the next start")
         self.supervisor.stop(["processor"])

@@ -5,9 +5,8 @@ import json
 import pytest
 
 from processors.drive import Partition
-from processors.steps import mounted
+from processors.mounts import mounted
 from rackstream.lag import lag
-from rackstream.pipeline import STEPPED
 from runtime import kafka
 from schemas import codec
 from schemas.catalog import schema
@@ -101,7 +100,8 @@ def test_a_worker_killed_again_and_again_loses_doubles_and_invents_nothing(kafka
                 supervisor.kill("processor")
             supervisor.tend()
         group = f"{kafka.topic_prefix}processors"
-        until(lambda: lag(kafka, group, STEPPED) == 0, timeout_s=120, tend=supervisor.tend)
+        inputs_read = {step.input for step in mounted()}
+        until(lambda: lag(kafka, group, inputs_read) == 0, timeout_s=120, tend=supervisor.tend)
 
     assert 1 + kills == worker.starts
     check(kafka, inputs, f"{kills} kills:")

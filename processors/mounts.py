@@ -1,0 +1,11 @@
+"""Which processors there are: what the shell, the audit and a replay mount."""
+
+from __future__ import annotations
+
+from processors import alerts, power, vms
+from processors.steps import Step
+
+
+def mounted() -> tuple[Step, ...]:
+    """Every step. A new processor is a module and a word here."""
+    return (vms.STEP, power.STEP, alerts.step())

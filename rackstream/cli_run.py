@@ -1,0 +1,147 @@
+"""Commands that run things: the whole pipeline, its parts, the simulators, the embedded Kafka."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from rackstream.cli_common import DATA_DIR, FLEET, INSTANCE, bootstrapped, kafka_settings, set_up, stop_event
+from runtime.errors import Failure, Misconfigured
+
+
+@click.command()
+@FLEET
+@DATA_DIR
+def up(fleet: Path, data_dir: Path | None) -> None:
+    """Run everything on this machine, as the fleet file says, until Ctrl-C."""
+    from rackstream.pipeline import Pipeline, run
+
+    stop = stop_event()
+    run(Pipeline(kafka_settings(data_dir), fleet, on_event=click.echo), stop.is_set)
+
+
+@click.command()
+@click.option("--duration", type=click.FloatRange(min=10), help="Seconds to run  [default: until Ctrl-C]")
+@click.option("--chaos", is_flag=True, help="Kill (-9) the processor, the files sink and Kafka on the way")
+@click.option("--json", "as_json", is_flag=True, help="No live view; one JSON object last")
+@DATA_DIR
+def demo(duration: float | None, chaos: bool, as_json: bool, data_dir: Path | None) -> None:
+    """Run the whole pipeline on this machine, libvirt's test driver and simulated BMCs, and show it live."""
+    from rackstream.demo import Demo
+
+    stop = stop_event()
+    settings = kafka_settings(data_dir)
+    if data_dir is None:
+        settings = settings.model_copy(update={"data_dir": settings.data_dir / "demo"})
+    healthy = Demo(settings, duration_s=duration, chaos=chaos, as_json=as_json).run(stop.is_set)
+    raise click.exceptions.Exit(0 if healthy else 1)
+
+
+@click.command()
+@click.argument("source", type=click.Choice(["host", "libvirt", "redfish"]))
+@FLEET
+@click.option("--name", help="Name of this producer  [default: <source>-<host name>]")
+def producer(source: str, fleet: Path, name: str | None) -> None:
+    """Poll the targets of one source and publish raw records."""
+    from rackstream.produce import run
+
+    set_up(f"producer-{source}")
+    run(source, fleet, bootstrapped(kafka_settings(None)), stop_event(), name=name)
+
+
+@click.command()
+@INSTANCE
+def processor(instance: str | None) -> None:
+    """Run a Faust worker: rates, totals, power, alerts."""
+    from processors.app import main as work
+    from processors.shell import ProcessorSettings
+
+    set_up("processor")
+    settings = bootstrapped(kafka_settings(None))
+    work(ProcessorSettings.read(bootstrap=settings.bootstrap, data_dir=settings.data_dir), instance=instance)
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["files", "influx"]))
+@INSTANCE
+def sink(kind: str, instance: str | None) -> None:
+    """Store records: Parquet or JSONL files, or InfluxDB."""
+    from rackstream.store import run
+
+    set_up(f"sink-{kind}")
+    run(kind, bootstrapped(kafka_settings(None)), stop_event(), instance=instance)
+
+
+@click.command()
+@click.option("--port", type=int, help="Port on 127.0.0.1  [default: RACKSTREAM_CONSOLE_PORT or 8000]")
+def serve(port: int | None) -> None:
+    """Serve the schemas read-only (Confluent's REST shape), so that any Avro deserialiser reads the topics."""
+    from rackstream.api import serve as listen
+
+    set_up("console")
+    listen(bootstrapped(kafka_settings(None)), port)
+
+
+@click.group()
+def simulate() -> None:
+    """Simulated sources that speak the real protocols."""
+
+
+@simulate.command("redfish")
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1), help="How many BMCs, one port each")
+@click.option("--port", default=0, show_default=True, help="First port on 127.0.0.1; 0: free ones")
+@click.option("--username", help="Basic authentication: user")
+@click.option("--password-env", help="Basic authentication: variable that holds the password")
+@click.option("--cert", type=click.Path(path_type=Path, exists=True), help="Certificate chain; with --key: HTTPS")
+@click.option("--key", type=click.Path(path_type=Path, exists=True), help="Key of the certificate")
+@click.option("--heat-period", default=40.0, show_default=True, help="Seconds from one overheating to the next")
+def simulate_redfish(  # noqa: PLR0917  click passes options by name
+    count: int,
+    port: int,
+    username: str | None,
+    password_env: str | None,
+    cert: Path | None,
+    key: Path | None,
+    heat_period: float,
+) -> None:
+    """Simulate BMCs over HTTP(S), with values that move and a CPU that overheats and recovers."""
+    from producers.simulate import redfish
+    from runtime import observe
+
+    password = os.environ.get(password_env) if password_env else None
+    if password_env and password is None:
+        raise Misconfigured(f"the variable {password_env}, named by --password-env, is not set")
+
+    def announce(urls: Sequence[str]) -> None:
+        for url in urls:
+            click.echo(url)
+        observe.notify("READY=1")
+
+    redfish.run(
+        count=count, first_port=port, username=username, password=password, cert=cert, key=key,
+        heat_period_s=heat_period, announce=announce,
+    )  # fmt: skip
+
+
+@click.command()
+@DATA_DIR
+def broker(data_dir: Path | None) -> None:
+    """Run the embedded Kafka of a data directory alone, until Ctrl-C."""
+    from rackstream.broker import EmbeddedKafka
+
+    stop = stop_event()
+    settings = kafka_settings(data_dir)
+    with EmbeddedKafka(settings.data_dir) as kafka:
+        click.echo(f"KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap}")
+        _wait_until(stop.is_set, kafka.alive)
+
+
+def _wait_until(stopping: Callable[[], bool], alive: Callable[[], bool]) -> None:
+    while not stopping():
+        if not alive():
+            raise Failure("kafka ended by itself; see kafka/broker.log in the data directory")
+        time.sleep(0.2)
