@@ -22,7 +22,7 @@ from runtime.topics import publish_schemas, verify
 log = structlog.get_logger()
 
 
-def build(settings: ProcessorSettings, shell: Shell, *, instance: str | None = None) -> Any:
+def build(settings: ProcessorSettings, shell: Shell) -> Any:
     """The Faust app with one agent per input topic."""
     app = faust.App(
         settings.group,
@@ -33,10 +33,9 @@ def build(settings: ProcessorSettings, shell: Shell, *, instance: str | None = N
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=instance,
         broker_commit_interval=0.5,
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=6.0,  # so long the others wait before they take a killed worker's partitions
+        broker_heartbeat_interval=1.5,
         broker_rebalance_timeout=20.0,
         consumer_max_fetch_size=8 * 1024 * 1024 + 65536,
         web_enabled=False,
@@ -94,7 +93,7 @@ class RateLimit(logging.Filter):
         return count < self._most
 
 
-def main(settings: ProcessorSettings, *, instance: str | None = None, workdir: Path | None = None) -> None:
+def main(settings: ProcessorSettings, *, workdir: Path | None = None) -> None:
     """Runs a worker until a signal. Exit codes: 0 stopped, 1 and 3 start again, 2 misconfigured, 4 do not start."""
     verify(settings)
     publish_schemas(settings)
@@ -106,7 +105,7 @@ def main(settings: ProcessorSettings, *, instance: str | None = None, workdir: P
     shell = Shell(settings, mounted())
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = build(settings, shell, instance=instance)
+    app = build(settings, shell)
     threading.Thread(target=_watch, args=(shell.progress,), daemon=True, name="watchdog").start()
     log.info("processor starts", group=settings.group, topics=shell.inputs)
     worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, workdir=workdir)

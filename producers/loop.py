@@ -208,6 +208,8 @@ class Loop:
                 "targets": len(self._readers),
                 "records": self._publication.records,
                 "dropped": self._publication.dropped,
+                "polls": sum(each.polls for each in self._status.values()),
+                "failures": sum(each.failures for each in self._status.values()),
                 "queued": self._publication.queued,
             },
         )

@@ -27,7 +27,6 @@ FLEET = click.option(
     show_default=True,
     help="What to poll",
 )
-INSTANCE = click.option("--instance", help="A lasting name: after a crash the same name takes its work over at once")
 
 
 def stop_event() -> threading.Event:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rackstream.cli_common import DATA_DIR, FLEET, INSTANCE, bootstrapped, kafka_settings, set_up, stop_event
+from rackstream.cli_common import DATA_DIR, FLEET, bootstrapped, kafka_settings, set_up, stop_event
 from runtime.errors import Failure, Misconfigured
 
 
@@ -54,36 +54,35 @@ def producer(source: str, fleet: Path, name: str | None) -> None:
 
 
 @click.command()
-@INSTANCE
-def processor(instance: str | None) -> None:
+def processor() -> None:
     """Run a Faust worker: rates, totals, power, alerts."""
     from processors.app import main as work
     from processors.shell import ProcessorSettings
 
     set_up("processor")
     settings = bootstrapped(kafka_settings(None))
-    work(ProcessorSettings.read(bootstrap=settings.bootstrap, data_dir=settings.data_dir), instance=instance)
+    work(ProcessorSettings.read(bootstrap=settings.bootstrap, data_dir=settings.data_dir))
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(["files", "influx"]))
-@INSTANCE
-def sink(kind: str, instance: str | None) -> None:
+def sink(kind: str) -> None:
     """Store records: Parquet or JSONL files, or InfluxDB."""
     from rackstream.store import run
 
     set_up(f"sink-{kind}")
-    run(kind, bootstrapped(kafka_settings(None)), stop_event(), instance=instance)
+    run(kind, bootstrapped(kafka_settings(None)), stop_event())
 
 
 @click.command()
 @click.option("--port", type=int, help="Port on 127.0.0.1  [default: RACKSTREAM_CONSOLE_PORT or 8000]")
 def serve(port: int | None) -> None:
-    """Serve the schemas read-only (Confluent's REST shape), so that any Avro deserialiser reads the topics."""
+    """Serve REST: start, stop and status of one hypervisor; the schemas, so that any Avro deserialiser reads."""
     from rackstream.api import serve as listen
 
     set_up("console")
-    listen(bootstrapped(kafka_settings(None)), port)
+    settings = kafka_settings(None)
+    listen(settings, lambda: bootstrapped(settings), port)
 
 
 @click.group()

@@ -31,6 +31,8 @@ class Pipeline:
         fleet: Path,
         *,
         environment: Mapping[str, str] | None = None,
+        sinks: Sequence[str] = ("files",),
+        console: bool = True,
         on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.fleet_path = fleet
@@ -39,6 +41,10 @@ class Pipeline:
         self.broker = None if settings.bootstrap else EmbeddedKafka(settings.data_dir)
         self.settings = settings
         self._environment = dict(environment or {})
+        self._sinks = [*sinks, "influx"] if "influx" not in sinks and self._wants_influx() else list(sinks)
+        self._console = console
+        self.part_environment: dict[str, dict[str, str]] = {}
+        """More for single parts, by name."""
         self._broker_failures = 0
         self._broker_next_s = 0.0
 
@@ -53,7 +59,7 @@ class Pipeline:
             name,
             [sys.executable, "-m", "rackstream", *arguments],
             self.settings.data_dir / "logs" / f"{name}.log",
-            environment | self._environment,
+            environment | self._environment | self.part_environment.get(name, {}),
             ready_timeout_s,
         )
 
@@ -73,13 +79,9 @@ class Pipeline:
         topics.verify(self.settings)
         topics.publish_schemas(self.settings)
         say(f"{len(created)} topics created" if created else "topics verified")
-        consuming = [
-            self.part("console", "serve"),
-            self.part("processor", "processor", "--instance", "processor-1"),
-            self.part("sink-files", "sink", "files", "--instance", "sink-files-1"),
-        ]
-        if self._wants_influx():
-            consuming.append(self.part("sink-influx", "sink", "influx", "--instance", "sink-influx-1"))
+        consuming = [self.part("console", "serve")] if self._console else []
+        consuming.append(self.part("processor", "processor"))
+        consuming += [self.part(f"sink-{kind}", "sink", kind) for kind in self._sinks]
         self._start_together(consuming)
         self._start_together(
             [

@@ -30,7 +30,7 @@ def sink(kind: str, settings: KafkaSettings) -> tuple[Sink, Limits]:
     return FilesSink(settings, history.root(settings), files.format), files.limits
 
 
-def run(kind: str, settings: KafkaSettings, stop: threading.Event, *, instance: str | None = None) -> None:
+def run(kind: str, settings: KafkaSettings, stop: threading.Event) -> None:
     """Stores until `stop` is set.
 
     Raises:
@@ -40,5 +40,4 @@ def run(kind: str, settings: KafkaSettings, stop: threading.Event, *, instance: 
     verify(settings)
     batch.run(
         chosen, settings, group=f"rackstream-{kind}", limits=limits, stop=stop, ready=lambda: notify("READY=1"),
-        instance=instance,
     )  # fmt: skip

@@ -60,6 +60,10 @@ class View:
     def __init__(self) -> None:
         self.hosts: dict[str, HostView] = {}
         self.vms: dict[tuple[str, str], VmView] = {}
+        self.domains: dict[str, list[Record]] = {}
+        """The newest raw domains of each host."""
+        self.beats: dict[str, Record] = {}
+        """The newest heartbeat of each producer."""
         self.topics: dict[str, TopicView] = {}
         self.active: dict[str, Record] = {}
         self.transitions: deque[Record] = deque(maxlen=100)
@@ -111,6 +115,7 @@ def _redfish(view: View, record: Record) -> None:
 def _libvirt(view: View, record: Record) -> None:
     host = view.host(record["host"])
     host.seen_at, host.vms = record["observed_at"], len(record["domains"])
+    view.domains[record["host"]] = record["domains"]
     alive = {(record["host"], domain["uuid"]) for domain in record["domains"]}
     for key in [key for key in view.vms if key[0] == record["host"] and key not in alive]:
         del view.vms[key]
@@ -151,6 +156,10 @@ def _target(view: View, record: Record) -> None:
     view.host(record["host"]).status[record["source"]] = record["status"]
 
 
+def _beat(view: View, record: Record) -> None:
+    view.beats[record["producer"]] = record
+
+
 def _alert(view: View, record: Record) -> None:
     view.transitions.append(record)
     if record["transition"] == "cleared":
@@ -169,4 +178,5 @@ FOLDS: Final = {
     "power": _power,
     "state-targets": _target,
     "alerts": _alert,
+    "heartbeats": _beat,
 }

@@ -16,6 +16,7 @@ from runtime.settings import ProcessSettings
 RECORDS_IN = Counter("rackstream_records_in", "Records read from Kafka.", ["component", "topic"])
 RECORDS_OUT = Counter("rackstream_records_out", "Records written to Kafka and acknowledged.", ["component", "topic"])
 RECORDS_STORED = Counter("rackstream_records_stored", "Records a sink has stored.", ["component", "topic"])
+LINES_STORED = Counter("rackstream_lines_stored", "Lines of line protocol that InfluxDB has stored.", ["component"])
 RECORDS_REJECTED = Counter("rackstream_records_rejected", "Records put on the dead letter.", ["component", "reason"])
 RECORDS_DROPPED = Counter("rackstream_records_dropped", "Records given up, by cause.", ["component", "cause"])
 RECORDS_LATE = Counter("rackstream_records_late", "Records at or before one already stepped.", ["component", "topic"])

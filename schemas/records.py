@@ -265,6 +265,10 @@ class Heartbeat(TypedDict):
     """Records handed over in this epoch. [{record}]"""
     dropped: int
     """Records dropped in this epoch. [{record}]"""
+    polls: int
+    """Polls in this epoch. [{poll}]"""
+    failures: int
+    """Polls of them that failed. [{poll}]"""
     queued: int
     """Records waiting for the broker. [{record}]"""
 

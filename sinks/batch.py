@@ -42,7 +42,7 @@ MAX_REFUSED_IN_ROW: Final = 200
 FORBIDDEN: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 
 
-def run(  # noqa: PLR0913  all but two by name
+def run(
     sink: Sink,
     settings: KafkaSettings,
     *,
@@ -50,7 +50,6 @@ def run(  # noqa: PLR0913  all but two by name
     limits: Limits,
     stop: Event,
     ready: Callable[[], None] = lambda: None,
-    instance: str | None = None,
 ) -> None:
     """Runs one sink until `stop` is set; then writes what is held, commits and leaves.
 
@@ -61,12 +60,11 @@ def run(  # noqa: PLR0913  all but two by name
         limits: when what is held is written.
         stop: ends the loop.
         ready: called once, when every partition assigned first is being read.
-        instance: a name that stays over restarts: a process of this name takes its partitions back at once.
 
     Raises:
         Misconfigured: a person must act.
     """
-    consumer = kafka.consumer(settings, group, **({"group.instance.id": instance} if instance else {}))
+    consumer = kafka.consumer(settings, group)
     try:
         _Run(sink, settings, consumer, limits, stop).loop(ready)
     finally:

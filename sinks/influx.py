@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runtime.errors import Reject
+from runtime.observe import LINES_STORED
 from sinks import datasets
 from sinks.connector import InfluxConnector
 from sinks.influx_client import InfluxClient
@@ -63,7 +64,9 @@ class InfluxSink:
                 continue
             lines += made
             owners += [index] * len(made)
-        for at, why in self._client.write(lines).items():
+        bad = self._client.write(lines)
+        LINES_STORED.labels("sink-influx").inc(len(lines) - len(bad))
+        for at, why in bad.items():
             refused.setdefault(owners[at], f"{why}; line: {lines[at][:300].decode(errors='replace')}")
         if refused:
             raise Reject(refused)

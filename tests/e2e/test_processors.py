@@ -86,7 +86,7 @@ def test_each_record_leads_to_its_facts_and_alerts_are_raised_and_cleared(kafka)
     ids="{} kills".format,
 )
 def test_a_worker_killed_again_and_again_loses_doubles_and_invents_nothing(kafka, kills):
-    worker = part(kafka, "processor", "processor", "--instance", "p1")
+    worker = part(kafka, "processor", "processor")
     inputs = []
     with running(worker) as supervisor:
         for n in range(20 * kills):

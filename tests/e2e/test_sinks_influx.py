@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import shutil
-import socket
-import subprocess
 import threading
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,67 +22,10 @@ from sinks.influx_client import InfluxClient
 from sinks.line import timestamp_ns
 from sinks.settings import InfluxSettings, Limits
 from sinks.sink import Batch, Item
+from tests.e2e.influxdb import MARKS, Influx
 
-INFLUXD = os.environ.get("RACKSTREAM_INFLUXD") or shutil.which("influxd")
-pytestmark = [
-    pytest.mark.influx,
-    pytest.mark.skipif(not INFLUXD, reason="no influxd on PATH or in RACKSTREAM_INFLUXD: "
-                       "go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10"),
-]  # fmt: skip
+pytestmark = MARKS
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-
-
-def free_port() -> int:
-    with socket.socket() as each:
-        each.bind(("127.0.0.1", 0))
-        return int(each.getsockname()[1])
-
-
-@dataclass
-class Influx:
-    """One influxd with its data in a folder of its own."""
-
-    folder: Path
-    ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.ports[0]}"
-
-    def start(self) -> None:
-        config = self.folder / "influxd.conf"
-        config.write_text(
-            f'reporting-disabled = true\nbind-address = "127.0.0.1:{self.ports[1]}"\n'
-            f'[meta]\ndir = "{self.folder}/meta"\n'
-            f'[data]\ndir = "{self.folder}/data"\nwal-dir = "{self.folder}/wal"\nquery-log-enabled = false\n'
-            f'[http]\nbind-address = "127.0.0.1:{self.ports[0]}"\nlog-enabled = false\n'
-        )
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([str(INFLUXD), "-config", str(config)], stdout=log, stderr=log)
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{self.url}/ping", timeout=1).close()
-            except OSError:
-                assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
-                time.sleep(0.1)
-            else:
-                return
-        raise AssertionError("influxd does not answer")
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def query(self, text: str, db: str = "lab") -> list[dict[str, Any]]:
-        """The rows of all series, as dictionaries."""
-        body = urllib.parse.urlencode({"q": text, "db": db, "epoch": "ns"}).encode()
-        with urllib.request.urlopen(f"{self.url}/query", data=body, timeout=10) as answer:
-            [result] = json.load(answer)["results"]
-        assert "error" not in result, result
-        return [dict(zip(s["columns"], v, strict=True)) for s in result.get("series", []) for v in s.get("values", [])]
 
 
 @pytest.fixture(scope="module")

@@ -110,9 +110,9 @@ def until(true: Callable[[], Any], seconds: float = 40) -> None:
 class Running(threading.Thread):
     """A sink in a thread; `error` is what ended it."""
 
-    def __init__(self, sink: Sink, settings: KafkaSettings, limits: Limits, instance: str | None) -> None:
+    def __init__(self, sink: Sink, settings: KafkaSettings, limits: Limits) -> None:
         super().__init__(daemon=True)
-        self.sink, self.settings, self.limits, self.instance = sink, settings, limits, instance
+        self.sink, self.settings, self.limits = sink, settings, limits
         self.stopping, self.ready, self.error = threading.Event(), threading.Event(), None
 
     def run(self) -> None:
@@ -124,7 +124,6 @@ class Running(threading.Thread):
                 limits=self.limits,
                 stop=self.stopping,
                 ready=self.ready.set,
-                instance=self.instance,
             )
         except Exception as error:  # noqa: BLE001  the test looks at it
             self.error = error
@@ -136,10 +135,8 @@ class Running(threading.Thread):
 
 
 @contextmanager
-def running(
-    sink: Sink, settings: KafkaSettings, limits: Limits = QUICK, instance: str | None = None
-) -> Iterator[Running]:
-    made = Running(sink, settings, limits, instance)
+def running(sink: Sink, settings: KafkaSettings, limits: Limits = QUICK) -> Iterator[Running]:
+    made = Running(sink, settings, limits)
     made.start()
     try:
         yield made
@@ -239,8 +236,7 @@ KILLED = """
         batch._Run._commit = third(batch._Run._commit, before=True)
     settings = KafkaSettings.read(bootstrap=bootstrap, topic_prefix=prefix)
     sink = files.FilesSink(settings, Path(root))
-    batch.run(sink, settings, group=prefix + "g", limits=Limits(max_records=50, max_age_s=0.2), stop=threading.Event(),
-              instance="one")
+    batch.run(sink, settings, group=prefix + "g", limits=Limits(max_records=50, max_age_s=0.2), stop=threading.Event())
 """
 
 
@@ -263,7 +259,7 @@ def test_a_sink_killed_stores_nothing_twice_and_loses_nothing(kafka: KafkaSettin
     left = set(root.rglob("*.parquet")) - listed
     assert bool(left) == (moment in ("within the files", "before the manifest line"))
     produce(kafka, range(100, 120))
-    with running(FilesSink(kafka, root), kafka, instance="one"):
+    with running(FilesSink(kafka, root), kafka):
         until(lambda: committed(kafka) == 480)
     assert stored(root) == all_once(range(120))
     assert not list(root.rglob("*.tmp"))
@@ -277,7 +273,7 @@ def test_kills_at_any_moment_in_a_row(kafka: KafkaSettings, tmp_path) -> None:
         time.sleep(1.2 + 0.37 * attempt)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    with running(FilesSink(kafka, root), kafka, instance="one"):
+    with running(FilesSink(kafka, root), kafka):
         until(lambda: committed(kafka) == 3200)
     assert stored(root) == all_once(range(800))
     assert stored(root, "host_fan") == all_once(range(800), rows=3)
@@ -344,7 +340,7 @@ def test_refused_records_go_to_the_dead_letter_and_the_others_count(kafka: Kafka
 
 def test_what_a_person_must_mend_ends_the_loop_with_nothing_committed(kafka: KafkaSettings) -> None:
     produce(kafka, range(5))
-    run = Running(Scripted(Misconfigured("INFLUX_TOKEN")), kafka, QUICK, None)
+    run = Running(Scripted(Misconfigured("INFLUX_TOKEN")), kafka, QUICK)
     run.start()
     run.join(30)
     assert isinstance(run.error, Misconfigured)
@@ -353,7 +349,7 @@ def test_what_a_person_must_mend_ends_the_loop_with_nothing_committed(kafka: Kaf
 
 def test_a_destination_that_refuses_everything_does_not_drain_the_topic(kafka: KafkaSettings) -> None:
     produce(kafka, range(200))
-    run = Running(Scripted(*[Reject(dict.fromkeys(range(50), "no"))] * 100), kafka, QUICK, None)
+    run = Running(Scripted(*[Reject(dict.fromkeys(range(50), "no"))] * 100), kafka, QUICK)
     run.start()
     run.join(30)
     assert isinstance(run.error, Misconfigured)
