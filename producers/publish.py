@@ -31,9 +31,11 @@ class Publication:
     dropped: counted, and named by range in the header of the next record that gets through.
     """
 
-    def __init__(self, settings: KafkaSettings, journal: Journal, producer: str) -> None:
+    def __init__(
+        self, settings: KafkaSettings, journal: Journal, producer: str, publisher: Publisher | None = None
+    ) -> None:
         self._topics = settings.catalog
-        self._publisher = Publisher(settings, producer)
+        self._publisher = publisher or Publisher(settings, producer)
         self._journal = journal
         self._lock = threading.RLock()  # a delivery report may be served within `publish`
         self._next: dict[tuple[str, str], int] = {}

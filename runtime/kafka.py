@@ -48,9 +48,8 @@ def client_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     } | {key: value for key, value in optional.items() if value is not None}
 
 
-def _quiet(error: KafkaError) -> None:
-    # Connection trouble heals by itself and is seen in lag and queues; librdkafka reports it many times a second.
-    log.debug("kafka client", why=str(error))
+def _quiet(_: KafkaError) -> None:
+    """Connection trouble heals by itself and is seen in lag and queues; librdkafka reports it many times a second."""
 
 
 def admin(settings: KafkaSettings) -> AdminClient:
