@@ -157,12 +157,13 @@ class Assignment:
                     starts[key] = self._start(key, positions[key], spans[key])
                 except Retry as error:
                     self._later(error)
-            self._consumer.incremental_assign([TopicPartition(*key, start) for key, start in starts.items()])
+            taken = [TopicPartition(*key, start) for key, start in starts.items()]
+            self._consumer.incremental_assign(taken)
+            # One that was taken from us while it was paused is still paused when it comes back.
+            self._consumer.resume(taken)
         except KafkaException as error:
             # The broker is away: no use in asking for the others.
             self._later(error)
-            # Its idea of the partitions' leaders may be of before a restart, and is not mended by the refusal.
-            self._admin = kafka.admin(self._settings)
             for key in starts:
                 self._sink.released(key)
             return
@@ -193,6 +194,14 @@ class Assignment:
 
         Not asked for over the consumer's connection: there, answers queue behind the long poll, half a second each.
         """
+        try:
+            return self._ask(keys)
+        except KafkaException:
+            # Its idea of the partitions' leaders may be of before a restart, and is not mended by the refusal.
+            self._admin = kafka.admin(self._settings)
+            return self._ask(keys)
+
+    def _ask(self, keys: list[Partition]) -> dict[Partition, Span]:
         asked = [
             self._admin.list_offsets({TopicPartition(*key): spec for key in keys}, request_timeout=TIMEOUT_S)
             for spec in (OffsetSpec.earliest(), OffsetSpec.latest())

@@ -30,6 +30,8 @@ from schemas import catalog, codec
 from schemas.testing import raw as raw_record
 from sinks import batch, manifest
 from sinks.files import FilesSink
+from sinks.intake import Assignment
+from sinks.letters import Letters
 from sinks.settings import Limits
 from sinks.sink import Batch, Sink
 from tests.e2e import parts
@@ -293,6 +295,28 @@ def test_two_sinks_share_the_partitions_and_the_one_left_takes_all(kafka: KafkaS
             produce(kafka, range(100, 150))
             until(lambda: committed(kafka) == 600)
     assert stored(root) == all_once(range(150))
+
+
+def test_partitions_lost_while_they_are_paused_are_read_when_they_come_back(kafka: KafkaSettings) -> None:
+    """librdkafka keeps the pause of a partition whose membership it lost: after a broker's restart a sink sat still."""
+    produce(kafka, range(5))
+    consumer = clients.consumer(kafka, kafka.topic_prefix + "g", **{"max.poll.interval.ms": 6000})
+    assignment = Assignment(kafka, consumer, Scripted(), Letters(kafka, "sink-test"), lambda: None)
+    assignment.subscribe([kafka.catalog["raw-host"].name])
+
+    def read(count: int) -> None:
+        got = 0
+        deadline = time.monotonic() + 40
+        while got < count:
+            assert time.monotonic() < deadline, f"{got} of {count} records"
+            assignment.take()
+            got += sum(message.error() is None for message in consumer.consume(100, 0.2))
+
+    read(20)
+    consumer.pause([TopicPartition(*key) for key in assignment.owned])
+    time.sleep(7)  # longer than max.poll.interval.ms: the group goes on without us
+    read(20)  # again from the start, for nothing was committed
+    consumer.close()
 
 
 def test_a_stop_writes_and_commits_what_is_held(kafka: KafkaSettings) -> None:
