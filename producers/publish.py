@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from confluent_kafka import KafkaError
 
 from producers.journal import Journal
-from producers.reader import Reader, Sample
+from producers.reader import Sample
 from runtime import observe
 from runtime.kafka import MAX_RECORD_BYTES, Publisher
 from runtime.settings import KafkaSettings
@@ -22,6 +22,25 @@ log = structlog.get_logger()
 Record = dict[str, Any]
 RESERVED: Final = 4096
 """Bytes that Kafka's own framing of a record may take."""
+
+
+class Origin(Protocol):
+    """What a record is about: a reader, or an application that reports by itself."""
+
+    @property
+    def host(self) -> str:
+        """The fleet's name of it."""
+        ...
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels of it."""
+        ...
+
+    @property
+    def intervals(self) -> Mapping[str, float]:
+        """Category → seconds between two records; 0: they come when they come."""
+        ...
 
 
 class Publication:
@@ -52,21 +71,21 @@ class Publication:
         """Records not yet confirmed."""
         return self._publisher.outstanding
 
-    def publish(self, alias: str, reader: Reader, category: str, sample: Sample, *, began_s: float) -> None:
+    def publish(self, alias: str, origin: Origin, category: str, sample: Sample, *, began_s: float) -> None:
         """Makes one raw record of a sample and hands it over.
 
         Args:
             alias: the topic's alias.
-            reader: the target.
+            origin: what was polled, or reports.
             category: the category polled.
             sample: what was read.
             began_s: `time.monotonic()` when the poll began.
         """
         topic = self._topics[alias]
         monotonic_s = time.monotonic()
-        key = (reader.host, category)
+        key = (origin.host, category)
         with self._lock:
-            header = self._header(reader, category, sample, monotonic_s, monotonic_s - began_s)
+            header = self._header(origin, category, sample, monotonic_s, monotonic_s - began_s)
             sequence = header["sequence"]
             record = header | sample.body
             value = codec.encode(catalog.schema(topic.schema), record)
@@ -105,14 +124,14 @@ class Publication:
         self._journal.close()
         return left
 
-    def _header(self, reader: Reader, category: str, sample: Sample, monotonic_s: float, duration_s: float) -> Record:
-        key = (reader.host, category)
+    def _header(self, origin: Origin, category: str, sample: Sample, monotonic_s: float, duration_s: float) -> Record:
+        key = (origin.host, category)
         previous = None if key in self._next else self._journal.last(*key)
         sequence = self._next.get(key, 0)
         self._next[key] = sequence + 1
         self._journal.number(*key, sequence)
         return {
-            "host": reader.host,
+            "host": origin.host,
             "category": category,
             "observed_at": datetime.now(UTC),
             "monotonic_s": monotonic_s,
@@ -123,9 +142,9 @@ class Publication:
             "previous_sequence": previous[1] if previous else None,
             "dropped": self._dropped.get(key, []),
             "duration_s": duration_s,
-            "interval_s": reader.intervals[category],
+            "interval_s": origin.intervals[category],
             "errors": sample.problems.as_records(),
-            "labels": dict(reader.labels),
+            "labels": dict(origin.labels),
         }
 
     def _done(self, alias: str, key: tuple[str, str], sequence: int) -> Callable[[KafkaError | None], None]:

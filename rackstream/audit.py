@@ -124,17 +124,18 @@ class Audit:
     def _raw(self, alias: str) -> None:
         """Sequences: what is missing, late, or on the topic twice."""
         counts = self._finding.audit
-        series: dict[tuple[str, str], Series] = {}
+        names = [name for name in self._settings.catalog[alias].identity if name not in ("epoch", "sequence")]
+        series: dict[tuple[str, ...], Series] = {}
         for _, _, record in self._records[alias]:
-            series.setdefault((record["host"], record["category"]), Series()).see(record)
-        for (host, category), each in series.items():
+            series.setdefault(tuple(record[name] for name in names), Series()).see(record)
+        for name, each in series.items():
             lost, named = each.gaps(from_start=self._from_start[alias])
             counts.lost += lost
             counts.gaps += named
             counts.late += each.late
             counts.republished += each.twice
             if lost:
-                self._finding.examples.append(f"raw {alias} {host} {category}: {lost} sequences missing")
+                self._finding.examples.append(f"raw {alias} {' '.join(name)}: {lost} sequences missing")
 
     def _derived(self) -> None:
         """Steps the raw records again and compares with what is on the derived topics."""

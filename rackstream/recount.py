@@ -64,7 +64,7 @@ def collect(pairs: Iterable[tuple[Hashable, Any]]) -> Facts:
 
 @dataclass
 class Series:
-    """The raw records of one topic, host and category, in the order of their partition."""
+    """The raw records of one topic and of one identity but for epoch and sequence, in the order of their partition."""
 
     seen: dict[str, set[int]] = field(default_factory=dict)
     """Sequences by epoch."""

@@ -127,6 +127,126 @@ class AlertState(TypedDict):
     """Breaches on hold."""
 
 
+class SequenceRange(TypedDict):
+    """Records numbered but not handed to Kafka."""
+
+    first: int
+    """First sequence of the range. [1]"""
+    last: int
+    """Last sequence of the range. [1]"""
+    cause: str
+    """Why they were dropped."""
+
+
+class PollError(TypedDict):
+    """Readings that were not got, counted by cause."""
+
+    field: str
+    """Resource or field concerned."""
+    cause: str
+    """What was wrong with it."""
+    count: int
+    """How many readings. [1]"""
+    whole: bool
+    """True: a whole resource or call failed, so it is not known what it would have listed. False: single values."""
+
+
+EventType = Literal["INFO", "WARNING", "ERROR", "DEBUG", "UNKNOWN"]
+"""How severe an event is."""
+
+
+class AppEvent(TypedDict):
+    """Something that happened in an application."""
+
+    event_id: str
+    """Unique identifier."""
+    timestamp: datetime
+    """When it happened, UTC, by the application's clock."""
+    event_type: EventType
+    """Severity."""
+    source: str
+    """Component of the application it comes from."""
+    message: str
+    """What happened, for people."""
+    metadata: dict[str, bool | int | float | str | None]
+    """Additional data. Nested values are JSON text; integers beyond 63 bits are text. [{any}]"""
+
+
+class AppMetric(TypedDict):
+    """One number an application measured."""
+
+    metric_id: str
+    """Unique identifier."""
+    timestamp: datetime
+    """When it was measured, UTC, by the application's clock."""
+    name: str
+    """Name of the metric."""
+    value: float
+    """What was measured, in the unit the field `unit` names. [{unit}]"""
+    unit: str | None
+    """Unit, as the application names it."""
+    tags: dict[str, bool | int | float | str | None]
+    """For filtering and grouping. Nested values are JSON text; integers beyond 63 bits are text. [{any}]"""
+
+
+class AppExecutions(TypedDict):
+    """Commands a process has executed since its collector started (seed 001)."""
+
+    commands_executed: int
+    """Cumulative commands executed. [{command}]"""
+    successful_commands: int
+    """Cumulative commands that succeeded. [{command}]"""
+    failed_commands: int
+    """Cumulative commands that failed. [{command}]"""
+    total_execution_time: float
+    """Cumulative time spent executing. [s]"""
+    start_time: datetime
+    """When counting began, UTC, by the application's clock."""
+    uptime_seconds: float
+    """Time since then. [s]"""
+
+
+class AppSample(TypedDict):
+    """What one process of an application reported: the events and metrics of one flush, or its execution statistics."""
+
+    host: str
+    """The fleet's name of the operating system the application runs on; its host name unless told."""
+    category: str
+    """What the record holds: telemetry (events and metrics of one flush) or executions."""
+    observed_at: datetime
+    """When the batch was handed over, UTC. Each event and metric has a time of its own."""
+    monotonic_s: float
+    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed time. [s]"""
+    producer: str
+    """Name of the producing process: app-<source>-<number>@<host>."""
+    epoch: str
+    """Id of this start of the producer; ids of later starts sort higher. Order is (epoch, sequence)."""
+    sequence: int
+    """Number of this record within its epoch, host, producer and category, from 0 without holes. [1]"""
+    previous_epoch: str | None
+    """At an epoch's first record of a category: this producer's epoch before it."""
+    previous_sequence: int | None
+    """The last sequence numbered in previous_epoch. What of it is not on Kafka was never handed over. [1]"""
+    dropped: list[SequenceRange]
+    """Records of this producer and category dropped since the last one handed over."""
+    duration_s: float
+    """How long making the record took. [s]"""
+    interval_s: float
+    """0: records come when the application flushes. [s]"""
+    errors: list[PollError]
+    """Always empty: an application reports, it is not polled."""
+    labels: dict[str, str]
+    """Labels the application was given."""
+    source: str
+    """Name of the application, which may run on many hosts."""
+    events: list[AppEvent]
+    """Events in the order they were collected."""
+    metrics: list[AppMetric]
+    """Metrics in the order they were collected."""
+    executions: list[AppExecutions]
+    """At most one: the statistics as they stood."""
+
+
 class DeadLetter(TypedDict):
     """A record that a stage could not take."""
 
@@ -271,30 +391,6 @@ class Heartbeat(TypedDict):
     """Polls of them that failed. [{poll}]"""
     queued: int
     """Records waiting for the broker. [{record}]"""
-
-
-class SequenceRange(TypedDict):
-    """Records numbered but not handed to Kafka."""
-
-    first: int
-    """First sequence of the range. [1]"""
-    last: int
-    """Last sequence of the range. [1]"""
-    cause: str
-    """Why they were dropped."""
-
-
-class PollError(TypedDict):
-    """Readings that were not got, counted by cause."""
-
-    field: str
-    """Resource or field concerned."""
-    cause: str
-    """What was wrong with it."""
-    count: int
-    """How many readings. [1]"""
-    whole: bool
-    """True: a whole resource or call failed, so it is not known what it would have listed. False: single values."""
 
 
 class CpuTimes(TypedDict):

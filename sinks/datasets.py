@@ -3,7 +3,7 @@
 To add a dataset, add one `_Entry` to `ENTRIES`. Its columns come from the `.avsc` of its topic, so a new field of a
 schema needs no edit here. The rules, the same for files and InfluxDB:
 
-* a row's identity is (dataset, tags, time); time is the record's `observed_at`, UTC;
+* a row's identity is (dataset, tags, time), UTC; time is the record's `observed_at`, or an event's or metric's own;
 * every scalar of the item is a column under its own name; structs are flattened (`<struct>_<field>`, as seed 000's
   CSV); arrays make rows, not columns (a host's single cores have no dataset: read them from the raw topic);
 * columns that say where a row comes from (`FILES_ONLY`) are stored in files and never in InfluxDB lines;
@@ -13,6 +13,7 @@ schema needs no edit here. The rules, the same for files and InfluxDB:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -49,6 +50,10 @@ class _Entry:
     only: tuple[str, ...] = ()
     """Just these fields, in this order; (): all."""
     computed: Mapping[str, tuple[Type, Callable[[Record], object]]] = field(default_factory=dict)
+    time: str = "observed_at"
+    """The time of a row: the record's, or a field of the item's own."""
+    outer: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the record under another name here, for the item has one of the same name."""
     zero: bool = False
     """The seeds write unknown integers as 0."""
     joins: Mapping[str, str] = field(default_factory=dict)
@@ -65,6 +70,19 @@ def _reading(fan: Record) -> object:
 
 def _reading_units(fan: Record) -> str | None:
     return "RPM" if fan["speed_rpm"] is not None else "Percent" if fan["speed_percent"] is not None else None
+
+
+def _json(name: str) -> dict[str, tuple[Type, Callable[[Record], object]]]:
+    """A map of the item as JSON text; null where it is empty."""
+
+    def text(item: Record) -> str | None:
+        return json.dumps(item[name], ensure_ascii=False, separators=(",", ":")) if item[name] else None
+
+    return {name: ("string", text)}
+
+
+APP: Final = {"source": "app"}
+STAMP: Final = frozenset({"timestamp"})
 
 
 ENTRIES: Final = (
@@ -88,6 +106,12 @@ ENTRIES: Final = (
     _Entry("host_interface", "raw-host", ("interfaces",), ("host", "device")),
     _Entry("host_temperature", "raw-host", ("temperatures",), ("host", "sensor")),
     _Entry("host_fan", "raw-host", ("fans",), ("host", "sensor")),
+    # Two events, or two metrics of one name, may share a time: their ids are part of the identity.
+    _Entry("app_event", "raw-app", ("events",), ("host", "app", "source", "event_type", "event_id"), omit=STAMP,
+           time="timestamp", outer=APP, computed=_json("metadata")),
+    _Entry("app_metric", "raw-app", ("metrics",), ("host", "app", "name", "metric_id"), omit=STAMP,
+           time="timestamp", outer=APP, computed=_json("tags")),
+    _Entry("app_execution", "raw-app", ("executions",), ("host", "app", "producer"), outer=APP),
     _Entry("power", "power", omit=ORIGIN),
     # Two transitions of one alert may share a time, so the revision is part of the identity.
     _Entry("alert", "alerts", (), ("host", "rule", "component", "severity", "id", "revision"), omit=ORIGIN),
@@ -118,6 +142,8 @@ def _readings(entry: _Entry, schema: str, path: tuple[str, ...]) -> Iterator[tup
     for depth in range(len(path) + 1):
         for each in scalars(schema, path[:depth]):
             name = renamed.get(each.name, each.name)
+            if path and depth == 0:
+                name = entry.outer.get(name, name)
             if depth == 0 and name in ("epoch", "sequence"):
                 continue
             inner = depth == len(path) and name not in entry.omit and (not entry.only or name in entry.only)
@@ -173,7 +199,8 @@ def _dataset(entry: _Entry) -> Dataset:
     parts = []
     for path, readings in zip(paths, found, strict=True):
         sources = [(depth, each.read) for depth, each in (readings.get(name, absent) for name in names)]
-        parts.append(Part(path, ((0, "observed_at"), *sources, (0, _labels))))
+        time = (0 if entry.time == "observed_at" else len(path), entry.time)
+        parts.append(Part(path, (time, *sources, (0, _labels))))
     columns = tuple(_column(entry, fields[name]) for name in names)
     return Dataset(entry.name, entry.alias, columns, tuple(parts), "devtype" if "devtype" in entry.tags else None)
 

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from schemas import catalog, codec
-from sinks import datasets
+from sinks import datasets, formats
+from sinks.line import Encoder
 from sinks.rows import Dataset
+from sinks.sink import Item
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 NIC = ["rxbytes", "rxpackets", "rxerrors", "rxdrops", "txbytes", "txpackets", "txerrors", "txdrops"]
@@ -79,7 +83,7 @@ def test_a_record_with_nothing_in_it_makes_rows_without_error(dataset: Dataset) 
         assert len(row) == len(dataset.names)
 
 
-@pytest.mark.parametrize("alias", ["raw-libvirt", "raw-redfish", "raw-host", "vm-features", "vm-totals",
+@pytest.mark.parametrize("alias", ["raw-libvirt", "raw-redfish", "raw-host", "raw-app", "vm-features", "vm-totals",
                                    "device-rates", "power", "alerts", "state-targets", "heartbeats"])  # fmt: skip
 def test_every_topic_of_the_spine_has_a_dataset(alias: str) -> None:
     assert datasets.of(alias)
@@ -165,3 +169,67 @@ def test_a_host_without_cpu_times_has_null_columns() -> None:
     [row] = as_dicts(datasets.named("host"), source)
     assert row["cpu_user_s"] is None
     assert row["memory_total"] == 7
+
+
+def app_record() -> dict[str, Any]:
+    source = record("raw-app") | {"host": "web-1", "source": "shop", "producer": "app-shop-0@web-1"}
+    event = {"event_id": "e1", "timestamp": AT, "event_type": "ERROR", "source": "billing", "message": "not charged",
+             "metadata": {"order": 17, "items": '["cup"]'}}  # fmt: skip
+    metric = {"metric_id": "m1", "timestamp": AT, "name": "order", "value": 2.5, "unit": "ms", "tags": {"ok": True}}
+    later = AT + timedelta(seconds=9)
+    source["events"] = [event, event | {"event_id": "e2", "metadata": {}, "timestamp": later}]
+    source["metrics"] = [metric, metric | {"metric_id": "m2"}]
+    source["executions"] = source["executions"][:1]
+    return source
+
+
+def test_an_event_is_a_row_at_its_own_time_with_its_application_and_its_component() -> None:
+    first, second = as_dicts(datasets.named("app_event"), app_record())
+    assert {
+        "time": AT, "host": "web-1", "app": "shop", "source": "billing", "event_type": "ERROR", "event_id": "e1",
+        "message": "not charged", "metadata": '{"order":17,"items":"[\\"cup\\"]"}',
+    }.items() <= first.items()  # fmt: skip
+    assert (AT + timedelta(seconds=9), "e2", None) == (second["time"], second["event_id"], second["metadata"])
+    assert "timestamp" not in first
+
+
+def test_two_metrics_of_one_name_and_time_are_two_facts() -> None:
+    metric = datasets.named("app_metric")
+    one, two = metric.rows(app_record())
+    assert metric.identity(one) != metric.identity(two)
+    first, _ = as_dicts(metric, app_record())
+    assert {"app": "shop", "name": "order", "value": 2.5, "unit": "ms", "tags": '{"ok":true}'}.items() <= first.items()
+
+
+def test_execution_statistics_are_a_row_of_their_process() -> None:
+    [row] = as_dicts(datasets.named("app_execution"), app_record())
+    assert {"app": "shop", "producer": "app-shop-0@web-1", "commands_executed": 7}.items() <= row.items()
+    assert row["total_execution_time"] == 1.5
+
+
+def test_an_applications_rows_as_lines_and_in_files(tmp_path: Path) -> None:
+    source = app_record()
+    source["labels"] = {"rack": "r1"}
+    event, metric, execution = (
+        Encoder(dataset)(next(iter(dataset.rows(source)))).decode() for dataset in datasets.of("raw-app")
+    )
+    ns = 1767323045678901000
+    tags = "host=web-1,app=shop"
+    assert event == (
+        f'app_event,{tags},source=billing,event_type=ERROR,event_id=e1,label_rack=r1 message="not charged",'
+        rf'metadata="{{\"order\":17,\"items\":\"[\\\"cup\\\"]\"}}" {ns}'
+    )
+    assert metric == (
+        f'app_metric,{tags},name=order,metric_id=m1,label_rack=r1 value=2.5,unit="ms",tags="{{\\"ok\\":true}}" {ns}'
+    )
+    assert execution.startswith(f"app_execution,{tags},producer=app-shop-0@web-1,label_rack=r1 commands_executed=7i,")
+
+    made, refused = formats.tables([Item("raw-app", ("fleet.raw.app", 0), 0, source)])
+    assert not refused
+    names = [dataset.name for dataset, hour in made if hour == "date=2026-01-02/hour=03"]
+    assert names == ["app_event", "app_metric", "app_execution"]
+    for dataset, hour in made:
+        table = formats.table(dataset, made[dataset, hour])
+        parquet.write_table(table, tmp_path / dataset.name)
+        assert parquet.read_table(tmp_path / dataset.name).to_pylist() == table.to_pylist()
+        assert len(table) == formats.lines(dataset, made[dataset, hour]).count(b"\n")

@@ -1,0 +1,250 @@
+"""Publishes an application's items to `fleet.raw.app`, one record per batch. Kafka's client is imported when used."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import itertools
+import logging
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from io import FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from producers.app import avro
+from producers.app.forks import renew_after_fork
+from producers.app.model import TelemetryData
+from producers.app.select import select
+
+if TYPE_CHECKING:
+    from producers.publish import Publication
+    from runtime.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+ALIAS: Final = "raw-app"
+POLL_S: Final = 0.25
+RETRY_S: Final = 5.0
+"""Time between two attempts to reach Kafka."""
+MAX_WAITING: Final = 1000
+"""Records that wait for Kafka's first answer; beyond them `store` refuses, and the collector holds its items."""
+CLOSE_S: Final = 10.0
+_ABANDONED: Final[list[Publication]] = []
+"""A parent's, in a forked child: librdkafka cannot be ended there."""
+
+
+@dataclass(frozen=True)
+class _App:
+    """What a publication asks of a target."""
+
+    host: str
+    labels: Mapping[str, str]
+    intervals: Mapping[str, float]
+
+
+class KafkaStorage:
+    """Publishes what it is given, in order, from a thread of its own: `store` never waits for Kafka.
+
+    `source` is the application's name and the Kafka key. Where Kafka is comes from `settings`, else from the
+    environment (`KAFKA_BOOTSTRAP_SERVERS`, …). The topics must exist.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        settings: KafkaSettings | None = None,
+        host: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """`host` is the fleet's name of this machine, by default its host name.
+
+        Raises:
+            Misconfigured: nothing says where Kafka is.
+        """
+        from runtime.errors import Misconfigured
+        from runtime.settings import KafkaSettings
+
+        self._settings = settings or KafkaSettings.read()
+        if not self._settings.bootstrap:
+            raise Misconfigured("KAFKA_BOOTSTRAP_SERVERS: not set; an application cannot start a Kafka of its own")
+        self.source = source
+        self._app = _App(host or socket.gethostname(), labels or {}, dict.fromkeys(avro.CATEGORIES, 0.0))
+        self.rejected = 0
+        """Records that could not be written as Avro."""
+        self._publication: Publication | None = None
+        self.renew()
+        renew_after_fork(self)
+        atexit.register(self.flush)
+
+    @property
+    def confirmed(self) -> int:
+        """Records that Kafka has confirmed."""
+        return self._publication.records if self._publication else 0
+
+    @property
+    def dropped(self) -> int:
+        """Records given up; the next one that gets through names them."""
+        return self._publication.dropped if self._publication else 0
+
+    @property
+    def waiting(self) -> int:
+        """Records not confirmed yet."""
+        return len(self._waiting) + (self._publication.queued if self._publication else 0)
+
+    def store(self, data: TelemetryData) -> None:
+        """Hands items over as one record, or as several where one would be too large.
+
+        Raises:
+            BufferError: too many records wait for Kafka.
+        """
+        self._put(avro.TELEMETRY, avro.bodies(self.source, data))
+
+    def store_execution(self, stats: Mapping[str, float]) -> None:
+        """Hands one state of the execution statistics over (`producers.execution`).
+
+        Raises:
+            BufferError: too many records wait for Kafka.
+        """
+        self._put(avro.EXECUTIONS, [avro.execution(self.source, stats)])
+
+    def retrieve(
+        self, start_time: datetime | None = None, end_time: datetime | None = None, limit: int | None = None
+    ) -> TelemetryData:
+        """What this application, on any host, has on the topic now. Reads it whole: for tests and small fleets."""
+        from runtime import kafka
+        from runtime.topics import decoder
+
+        decode = decoder(self._settings, ALIAS).decode
+        messages = kafka.read_all(self._settings, self._settings.catalog[ALIAS].name)
+        mine = (decode(each.value()) for each in messages if each.key() == self.source.encode())
+        return select((item for record in mine for item in avro.items(record)), start_time, end_time, limit)
+
+    def flush(self, timeout_s: float = CLOSE_S) -> int:
+        """Waits for Kafka's confirmation of everything; returns how many records still lack it."""
+        deadline_s = time.monotonic() + timeout_s
+        while self.waiting and time.monotonic() < deadline_s:
+            if self._thread is None or not self._thread.is_alive():
+                self._step()  # no thread can be started any more at interpreter exit
+            self._wake.set()
+            time.sleep(0.005)
+        if self.waiting:
+            log.error("%d records of %s are not confirmed by Kafka", self.waiting, self.source)
+        return self.waiting
+
+    def close(self, timeout_s: float = CLOSE_S) -> int:
+        """Waits like `flush`, then lets Kafka go; returns how many records were given up."""
+        left = self.flush(timeout_s)
+        self._closing.set()
+        self._wake.set()
+        with self._stepping:  # a step under way may be opening the connection
+            self._waiting.clear()
+            if self._publication is not None:
+                self._publication.close(0)
+            if self._slot is not None:
+                self._slot.close()
+        atexit.unregister(self.flush)
+        return left
+
+    def renew(self) -> None:
+        """After a fork: connection, thread and waiting records are the parent's."""
+        if self._publication is not None:
+            _ABANDONED.append(self._publication)
+        self._publication = None
+        self._slot: FileIO | None = None
+        self._lock = threading.Lock()
+        self._stepping = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
+        self._thread: threading.Thread | None = None
+
+    def _put(self, category: str, bodies: list[dict[str, Any]]) -> None:
+        with self._lock:
+            if self._closing.is_set():
+                raise BufferError("closed")
+            if len(self._waiting) > MAX_WAITING:
+                raise BufferError(f"{len(self._waiting)} records wait for Kafka at {self._settings.bootstrap}")
+            self._waiting.extend((category, body) for body in bodies)
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="telemetry-kafka", daemon=True)
+                try:
+                    thread.start()
+                    self._thread = thread
+                except RuntimeError:
+                    log.debug("no thread at interpreter exit: `flush` publishes")
+        self._wake.set()
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait(POLL_S)
+            self._wake.clear()
+            if not self._step():
+                self._closing.wait(RETRY_S)
+
+    def _step(self) -> bool:
+        """Publishes what waits; False when Kafka cannot be reached."""
+        with self._stepping:
+            if self._closing.is_set():
+                return False
+            if self._publication is None:
+                try:
+                    self._publication = self._open()
+                except Exception as error:  # noqa: BLE001  whatever it is, records wait and it is tried again
+                    log.warning("Kafka at %s is not ready: %s", self._settings.bootstrap, error)
+                    return False
+            while self._waiting:
+                self._publish(self._publication, *self._waiting[0])
+                self._waiting.popleft()  # only now: what is on its way must be in `waiting` all the time
+            self._publication.poll()
+            return True
+
+    def _publish(self, publication: Publication, category: str, body: dict[str, Any]) -> None:
+        try:
+            publication.publish(ALIAS, self._app, category, avro.sample(body), began_s=time.monotonic())
+        except ValueError:
+            self.rejected += 1
+            log.exception("a record of %s cannot be written", self.source)
+
+    def _open(self) -> Publication:
+        from producers.journal import Journal
+        from producers.publish import Publication
+        from runtime.kafka import watermarks
+        from runtime.topics import publish_schemas
+
+        watermarks(self._settings, self._settings.catalog[ALIAS].name)  # an error where the topic is missing
+        publish_schemas(self._settings, (self._settings.catalog[ALIAS].schema,))
+        folder = self._settings.data_dir / "producers"
+        producer, slot = _claim(folder, f"app-{quote(self.source, safe='')}")
+        try:
+            publication = Publication(
+                self._settings, Journal(folder / f"{producer}.db"), f"{producer}@{self._app.host}"
+            )
+        except Exception:
+            slot.close()
+            raise
+        self._slot = slot
+        return publication
+
+
+def _claim(folder: Path, name: str) -> tuple[str, FileIO]:
+    """The first free number for a process of this application on this machine, and the lock that holds it.
+
+    Processes of one application must not share a journal, and one started later should find that of an earlier.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count():
+        handle = FileIO(folder / f"{name}-{number}.lock", "a")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+        else:
+            return f"{name}-{number}", handle
+    raise AssertionError
