@@ -36,6 +36,8 @@ STATES: Final = ("nostate", "running", "blocked", "paused", "shutdown", "shutoff
 VM: Final = ("VMID", "name", "uuid", "host")
 DEVICE: Final = (*VM, "devtype", "device")
 SENSOR: Final = ("host", "chassis_id", "sensor_id", "sensor_name")
+PLACE: Final = ("host", "system_id", "chassis_id")
+STORED: Final = (*PLACE, "storage_id")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ ENTRIES: Final = (
     _Entry("redfish_power_control", "raw-redfish", ("power_controls",), SENSOR),
     _Entry("redfish_voltage", "raw-redfish", ("voltages",), SENSOR),
     _Entry("redfish_power_supply", "raw-redfish", ("power_supplies",), SENSOR),
+    _Entry("redfish_processor", "raw-redfish", ("processors",), ("host", "system_id", "processor_id")),
+    _Entry("redfish_memory", "raw-redfish", ("dimms",), ("host", "system_id", "memory_id")),
+    _Entry("redfish_interface", "raw-redfish", ("interfaces",), (*PLACE, "interface_id")),
+    _Entry("redfish_storage_controller", "raw-redfish", ("storage_controllers",), (*STORED, "controller_id")),
+    _Entry("redfish_drive", "raw-redfish", ("drives",), (*STORED, "drive_id")),
     _Entry("host", "raw-host", omit=HEADER),
     _Entry("host_disk", "raw-host", ("disks",), ("host", "device")),
     _Entry("host_filesystem", "raw-host", ("filesystems",), ("host", "mountpoint")),

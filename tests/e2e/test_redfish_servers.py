@@ -9,15 +9,17 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import trustme
 
 from producers import redfish
 from producers.reader import PollFailed, Sample
+from producers.redfish.inventory import GATHER
+from producers.redfish.sweep import CATEGORIES
 from producers.simulate.redfish import Simulator
-from producers.targets import RedfishTarget
+from producers.targets import Category, RedfishTarget
 from runtime.errors import Misconfigured
 from schemas import catalog, codec
 
@@ -74,6 +76,10 @@ def test_the_simulator_is_read_whole_over_tls(tmp_path: Path, password: str) -> 
                 "system": {"systems": 1},
                 "thermal": {"temperatures": 8, "fans": 6},
                 "power": {"power_controls": 3, "voltages": 4, "power_supplies": 2},
+                "processor": {"processors": 3},
+                "memory": {"dimms": 10},
+                "network": {"interfaces": 2},
+                "storage": {"storage_controllers": 1, "drives": 4},
             } == {category: counts(sample.body) for category, sample in samples.items()}
             for category, sample in samples.items():
                 assert not sample.problems.counts
@@ -90,11 +96,18 @@ def test_a_wrong_password_is_auth_failed(password: str) -> None:
     assert failed.value.status == "auth_failed"
 
 
-def test_intervals_are_the_targets_where_it_says_so() -> None:
-    target = RedfishTarget(host="node1", address="http://127.0.0.1:1", interval=20, intervals={"power": 5})
+def test_intervals_are_the_targets_where_it_says_so_and_longer_where_members_are_asked_one_by_one() -> None:
+    mine = {"power": 5, "memory": 90}
+    target = RedfishTarget(host="node1", address="http://127.0.0.1:1", interval=20, intervals=mine)
     reader = redfish.reader(target, 10)
-    assert {"system": 20, "thermal": 20, "power": 5} == reader.intervals
+    assert {
+        "system": 20, "thermal": 20, "power": 5, "processor": 120, "memory": 90, "network": 120, "storage": 240
+    } == reader.intervals  # fmt: skip
     reader.close()
+
+
+def test_the_categories_of_a_fleet_file_are_the_readers() -> None:
+    assert list(get_args(Category)) == list(CATEGORIES) == list(GATHER)
 
 
 def test_a_missing_password_or_ca_file_is_said_at_the_start(tmp_path: Path) -> None:
@@ -146,5 +159,6 @@ def test_the_sushy_emulator_is_read(emulator: str) -> None:
     assert counts(samples["system"].body) == {"systems": 1}
     assert counts(samples["thermal"].body) == {"temperatures": 2, "fans": 2}
     assert counts(samples["power"].body) == {}
+    assert set(counts(samples["network"].body)) <= {"interfaces"}
     assert {each["speed_rpm"] for each in samples["thermal"].body["fans"]} == {2100, 2050}
     assert all(as_avro(category, sample) for category, sample in samples.items())
