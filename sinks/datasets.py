@@ -5,7 +5,8 @@ schema needs no edit here. The rules, the same for files and InfluxDB:
 
 * a row's identity is (dataset, tags, time); time is the record's `observed_at`, UTC;
 * every scalar of the item is a column under its own name; structs are flattened (`<struct>_<field>`, as seed 000's
-  CSV); arrays make rows, not columns (a host's single cores have no dataset: read them from the raw topic);
+  CSV); arrays make rows, not columns (a host's single cores, a DIMM's allowed speeds and a controller's protocols have
+  no dataset: read them from the raw topic);
 * columns that say where a row comes from (`FILES_ONLY`) are stored in files and never in InfluxDB lines;
 * a domain that did not answer (`stale`) keeps its rows in files, so marked. InfluxDB has no column for the mark, for
   the seeds' fields are exact; there the row is left out: a gap, not old values at a new time.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ import requests
 
 from producers.reader import PollFailed, Problems
 from producers.redfish import export, faults, forms, tables
-from producers.redfish.client import Client
+from producers.redfish.client import Client, Credentials
 from producers.redfish.faults import Fault
 from producers.redfish.fields import Table, at, row, text
 from producers.redfish.sweep import CATEGORIES, RedfishReader
@@ -59,9 +60,11 @@ class RedfishTelemetryCollector:
         self.chassis_endpoint: str | None = None
         self.managers_endpoint: str | None = None
         self.telemetry_service: str | None = None
-        self._client = Client(self.base_url, self._credentials, verify=verify_ssl)
+        self._client = Client(self.base_url, _credentials_of(weakref.ref(self)), verify=verify_ssl)
         self._reader = RedfishReader(host, self._client, labels={}, intervals=dict.fromkeys(CATEGORIES, TIMEOUT_S))
         self.session = self._client.session
+        # Scripts make collectors and forget them, as the seed's examples do: their connections must not stay open.
+        weakref.finalize(self, self.session.close)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_url!r}, username={self.username!r})"
@@ -215,8 +218,15 @@ class RedfishTelemetryCollector:
         self.systems_endpoint, self.chassis_endpoint = of("Systems"), of("Chassis")
         self.managers_endpoint, self.telemetry_service = of("Managers"), of("TelemetryService")
 
-    def _credentials(self) -> tuple[str, str] | None:
-        return (self.username, self.password or "") if self.username else None
+
+def _credentials_of(who: weakref.ref[RedfishTelemetryCollector]) -> Credentials:
+    """What the collector's attributes say at each request. By a weak reference, so that it goes when it is let go."""
+
+    def credentials() -> tuple[str, str] | None:
+        collector = who()
+        return (collector.username, collector.password or "") if collector and collector.username else None
+
+    return credentials
 
 
 def _part(table: Table, system_data: Mapping[str, Any]) -> dict[str, Any]:

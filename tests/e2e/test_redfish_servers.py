@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +19,7 @@ from producers.simulate.redfish import Simulator
 from producers.targets import Category, RedfishTarget
 from runtime.errors import Misconfigured
 from schemas import catalog, codec
+from tests.e2e.trees import emulated
 
 PASSWORD = "sécret"
 
@@ -129,27 +127,8 @@ def test_a_port_that_is_taken_is_said() -> None:
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[str]:
     """URL of sushy-emulator with its fake driver: links resources it does not have, and closes every connection."""
-    config = tmp_path / "emulator.conf"
-    config.write_text(f"SUSHY_EMULATOR_FAKE_DRIVER = True\nSUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "sushy_tools.emulator.main", "-i", "127.0.0.1", "-p", str(port)]
-    with (
-        (tmp_path / "log").open("w") as log,
-        subprocess.Popen([*command, "--config", str(config)], stdout=log, stderr=log) as process,
-    ):
-        try:
-            deadline_s = time.monotonic() + 20
-            while time.monotonic() < deadline_s:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (tmp_path / "log").read_text()
-                    time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
+    with emulated(tmp_path) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_the_sushy_emulator_is_read(emulator: str) -> None:

@@ -1,14 +1,19 @@
-"""A Redfish tree served over a real socket: a dictionary of path → document, changed at will. For tests."""
+"""Redfish over real sockets, for tests: a tree of path → document, changed at will, and the emulator of sushy-tools."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import json
+import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import trustme
@@ -16,6 +21,7 @@ import trustme
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 2**16  # head and body in one packet, else each answer waits for a delayed acknowledgement
     server: Tree
 
     def do_GET(self) -> None:
@@ -85,3 +91,30 @@ def serving(tree: Tree) -> Iterator[Tree]:
         tree.shutdown()
         tree.server_close()
         thread.join()
+
+
+@contextlib.contextmanager
+def emulated(directory: Path, **settings: str) -> Iterator[int]:
+    """Port of a sushy-emulator with its fake driver and these settings of its own."""
+    config = directory / "emulator.conf"
+    lines = {"FAKE_DRIVER": True, "STATE_DIR": str(directory), **settings}
+    config.write_text("".join(f"SUSHY_EMULATOR_{name} = {value!r}\n" for name, value in lines.items()))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "sushy_tools.emulator.main", "-i", "127.0.0.1", "-p", str(port)]
+    with (
+        (directory / "log").open("w") as log,
+        subprocess.Popen([*command, "--config", str(config)], stdout=log, stderr=log) as process,
+    ):
+        try:
+            deadline_s = time.monotonic() + 20
+            while time.monotonic() < deadline_s:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, (directory / "log").read_text()
+                    time.sleep(0.05)
+            yield port
+        finally:
+            process.kill()
