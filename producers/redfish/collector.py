@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from producers.reader import PollFailed, Problems
+from producers.reader import PollFailed, Problems, Sample
 from producers.redfish import export, faults, forms, tables
 from producers.redfish.client import Client, Credentials
 from producers.redfish.faults import Fault
@@ -90,8 +90,8 @@ class RedfishTelemetryCollector:
 
     def get_system_telemetry(self) -> Telemetry | None:
         """The first physical System; None on error, or where the BMC has none."""
-        body = self._read("system")
-        systems = body["systems"] if body else []
+        sample = self._read("system")
+        systems = sample.body["systems"] if sample else []
         if not systems:
             return None
         first = min(systems, key=lambda each: {"Physical": 0, None: 1}.get(each["system_type"], 2))
@@ -189,17 +189,21 @@ class RedfishTelemetryCollector:
         return export.flat(d, parent_key, sep)
 
     def _category(self, category: str) -> list[Telemetry] | None:
-        body = self._read(category)
-        if body is None:
+        """The dictionaries of a category. None where nothing was got for a fault of the BMC's, not for lack of it."""
+        sample = self._read(category)
+        if sample is None:
             return None
-        return [each for table in CATEGORIES[category] for each in self._told(table.record, body[table.record])]
+        arrays = [table.record for table in CATEGORIES[category]]
+        told = [each for array in arrays for each in self._told(array, sample.body[array])]
+        failed = any(where != category for where, _ in sample.problems.whole)
+        return None if failed and not told else told
 
     def _told(self, array: str, records: list[dict[str, Any]]) -> list[Telemetry]:
         timestamp = datetime.now(UTC).isoformat()
         return [forms.telemetry(array, record, timestamp, self.host) for record in records]
 
-    def _read(self, category: str) -> dict[str, Any] | None:
-        """The body of a poll; None, and the reason logged, where it failed."""
+    def _read(self, category: str) -> Sample | None:
+        """A poll; None, and the reason logged, where it failed."""
         try:
             sample = self._reader.read(category, TIMEOUT_S)
         except PollFailed as failed:
@@ -208,7 +212,7 @@ class RedfishTelemetryCollector:
         self._note_endpoints(self._reader.root)
         for where, cause in sample.problems.whole:
             log.warning("%s: %s: %s", self.host, where, cause)
-        return sample.body
+        return sample
 
     def _note_endpoints(self, root: Mapping[str, Any]) -> None:
         def of(name: str) -> str | None:

@@ -79,12 +79,14 @@ class RedfishReader:
         return Sample({"address": self.address, **arrays}, problems)
 
     def discover(self, timeout_s: float) -> Json:
-        """What the BMC has is found out anew within `timeout_s` seconds. Returns its service root.
+        """What the BMC has is found out anew within `timeout_s` seconds, whatever failed before. Its service root.
 
         Raises:
             PollFailed: the BMC does not answer, refuses the credentials, or is no Redfish service.
         """
         self._plan.until_s = float("-inf")
+        self._discovery.forget()
+        self._client.forget()
         try:
             self._current_plan(self._clock() + timeout_s)
         except Fault as fault:

@@ -145,7 +145,8 @@ def test_the_collectors_of_the_seed_collect(config: dict[str, Any]) -> None:
     assert set(results) == set(categories[:-1])
     assert results["system"] is not None
     assert results["thermal"]
-    assert all(isinstance(each, list) for name, each in results.items() if name != "system")
+    # sushy-tools answers HTTP 500 for a Storage that is not configured: an error, so None.
+    assert {name for name, each in results.items() if each is None} <= {"storage"}
 
 
 def test_several_servers_are_collected_side_by_side(config: dict[str, Any]) -> None:
@@ -346,6 +347,11 @@ def test_a_certificate_that_is_not_trusted_is_an_error_where_it_is_checked(bmc: 
 
 def test_what_one_category_cannot_give_loses_no_other(bmc: Tree, collector: RedfishTelemetryCollector) -> None:
     bmc.tree[f"{SYSTEM}/Memory"] = ["not an object"]
+    assert collector.get_memory_telemetry() is None
+    del bmc.tree[f"{CHASSIS}/Power"], bmc.tree[CHASSIS]["Power"]
+    assert collector.get_power_telemetry() == []
+    bmc.tree |= tree() | {f"{SYSTEM}/Memory": ["not an object"]}
+    collector.discover_endpoints()
     everything = collector.get_all_telemetry()
     assert {"system", "thermal", "power", "processor", "network", "storage"} == {
         each["category"] for each in everything
@@ -412,9 +418,11 @@ def test_an_export_that_fails_says_so_and_leaves_nothing(collector: RedfishTelem
 
 
 def test_at_most_four_requests_are_under_way_though_all_categories_are_read_at_once(bmc: Tree) -> None:
+    bmc.slow_s = 0.02
     config = {"host": "127.0.0.1", "username": "admin", "password": PASSWORD, "port": bmc.port}
     with seed000.OptimizedTelemetryCollector(**config) as collector:
         for _ in range(3):
             results = collector.parallel_collection(["system", "thermal", "power", "processor", "memory", "storage"])
             assert all(results.values())
     assert bmc.asked.count(ROOT) == 1
+    assert bmc.most_at_once == 4

@@ -29,6 +29,11 @@ class Handler(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization")
         with self.server.lock:
             self.server.asked.append(path)
+            self.server.at_once += 1
+            self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
+        time.sleep(self.server.slow_s)
+        with self.server.lock:
+            self.server.at_once -= 1
         if self.server.login and path != "/redfish/v1" and given != self.server.login:
             self.answer(401, {"error": {"code": "Base.1.8.NoValidSession"}})
         elif path not in self.server.tree:
@@ -62,6 +67,9 @@ class Tree(ThreadingHTTPServer):
         self.login = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode() if username else None
         self.lock = threading.Lock()
         self.asked: list[str] = []
+        self.at_once = self.most_at_once = 0
+        self.slow_s = 0.0
+        """How long each answer takes."""
         self.scheme = "http"
         if tls:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
