@@ -807,6 +807,8 @@ class RedfishSystem(TypedDict):
     """@odata.id."""
     power_state: str | None
     """PowerState."""
+    system_type: str | None
+    """SystemType: Physical, Virtual, …."""
     health: str | None
     """Status.Health."""
     state: str | None
@@ -832,7 +834,7 @@ class RedfishSystem(TypedDict):
 
 
 class RedfishTemperature(TypedDict):
-    """One entry of Thermal.Temperatures (DMTF Thermal v1_7)."""
+    """One entry of Thermal.Temperatures (DMTF Thermal v1_7); of ThermalMetrics.TemperatureReadingsCelsius where a Chassis has no Thermal."""
 
     chassis_id: str
     """Id of the Chassis."""
@@ -859,7 +861,7 @@ class RedfishTemperature(TypedDict):
 
 
 class RedfishFan(TypedDict):
-    """One entry of Thermal.Fans (DMTF Thermal v1_7). Exactly one of the two speeds is set when there is a reading."""
+    """One entry of Thermal.Fans (DMTF Thermal v1_7); one Fan of a ThermalSubsystem where a Chassis has no Thermal. Exactly one of the two speeds is set when there is a reading."""
 
     chassis_id: str
     """Id of the Chassis."""
@@ -944,7 +946,7 @@ class RedfishVoltage(TypedDict):
 
 
 class RedfishPowerSupply(TypedDict):
-    """One entry of Power.PowerSupplies (DMTF Power v1_7)."""
+    """One entry of Power.PowerSupplies (DMTF Power v1_7); one PowerSupply of a PowerSubsystem where a Chassis has no Power."""
 
     chassis_id: str
     """Id of the Chassis."""
@@ -982,13 +984,203 @@ class RedfishPowerSupply(TypedDict):
     """Status.State."""
 
 
+class CacheMetrics(TypedDict):
+    """ProcessorMetrics.CacheMetricsTotal.CurrentPeriod (DMTF ProcessorMetrics v1_6): since the BMC last cleared it."""
+
+    cache_misses: float | None
+    """CacheMiss: misses, in millions. [10*6{miss}]"""
+    cache_misses_per_instruction: float | None
+    """CacheMissesPerInstruction. [{miss}/{instruction}]"""
+    hit_ratio: float | None
+    """HitRatio. [1]"""
+    occupancy_bytes: float | None
+    """OccupancyBytes. [By]"""
+    occupancy_percent: float | None
+    """OccupancyPercent. [%]"""
+
+
+class RedfishProcessor(TypedDict):
+    """One Processor of a ComputerSystem (DMTF Processor v1_20): CPUs, and GPUs and other accelerators by processor_type."""
+
+    system_id: str
+    """Id of the ComputerSystem, or the end of its URI where the BMC gives none."""
+    odata_id: str | None
+    """URI it was read at, or @odata.id of the entry."""
+    processor_id: str
+    """Id, or the end of its URI where the BMC gives none."""
+    socket: str | None
+    """Socket."""
+    processor_type: str | None
+    """ProcessorType: CPU, GPU, FPGA, …."""
+    architecture: str | None
+    """ProcessorArchitecture."""
+    instruction_set: str | None
+    """InstructionSet."""
+    manufacturer: str | None
+    """Manufacturer."""
+    model: str | None
+    """Model."""
+    max_speed_mhz: int | None
+    """MaxSpeedMHz. [MHz]"""
+    total_cores: int | None
+    """TotalCores. [{core}]"""
+    total_threads: int | None
+    """TotalThreads. [{thread}]"""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State; Absent: an empty slot, of which no number is told."""
+    operating_speed_mhz: int | None
+    """ProcessorMetrics.OperatingSpeedMHz, else Processor.OperatingSpeedMHz. [MHz]"""
+    temperature_celsius: float | None
+    """EnvironmentMetrics.TemperatureCelsius.Reading, else ProcessorMetrics.TemperatureCelsius. [Cel]"""
+    consumed_power_watts: float | None
+    """EnvironmentMetrics.PowerWatts.Reading, else ProcessorMetrics.ConsumedPowerWatt. [W]"""
+    cache_metrics: CacheMetrics
+    """Cache performance; all null where the BMC gives no ProcessorMetrics with it."""
+
+
+class RedfishDimm(TypedDict):
+    """One Memory of a ComputerSystem (DMTF Memory v1_20): a DIMM, an empty slot, or memory of a GPU."""
+
+    system_id: str
+    """Id of the ComputerSystem, or the end of its URI where the BMC gives none."""
+    odata_id: str | None
+    """URI it was read at, or @odata.id of the entry."""
+    memory_id: str
+    """Id, or the end of its URI where the BMC gives none."""
+    device_locator: str | None
+    """DeviceLocator, else Location.PartLocation.ServiceLabel."""
+    memory_type: str | None
+    """MemoryType: DRAM, …."""
+    memory_device_type: str | None
+    """MemoryDeviceType: DDR5, …."""
+    capacity_mib: int | None
+    """CapacityMiB. [MiBy]"""
+    operating_speed_mhz: int | None
+    """OperatingSpeedMhz. [MHz]"""
+    allowed_speeds_mhz: list[int] | None
+    """AllowedSpeedsMHz. [MHz]"""
+    manufacturer: str | None
+    """Manufacturer."""
+    part_number: str | None
+    """PartNumber."""
+    serial_number: str | None
+    """SerialNumber."""
+    rank_count: int | None
+    """RankCount. [{rank}]"""
+    data_width_bits: int | None
+    """DataWidthBits. [bit]"""
+    bus_width_bits: int | None
+    """BusWidthBits. [bit]"""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State; Absent: an empty slot, of which no number is told."""
+    temperature_celsius: float | None
+    """EnvironmentMetrics.TemperatureCelsius.Reading. [Cel]"""
+    consumed_power_watts: float | None
+    """EnvironmentMetrics.PowerWatts.Reading. [W]"""
+
+
+class RedfishInterface(TypedDict):
+    """One NetworkInterface of a ComputerSystem, joined with its NetworkAdapter; where a BMC has none, one NetworkAdapter of a Chassis, else one EthernetInterface (DMTF NetworkInterface v1_2, NetworkAdapter v1_11, EthernetInterface v1_12)."""
+
+    system_id: str | None
+    """Id of the ComputerSystem; null where only a Chassis lists it."""
+    chassis_id: str | None
+    """Id of the Chassis; null where a ComputerSystem lists it."""
+    odata_id: str | None
+    """URI it was read at, or @odata.id of the entry."""
+    interface_id: str
+    """Id, or the end of its URI where the BMC gives none."""
+    name: str | None
+    """Name."""
+    description: str | None
+    """Description, else the adapter's Model."""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State."""
+    ports: int | None
+    """Ports: the sum of the adapter's Controllers.ControllerCapabilities.NetworkPortCount, else the members of Ports or NetworkPorts. Null: not told, as by every EthernetInterface. [{port}]"""
+
+
+class RedfishStorageController(TypedDict):
+    """One StorageController of a Storage (DMTF Storage v1_17, StorageController v1_8); the Storage itself where it lists none; one SimpleStorage where a ComputerSystem has no Storage."""
+
+    system_id: str | None
+    """Id of the ComputerSystem; null where only a Chassis lists it."""
+    chassis_id: str | None
+    """Id of the Chassis; null where a ComputerSystem lists it."""
+    storage_id: str | None
+    """Id of the Storage or SimpleStorage; null where a Chassis lists the drive."""
+    odata_id: str | None
+    """URI it was read at, or @odata.id of the entry."""
+    controller_id: str
+    """MemberId or Id, or its position where the BMC gives none. Once in its Storage, not in its ComputerSystem."""
+    name: str | None
+    """Name, else that of its Storage."""
+    manufacturer: str | None
+    """Manufacturer."""
+    model: str | None
+    """Model."""
+    firmware_version: str | None
+    """FirmwareVersion."""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State."""
+    supported_protocols: list[str] | None
+    """SupportedDeviceProtocols, else SupportedControllerProtocols."""
+
+
+class RedfishDrive(TypedDict):
+    """One Drive of a Storage, or of a Chassis where no Storage lists any (DMTF Drive v1_20); one device of a SimpleStorage where a ComputerSystem has no Storage."""
+
+    system_id: str | None
+    """Id of the ComputerSystem; null where only a Chassis lists it."""
+    chassis_id: str | None
+    """Id of the Chassis; null where a ComputerSystem lists it."""
+    storage_id: str | None
+    """Id of the Storage or SimpleStorage; null where a Chassis lists the drive."""
+    odata_id: str | None
+    """URI it was read at, or @odata.id of the entry."""
+    drive_id: str
+    """Id, or the end of its URI, or its position in SimpleStorage.Devices. Once in its Storage, not in its ComputerSystem."""
+    name: str | None
+    """Name."""
+    manufacturer: str | None
+    """Manufacturer."""
+    model: str | None
+    """Model."""
+    serial_number: str | None
+    """SerialNumber."""
+    capacity_bytes: int | None
+    """CapacityBytes. [By]"""
+    media_type: str | None
+    """MediaType: HDD, SSD, …."""
+    protocol: str | None
+    """Protocol: SATA, NVMe, …."""
+    rotation_speed_rpm: int | None
+    """RotationSpeedRPM; some BMCs say 0 of an SSD. [rpm]"""
+    failure_predicted: bool | None
+    """FailurePredicted."""
+    health: str | None
+    """Status.Health."""
+    state: str | None
+    """Status.State; Absent: an empty slot, of which no number is told."""
+    indicator_led: str | None
+    """IndicatorLED; else LocationIndicatorActive: true as Lit, false as Off."""
+
+
 class RedfishSample(TypedDict):
     """One category of one BMC at one poll. Only the arrays of its category are filled."""
 
     host: str
     """The fleet's name of the operating system or enclosure this is about."""
     category: str
-    """What was read at this poll: system, thermal or power."""
+    """What was read at this poll: system, thermal, power, processor, memory, network or storage."""
     observed_at: datetime
     """When the producer finished reading, UTC. Identity of a point in time, not its order."""
     monotonic_s: float
@@ -1027,6 +1219,16 @@ class RedfishSample(TypedDict):
     """Category power."""
     power_supplies: list[RedfishPowerSupply]
     """Category power."""
+    processors: list[RedfishProcessor]
+    """Category processor."""
+    dimms: list[RedfishDimm]
+    """Category memory."""
+    interfaces: list[RedfishInterface]
+    """Category network."""
+    storage_controllers: list[RedfishStorageController]
+    """Category storage."""
+    drives: list[RedfishDrive]
+    """Category storage."""
 
 
 Status = Literal["up", "slow", "partial", "late", "auth_failed", "unreachable", "stopped", "unknown"]

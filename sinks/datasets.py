@@ -5,7 +5,8 @@ schema needs no edit here. The rules, the same for files and InfluxDB:
 
 * a row's identity is (dataset, tags, time), UTC; time is the record's `observed_at`, or an event's or metric's own;
 * every scalar of the item is a column under its own name; structs are flattened (`<struct>_<field>`, as seed 000's
-  CSV); arrays make rows, not columns (a host's single cores have no dataset: read them from the raw topic);
+  CSV); arrays make rows, not columns (a host's single cores, a DIMM's allowed speeds and a controller's protocols have
+  no dataset: read them from the raw topic);
 * columns that say where a row comes from (`FILES_ONLY`) are stored in files and never in InfluxDB lines;
 * a domain that did not answer (`stale`) keeps its rows in files, so marked. InfluxDB has no column for the mark, for
   the seeds' fields are exact; there the row is left out: a gap, not old values at a new time.
@@ -37,6 +38,8 @@ STATES: Final = ("nostate", "running", "blocked", "paused", "shutdown", "shutoff
 VM: Final = ("VMID", "name", "uuid", "host")
 DEVICE: Final = (*VM, "devtype", "device")
 SENSOR: Final = ("host", "chassis_id", "sensor_id", "sensor_name")
+PLACE: Final = ("host", "system_id", "chassis_id")
+STORED: Final = (*PLACE, "storage_id")
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,11 @@ ENTRIES: Final = (
     _Entry("redfish_power_control", "raw-redfish", ("power_controls",), SENSOR),
     _Entry("redfish_voltage", "raw-redfish", ("voltages",), SENSOR),
     _Entry("redfish_power_supply", "raw-redfish", ("power_supplies",), SENSOR),
+    _Entry("redfish_processor", "raw-redfish", ("processors",), ("host", "system_id", "processor_id")),
+    _Entry("redfish_memory", "raw-redfish", ("dimms",), ("host", "system_id", "memory_id")),
+    _Entry("redfish_interface", "raw-redfish", ("interfaces",), (*PLACE, "interface_id")),
+    _Entry("redfish_storage_controller", "raw-redfish", ("storage_controllers",), (*STORED, "controller_id")),
+    _Entry("redfish_drive", "raw-redfish", ("drives",), (*STORED, "drive_id")),
     _Entry("host", "raw-host", omit=HEADER),
     _Entry("host_disk", "raw-host", ("disks",), ("host", "device")),
     _Entry("host_filesystem", "raw-host", ("filesystems",), ("host", "mountpoint")),

@@ -1,11 +1,12 @@
-"""Redfish: BMCs read over HTTP(S) into RedfishSample records. `reader` is the door."""
+"""Redfish: BMCs read over HTTP(S) into RedfishSample records. `reader` is the fleet's door, the collector scripts'."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from producers.redfish.client import Client
+from producers.redfish.collector import RedfishTelemetryCollector
 from producers.redfish.sweep import CATEGORIES, RedfishReader
 from producers.targets import secret
 from runtime.errors import Misconfigured
@@ -13,7 +14,11 @@ from runtime.errors import Misconfigured
 if TYPE_CHECKING:
     from producers.targets import RedfishTarget
 
-__all__ = ["RedfishReader", "reader"]
+__all__ = ["RedfishReader", "RedfishTelemetryCollector", "reader"]
+
+TIMES_LONGER: Final = {"processor": 6, "memory": 30, "network": 6, "storage": 12}
+"""Category → its interval by default, in intervals of the target. These ask for each processor, DIMM, adapter and drive
+by itself (DIMMs are the most: up to 96 on record, at 0.2 to 0.5 s each), and what they tell changes slowly."""
 
 
 def reader(target: RedfishTarget, interval_s: float) -> RedfishReader:
@@ -41,5 +46,5 @@ def reader(target: RedfishTarget, interval_s: float) -> RedfishReader:
             proxy=target.proxy,
         ),
         labels=target.labels,
-        intervals=dict.fromkeys(CATEGORIES, usual_s) | dict(target.intervals),
+        intervals={name: usual_s * TIMES_LONGER.get(name, 1) for name in CATEGORIES} | dict(target.intervals),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -60,16 +61,15 @@ class Client:
         self._clock = clock
         self._barred_until_s = float("-inf")
         self._slots = threading.BoundedSemaphore(AT_ONCE)
-        self._session = requests.Session()
+        self.session = requests.Session()
+        """Its own; requests should go through `get` and `request`, which keep to the origin."""
         # Else requests lets REQUESTS_CA_BUNDLE override `verify`, takes proxies of the environment and reads ~/.netrc.
-        self._session.trust_env = False
-        self._session.proxies = {"http": proxy, "https": proxy} if proxy else {}
-        self._session.headers.update({"Accept": "application/json", "OData-Version": "4.0", "User-Agent": "rackstream"})
-        self._session.cookies.set_policy(_NoCookies())
+        self.session.trust_env = False
+        self.session.proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self.session.headers.update({"Accept": "application/json", "OData-Version": "4.0", "User-Agent": "rackstream"})
+        self.session.cookies.set_policy(_NoCookies())
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=AT_ONCE))
-        if verify is False:  # chosen in fleet.yaml: one warning per request says nothing new
-            urllib3.disable_warnings(InsecureRequestWarning)
+            self.session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=AT_ONCE))
 
     def __repr__(self) -> str:
         return f"Client({self.origin!r})"
@@ -88,9 +88,31 @@ class Client:
         finally:
             self._slots.release()
 
+    def request(self, method: str, url: str, deadline_s: float, **options: Any) -> requests.Response:
+        """One request of any kind, with options of `requests`; a GET's redirects are followed within the origin.
+
+        Raises:
+            Fault: there is no answer, or one of HTTP 401, or the URL is another origin's.
+        """
+        options = {"stream": False, **options}
+        target = self._url(url)
+        if not self._slots.acquire(timeout=max(0.0, deadline_s - self._clock())):
+            raise Unreachable(LATE)
+        try:
+            for _ in range(REDIRECTS + 1):
+                response = self._send(target, deadline_s, method, **options)
+                location = response.headers.get("Location")
+                if method.upper() not in ("GET", "HEAD") or not (response.is_redirect and location):
+                    return response
+                response.close()
+                target = self._url(urljoin(target, location))
+        finally:
+            self._slots.release()
+        raise Missing("too many redirects")
+
     def close(self) -> None:
         """Closes the connections."""
-        self._session.close()
+        self.session.close()
 
     def _url(self, link: str) -> str:
         """A link as a URL of our own origin, built anew: parsers disagree on who is meant by odd ones."""
@@ -123,21 +145,23 @@ class Client:
             # A connection that the BMC closed while it was idle looks like this, and a GET may be sent again.
             return self._send(url, deadline_s)
 
-    def _send(self, url: str, deadline_s: float) -> requests.Response:
+    def _send(self, url: str, deadline_s: float, method: str = "GET", **options: Any) -> requests.Response:
         left_s = deadline_s - self._clock()
         if self._clock() < self._barred_until_s:
             raise Denied(f"credentials were refused (HTTP 401), not tried again for {BARRED_S:.0f} s")
         if left_s <= 0:
             raise Unreachable(LATE)
+        if self._verify is False:  # chosen by whoever configured it: one warning per request says nothing new
+            _hush()
+        usual: dict[str, Any] = {
+            "auth": self._auth(),
+            "timeout": (min(left_s, CONNECT_S), left_s),
+            "verify": self._verify,
+            "allow_redirects": False,
+            "stream": True,
+        }
         try:
-            response = self._session.get(
-                url,
-                auth=self._auth(),
-                timeout=(min(left_s, CONNECT_S), left_s),
-                verify=self._verify,
-                allow_redirects=False,
-                stream=True,
-            )
+            response = self.session.request(method, url, **(usual | options))
         except (OSError, HTTPError, HTTPException, ValueError) as error:
             raise faults.of_error(error) from None
         if response.status_code == HTTPStatus.UNAUTHORIZED:
@@ -182,6 +206,16 @@ class _NoCookies(DefaultCookiePolicy):
 
     def set_ok(self, cookie: Cookie, request: Any) -> bool:  # noqa: ARG002
         return False
+
+
+def _hush() -> None:
+    """Silences urllib3's warning about certificates that are not checked, unless it is already."""
+    for action, _, category, _, _ in warnings.filters:
+        if issubclass(InsecureRequestWarning, category):
+            if action != "ignore":
+                urllib3.disable_warnings(InsecureRequestWarning)
+            return
+    urllib3.disable_warnings(InsecureRequestWarning)
 
 
 def _abort(response: requests.Response) -> None:

@@ -56,7 +56,48 @@ def whole(value: Any) -> int | None:
     return int(as_float)
 
 
-EXPECTED: Final[Mapping[Read, str]] = {text: "not text", number: "not a number", whole: "not a whole number"}
+def flag(value: Any) -> bool | None:
+    """True or false."""
+    return value if isinstance(value, bool) else None
+
+
+def led(value: Any) -> str | None:
+    """An LED's state; LocationIndicatorActive, which came in its place, is true or false."""
+    return ("Lit" if value else "Off") if isinstance(value, bool) else text(value)
+
+
+def texts(value: Any) -> list[str] | None:
+    """The texts of a list, without those that are none."""
+    return [each for each in map(text, value) if each is not None] if isinstance(value, list) else None
+
+
+def wholes(value: Any) -> list[int] | None:
+    """The whole numbers of a list, without those that are none."""
+    return [each for each in map(whole, value) if each is not None] if isinstance(value, list) else None
+
+
+def port_count(value: Any) -> int | None:
+    """Ports that the Controllers of a NetworkAdapter say to have, or members of a collection of ports."""
+    if isinstance(value, dict):
+        members = value.get("Members")
+        told = [value.get("Members@odata.count"), len(members) if isinstance(members, list) else None]
+        return next((count for count in map(whole, told) if count is not None and count >= 0), None)
+    each = value if isinstance(value, list) else []
+    counts = [whole(at(entry, "ControllerCapabilities/NetworkPortCount")) for entry in each]
+    known = [count for count in counts if count is not None and count >= 0]  # Lenovo: -1 of an InfiniBand card
+    return whole(sum(known)) if known else None
+
+
+EXPECTED: Final[Mapping[Read, str]] = {
+    text: "not text",
+    number: "not a number",
+    whole: "not a whole number",
+    flag: "not true or false",
+    led: "not text",
+    texts: "not a list",
+    wholes: "not a list",
+}
+"""Reader → what is wrong with a value it cannot use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +120,7 @@ class Table:
     record: str
     """Array or field of the record above it."""
     each: str
-    """Property that holds the array or object; empty: the resource itself."""
+    """Property that holds the array, or path of the object; empty: the resource itself."""
     schema: str
     """DMTF schema followed."""
     fields: tuple[Field, ...]
@@ -124,7 +165,7 @@ def row(table: Table, entry: Json, problems: Problems, *, instead: str = "", aro
     causes: dict[str, str] = {}
     for field in table.fields:
         value, cause = _value(field, entry)
-        if isinstance(value, float | int) and (state in NO_READING or (state in ZERO_IS_NO_READING and value == 0)):
+        if not isinstance(value, str) and (state in NO_READING or (state in ZERO_IS_NO_READING and value == 0)):
             value = None
         elif cause and field.name in table.reading:
             causes[field.name] = cause
@@ -136,7 +177,7 @@ def row(table: Table, entry: Json, problems: Problems, *, instead: str = "", aro
     if table.identity in record and record[table.identity] is None:
         record[table.identity] = instead
     for part in table.parts:
-        inner = entry.get(part.each)
+        inner = at(entry, part.each)
         record[part.record] = row(part, inner if isinstance(inner, dict) else {}, problems, around=state)
     return record
 
@@ -166,7 +207,7 @@ def _value(field: Field, entry: Json) -> tuple[Any, str]:
         if found is None:
             cause = cause or ("null" if _given(entry, path) else "")
         elif not (field.read is text and isinstance(found, str)):  # blank text is no text, and no fault
-            cause = EXPECTED[field.read]
+            cause = EXPECTED.get(field.read, "")
     return None, cause
 
 

@@ -52,6 +52,10 @@ class PatientClient:
         self._dead.pop(key, None)
         return answer
 
+    def forget(self) -> None:
+        """Asks for everything again."""
+        self._dead.clear()
+
     def together(self, links: Sequence[str], deadline_s: float) -> list[Json | Fault]:
         """The resources, or their faults, in the order of the links. Side by side: one that hangs starves no other."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,8 +13,13 @@ from producers.redfish.fields import Json, at, text
 from producers.redfish.patience import DEAD_S, PatientClient, key_of
 
 ROOT: Final = "/redfish/v1/"
-LINKS: Final = {"thermal": "Thermal", "power": "Power"}
-"""Category → the property of a Chassis that links its resource."""
+LINKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "thermal": ("Thermal", "ThermalSubsystem"),
+    "power": ("Power", "PowerSubsystem"),
+    "network": ("NetworkAdapters",),
+    "storage": ("Drives",),
+}
+"""Category → the properties of a Chassis that link its resource; the first that is there is taken."""
 MEMBERS_MAX: Final = 1024
 PAGES_MAX: Final = 64
 """Collections are not followed further: 47 chassis and 4 pages are the most on record."""
@@ -33,6 +38,8 @@ class Resource:
     uri: str
     owner: str
     """Id of its Chassis; of a System, the end of its URI."""
+    link: str = ""
+    """The property of the Chassis that links it."""
 
 
 @dataclass(slots=True)
@@ -54,6 +61,8 @@ class Discovery:
     def __init__(self, client: PatientClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
+        self.root: Json = {}
+        """The service root, as last read."""
         self._chassis: dict[str, Json] = {}
         self._forget_at_s = float("-inf")
 
@@ -72,7 +81,7 @@ class Discovery:
             self._chassis, self._forget_at_s = {}, now_s + VALID_S
         plan = Plan(self._forget_at_s)
         systems, chassis = self._collections(deadline_s, plan)
-        plan.resources["system"] = [Resource(uri, uri.rstrip("/").rpartition("/")[2]) for uri in systems]
+        plan.resources["system"] = [Resource(uri, end_of(uri)) for uri in systems]
         now_s = self._clock()
         unknown = [uri for uri in chassis if key_of(uri) not in self._chassis]
         answers = self._client.together(unknown, now_s + SHARE * (deadline_s - now_s))
@@ -101,6 +110,7 @@ class Discovery:
         links = {name: text(at(root, f"{name}/@odata.id")) for name in ("Systems", "Chassis")}
         if not any(links.values()):
             raise Broken("no Redfish service root at /redfish/v1/")
+        self.root = root
         found: dict[str, list[str]] = {}
         faults: list[Fault] = []
         for name, link in links.items():
@@ -123,10 +133,8 @@ class Discovery:
         while page and page not in pages and len(pages) < PAGES_MAX:
             pages.add(page)
             collection = self._client.client.get(page, deadline_s)
-            members = collection.get("Members")
-            for member in members if isinstance(members, list) else []:
-                uri = text(member.get("@odata.id")) if isinstance(member, dict) else None
-                if uri and key_of(uri) not in seen and len(seen) < MEMBERS_MAX:
+            for uri in member_uris(collection.get("Members")):
+                if key_of(uri) not in seen and len(seen) < MEMBERS_MAX:
                     seen.add(key_of(uri))
                     yield uri
             page = text(collection.get("Members@odata.nextLink"))
@@ -138,12 +146,26 @@ class Discovery:
             answer: Any = self._chassis.get(key_of(uri))
             if answer is None:
                 continue
-            owner = text(answer.get("Id")) or uri.rstrip("/").rpartition("/")[2]
+            owner = text(answer.get("Id")) or end_of(uri)
             if owner in owners:  # two chassis of one Id: the rest of the URI tells them apart
                 owner = uri.strip("/").removeprefix("redfish/v1/Chassis/")
             owners.add(owner)
-            for category, name in LINKS.items():
-                target = text(at(answer, f"{name}/@odata.id"))
+            for category, names in LINKS.items():
+                targets = {name: text(at(answer, f"{name}/@odata.id")) for name in names}
+                name, target = next(((name, uri) for name, uri in targets.items() if uri), ("", ""))
                 if target and key_of(target) not in linked:
                     linked.add(key_of(target))
-                    plan.resources[category].append(Resource(target, owner))
+                    plan.resources[category].append(Resource(target, owner, name))
+
+
+def member_uris(members: Any) -> Iterator[str]:
+    """The URIs in an array of links, or of resources."""
+    for member in members if isinstance(members, list) else []:
+        uri = text(member.get("@odata.id")) if isinstance(member, dict) else None
+        if uri:
+            yield uri
+
+
+def end_of(uri: str) -> str:
+    """The last part of a URI: an id where a resource tells none."""
+    return uri.rstrip("/").rpartition("/")[2]

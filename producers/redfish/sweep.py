@@ -1,4 +1,4 @@
-"""One BMC as a Reader: what it has is discovered once, then polled by category. Plain GETs; no session, no $expand yet.
+"""One BMC as a Reader: what it has is discovered once, then polled by category. No session yet.
 
 A resource that is not got is counted and does not lose the rest; only a BMC that gives nothing fails the poll.
 """
@@ -13,17 +13,25 @@ from typing import Any, Final
 from producers.reader import PollFailed, Problems, Sample
 from producers.redfish import tables
 from producers.redfish.client import Client, Clock
-from producers.redfish.faults import Denied, Fault, Missing, Unreachable
+from producers.redfish.faults import Denied, Fault, Unreachable
 from producers.redfish.fields import Json, Table, row, rows
+from producers.redfish.inventory import GATHER
 from producers.redfish.patience import PatientClient, key_of
-from producers.redfish.plan import Discovery, Plan, Resource
+from producers.redfish.plan import LINKS, Discovery, Plan, end_of
+from producers.redfish.walk import Found, Walk
 
 CATEGORIES: Final[Mapping[str, tuple[Table, ...]]] = {
     "system": (tables.SYSTEM,),
     "thermal": (tables.TEMPERATURE, tables.FAN),
     "power": (tables.POWER_CONTROL, tables.VOLTAGE, tables.POWER_SUPPLY),
+    "processor": (tables.PROCESSOR,),
+    "memory": (tables.DIMM,),
+    "network": (tables.INTERFACE,),
+    "storage": (tables.CONTROLLER, tables.DRIVE),
 }
 """Category → the tables of its resources."""
+OUTER: Final = ("system", "thermal", "power")
+"""The categories of few resources, without one of which a target is partial; the others ask for each member."""
 
 Arrays = dict[str, list[dict[str, Any]]]
 
@@ -65,15 +73,38 @@ class RedfishReader:
             plan = self._current_plan(deadline_s)
             arrays = self._sweep(category, plan, deadline_s, problems)
         except Fault as fault:
-            status = "auth_failed" if isinstance(fault, Denied) else "unreachable"
-            raise PollFailed(status, f"{self.address}: {fault}") from None
-        if category != "system":
+            raise self._failed(fault) from None
+        if category in LINKS:
             problems.merge(plan.problems)
         return Sample({"address": self.address, **arrays}, problems)
+
+    def discover(self, timeout_s: float) -> Json:
+        """What the BMC has is found out anew within `timeout_s` seconds, whatever failed before. Its service root.
+
+        Raises:
+            PollFailed: the BMC does not answer, refuses the credentials, or is no Redfish service.
+        """
+        self._plan.until_s = float("-inf")
+        self._discovery.forget()
+        self._client.forget()
+        try:
+            self._current_plan(self._clock() + timeout_s)
+        except Fault as fault:
+            raise self._failed(fault) from None
+        return self.root
+
+    @property
+    def root(self) -> Json:
+        """The service root as last read; empty before that."""
+        return self._discovery.root
 
     def close(self) -> None:
         """Closes the connections."""
         self._raw_client.close()
+
+    def _failed(self, fault: Fault) -> PollFailed:
+        status = "auth_failed" if isinstance(fault, Denied) else "unreachable"
+        return PollFailed(status, f"{self.address}: {fault}")
 
     def _current_plan(self, deadline_s: float) -> Plan:
         """The plan, discovered by one thread while the others wait for it."""
@@ -89,49 +120,50 @@ class RedfishReader:
     def _sweep(self, category: str, plan: Plan, deadline_s: float, problems: Problems) -> Arrays:
         """The records of a category, each reading once."""
         arrays: Arrays = {table.record: [] for each in CATEGORIES.values() for table in each}
-        resources = plan.resources[category]
-        if not resources:
+        if category in OUTER and not plan.resources[category]:
             if category == "system" or not plan.problems.counts:  # else those say why
                 problems.add(category, "the BMC links no such resource", whole=category != "system")
             return arrays
-        answers = self._client.together([resource.uri for resource in resources], deadline_s)
-        faults: list[Fault] = []
-        seen: set[tuple[str, ...]] = set()
-        for resource, answer in zip(resources, answers, strict=True):
-            if isinstance(answer, Fault):
-                faults.append(answer)
-                problems.add(resource.uri, str(answer), whole=not isinstance(answer, Missing))
-            else:
-                _fill(arrays, category, resource, answer, (seen, problems))
-        self._judge(plan, faults, nothing=len(faults) == len(resources))
+        walk = Walk(self._client, deadline_s, problems)
+        seen: set[tuple[str | None, ...]] = set()
+        found = list(GATHER[category](walk, plan))
+        self._judge(plan, walk)
+        for each in found:
+            _fill(arrays, category, each, (seen, problems))
+        if not found and not walk.faults:
+            problems.add(category, "the BMC lists none")
         return arrays
 
-    def _judge(self, plan: Plan, faults: list[Fault], *, nothing: bool) -> None:
+    def _judge(self, plan: Plan, walk: Walk) -> None:
         """Fails the poll if its faults are the BMC's; discovers anew after one that got nothing."""
-        if nothing and any(fault.fresh for fault in faults):
+        nothing = not walk.got
+        if nothing and any(fault.fresh for fault in walk.faults):
             plan.until_s = float("-inf")
             self._discovery.forget()
-        for fault in faults:
+        for fault in walk.faults:
             if isinstance(fault, Denied) or (nothing and isinstance(fault, Unreachable)):
                 raise fault
 
 
-def _fill(
-    arrays: Arrays, category: str, resource: Resource, answer: Json, memory: tuple[set[tuple[str, ...]], Problems]
-) -> None:
-    """Adds the records of one resource; what was added already, here or from another resource, is left out."""
+def _fill(arrays: Arrays, category: str, found: Found, memory: tuple[set[tuple[str | None, ...]], Problems]) -> None:
+    """Adds the records of one document; what was added already, of this or of another document, is left out."""
     seen, problems = memory
     for table in CATEGORIES[category]:
-        found = rows(table, answer, problems) if table.each else [row(table, answer, problems, instead=resource.owner)]
-        for record in found:
-            if table.each:
-                record["chassis_id"] = resource.owner
-            keys: set[tuple[str, ...]] = {(table.record, resource.owner if table.each else "", record[table.identity])}
+        for bare in _records(table, found, problems):
+            record = {**bare, **found.place}
+            keys: set[tuple[str | None, ...]] = {(table.record, *found.place.values(), record[table.identity])}
             uri = key_of(record["odata_id"] or "")
-            if uri and uri != key_of(resource.uri):  # some BMCs give each entry the URI of its resource
+            # Some BMCs give each entry of an array the URI of its resource.
+            if uri and not (table.each and uri == key_of(found.uri)):
                 keys.add(("uri", uri))
             if keys & seen:
                 problems.add(table.record, "given twice, taken once")
             else:
                 arrays[table.record].append(record)
             seen |= keys
+
+
+def _records(table: Table, found: Found, problems: Problems) -> list[dict[str, Any]]:
+    if table.each:
+        return list(rows(table, found.document, problems))
+    return [row(table, found.document, problems, instead=end_of(found.uri))]

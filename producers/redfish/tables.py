@@ -1,13 +1,14 @@
 """Redfish as tables: one per resource array, one line per property. Data only.
 
-A vendor's spelling is a further path of the same line. Result: the records of RedfishSample.avsc, but for `chassis_id`.
+A vendor's spelling is a further path of the same line. A path goes on through a link (`Metrics/…`) where `inventory`
+reads what is linked. Result: the records of RedfishSample.avsc, but for `chassis_id`, `system_id` and `storage_id`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from producers.redfish.fields import Field, Table, number, whole
+from producers.redfish.fields import Field, Table, flag, led, number, port_count, texts, whole, wholes
 
 ENTRY: Final = (
     Field("odata_id", ("@odata.id",)),
@@ -79,20 +80,22 @@ BOOT: Final = Table("boot_source", "Boot", "ComputerSystem.v1_20_0", fields=(
     Field("boot_source_override_mode", ("BootSourceOverrideMode",)),
     Field("uefi_target_boot_source_override", ("UefiTargetBootSourceOverride",)),
 ))  # fmt: skip
-PROCESSORS: Final = Table("processor_summary", "ProcessorSummary", "ComputerSystem.v1_20_0", fields=(
+PROCESSOR_SUMMARY: Final = Table("processor_summary", "ProcessorSummary", "ComputerSystem.v1_20_0", fields=(
     Field("count", ("Count",), whole),
     Field("model", ("Model",)),
     *SUMMARY_STATUS,
 ))  # fmt: skip
-MEMORY: Final = Table("memory_summary", "MemorySummary", "ComputerSystem.v1_20_0", fields=(
+MEMORY_SUMMARY: Final = Table("memory_summary", "MemorySummary", "ComputerSystem.v1_20_0", fields=(
     Field("total_system_memory_gib", ("TotalSystemMemoryGiB",), number),
     *SUMMARY_STATUS,
 ))  # fmt: skip
 SYSTEM: Final = Table(
-    "systems", "", "ComputerSystem.v1_20_0", identity="system_id", parts=(BOOT, PROCESSORS, MEMORY), fields=(
+    "systems", "", "ComputerSystem.v1_20_0", identity="system_id",
+    parts=(BOOT, PROCESSOR_SUMMARY, MEMORY_SUMMARY), fields=(
     Field("system_id", ("Id",)),
     Field("odata_id", ("@odata.id",)),
     Field("power_state", ("PowerState",)),
+    Field("system_type", ("SystemType",)),
     *STATUS,
     Field("bios_version", ("BiosVersion",)),
     Field("model", ("Model",)),
@@ -100,4 +103,87 @@ SYSTEM: Final = Table(
     Field("serial_number", ("SerialNumber",)),
     Field("part_number", ("PartNumber",)),
     Field("uuid", ("UUID",)),
+))  # fmt: skip
+
+CELSIUS: Final = "EnvironmentMetrics/TemperatureCelsius/Reading"
+WATTS: Final = "EnvironmentMetrics/PowerWatts/Reading"
+CACHE: Final = Table("cache_metrics", "Metrics/CacheMetricsTotal/CurrentPeriod", "ProcessorMetrics.v1_6_0", fields=(
+    Field("cache_misses", ("CacheMiss",), number),
+    Field("cache_misses_per_instruction", ("CacheMissesPerInstruction",), number),
+    Field("hit_ratio", ("HitRatio",), number),
+    Field("occupancy_bytes", ("OccupancyBytes",), number),
+    Field("occupancy_percent", ("OccupancyPercent",), number),
+))  # fmt: skip
+PROCESSOR: Final = Table("processors", "", "Processor.v1_20_0", identity="processor_id", parts=(CACHE,), fields=(
+    Field("odata_id", ("@odata.id",)),
+    Field("processor_id", ("Id",)),
+    Field("socket", ("Socket",)),
+    Field("processor_type", ("ProcessorType",)),
+    Field("architecture", ("ProcessorArchitecture",)),
+    Field("instruction_set", ("InstructionSet",)),
+    Field("manufacturer", ("Manufacturer",)),
+    Field("model", ("Model",)),
+    Field("max_speed_mhz", ("MaxSpeedMHz",), whole),
+    Field("total_cores", ("TotalCores",), whole),
+    Field("total_threads", ("TotalThreads",), whole),
+    *STATUS,
+    Field("operating_speed_mhz", ("Metrics/OperatingSpeedMHz", "OperatingSpeedMHz"), whole),
+    Field("temperature_celsius", (CELSIUS, "Metrics/TemperatureCelsius"), number),  # Metrics: Dell GPUs, Lenovo, Intel
+    Field("consumed_power_watts", (WATTS, "Metrics/ConsumedPowerWatt"), number),
+))  # fmt: skip
+DIMM: Final = Table("dimms", "", "Memory.v1_20_0", identity="memory_id", fields=(
+    Field("odata_id", ("@odata.id",)),
+    Field("memory_id", ("Id",)),
+    Field("device_locator", ("DeviceLocator", "Location/PartLocation/ServiceLabel")),  # the first is deprecated
+    Field("memory_type", ("MemoryType",)),
+    Field("memory_device_type", ("MemoryDeviceType",)),
+    Field("capacity_mib", ("CapacityMiB",), whole),
+    Field("operating_speed_mhz", ("OperatingSpeedMhz",), whole),
+    Field("allowed_speeds_mhz", ("AllowedSpeedsMHz",), wholes),
+    Field("manufacturer", ("Manufacturer",)),
+    Field("part_number", ("PartNumber",)),
+    Field("serial_number", ("SerialNumber",)),
+    Field("rank_count", ("RankCount",), whole),
+    Field("data_width_bits", ("DataWidthBits",), whole),
+    Field("bus_width_bits", ("BusWidthBits",), whole),
+    *STATUS,
+    Field("temperature_celsius", (CELSIUS,), number),
+    Field("consumed_power_watts", (WATTS,), number),
+))  # fmt: skip
+ADAPTER: Final = "Links/NetworkAdapter"
+PORTS: Final = (f"{ADAPTER}/Controllers", "Controllers", "Ports", "NetworkPorts")
+INTERFACE: Final = Table("interfaces", "", "NetworkInterface.v1_2_0", identity="interface_id", fields=(
+    Field("odata_id", ("@odata.id",)),
+    Field("interface_id", ("Id",)),
+    Field("name", ("Name", f"{ADAPTER}/Name")),
+    Field("description", ("Description", f"{ADAPTER}/Model", "Model")),
+    Field("health", ("Status/Health", f"{ADAPTER}/Status/Health")),
+    Field("state", ("Status/State", f"{ADAPTER}/Status/State")),
+    Field("ports", PORTS, port_count),
+))  # fmt: skip
+CONTROLLER: Final = Table(
+    "storage_controllers", "StorageControllers", "StorageController.v1_8_0", identity="controller_id", fields=(
+    Field("odata_id", ("@odata.id",)),
+    Field("controller_id", ("MemberId", "Id")),
+    Field("name", ("Name",)),
+    Field("manufacturer", ("Manufacturer",)),
+    Field("model", ("Model",)),
+    Field("firmware_version", ("FirmwareVersion",)),
+    *STATUS,
+    Field("supported_protocols", ("SupportedDeviceProtocols", "SupportedControllerProtocols"), texts),
+))  # fmt: skip
+DRIVE: Final = Table("drives", "Drives", "Drive.v1_20_0", identity="drive_id", fields=(
+    Field("odata_id", ("@odata.id",)),
+    Field("drive_id", ("Id",)),
+    Field("name", ("Name",)),
+    Field("manufacturer", ("Manufacturer",)),
+    Field("model", ("Model",)),
+    Field("serial_number", ("SerialNumber",)),
+    Field("capacity_bytes", ("CapacityBytes",), whole),
+    Field("media_type", ("MediaType",)),
+    Field("protocol", ("Protocol",)),
+    Field("rotation_speed_rpm", ("RotationSpeedRPM",), whole),
+    Field("failure_predicted", ("FailurePredicted",), flag),
+    *STATUS,
+    Field("indicator_led", ("IndicatorLED", "LocationIndicatorActive"), led),
 ))  # fmt: skip

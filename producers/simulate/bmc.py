@@ -7,63 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-Document = dict[str, Any]
+from producers.simulate import members
+from producers.simulate.moment import (
+    CHASSIS,
+    CPU_CRITICAL_CELSIUS,
+    CPU_WARNING_CELSIUS,
+    ROOT,
+    SYSTEM,
+    Document,
+    Moment,
+    collection,
+    link,
+    status,
+)
 
-ROOT: Final = "/redfish/v1"
-SYSTEM: Final = f"{ROOT}/Systems/System.Embedded.1"
-CHASSIS: Final = f"{ROOT}/Chassis/System.Embedded.1"
-LOAD_PERIOD_S: Final = 120.0
-COOL_CELSIUS: Final = 52.0
-HOT_CELSIUS: Final = 98.0
-CPU_CRITICAL_CELSIUS: Final = 100.0
-CPU_WARNING_CELSIUS: Final = 92.0
-PLATEAU: Final = 1.2
-"""The cycle is cut off at its top by this factor, so that a breach lasts some polls: 0.31 to 0.69 of the period."""
 PSU: Final = {"Manufacturer": "Rackstream", "Model": "SIM PSU", "PartNumber": "SIM-PSU", "FirmwareVersion": "00.01"}
-GOLDEN: Final = 0.381966
-"""Spreads any number of BMCs over the cycle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One BMC at one time."""
-
-    number: int
-    """From 0."""
-    at_s: float
-    """Since its start."""
-    heat_period_s: float
-    """Length of the temperature's cycle; the first BMC begins it at 0, the others within one period after it."""
-
-    @property
-    def load(self) -> float:
-        """From 0.2 to 0.7."""
-        return 0.45 - 0.25 * math.cos(2 * math.pi * (self.at_s / LOAD_PERIOD_S + self.number * GOLDEN))
-
-    @property
-    def heat(self) -> float:
-        """From 0, cool, to 1, hot."""
-        into_s = self.at_s - (self.number * GOLDEN % 1.0) * self.heat_period_s
-        if into_s <= 0:
-            return 0.0
-        return min(1.0, PLATEAU * (1 - math.cos(2 * math.pi * into_s / self.heat_period_s)) / 2)
-
-    @property
-    def cpu_celsius(self) -> float:
-        """The temperature that goes round the cycle."""
-        return COOL_CELSIUS + (HOT_CELSIUS - COOL_CELSIUS) * self.heat
-
-    @property
-    def watts(self) -> float:
-        """Of the whole server."""
-        return 180.0 + 320.0 * self.load
-
-
-def _status(health: str = "OK") -> Document:
-    return {"State": "Enabled", "Health": health}
 
 
 def _server(moment: Moment) -> Document:
@@ -73,24 +33,14 @@ def _server(moment: Moment) -> Document:
         "Model": "Simulated server",
         "SerialNumber": f"SIM{moment.number:06d}",
         "PartNumber": "SIM-1U",
-        "Status": _status("Warning" if moment.cpu_celsius >= CPU_WARNING_CELSIUS else "OK"),
+        "Status": status("Warning" if moment.cpu_celsius >= CPU_WARNING_CELSIUS else "OK"),
     }
 
 
 def _entry(resource: str, array: str, position: int, name: str) -> Document:
     """What all entries of an array have."""
     uri = f"{CHASSIS}/{resource}#/{array}/{position}"
-    return {"@odata.id": uri, "MemberId": str(position), "Name": name, "Status": _status()}
-
-
-def _collection(uri: str, kind: str, member: str) -> Document:
-    return {
-        "@odata.id": uri,
-        "@odata.type": f"#{kind}Collection.{kind}Collection",
-        "Name": f"{kind} Collection",
-        "Members": [{"@odata.id": member}],
-        "Members@odata.count": 1,
-    }
+    return {"@odata.id": uri, "MemberId": str(position), "Name": name, "Status": status()}
 
 
 def _root(moment: Moment) -> Document:
@@ -101,8 +51,7 @@ def _root(moment: Moment) -> Document:
         "RedfishVersion": "1.17.0",
         "UUID": f"00000000-0000-4000-8000-{moment.number:012x}",
         "Vendor": "Rackstream simulator",
-        "Systems": {"@odata.id": f"{ROOT}/Systems"},
-        "Chassis": {"@odata.id": f"{ROOT}/Chassis"},
+        **{name: link(f"{ROOT}/{name}") for name in ("Systems", "Chassis")},
     }
 
 
@@ -119,11 +68,12 @@ def _system(moment: Moment) -> Document:
             "BootSourceOverrideMode": "UEFI",
             "UefiTargetBootSourceOverride": None,
         },
-        "ProcessorSummary": {"Count": 2, "Model": "Simulated CPU, 32 cores", "Status": _status()},
-        "MemorySummary": {"TotalSystemMemoryGiB": 512, "Status": _status()},
+        "ProcessorSummary": {"Count": 2, "Model": "Simulated CPU, 32 cores", "Status": status()},
+        "MemorySummary": {"TotalSystemMemoryGiB": 512, "Status": status()},
         "BiosVersion": "1.0.0",
         "UUID": f"00000000-0000-4000-8000-{moment.number:012x}",
         **_server(moment),
+        **{name: link(f"{SYSTEM}/{name}") for name in ("Processors", "Memory", "NetworkInterfaces", "Storage")},
     }
 
 
@@ -134,8 +84,7 @@ def _chassis(moment: Moment) -> Document:
         "Id": "System.Embedded.1",
         "ChassisType": "RackMount",
         **_server(moment),
-        "Thermal": {"@odata.id": f"{CHASSIS}/Thermal"},
-        "Power": {"@odata.id": f"{CHASSIS}/Power"},
+        **{name: link(f"{CHASSIS}/{name}") for name in ("Thermal", "Power", "NetworkAdapters")},
     }
 
 
@@ -157,7 +106,7 @@ def _temperatures(moment: Moment) -> list[Document]:
             "UpperThresholdNonCritical": warning,
             "UpperThresholdCritical": critical,
             "UpperThresholdFatal": None,
-            "Status": _status("Warning" if celsius >= warning else "OK"),
+            "Status": status("Warning" if celsius >= warning else "OK"),
         }
         for position, (name, context, celsius, low, warning, critical) in enumerate(lines)
     ]
@@ -240,11 +189,12 @@ def _power(moment: Moment) -> Document:
 DOCUMENTS: Final[Mapping[str, Callable[[Moment], Document]]] = {
     "/redfish": lambda _: {"v1": f"{ROOT}/"},
     ROOT: _root,
-    f"{ROOT}/Systems": lambda _: _collection(f"{ROOT}/Systems", "ComputerSystem", SYSTEM),
+    f"{ROOT}/Systems": lambda _: collection(f"{ROOT}/Systems", "ComputerSystem", ["System.Embedded.1"]),
     SYSTEM: _system,
-    f"{ROOT}/Chassis": lambda _: _collection(f"{ROOT}/Chassis", "Chassis", CHASSIS),
+    f"{ROOT}/Chassis": lambda _: collection(f"{ROOT}/Chassis", "Chassis", ["System.Embedded.1"]),
     CHASSIS: _chassis,
     f"{CHASSIS}/Thermal": _thermal,
     f"{CHASSIS}/Power": _power,
+    **members.DOCUMENTS,
 }
 """Path, without a slash at its end → its document."""

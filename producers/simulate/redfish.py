@@ -17,7 +17,8 @@ from typing import Final, Self
 
 from aiohttp import web
 
-from producers.simulate.bmc import DOCUMENTS, ROOT, Moment
+from producers.simulate.bmc import DOCUMENTS
+from producers.simulate.moment import ROOT, Moment
 from runtime.errors import Misconfigured
 
 HOST: Final = "127.0.0.1"

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import trustme
 
 from producers import redfish
 from producers.reader import PollFailed, Sample
+from producers.redfish.inventory import GATHER
+from producers.redfish.sweep import CATEGORIES
 from producers.simulate.redfish import Simulator
-from producers.targets import RedfishTarget
+from producers.targets import Category, RedfishTarget
 from runtime.errors import Misconfigured
 from schemas import catalog, codec
+from tests.e2e.trees import emulated
 
 PASSWORD = "sécret"
 
@@ -74,6 +74,10 @@ def test_the_simulator_is_read_whole_over_tls(tmp_path: Path, password: str) -> 
                 "system": {"systems": 1},
                 "thermal": {"temperatures": 8, "fans": 6},
                 "power": {"power_controls": 3, "voltages": 4, "power_supplies": 2},
+                "processor": {"processors": 3},
+                "memory": {"dimms": 10},
+                "network": {"interfaces": 2},
+                "storage": {"storage_controllers": 1, "drives": 4},
             } == {category: counts(sample.body) for category, sample in samples.items()}
             for category, sample in samples.items():
                 assert not sample.problems.counts
@@ -90,11 +94,18 @@ def test_a_wrong_password_is_auth_failed(password: str) -> None:
     assert failed.value.status == "auth_failed"
 
 
-def test_intervals_are_the_targets_where_it_says_so() -> None:
-    target = RedfishTarget(host="node1", address="http://127.0.0.1:1", interval=20, intervals={"power": 5})
+def test_intervals_are_the_targets_where_it_says_so_and_longer_where_members_are_asked_one_by_one() -> None:
+    mine = {"power": 5, "memory": 90}
+    target = RedfishTarget(host="node1", address="http://127.0.0.1:1", interval=20, intervals=mine)
     reader = redfish.reader(target, 10)
-    assert {"system": 20, "thermal": 20, "power": 5} == reader.intervals
+    assert {
+        "system": 20, "thermal": 20, "power": 5, "processor": 120, "memory": 90, "network": 120, "storage": 240
+    } == reader.intervals  # fmt: skip
     reader.close()
+
+
+def test_the_categories_of_a_fleet_file_are_the_readers() -> None:
+    assert list(get_args(Category)) == list(CATEGORIES) == list(GATHER)
 
 
 def test_a_missing_password_or_ca_file_is_said_at_the_start(tmp_path: Path) -> None:
@@ -116,27 +127,8 @@ def test_a_port_that_is_taken_is_said() -> None:
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[str]:
     """URL of sushy-emulator with its fake driver: links resources it does not have, and closes every connection."""
-    config = tmp_path / "emulator.conf"
-    config.write_text(f"SUSHY_EMULATOR_FAKE_DRIVER = True\nSUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "sushy_tools.emulator.main", "-i", "127.0.0.1", "-p", str(port)]
-    with (
-        (tmp_path / "log").open("w") as log,
-        subprocess.Popen([*command, "--config", str(config)], stdout=log, stderr=log) as process,
-    ):
-        try:
-            deadline_s = time.monotonic() + 20
-            while time.monotonic() < deadline_s:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (tmp_path / "log").read_text()
-                    time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
+    with emulated(tmp_path) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_the_sushy_emulator_is_read(emulator: str) -> None:
@@ -146,5 +138,6 @@ def test_the_sushy_emulator_is_read(emulator: str) -> None:
     assert counts(samples["system"].body) == {"systems": 1}
     assert counts(samples["thermal"].body) == {"temperatures": 2, "fans": 2}
     assert counts(samples["power"].body) == {}
+    assert set(counts(samples["network"].body)) <= {"interfaces"}
     assert {each["speed_rpm"] for each in samples["thermal"].body["fans"]} == {2100, 2050}
     assert all(as_avro(category, sample) for category, sample in samples.items())

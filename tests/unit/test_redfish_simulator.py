@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from producers.simulate.bmc import CHASSIS, CPU_CRITICAL_CELSIUS, DOCUMENTS, SYSTEM, Moment
+from producers.simulate.bmc import DOCUMENTS
+from producers.simulate.moment import CHASSIS, CPU_CRITICAL_CELSIUS, SYSTEM, Moment
 
 PERIOD_S = 40.0
 
@@ -49,3 +50,29 @@ def test_a_server_has_what_the_demo_shows() -> None:
     total, *parts = [each["PowerConsumedWatts"] for each in power["PowerControl"]]
     assert total > sum(parts)
     assert DOCUMENTS[SYSTEM](moment)["Status"]["Health"] == "OK"
+
+
+def links(value: object) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["@odata.id"]] if value.keys() == {"@odata.id"} else []
+        return own + [each for inner in value.values() for each in links(inner)]
+    return [each for inner in value for each in links(inner)] if isinstance(value, list) else []
+
+
+def test_every_link_leads_to_a_document_and_every_document_is_at_its_uri() -> None:
+    moment = Moment(1, 3, PERIOD_S)
+    for path, make in DOCUMENTS.items():
+        document = make(moment)
+        assert document.get("@odata.id") in (path, None)
+        assert [] == [link for link in links(document) if link not in DOCUMENTS]
+
+
+def test_the_summaries_of_a_server_are_true() -> None:
+    moment = Moment(1, 3, PERIOD_S)
+    system = DOCUMENTS[SYSTEM](moment)
+    members = {name: DOCUMENTS[f"{SYSTEM}/{name}"](moment)["Members"] for name in ("Processors", "Memory")}
+    documents = {name: [DOCUMENTS[each["@odata.id"]](moment) for each in found] for name, found in members.items()}
+    cpus = [each for each in documents["Processors"] if each["ProcessorType"] == "CPU"]
+    assert system["ProcessorSummary"]["Count"] == len(cpus)
+    mebibytes = sum(each["CapacityMiB"] for each in documents["Memory"])
+    assert system["MemorySummary"]["TotalSystemMemoryGiB"] * 1024 == mebibytes

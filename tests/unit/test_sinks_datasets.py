@@ -151,6 +151,41 @@ def test_a_fan_row_has_the_reading_and_its_units(rpm: float | None, percent: flo
     assert (row["reading_rpm"], row["reading_units"]) == expected
 
 
+def test_controllers_of_one_id_in_two_storages_are_two_rows() -> None:
+    source = record("raw-redfish")
+    one, two = source["storage_controllers"]
+    one |= {"controller_id": "0", "storage_id": "DA000000"}
+    two |= {"controller_id": "0", "storage_id": "DA00001D"}
+    dataset = datasets.named("redfish_storage_controller")
+    assert ["DA000000", "DA00001D"] == [row["storage_id"] for row in as_dicts(dataset, source)]
+    assert len({dataset.identity(row) for row in dataset.rows(source)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "tags"),
+    [
+        ("redfish_processor", "processors", ["host", "system_id", "processor_id"]),
+        ("redfish_memory", "dimms", ["host", "system_id", "memory_id"]),
+        ("redfish_interface", "interfaces", ["host", "system_id", "chassis_id", "interface_id"]),
+        ("redfish_storage_controller", "storage_controllers",
+         ["host", "system_id", "chassis_id", "storage_id", "controller_id"]),
+        ("redfish_drive", "drives", ["host", "system_id", "chassis_id", "storage_id", "drive_id"]),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_server_makes_one_row_with_its_scalars(name: str, array: str, tags: list[str]) -> None:
+    source = record("raw-redfish")
+    dataset = datasets.named(name)
+    assert tags == [column.name for column in dataset.tags]
+    for part, row in zip(source[array], as_dicts(dataset, source), strict=True):
+        scalars = {field: value for field, value in part.items() if not isinstance(value, list | dict)}
+        assert scalars.items() <= row.items()
+
+
+def test_cache_metrics_are_columns_and_lists_are_none() -> None:
+    assert "cache_metrics_hit_ratio" in datasets.named("redfish_processor").names
+    assert "allowed_speeds_mhz" not in datasets.named("redfish_memory").names
+
+
 def test_an_unknown_libvirt_state_is_a_row_all_the_same() -> None:
     source = record("raw-libvirt")
     source["domains"][0]["state"] = 99
