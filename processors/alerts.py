@@ -2,7 +2,8 @@
 
 - Raised when `hold` records in a row breach; cleared when `clear_hold` in a row are past the lower clear threshold.
 - A reading that was not got is neither good nor bad: the alert stays as it is.
-- A component missing from `GONE_AFTER` whole records in a row is cleared as `gone`; one that lacks a resource is not whole.
+- A component missing from `GONE_AFTER` whole records in a row is cleared as `gone`; a record that lacks a resource is
+  not whole.
 - The id is a hash of rule, host, component and first breach, so a replay finds the same alert again.
 - The state record is written only when something but its order changed: skipping what is at or before `as_of`, and
   stepping again what came after it, both end in the same state.
@@ -16,7 +17,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from processors.rules import Judgement, Rule, Verdict, judge, load
-from processors.steps import Output, Record, Step
+from processors.steps import Output, Record, Step, advanced
 
 GONE_AFTER: Final = 3
 MEMORY: Final = "state-alerts"
@@ -52,7 +53,7 @@ class Engine:
         sitting.miss()
         after = {
             "host": record["host"],
-            "as_of": _as_of(before["as_of"], topic, record),
+            "as_of": advanced(before["as_of"], topic, record),
             "active": list(sitting.active.values()),
             "pending": list(sitting.pending.values()),
         }
@@ -60,12 +61,6 @@ class Engine:
         if (after["active"], after["pending"]) != (before["active"], before["pending"]):
             outputs.append((MEMORY, after))
         return after, outputs
-
-
-def _as_of(before: list[Record], topic: str, record: Record) -> list[Record]:
-    mine = {name: record[name] for name in ("category", "epoch", "sequence")}
-    others = [each for each in before if (each["topic"], each["category"]) != (topic, record["category"])]
-    return [*others, {"topic": topic} | mine]
 
 
 class _Sitting:
@@ -158,13 +153,14 @@ def _transition(what: str, alert: Record, record: Record, *, cause: str | None) 
 
 
 def step(rules: tuple[Rule, ...] | None = None) -> Step:
-    """The engine as a step over Redfish records."""
-    engine = Engine(load() if rules is None else rules)
+    """The engine as a step over Redfish records, of every category that a rule names."""
+    rules = load() if rules is None else rules
+    engine = Engine(rules)
     return Step(
         name="alerts",
         input="raw-redfish",
         outputs=("alerts",),
         memory=MEMORY,
         run=lambda state, record: engine.step("raw-redfish", state, record),
-        categories=frozenset({"thermal"}),
+        categories=frozenset(rule.category for rule in rules),
     )

@@ -51,8 +51,15 @@ def derived_header(raw: Record) -> Record:
     }
 
 
+def advanced(as_of: list[Record], topic: str, record: Record) -> list[Record]:
+    """The `as_of` of a memory record, with `record` of a raw topic (alias) as the last one applied of its category."""
+    mine = {name: record[name] for name in ("category", "epoch", "sequence")}
+    others = [each for each in as_of if (each["topic"], each["category"]) != (topic, record["category"])]
+    return [*others, {"topic": topic} | mine]
+
+
 def mounted() -> tuple[Step, ...]:
     """Every step there is. A new processor is a module and a line here."""
-    from processors import alerts, power, vms
+    from processors import alerts, health, power, vms
 
-    return (vms.STEP, power.STEP, alerts.step())
+    return (vms.STEP, power.STEP, health.STEP, alerts.step())
