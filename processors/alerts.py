@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from processors.rules import Judgement, Rule, Verdict, judge, load
-from processors.steps import Output, Record, Step
+from processors.steps import Output, Record, Step, advanced
 
 GONE_AFTER: Final = 3
 MEMORY: Final = "state-alerts"
@@ -53,7 +53,7 @@ class Engine:
         sitting.miss()
         after = {
             "host": record["host"],
-            "as_of": _as_of(before["as_of"], topic, record),
+            "as_of": advanced(before["as_of"], topic, record),
             "active": list(sitting.active.values()),
             "pending": list(sitting.pending.values()),
         }
@@ -63,10 +63,12 @@ class Engine:
         return after, outputs
 
 
-def _as_of(before: list[Record], topic: str, record: Record) -> list[Record]:
-    mine = {name: record[name] for name in ("category", "epoch", "sequence")}
-    others = [each for each in before if (each["topic"], each["category"]) != (topic, record["category"])]
-    return [*others, {"topic": topic} | mine]
+class _Dashed(dict[str, Any]):
+    """A reading with a dash for what it lacks, for names of components."""
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.get(name)
+        return "-" if value is None else value
 
 
 class _Sitting:
@@ -82,7 +84,7 @@ class _Sitting:
 
     def judge(self, rule: Rule, reading: Mapping[str, Any]) -> None:
         """Applies one reading. Of two readings of one component the first counts."""
-        key = (rule.name, rule.component.format_map(reading))
+        key = (rule.name, rule.component.format_map(_Dashed(reading)))
         if key in self._seen:
             return
         self._seen.add(key)
@@ -159,13 +161,14 @@ def _transition(what: str, alert: Record, record: Record, *, cause: str | None) 
 
 
 def step(rules: tuple[Rule, ...] | None = None) -> Step:
-    """The engine as a step over Redfish records."""
-    engine = Engine(load() if rules is None else rules)
+    """The engine as a step over Redfish records, of every category that a rule names."""
+    rules = load() if rules is None else rules
+    engine = Engine(rules)
     return Step(
         name="alerts",
         input="raw-redfish",
         outputs=("alerts",),
         memory=MEMORY,
         run=lambda state, record: engine.step("raw-redfish", state, record),
-        categories=frozenset({"thermal"}),
+        categories=frozenset(rule.category for rule in rules),
     )

@@ -1,18 +1,64 @@
-"""Power analysis of a host from its BMC's readings (seed 000's analysis, as a stream). Pure.
+"""Power analysis of a host from its BMC's readings: seed 000's function, and the same as a stream. Pure.
 
-It differs from the seed's function on purpose: a chassis lists its total and parts of it as PowerControl entries, so
+The stream differs from the function on purpose: a chassis lists its total and parts of it as PowerControl entries, so
 only the first, the total, is counted; and energy is added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from processors.steps import Output, Record, Step, derived_header
 
 MEMORY: Final = timedelta(minutes=5)
+PARTS: Final = ("power_control", "voltage", "power_supply")
+"""Types of seed 000's power records."""
+
+
+def analyze_power_consumption(records: Collection[Mapping[str, Any]] | None) -> dict[str, Any] | None:
+    """Seed 000's analysis of the dictionaries that `get_power_telemetry()` or `get_all_telemetry()` returns.
+
+    Watts, volts and percent, by the seed's formula: every `power_control` entry is added, parts of a chassis too, and
+    what is unknown counts as 0. `power_utilization_percent` and `average_psu_efficiency` are there only where there is
+    something to divide by. None where there is no power record.
+    """
+    power = [each for each in records or () if each.get("category", "power") == "power"]
+    if not power:
+        return None
+    by_type = {kind: [each for each in power if each["type"] == kind] for kind in PARTS}
+    controls, supplies = by_type["power_control"], by_type["power_supply"]
+    found: dict[str, Any] = {
+        "total_consumed_watts": 0,
+        "total_available_watts": 0,
+        "psu_efficiency": [value for each in supplies if (value := each.get("efficiency_percent"))],
+        "voltage_readings": [
+            {
+                "name": each["sensor_name"],
+                "voltage": each.get("reading_volts"),
+                "context": each.get("physical_context"),
+            }
+            for each in by_type["voltage"]
+        ],
+        "power_supplies": [
+            {
+                "name": each["sensor_name"],
+                "capacity": each.get("power_capacity_watts"),
+                "efficiency": each.get("efficiency_percent"),
+                "health": each["health"],
+            }
+            for each in supplies
+        ],
+    }
+    for each in controls:  # one by one as in the seed: Python 3.12's sum() rounds floats otherwise
+        found["total_consumed_watts"] += each.get("power_consumed_watts") or 0
+        found["total_available_watts"] += each.get("power_available_watts") or 0
+    if found["total_available_watts"] > 0:
+        found["power_utilization_percent"] = found["total_consumed_watts"] / found["total_available_watts"] * 100
+    if found["psu_efficiency"]:
+        found["average_psu_efficiency"] = sum(found["psu_efficiency"]) / len(found["psu_efficiency"])
+    return found
 
 
 class State(NamedTuple):

@@ -45,6 +45,7 @@ class Rule(Model):
     component: str
     value: str | None = None
     health: str | None = None
+    flag: str | None = None
     limit: Limit | None = None
     clear: Limit | None = None
     hold: int = Field(default=1, ge=1)
@@ -54,9 +55,11 @@ class Rule(Model):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Rule:
-        by_value = self.value is not None and self.limit is not None and self.clear is not None
-        if by_value == (self.health is not None) or (self.health is not None and self.value is not None):
-            raise ValueError("a rule has either value, limit and clear, or health")
+        by_value = (self.value, self.limit, self.clear)
+        kinds = [all(part is not None for part in by_value), self.health is not None, self.flag is not None]
+        half = any(part is not None for part in by_value) and not kinds[0]
+        if half or sum(kinds) != 1:
+            raise ValueError("a rule has either value, limit and clear, or health, or flag")
         return self
 
 
@@ -82,11 +85,10 @@ def judge(rule: Rule, reading: Mapping[str, Any]) -> Judgement:
     """What one rule says of one reading."""
     if reading.get("state") == "Absent":
         return Judgement(Verdict.UNKNOWN)
-    if rule.health is not None:
-        health = reading.get(rule.health)
-        if health is None:
-            return Judgement(Verdict.UNKNOWN)
-        return Judgement(Verdict.CLEAR if health == "OK" else Verdict.BREACH)
+    word = rule.health or rule.flag
+    if word is not None:
+        said, well = reading.get(word), "OK" if rule.health else False
+        return Judgement(Verdict.UNKNOWN if said is None else Verdict.CLEAR if said == well else Verdict.BREACH)
     assert rule.value is not None
     assert rule.limit is not None
     assert rule.clear is not None

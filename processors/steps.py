@@ -49,3 +49,10 @@ def derived_header(raw: Record) -> Record:
         "sequence": raw["sequence"],
         "labels": raw["labels"],
     }
+
+
+def advanced(as_of: list[Record], topic: str, record: Record) -> list[Record]:
+    """The `as_of` of a memory record, with `record` of a raw topic (alias) as the last one applied of its category."""
+    mine = {name: record[name] for name in ("category", "epoch", "sequence")}
+    others = [each for each in as_of if (each["topic"], each["category"]) != (topic, record["category"])]
+    return [*others, {"topic": topic} | mine]

@@ -18,7 +18,7 @@ from schemas import codec
 log = structlog.get_logger()
 SHOWN: Final = (
     "raw-host", "raw-libvirt", "raw-redfish", "vm-totals", "vm-features", "device-rates", "power", "alerts",
-    "state-alerts", "state-targets", "heartbeats", "dead-letter",
+    "state-alerts", "state-health", "state-targets", "heartbeats", "dead-letter",
 )  # fmt: skip
 
 

@@ -364,6 +364,148 @@ class DeviceRates(TypedDict):
     """Devices that have a sample before."""
 
 
+HealthStatus = Literal["ok", "warning", "critical", "unknown"]
+"""How well something is; unknown where nothing says."""
+
+
+class SystemHealth(TypedDict):
+    """Systems by their own health."""
+
+    status: HealthStatus
+    """The worst Status.Health."""
+    unknown: int
+    """Systems that are absent or say nothing. [{part}]"""
+    power_state: str | None
+    """PowerState of the first system."""
+    model: str | None
+    """Model of the first system."""
+    bios_version: str | None
+    """BiosVersion of the first system."""
+
+
+class ThermalHealth(TypedDict):
+    """Temperatures by 90 % of their critical threshold, fans by their own health."""
+
+    status: HealthStatus
+    """Critical where half of the temperature sensors or more are high, or a fan fails and no temperature is known."""
+    unknown: int
+    """Sensors and fans that are absent or say nothing. [{part}]"""
+    high_temperature_sensors: int
+    """Sensors above 90 % of critical. [{sensor}]"""
+    total_temperature_sensors: int
+    """Sensors with a reading. [{sensor}]"""
+    failed_fans: int
+    """Fans whose health is known and not OK. [{fan}]"""
+    total_fans: int
+    """Fans whose health is known. [{fan}]"""
+
+
+class PowerHealth(TypedDict):
+    """Power supplies by their own health."""
+
+    status: HealthStatus
+    """The worst Status.Health."""
+    unknown: int
+    """Supplies that are absent or say nothing. [{part}]"""
+    failed_supplies: int
+    """Supplies whose health is known and not OK. [{supply}]"""
+    total_supplies: int
+    """Supplies whose health is known. [{supply}]"""
+
+
+class ProcessorHealth(TypedDict):
+    """Processors by the summary of each system."""
+
+    status: HealthStatus
+    """The worst ProcessorSummary.Status.Health."""
+    unknown: int
+    """Summaries that are absent or say nothing. [{part}]"""
+    count: int | None
+    """Processors of the first system. [{cpu}]"""
+    model: str | None
+    """Their model."""
+
+
+class MemoryHealth(TypedDict):
+    """Memory by the summary of each system."""
+
+    status: HealthStatus
+    """The worst MemorySummary.Status.Health."""
+    unknown: int
+    """Summaries that are absent or say nothing. [{part}]"""
+    total_system_memory_gib: float | None
+    """Memory of the first system. [GiBy]"""
+
+
+class StorageHealth(TypedDict):
+    """Drives by their own health and prediction."""
+
+    status: HealthStatus
+    """Critical where a drive failed, warning where one is about to."""
+    unknown: int
+    """Drives that are absent or whose health is not said. [{part}]"""
+    failed_drives: int
+    """Drives whose health is known and not OK. [{drive}]"""
+    predicted_failures: int
+    """Drives that predict their failure. [{drive}]"""
+    total_drives: int
+    """Drives whose health is known. [{drive}]"""
+
+
+class HealthAlert(TypedDict):
+    """One thing that is not well."""
+
+    category: str
+    """Category of the records that say so."""
+    rule: str
+    """What is wrong with it, such as fan-unhealthy."""
+    component: str
+    """What it is about within the host, such as <chassis>/<sensor>."""
+    health: str | None
+    """Status.Health, where that is what was judged."""
+    value: float | None
+    """The reading when the health last changed. [Cel]"""
+    text: str
+    """What to tell a person, with the reading when the health last changed."""
+
+
+class Health(TypedDict):
+    """Health of one host, rolled up from the last record of each category of its BMC."""
+
+    host: str
+    """Host."""
+    category: str
+    """Category of the record that changed the health."""
+    observed_at: datetime
+    """observed_at of that record: since when it is so."""
+    epoch: str
+    """Epoch of that record."""
+    sequence: int
+    """Sequence of that record. [1]"""
+    labels: dict[str, str]
+    """Labels of the target."""
+    overall: HealthStatus
+    """The worst of the components that are known; unknown if none is."""
+    unknown: int
+    """Parts that are absent or say nothing, over all components. [{part}]"""
+    system: SystemHealth
+    """Component system."""
+    thermal: ThermalHealth
+    """Component thermal."""
+    power: PowerHealth
+    """Component power."""
+    processor: ProcessorHealth
+    """Component processor."""
+    memory: MemoryHealth
+    """Component memory."""
+    storage: StorageHealth
+    """Component storage."""
+    alerts: list[HealthAlert]
+    """What is not well, by category, rule and component."""
+    as_of: list[AsOf]
+    """Order applied so far; input at or before it is skipped."""
+
+
 class Heartbeat(TypedDict):
     """A producer process is alive."""
 

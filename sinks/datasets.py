@@ -121,6 +121,8 @@ ENTRIES: Final = (
            time="timestamp", outer=APP, computed=_json("tags")),
     _Entry("app_execution", "raw-app", ("executions",), ("host", "app", "producer"), outer=APP),
     _Entry("power", "power", omit=ORIGIN),
+    # The readings of a component are in the datasets above; here is when a host's health changed, and to what.
+    _Entry("health", "state-health", omit=ORIGIN, computed={"alerts": ("long", lambda health: len(health["alerts"]))}),
     # Two transitions of one alert may share a time, so the revision is part of the identity.
     _Entry("alert", "alerts", (), ("host", "rule", "component", "severity", "id", "revision"), omit=ORIGIN),
     _Entry("target", "state-targets", (), ("source", "host"), omit=ORIGIN),

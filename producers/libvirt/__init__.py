@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from producers.libvirt.connection import library
 from producers.libvirt.connector import LibvirtReader
+from producers.libvirt.kvm import KVMConnector
 
 if TYPE_CHECKING:
     from producers.targets import LibvirtTarget
 
-__all__ = ["LibvirtReader", "reader"]
+__all__ = ["KVMConnector", "LibvirtReader", "reader"]
 
 
 def reader(target: LibvirtTarget, interval_s: float) -> LibvirtReader:

@@ -55,9 +55,15 @@ def without_credentials(uri: str) -> str:
     return USERINFO.sub(r"\1", uri)
 
 
+def code_of(error: Any) -> int:
+    """The virErrorNumber of a libvirtError."""
+    code: int = error.get_error_code()
+    return code
+
+
 def cause(error: Any) -> str:
     """A libvirtError in words that name no domain, so that equal causes count as one."""
-    code = error.get_error_code()
+    code = code_of(error)
     return MEANINGS.get(code, f"libvirt error {code}")
 
 
@@ -99,6 +105,11 @@ class Connection:
             self.hypervisor = handle.getType()
             self._handle = handle
             self.opened += 1
+        return self._handle
+
+    @property
+    def handle(self) -> Any:
+        """The virConnect as it is; None: not open."""
         return self._handle
 
     def close(self) -> None:

@@ -11,7 +11,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from producers.libvirt import devices, sample
-from producers.libvirt.connection import NO_DOMAIN, NO_SUPPORT, OPERATION_INVALID, Connection, cause, is_transport
+from producers.libvirt.connection import (
+    NO_DOMAIN,
+    NO_SUPPORT,
+    OPERATION_INVALID,
+    Connection,
+    cause,
+    code_of,
+    is_transport,
+)
 from producers.reader import PollFailed, Problems, Sample
 
 if TYPE_CHECKING:
@@ -96,7 +104,7 @@ class LibvirtReader:
         try:
             answer = handle.getAllDomainStats(GROUPS, ACTIVE | NOWAIT)
         except self._connection.error_type as error:
-            if _code(error) not in UNSUPPORTED:
+            if code_of(error) not in UNSUPPORTED:
                 raise
             self._bulk = False
             return None
@@ -182,7 +190,7 @@ class LibvirtReader:
         except self._connection.error_type as error:
             if is_transport(error):
                 raise
-            code = _code(error)
+            code = code_of(error)
             if code == NO_DOMAIN or (code == OPERATION_INVALID and not self._is_active(domain)):
                 raise _Gone from error
             problems.add(name, cause(error), whole=code != NO_SUPPORT)
@@ -195,11 +203,6 @@ class LibvirtReader:
             if is_transport(error):
                 raise
             return False
-
-
-def _code(error: Any) -> int:
-    code: int = error.get_error_code()
-    return code
 
 
 def _who(domain: Any) -> sample.Who:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from processors import health
 from processors.drive import Partition
 from processors.mounts import mounted
 from rackstream.lag import lag
@@ -32,6 +33,28 @@ def thermal(n, host, celsius):
         )
     ]  # fmt: skip
     return raw("RedfishSample", at_s=n, host=host, category="thermal", temperatures=readings)
+
+
+def fans(n, host, *healths):
+    readings = [
+        item("RedfishFan", chassis_id="1", sensor_id=str(f), sensor_name=f"Fan {f}", health=each, state="Enabled")
+        for f, each in enumerate(healths)
+    ]
+    cool = item("RedfishTemperature", chassis_id="1", sensor_id="0", reading_celsius=20.0 + n, state="Enabled")
+    return raw("RedfishSample", at_s=n, host=host, category="thermal", fans=readings, temperatures=[cool])
+
+
+def supplies(n, host, *healths):
+    found = [item("RedfishPowerSupply", chassis_id="1", sensor_id=str(s), health=h) for s, h in enumerate(healths)]
+    return raw("RedfishSample", at_s=n, host=host, category="power", power_supplies=found)
+
+
+def healths(settings, inputs):
+    """Each state of health that the pure step makes of these records, as a reader would decode it, but for `as_of`."""
+    partition = Partition(settings.catalog, [health.STEP])
+    decode = codec.Decoder(schema("Health")).decode
+    found = [output for record in inputs for output in partition.apply(record).outputs]
+    return [decode(output.value) | {"as_of": []} for output in found]
 
 
 def expected(settings, inputs):
@@ -141,3 +164,47 @@ def test_the_state_of_an_alert_is_one_record_per_host(kafka):
         [state] = until(lambda: records(kafka, "state-alerts"))
 
     assert json.dumps(["temperature-high"]) == json.dumps([each["rule"] for each in state["active"]])
+
+
+def test_health_is_written_on_change_and_not_at_every_poll(kafka):
+    polls = [(fans, "OK"), (fans, "OK"), (supplies, "OK"), (fans, "Critical"), (fans, "Critical"), (fans, "OK")]
+    inputs = []
+    with running(part(kafka, "processor", "processor")):
+        for n, (kind, status) in enumerate(polls):
+            inputs.append(kind(n, "node-1", status))
+            publish(kafka, "raw-redfish", inputs[-1])
+            wanted = healths(kafka, inputs)
+            found = until(lambda: len(each := records(kafka, "state-health")) == len(wanted) and each)  # noqa: B023
+
+    assert wanted == [each | {"as_of": []} for each in found]
+    assert ["ok", "ok", "warning", "ok"] == [each["overall"] for each in found]
+    assert ["unknown", "ok", "ok", "ok"] == [each["power"]["status"] for each in found]
+
+
+def test_health_survives_the_killing_of_its_worker(kafka):
+    worker = part(kafka, "processor", "processor", "--instance", "p1")
+    inputs = []
+    with running(worker) as supervisor:
+        for n in range(40):
+            batch = [fans(n, f"node-{h}", "OK", "Critical" if n // 5 % 2 else "OK") for h in range(3)]
+            batch += [supplies(n, f"node-{h}", "Warning" if n > 30 else "OK") for h in range(3)]
+            publish(kafka, "raw-redfish", *batch)
+            inputs += batch
+            if n in (7, 17, 33):
+                until(lambda: worker.state == "ready" and records(kafka, "state-health"), tend=supervisor.tend)
+                supervisor.kill("processor")
+            supervisor.tend()
+        final = {each["host"]: each for each in healths(kafka, inputs)}
+        # The newest of a host is what a reader of the compacted topic has.
+        until(lambda: newest(kafka) == final, tend=supervisor.tend)
+    found = [each | {"as_of": []} for each in records(kafka, "state-health")]
+    facts = healths(kafka, inputs)
+
+    assert 4 == worker.starts
+    assert [] == [each for each in found if each not in facts], "no state that there never was"
+    assert [] == [each for n, each in enumerate(found) if each in found[:n]], "none twice"
+    assert {"warning"} == {each["overall"] for each in final.values()}
+
+
+def newest(settings):
+    return {each["host"]: each | {"as_of": []} for each in records(settings, "state-health")}

@@ -129,8 +129,72 @@ def test_a_bad_pack_is_refused_with_what_is_wrong(tmp_path, text, says):
         load(path)
 
 
-def test_a_rule_has_a_limit_or_a_health_and_not_both():
-    fields = load()[1].model_dump() | {"value": "reading_celsius"}
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"value": "reading_celsius"}, id="half a limit beside a health"),
+        pytest.param({"flag": "failure_predicted"}, id="a health and a flag"),
+        pytest.param({"health": None}, id="nothing to judge by"),
+        pytest.param({"health": None, "value": "reading_celsius"}, id="a value without limits"),
+    ],
+)
+def test_a_rule_is_of_one_kind(fields):
+    with pytest.raises(ValueError, match="either value, limit and clear, or health, or flag"):
+        Rule.model_validate(load()[1].model_dump() | fields)
 
-    with pytest.raises(ValueError, match="either value, limit and clear, or health"):
-        Rule.model_validate(fields)
+
+PREDICTED = Rule(
+    name="supply-will-fail", topic="raw-redfish", category="power", readings="power_supplies",
+    component="{chassis_id}/{sensor_id}", flag="failure_predicted", severity="warning",
+    text="Failure predicted: {sensor_name}",
+)  # fmt: skip
+
+
+def power(at_s, flag, state="Enabled"):
+    supply = item("RedfishPowerSupply", chassis_id="1", sensor_id="0", sensor_name="PSU 1", state=state)
+    supplies = [supply | {"failure_predicted": flag}]
+    return raw("RedfishSample", at_s=at_s, category="power") | {"power_supplies": supplies}
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        pytest.param([False], [[]], id="false is as it should be"),
+        pytest.param([True, True], [[RAISED], []], id="true is raised, once"),
+        pytest.param([True, False], [[RAISED], [RECOVERED]], id="false clears it"),
+        pytest.param([None], [[]], id="unknown is not raised"),
+        pytest.param([True, None], [[RAISED], []], id="unknown does not clear"),
+    ],
+)
+def test_a_flag_must_be_false(flags, expected):
+    assert expected == transitions([power(n, flag) for n, flag in enumerate(flags)], alerts.step((PREDICTED,)))
+
+
+def test_a_flag_of_what_is_absent_says_nothing():
+    assert [[]] == transitions([power(0, flag=True, state="Absent")], alerts.step((PREDICTED,)))
+
+
+def test_drives_are_judged_by_health_and_prediction():
+    bad = item("RedfishDrive", system_id="1", drive_id="D0", health="Critical", failure_predicted=True)
+    [outputs] = drive(STEP, [raw("RedfishSample", category="storage", drives=[bad])])
+
+    assert [("drive-unhealthy", "1/-/-/D0"), ("drive-failure-predicted", "1/-/-/D0")] == [
+        (each["rule"], each["component"]) for each in outputs["alerts"]
+    ]
+
+
+def test_every_category_that_a_rule_names_is_judged_and_no_other():
+    step = alerts.step((*load(), PREDICTED))
+
+    assert {"thermal", "storage"} == alerts.step().categories
+    assert {"thermal", "storage", "power"} == step.categories
+    assert [[RAISED], [RAISED]] == transitions([thermal(0, [temperature(95.0)]), power(0, flag=True)], step)
+    system = raw("RedfishSample", at_s=0, category="system")
+    assert [[]] == transitions([system], step)
+
+
+def test_alerts_of_two_categories_do_not_disturb_each_other():
+    step = alerts.step((*load(), PREDICTED))
+    records = [thermal(0, [temperature(95.0)]), *[power(n, flag=True) for n in range(5)]]
+
+    assert [[RAISED], [RAISED], [], [], [], []] == transitions(records, step), "power records miss no temperature"

@@ -37,6 +37,7 @@ def example(kind: Any, named: dict[str, Any], full: bool) -> Any:  # noqa: FBT00
             named[kind["name"]] = kind
             return {each["name"]: example(each["type"], named, full) for each in kind["fields"]}
         case "enum":
+            named[kind["name"]] = kind
             return kind["symbols"][0]
         case "array":
             return [example(kind["items"], named, full) for _ in range(2)] if full else []
@@ -84,7 +85,8 @@ def test_a_record_with_nothing_in_it_makes_rows_without_error(dataset: Dataset) 
 
 
 @pytest.mark.parametrize("alias", ["raw-libvirt", "raw-redfish", "raw-host", "raw-app", "vm-features", "vm-totals",
-                                   "device-rates", "power", "alerts", "state-targets", "heartbeats"])  # fmt: skip
+                                   "device-rates", "power", "alerts", "state-health", "state-targets",
+                                   "heartbeats"])  # fmt: skip
 def test_every_topic_of_the_spine_has_a_dataset(alias: str) -> None:
     assert datasets.of(alias)
     assert alias in datasets.aliases()
@@ -197,6 +199,15 @@ def test_two_transitions_of_one_alert_at_one_time_are_two_facts() -> None:
     first, second = record("alerts"), record("alerts") | {"revision": 8}
     [one], [two] = alert.rows(first), alert.rows(second)
     assert alert.identity(one) != alert.identity(two)
+
+
+def test_a_change_of_health_is_one_row_with_its_components_as_columns() -> None:
+    source = record("state-health") | {"overall": "critical"}
+    source["thermal"] |= {"status": "critical", "failed_fans": 2}
+    [row] = as_dicts(datasets.named("health"), source)
+    expected = {"overall": "critical", "thermal_status": "critical", "thermal_failed_fans": 2, "alerts": 2}
+    assert expected.items() <= row.items()
+    assert [column.name for column in datasets.named("health").tags] == ["host"]
 
 
 def test_a_host_without_cpu_times_has_null_columns() -> None:

@@ -1,0 +1,96 @@
+"""Health of each host from its BMC's readings, component by component: seed 000's dashboard as a stream. Pure.
+
+The last record of each category counts. The stream differs from the seed's function (`dashboard`) on purpose:
+
+- what is absent or says nothing is skipped and counted as `unknown`; a host of which nothing is known is `unknown`;
+- power supplies, and processors and memory by each system's summary, are judged too: by the worst health;
+- a record that lacks a whole resource does not tell that what it lacks is well: known alerts of it stay.
+
+The health record is the step's whole memory, as for alerts: it is written only when more than its order or a reading
+changed, and a reading that moves while all else stands is not taken over either. So a worker that starts again from
+the record, and steps what came after it, ends in the same state. Of several changes of one host within one batch the
+shell writes the last; every change of a single alert is on `fleet.alerts`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from processors.checks import CHECKS, Tally, details, status
+from processors.dashboard import COMPONENTS, generate_health_dashboard
+from processors.steps import Output, Record, Step, advanced
+
+__all__ = ["STEP", "generate_health_dashboard", "nothing", "step"]
+
+MEMORY: Final = "state-health"
+RANK: Final = ("unknown", "ok", "warning", "critical")
+MOVING: Final = frozenset({"as_of", "category", "observed_at", "epoch", "sequence", "alerts"})
+"""Fields that make no other health; of alerts the readings do not."""
+
+
+def nothing(host: str) -> Record:
+    """The health of a host of which nothing is known."""
+    parts = {part: {"status": "unknown", "unknown": 0} | details(part, Tally(), []) for part in COMPONENTS}
+    return {"host": host, "overall": "unknown", "unknown": 0, "alerts": [], "as_of": []} | parts
+
+
+def step(state: Record | None, record: Record) -> tuple[Record, list[Output]]:
+    """Judges one record; the output is the new health, if it is another."""
+    before = state or nothing(record["host"])
+    as_of = advanced(before["as_of"], "raw-redfish", record)
+    after = before | _judged(before, record) | {"labels": record["labels"]}
+    after["overall"] = max((after[part]["status"] for part in COMPONENTS), key=RANK.index)
+    after["unknown"] = sum(after[part]["unknown"] for part in COMPONENTS)
+    if state is not None and _essence(after) == _essence(before):
+        return before | {"as_of": as_of}, []
+    after |= {name: record[name] for name in ("category", "observed_at", "epoch", "sequence")} | {"as_of": as_of}
+    return after, [(MEMORY, after)]
+
+
+def _judged(before: Record, record: Record) -> Record:
+    """The components that a record is about, and the alerts of all."""
+    category = record["category"]
+    alerts = [alert for alert in before["alerts"] if alert["category"] != category]
+    parts: Record = {}
+    for part in dict.fromkeys(check.part for check in CHECKS[category]):
+        parts[part], found = _part(part, before, record)
+        alerts += found
+    # In an order of their own, so that it is no change when a category is read again.
+    return parts | {"alerts": sorted(alerts, key=lambda each: (each["category"], each["rule"], each["component"]))}
+
+
+def _part(part: str, before: Record, record: Record) -> tuple[Record, list[Record]]:
+    """One component after a record, and its alerts."""
+    checks = {check.rule: check for check in CHECKS[record["category"]] if check.part == part}
+    known = [alert for alert in before["alerts"] if alert["rule"] in checks]
+    tally = Tally()
+    seen: dict[tuple[str, str], Record | None] = {}
+    for rule, check in checks.items():
+        found = tally.apply(check, record["category"], record.get(check.array) or ())
+        seen |= {(rule, component): alert for component, alert in found.items()}
+    if any(error["whole"] for error in record["errors"]):
+        if tally.is_empty:
+            return before[part], known
+        for alert in known:
+            if (alert["rule"], alert["component"]) not in seen:
+                tally.add(checks[alert["rule"]], alert)
+                seen[alert["rule"], alert["component"]] = alert
+        tally.no_fewer(part, before[part])
+    after = {"status": status(part, tally), "unknown": tally.unknown} | details(part, tally, record["systems"])
+    return after, [alert for alert in seen.values() if alert is not None]
+
+
+def _essence(health: Record) -> Record:
+    """What makes two states of a host two."""
+    alerts = [{name: each[name] for name in ("rule", "component", "health")} for each in health["alerts"]]
+    return {name: value for name, value in health.items() if name not in MOVING} | {"alerts": alerts}
+
+
+STEP: Final = Step(
+    name="health",
+    input="raw-redfish",
+    outputs=(),
+    memory=MEMORY,
+    run=step,
+    categories=frozenset(CHECKS),
+)
