@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from producers.libvirt.connection import library
 from producers.libvirt.connector import LibvirtReader
-from producers.libvirt.kvm import KVMConnector
+from producers.libvirt.kvm import KVMConnector, LibvirtSettings
 
 if TYPE_CHECKING:
     from producers.targets import LibvirtTarget
@@ -20,4 +20,5 @@ def reader(target: LibvirtTarget, interval_s: float) -> LibvirtReader:
     Raises:
         Misconfigured: libvirt-python is not installed.
     """
-    return LibvirtReader(target, target.interval or interval_s, library())
+    ttl_s = LibvirtSettings.read().device_cache_ttl
+    return LibvirtReader(target, target.interval or interval_s, library(), device_cache_ttl_s=ttl_s)
