@@ -159,16 +159,17 @@ class Audit:
 
     def _stored(self) -> None:
         """Expands the records of each topic into rows and compares with the rows in the files."""
-        reached = history.reached(self._files)
+        coverage = history.coverage(self._files)
+        held: dict[str, list[dict[str, Any]]] = {}
         for alias in datasets.aliases():
-            name = self._settings.catalog[alias].name
-            waiting = [1 for number, offset, _ in self._records[alias] if offset >= reached.get((name, number), 0)]
-            self._finding.audit.pending += len(waiting)
+            name, records = self._settings.catalog[alias].name, self._records[alias]
+            held[alias] = [record for number, at, record in records if coverage.holds((name, number), at, record)]
+            self._finding.audit.pending += len(records) - len(held[alias])
         for dataset in datasets.ALL:
             topic = self._settings.catalog[dataset.alias]
             expected: Facts = {}
-            for number, offset, record in self._records[dataset.alias]:
-                for row in dataset.rows(record) if offset < reached.get((topic.name, number), 0) else ():
+            for record in held[dataset.alias]:
+                for row in dataset.rows(record):
                     expected.setdefault(dataset.identity(row), []).append(row)
             rows = list(history.rows(self._files, dataset))
             if rows:

@@ -11,8 +11,8 @@ from runtime import kafka
 from runtime.settings import KafkaSettings
 
 
-def committed(settings: KafkaSettings, group: str, topic: str) -> dict[int, int]:
-    """The offset each partition was committed up to; the log's start where nothing was committed.
+def positions(settings: KafkaSettings, group: str, topic: str) -> dict[int, tuple[int | None, kafka.Span]]:
+    """What a group has committed of each partition, None where nothing; and the partition's span. Joins no group.
 
     Raises:
         KafkaException: the broker did not answer.
@@ -23,7 +23,17 @@ def committed(settings: KafkaSettings, group: str, topic: str) -> dict[int, int]
         known = reader.committed([TopicPartition(topic, number) for number in spans], timeout=15)
     finally:
         reader.close()
-    return {each.partition: each.offset if each.offset >= 0 else spans[each.partition][0] for each in known}
+    return {each.partition: (each.offset if each.offset >= 0 else None, spans[each.partition]) for each in known}
+
+
+def committed(settings: KafkaSettings, group: str, topic: str) -> dict[int, int]:
+    """The offset each partition was committed up to; the log's start where nothing was committed.
+
+    Raises:
+        KafkaException: the broker did not answer.
+    """
+    known = positions(settings, group, topic)
+    return {number: span[0] if offset is None else offset for number, (offset, span) in known.items()}
 
 
 def lag(settings: KafkaSettings, group: str, aliases: Iterable[str]) -> int:

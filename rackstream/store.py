@@ -1,14 +1,18 @@
-"""Joins one sink with its settings and Kafka: what `rackstream sink` runs."""
+"""Joins one sink with its settings and Kafka: what `rackstream sink` runs, and where a replay stores."""
 
 from __future__ import annotations
 
 import threading
+from datetime import datetime
+from pathlib import Path
 
 from rackstream import history
 from runtime.observe import notify
 from runtime.settings import KafkaSettings
 from runtime.topics import verify
 from sinks import batch
+from sinks.manifest import Range
+from sinks.replayed import Destination, Points, Topics
 from sinks.settings import FilesSettings, InfluxSettings, Limits
 from sinks.sink import Sink
 
@@ -30,6 +34,27 @@ def sink(kind: str, settings: KafkaSettings) -> tuple[Sink, Limits]:
     return FilesSink(settings, history.root(settings), files.format), files.limits
 
 
+def destination(kind: str, within: Range, topics: Topics, root: Path, *, started: datetime, write: bool) -> Destination:
+    """Where a replay stores. `topics`: those it stores, for files under `root`. `write=False`: it only counts.
+
+    Raises:
+        Retry: another replay stores there.
+        Misconfigured: settings are missing, or what is stored there cannot be told.
+    """
+    if kind == "influx":
+        from sinks.influx import InfluxSink
+
+        return Points(InfluxSink(InfluxSettings.read()) if write else None)
+    from sinks.refill import Refill
+
+    return Refill(root, FilesSettings.read().format, within, topics, started=started, write=write)
+
+
+def group(kind: str) -> str:
+    """The consumer group of a sink."""
+    return f"rackstream-{kind}"
+
+
 def run(kind: str, settings: KafkaSettings, stop: threading.Event) -> None:
     """Stores until `stop` is set.
 
@@ -39,5 +64,5 @@ def run(kind: str, settings: KafkaSettings, stop: threading.Event) -> None:
     chosen, limits = sink(kind, settings)
     verify(settings)
     batch.run(
-        chosen, settings, group=f"rackstream-{kind}", limits=limits, stop=stop, ready=lambda: notify("READY=1"),
+        chosen, settings, group=group(kind), limits=limits, stop=stop, ready=lambda: notify("READY=1"),
     )  # fmt: skip

@@ -39,7 +39,8 @@ TOPIC_ID_S: Final = 60.0
 Format = Literal["parquet", "jsonl"]
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Returns when a folder's names would survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -53,7 +54,39 @@ def _make(path: Path, root: Path) -> None:
         return
     _make(path.parent, root)
     path.mkdir(exist_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
+
+
+def write_file(root: Path, path: Path, dataset: Dataset, rows: list[Row], made: list[Path]) -> File:
+    """Writes one file aside and renames it; `made` names it whatever happens. Its ending says the format.
+
+    Raises:
+        OSError: the disk says no.
+    """
+    _make(path.parent, root)
+    aside = path.with_name(f".{path.name}.tmp")
+    made.append(aside)
+    with aside.open("wb") as file:
+        if path.suffix == ".parquet":
+            parquet.write_table(formats.table(dataset, rows), file, compression="zstd")
+        else:
+            file.write(formats.lines(dataset, rows))
+        file.flush()
+        os.fsync(file.fileno())
+        size = file.tell()
+    aside.rename(path)
+    made[-1] = path
+    return File(dataset.name, str(path.relative_to(root)), len(rows), size)
+
+
+def remove(paths: list[Path]) -> None:
+    """Deletes files that are not committed, as far as it goes."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            # It is not committed, so the next owner of the partition deletes it.
+            log.warning("partial file left behind", path=str(path), why=error.strerror)
 
 
 class FilesSink:
@@ -125,35 +158,18 @@ class FilesSink:
         try:
             manifest.check()
             files = [
-                self._write_file(dataset, rows, self._root / dataset.name / hour / name, made)
+                write_file(self._root, self._root / dataset.name / hour / name, dataset, rows, made)
                 for (dataset, hour), rows in tables.items()
             ]
             for each in {path.parent for path in made}:
-                _sync(each)
+                sync(each)
             manifest.check()
             manifest.commit(first, last, self._format, tuple(files))
         except (OSError, Retry) as error:
-            _remove(made)
+            remove(made)
             if isinstance(error, Retry):
                 raise
             raise Retry(f"cannot write under {self._root}: {error.strerror or error}") from error
-
-    def _write_file(self, dataset: Dataset, rows: list[Row], path: Path, made: list[Path]) -> File:
-        """Writes one file aside and renames it; `made` names it whatever happens."""
-        _make(path.parent, self._root)
-        aside = path.with_name(f".{path.name}.tmp")
-        made.append(aside)
-        with aside.open("wb") as file:
-            if self._format == "parquet":
-                parquet.write_table(formats.table(dataset, rows), file, compression="zstd")
-            else:
-                file.write(formats.lines(dataset, rows))
-            file.flush()
-            os.fsync(file.fileno())
-            size = file.tell()
-        aside.rename(path)
-        made[-1] = path
-        return File(dataset.name, str(path.relative_to(self._root)), len(rows), size)
 
     def _topic_id(self, topic: str) -> str:
         known, at = self._ids.get(topic, ("", 0.0))
@@ -180,12 +196,3 @@ class FilesSink:
                     yield from (
                         str(path.relative_to(self._root)) for path in hour.iterdir() if ours.fullmatch(path.name)
                     )
-
-
-def _remove(paths: list[Path]) -> None:
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            # It is not committed, so the next owner of the partition deletes it.
-            log.warning("partial file left behind", path=str(path), why=error.strerror)

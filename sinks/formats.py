@@ -1,14 +1,16 @@
-"""Rows as the content of files: Arrow tables for Parquet, text for JSON lines. Pure."""
+"""Rows as the content of files: Arrow tables for Parquet, text for JSON lines; and rows of files. Knows no manifest."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+from pyarrow import parquet
 
 from sinks import datasets
 from sinks.rows import Dataset, Row
@@ -56,6 +58,28 @@ def lines(dataset: Dataset, rows: list[Row]) -> bytes:
         for row in rows
     )
     return "".join(f"{text}\n" for text in texts).encode()
+
+
+def read(path: Path, dataset: Dataset, names: tuple[str, ...]) -> Iterator[Row]:
+    """These columns of one file's rows. A column that the file does not have is null."""
+    if path.suffix == ".parquet":
+        # Of older files too, from before a schema grew.
+        there = [name for name in names if name in parquet.read_schema(path).names]
+        table = parquet.read_table(path, columns=there, partitioning=None)
+        values = {name: table[name].to_pylist() for name in there}
+        if "labels" in values:
+            values["labels"] = [dict(each or ()) for each in values["labels"]]
+        yield from zip(*(values.get(name) or [None] * len(table) for name in names), strict=True)
+        return
+    times = {"time"} | {column.name for column in dataset.columns if column.type == "timestamp"}
+    with path.open() as text:
+        for line in text:
+            row = json.loads(line)
+            yield tuple(_moment(row.get(name)) if name in times else row.get(name) for name in names)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def folder(moment: datetime) -> str:

@@ -229,7 +229,7 @@ KILLED = """
         return call
 
     if moment == "within the files":
-        files.FilesSink._write_file = third(files.FilesSink._write_file, before=False)
+        files.write_file = third(files.write_file, before=False)
     elif moment == "before the manifest line":
         manifest.Manifest.commit = third(manifest.Manifest.commit, before=True)
     elif moment == "after the manifest line":
