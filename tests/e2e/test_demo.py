@@ -23,6 +23,19 @@ from tests.e2e.parts import part, running
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
 EXPECTED_RULES = {"temperature-high"}
+CANARY = "bmc-canary-91c2"
+SEED_003 = {
+    "network interface metrics": """
+        SELECT rxbytes, txbytes, rxerrors, txerrors FROM vm_devices
+        WHERE devtype='nic' AND device='tap0.0' AND time > now() - interval '1 hour'""",
+    "disk I/O metrics": """
+        SELECT rd_bytes, wr_bytes, rd_req, wr_reqs FROM vm_devices WHERE devtype='disk' AND device='vda'""",
+    "aggregated network statistics": """
+        SELECT net_rxbytes, net_txbytes, net_rxerrors, net_txdrops FROM vm_totals WHERE name='one-0'""",
+    "memory pressure": "SELECT memswap_in, memswap_out, memmajor_fault FROM vm_totals WHERE name='one-0'",
+    "CPU mode distribution": "SELECT timeusr, timesys, (timeusr + timesys) as total_cpu_time FROM vm_totals",
+}
+"""Its five questions, with a standard interval and names that the demo has."""
 
 
 def rackstream(*arguments, timeout_s=300, **environment):
@@ -34,7 +47,8 @@ def rackstream(*arguments, timeout_s=300, **environment):
 
 
 def demo(directory, *arguments, timeout_s=300):
-    done = rackstream("demo", "--data-dir", str(directory), "--json", *arguments, timeout_s=timeout_s)
+    secret = {"RACKSTREAM_DEMO_BMC_PASSWORD": CANARY}
+    done = rackstream("demo", "--data-dir", str(directory), "--json", *arguments, timeout_s=timeout_s, **secret)
     assert done.stdout.strip(), done.stderr
     return done, json.loads(done.stdout.splitlines()[-1])
 
@@ -157,6 +171,22 @@ def test_pyarrow_reads_what_duckdb_reads(ran):
     paths = (ran[0] / "files" / "vm_totals").rglob("*.parquet")
 
     assert ran[1]["datasets"]["vm_totals"] == sum(parquet.read_metadata(path).num_rows for path in paths)
+
+
+@pytest.mark.parametrize("question", SEED_003)
+def test_the_seeds_sql_is_answered_by_the_stored_files(ran, question):
+    with duckdb.connect() as database:
+        for name in ("vm_devices", "vm_totals"):
+            database.sql(f"create view {name} as from '{ran[0]}/files/{name}/**/*.parquet'")
+
+        assert database.sql(SEED_003[question]).fetchall()
+
+
+def test_the_password_of_a_bmc_is_in_no_log_topic_journal_or_file(ran):
+    found = subprocess.run(["grep", "-rlaF", CANARY, str(ran[0])], capture_output=True, text=True, check=False)
+
+    assert "" == found.stdout
+    assert CANARY not in json.dumps(ran[1])
 
 
 def test_tail_prints_the_raise_and_the_clear(ran):
