@@ -69,18 +69,30 @@ def connected(data_dir: Path | None) -> Iterator[tuple[KafkaSettings, bool]]:
     Where an earlier run's data lies but no Kafka runs, one is started just for this command.
     """
     settings = kafka_settings(data_dir)
+    places = (settings.data_dir, settings.data_dir / "demo")
     try:
-        yield bootstrapped(settings), True
-        return
+        found = bootstrapped(settings)
     except Misconfigured:
         from rackstream.broker import attached
 
-        places = (settings.data_dir, settings.data_dir / "demo")
         kept = [each for each in places if (each / "kafka" / "kafka.json").exists()]
         if not kept:
             raise
+    else:
+        # Not within the try: what a command finds misconfigured later is its own matter.
+        yield found.model_copy(update={"data_dir": _beside(settings, places)}), True
+        return
     with attached(kept[0]) as bootstrap:
         yield settings.model_copy(update={"bootstrap": bootstrap, "data_dir": kept[0]}), False
+
+
+def _beside(settings: KafkaSettings, places: tuple[Path, ...]) -> Path:
+    """The data directory of the Kafka that was found: the demo's while only a demo runs."""
+    if settings.bootstrap:
+        return settings.data_dir
+    from rackstream.broker import running
+
+    return next((each for each in places if running(each)), settings.data_dir)
 
 
 def set_up(component: str) -> None:

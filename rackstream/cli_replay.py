@@ -62,10 +62,8 @@ def replay(  # noqa: PLR0917  click passes options by name
             found = Replay(settings, ask, noted, into, lambda text: click.echo(text, err=True)).run()
         finally:
             into.close()
-    if as_json:
-        click.echo(json.dumps(asdict(found) | {"into": kind, "dry_run": dry_run}, ensure_ascii=False))
-    else:
-        click.echo(found.as_text() + ("\ndry run: nothing was stored" if dry_run else ""))
+    said = asdict(found) | {"into": kind, "dry_run": dry_run}
+    click.echo(json.dumps(said, ensure_ascii=False) if as_json else found.as_text(dry_run=dry_run))
 
 
 def _aliases(settings: KafkaSettings, names: tuple[str, ...]) -> tuple[str, ...]:

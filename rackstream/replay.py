@@ -60,7 +60,7 @@ class Summary:
     examples: list[str] = field(default_factory=list)
     """Why records failed or were refused."""
 
-    def as_text(self) -> str:
+    def as_text(self, *, dry_run: bool) -> str:
         """Tables for people."""
         names = sorted({*self.rows, *self.there})
         lines = [f"{self.since} to {self.until}: {self.read:,} records read", f"{'dataset':34}    rows   there before"]
@@ -71,7 +71,8 @@ class Summary:
             lines.append(f"{self.later:,} records left to the files sink, which has not stored them yet")
         if self.not_recomputed:
             lines.append(f"not recomputed, for older raw records are gone: {', '.join(self.not_recomputed)}")
-        return "\n".join([*lines, *(f"  {example}" for example in self.examples)])
+        lines += [f"  {example}" for example in self.examples]
+        return "\n".join([*lines, "dry run: nothing was stored"] if dry_run else lines)
 
 
 @dataclass

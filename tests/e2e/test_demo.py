@@ -236,6 +236,23 @@ def rackstream_audit(directory, files):
     return rackstream("audit", "--json", "--data-dir", str(directory), RACKSTREAM_FILES_ROOT=str(files))
 
 
+def test_a_wrong_word_is_said_while_kafka_runs(ran, settings):
+    done = rackstream("replay", "--from", "-1h", "--into", "files", "--topic", "dead-letter", "--data-dir", str(ran[0]))
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "the records of fleet.dead-letter make no rows" in done.stderr
+
+
+def test_a_replay_beside_a_running_demo_fills_the_files_of_the_demo(ran, settings, tmp_path):
+    above = tmp_path / "above"
+    above.mkdir()
+    (above / "demo").symlink_to(ran[0], target_is_directory=True)
+    done = rackstream("replay", "--from", "-1h", "--into", "files", "--json", "--data-dir", str(above))
+
+    assert 0 == done.returncode, done.stderr
+    assert ({}, ran[1]["datasets"]) == tuple(json.loads(done.stdout)[name] for name in ("rows", "there"))
+
+
 def test_nothing_is_left_running_after_a_demo(ran):
     left = subprocess.run(["pgrep", "-f", f"rackstream .*{ran[0]}"], capture_output=True, text=True, check=False)
 
