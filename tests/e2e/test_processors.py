@@ -182,7 +182,7 @@ def test_health_is_written_on_change_and_not_at_every_poll(kafka):
 
 
 def test_health_survives_the_killing_of_its_worker(kafka):
-    worker = part(kafka, "processor", "processor", "--instance", "p1")
+    worker = part(kafka, "processor", "processor")
     inputs = []
     with running(worker) as supervisor:
         for n in range(40):

@@ -21,8 +21,8 @@ from rackstream.lag import lag, positions
 from runtime import kafka as clients
 from schemas.testing import item, raw
 from sinks import datasets
+from tests.e2e.influxdb import INFLUXD, Influx
 from tests.e2e.parts import part, publish, running, until
-from tests.e2e.test_sinks_influx import INFLUXD, Influx
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -399,7 +399,7 @@ def points(influx):
 
 
 @pytest.mark.influx
-@pytest.mark.skipif(not INFLUXD, reason="no influxd: see test_sinks_influx")
+@pytest.mark.skipif(not INFLUXD, reason="no influxd: see influxdb.py")
 def test_a_database_dropped_and_replayed_has_the_same_points_once_and_again(kafka, influx):
     login = {
         "INFLUX_URL": influx.url, "INFLUX_DB": "lab", "INFLUX_TOKEN": "user:pw", "RACKSTREAM_INFLUX_API": "v2"
