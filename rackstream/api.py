@@ -1,4 +1,4 @@
-"""The HTTP face: the schemas, read-only, in the shape of Confluent's registry. Loopback only."""
+"""The HTTP face: the schemas, read-only, in the shape of Confluent's registry. Loopback unless told otherwise."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ from schemas import catalog
 class ConsoleSettings(Settings):
     """`rackstream serve`."""
 
+    host: Annotated[str, Field(validation_alias="RACKSTREAM_CONSOLE_HOST", min_length=1)] = "127.0.0.1"
+    """Address to listen on. Nobody is asked who they are: another one only where others cannot reach it, as in a
+    container whose port is published on loopback."""
     port: Annotated[int, Field(validation_alias="RACKSTREAM_CONSOLE_PORT")] = 8000
-    """Port on 127.0.0.1."""
+    """Port to listen on."""
 
 
 class Schemas:
@@ -87,13 +90,17 @@ def serve(settings: KafkaSettings, port: int | None) -> None:
     """Serves until a signal.
 
     Raises:
-        Misconfigured: the port is taken.
+        Misconfigured: the port is taken, or the address is none of this machine's.
     """
-    chosen = ConsoleSettings.read().port if port is None else port
-    config = uvicorn.Config(app(settings), host="127.0.0.1", port=chosen, log_level="warning", access_log=False)
+    console = ConsoleSettings.read(**({} if port is None else {"port": port}))
+    host, chosen = console.host, console.port
+    config = uvicorn.Config(app(settings), host=host, port=chosen, log_level="warning", access_log=False)
     try:
         listener = config.bind_socket()
     except SystemExit:
-        raise Misconfigured(f"port {chosen} on 127.0.0.1 is taken; set RACKSTREAM_CONSOLE_PORT to another") from None
+        raise Misconfigured(
+            f"cannot listen on {host}, port {chosen}: it is taken; set RACKSTREAM_CONSOLE_PORT to another"
+            " (or the address is none of this machine's: see RACKSTREAM_CONSOLE_HOST)"
+        ) from None
     observe.notify("READY=1")
     uvicorn.Server(config).run(sockets=[listener])

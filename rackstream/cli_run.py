@@ -77,7 +77,7 @@ def sink(kind: str, instance: str | None) -> None:
 
 
 @click.command()
-@click.option("--port", type=int, help="Port on 127.0.0.1  [default: RACKSTREAM_CONSOLE_PORT or 8000]")
+@click.option("--port", type=int, help="Port to listen on  [default: RACKSTREAM_CONSOLE_PORT or 8000]")
 def serve(port: int | None) -> None:
     """Serve the schemas read-only (Confluent's REST shape), so that any Avro deserialiser reads the topics."""
     from rackstream.api import serve as listen
