@@ -1,9 +1,9 @@
 # One door per wish. `make <target> ARGS="…"` hands ARGS to the command behind it.
-.PHONY: help setup demo test soak check bench lock clean
+.PHONY: help setup demo test soak check compose-check bench lock clean
 .NOTPARALLEL:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## everything for working on Rackstream, in .venv; tries libvirt again where it was left out
 	scripts/setup dev --again
@@ -21,6 +21,9 @@ check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: cha
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/python -m schemas --check && .venv/bin/pytest -q tests/unit/test_packaging.py
+
+compose-check: .venv/dev.stamp ## compose/ against its specification, our settings, commands and datasets; needs no Docker
+	.venv/bin/pytest -m "soak or not soak" --timeout=0 tests/unit/test_compose*.py tests/e2e/test_compose_by_hand.py $(ARGS)
 
 bench: .venv/dev.stamp ## what bench/*.py measures; ONLY=bench/name.py for one
 	@$(if $(wildcard bench/*.py),,echo "bench/ holds nothing to run yet")

@@ -1,4 +1,4 @@
-"""The HTTP face, on loopback only: seed 004's control of one hypervisor, and the schemas as Confluent's registry.
+"""The HTTP face, on loopback unless told otherwise: seed 004's control of one hypervisor, the schemas.
 
 What changes anything needs a bearer token. Errors tell the caller what to do, and nothing of our insides.
 """
@@ -41,8 +41,11 @@ Connect = Callable[[], KafkaSettings]
 class ConsoleSettings(Settings):
     """`rackstream serve`."""
 
+    host: Annotated[str, Field(validation_alias="RACKSTREAM_CONSOLE_HOST", min_length=1)] = "127.0.0.1"
+    """Address to listen on. Reading asks for no token: another one only where others cannot reach it, as in a
+    container whose port is published on loopback."""
     port: Annotated[int, Field(validation_alias="RACKSTREAM_CONSOLE_PORT")] = 8000
-    """Port on 127.0.0.1."""
+    """Port to listen on."""
     token: Annotated[SecretStr | None, Field(validation_alias="RACKSTREAM_API_TOKEN")] = None
     """Bearer token of calls that change something; unset: one is made and kept in the data directory."""
 
@@ -182,15 +185,18 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
     """Serves until a signal. Kafka need not be there yet: `connect` is asked when it is needed.
 
     Raises:
-        Misconfigured: the port is taken.
+        Misconfigured: the port is taken, or the address is none of this machine's.
     """
-    console = ConsoleSettings.read()
-    chosen = console.port if port is None else port
+    console = ConsoleSettings.read(**({} if port is None else {"port": port}))
+    host, chosen = console.host, console.port
     served = app(settings, connect, Control(), token(console, settings.data_dir))
-    config = uvicorn.Config(served, host="127.0.0.1", port=chosen, log_level="warning", access_log=False)
+    config = uvicorn.Config(served, host=host, port=chosen, log_level="warning", access_log=False)
     try:
         listener = config.bind_socket()
     except SystemExit:
-        raise Misconfigured(f"port {chosen} on 127.0.0.1 is taken; set RACKSTREAM_CONSOLE_PORT to another") from None
+        raise Misconfigured(
+            f"cannot listen on {host}, port {chosen}: it is taken; set RACKSTREAM_CONSOLE_PORT to another"
+            " (or the address is none of this machine's: see RACKSTREAM_CONSOLE_HOST)"
+        ) from None
     observe.notify("READY=1")
     uvicorn.Server(config).run(sockets=[listener])

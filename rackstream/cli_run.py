@@ -75,7 +75,7 @@ def sink(kind: str) -> None:
 
 
 @click.command()
-@click.option("--port", type=int, help="Port on 127.0.0.1  [default: RACKSTREAM_CONSOLE_PORT or 8000]")
+@click.option("--port", type=int, help="Port to listen on  [default: RACKSTREAM_CONSOLE_PORT or 8000]")
 def serve(port: int | None) -> None:
     """Serve REST: start, stop and status of one hypervisor; the schemas, so that any Avro deserialiser reads."""
     from rackstream.api import serve as listen

@@ -1,15 +1,19 @@
-"""Settings every process shares: where Kafka is, where files go. Environment first, `.env` second; no I/O."""
+"""Settings every process shares: where Kafka is, where files go. Environment first, then `.env`, then secret files."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.errors import Misconfigured
 from schemas import catalog
+
+SECRETS_DIR: Final = "RACKSTREAM_SECRETS_DIR"
+"""Names a directory of files, each called as the variable it stands for: how containers are given secrets."""
 
 
 class Settings(BaseSettings):
@@ -19,20 +23,23 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls, **values: Any) -> Self:
-        """The settings from the environment and `.env`; `values` win over both.
+        """The settings from the environment, `.env` and secret files, in this order; `values` win over all.
 
         Raises:
             Misconfigured: lists each setting that is missing or wrong.
         """
+        secrets = os.environ.get(SECRETS_DIR) or None
+        if secrets is not None and not Path(secrets).is_dir():
+            raise Misconfigured(f"{SECRETS_DIR}: {secrets} is no directory")
         try:
-            return cls(**values)
+            return cls(_secrets_dir=secrets, **values)
         except ValidationError as error:
             problems = [
                 f"{'.'.join(str(part) for part in each['loc'])}: "
                 + ("not set" if each["type"] == "missing" else each["msg"].removeprefix("Value error, "))
                 for each in error.errors(include_input=False)
             ]
-            raise Misconfigured("settings (environment or .env): " + "; ".join(problems)) from None
+            raise Misconfigured("settings (environment, .env or secret files): " + "; ".join(problems)) from None
 
 
 class KafkaSettings(Settings):
