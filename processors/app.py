@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import faust
 import structlog
@@ -20,6 +20,7 @@ from runtime.errors import Misconfigured
 from runtime.topics import publish_schemas, verify
 
 log = structlog.get_logger()
+STOP_S: Final = 15.0
 
 
 def build(settings: ProcessorSettings, shell: Shell) -> Any:
@@ -68,12 +69,18 @@ async def _ready(_app: Any, assigned: set[Any], **_: Any) -> None:
     observe.notify("READY=1")
 
 
-def _watch(progress: Progress) -> None:
+def _watch(app: Any, progress: Progress) -> None:
     """A thread, not a task: what hangs may be the event loop itself."""
-    while not progress.waiting.wait(1.0):
-        since = progress.since
-        if since is not None and time.monotonic() - since > UNDELIVERED_S:
+    stopping_s: float | None = None
+    while True:
+        time.sleep(1)
+        now_s, since = time.monotonic(), progress.since
+        if since is not None and now_s - since > UNDELIVERED_S:
             leave(EXIT_HUNG, f"a batch was not delivered for {UNDELIVERED_S:.0f} s")
+        if app.should_stop:
+            stopping_s = stopping_s or now_s
+            if now_s - stopping_s > STOP_S:
+                leave(EXIT_AGAIN, f"it did not stop in order within {STOP_S:.0f} s, as when Kafka is away")
 
 
 class RateLimit(logging.Filter):
@@ -106,7 +113,7 @@ def main(settings: ProcessorSettings, *, workdir: Path | None = None) -> None:
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     app = build(settings, shell)
-    threading.Thread(target=_watch, args=(shell.progress,), daemon=True, name="watchdog").start()
+    threading.Thread(target=_watch, args=(app, shell.progress), daemon=True, name="watchdog").start()
     log.info("processor starts", group=settings.group, topics=shell.inputs)
     worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, workdir=workdir)
     worker.execute_from_commandline()

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, NoReturn
 
 import structlog
@@ -47,7 +46,6 @@ class Progress:
     """What the watchdog looks at: when the batch in delivery began, or None."""
 
     since: float | None = None
-    waiting: threading.Event = field(default_factory=threading.Event)
 
 
 class Shell:

@@ -7,8 +7,10 @@ import pytest
 from processors import health
 from processors.drive import Partition
 from processors.mounts import mounted
+from rackstream.broker import EmbeddedKafka
 from rackstream.lag import lag
-from runtime import kafka
+from runtime import kafka, topics
+from runtime.settings import KafkaSettings
 from schemas import codec
 from schemas.catalog import schema
 from schemas.testing import item, raw
@@ -208,3 +210,18 @@ def test_health_survives_the_killing_of_its_worker(kafka):
 
 def newest(settings):
     return {each["host"]: each | {"as_of": []} for each in records(settings, "state-health")}
+
+
+def test_a_worker_told_to_stop_while_kafka_is_away_ends(tmp_path):
+    """Faust waits for the broker without end; nobody may be left behind."""
+    with EmbeddedKafka(tmp_path) as broker:
+        settings = KafkaSettings.read(
+            bootstrap=broker.bootstrap, topic_prefix="away.", partitions=1, data_dir=tmp_path / "data"
+        )
+        topics.create(settings)
+        with running(part(settings, "processor", "processor")) as supervisor:
+            process = supervisor.parts["processor"].process
+            broker.kill()
+            process.terminate()
+
+            assert process.wait(60) is not None
