@@ -80,7 +80,12 @@ class Simulator:
 
     async def __aexit__(self, *_: object) -> None:
         for runner in self._runners:
+            open_ones = [each.transport for each in runner.server.connections] if runner.server else []
             await runner.cleanup()
+            for transport in open_ones:
+                if transport is not None:
+                    transport.abort()  # a TLS client that keeps silent would be waited for longer than the loop lives
+        await asyncio.sleep(0.01)  # connections are told of their end by the loop's next rounds
         self._runners.clear()
         self.urls.clear()
 
