@@ -44,7 +44,7 @@ class Demo:
         self._due = [(name, share * (self._duration_s or 0)) for name, share in CHAOS] if chaos else []
 
     def run(self, stopping: Callable[[], bool]) -> bool:
-        """Runs until the duration is over or `stopping`; true if the audit found nothing lost, doubled or wrong."""
+        """Runs until the duration is over or `stopping`; true if nothing is lost, doubled, wrong or not stored yet."""
         self._prepare()
         pipeline = self._pipeline()
         try:
@@ -56,7 +56,7 @@ class Demo:
             self._tell(found)
         finally:
             pipeline.close()
-        return found.healthy
+        return found.healthy and not found.audit.pending
 
     def _say(self, text: str) -> None:
         click.echo(f"{time.monotonic() - self._began_s:6.1f} s  {text}", err=True)
