@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 import time
-from pathlib import Path
 from typing import Any, Final
 
 import faust
@@ -100,7 +99,7 @@ class RateLimit(logging.Filter):
         return count < self._most
 
 
-def main(settings: ProcessorSettings, *, workdir: Path | None = None) -> None:
+def main(settings: ProcessorSettings) -> None:
     """Runs a worker until a signal. Exit codes: 0 stopped, 1 and 3 start again, 2 misconfigured, 4 do not start."""
     verify(settings)
     publish_schemas(settings)
@@ -115,5 +114,5 @@ def main(settings: ProcessorSettings, *, workdir: Path | None = None) -> None:
     app = build(settings, shell)
     threading.Thread(target=_watch, args=(app, shell.progress), daemon=True, name="watchdog").start()
     log.info("processor starts", group=settings.group, topics=shell.inputs)
-    worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, workdir=workdir)
+    worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False)
     worker.execute_from_commandline()

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import NewTopic
 
 from runtime import kafka
 from runtime.errors import Misconfigured, Retry
@@ -75,13 +75,6 @@ def topic_id(settings: KafkaSettings, name: str) -> str:
     described = client.describe_topics(TopicCollection([name]))[name].result(15)
     # librdkafka prints plain base64; Kafka the URL-safe one, which also fits file names.
     return str(described.topic_id).replace("+", "-").replace("/", "_")
-
-
-def retention_ms(settings: KafkaSettings, name: str) -> int:
-    """The retention a topic has on the broker, in ms."""
-    resource = ConfigResource(ResourceType.TOPIC, name)
-    client = kafka.admin(settings)
-    return int(client.describe_configs([resource])[resource].result(15)["retention.ms"].value)
 
 
 def published_schemas(settings: KafkaSettings) -> dict[int, dict[str, Any]]:

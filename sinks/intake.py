@@ -133,7 +133,7 @@ class Assignment:
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._joined = True
         consumer.incremental_assign([])  # an answer is due here, else the library takes them itself
-        # A static member is given its last assignment first, with topics it may not read any more after an upgrade.
+        # A group in the middle of an upgrade may still be assigned topics that this version does not read.
         self._waiting |= {(each.topic, each.partition): None for each in partitions if each.topic in self._names}
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
