@@ -1,4 +1,4 @@
-"""What a source gives the loop: a reader per target, samples per poll, facts for its status. No Kafka, no scheduling."""
+"""What a source gives the loop: a reader per target, samples per poll, facts for its status. No Kafka, no schedule."""
 
 from __future__ import annotations
 
