@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from producers.redfish.client import Client
 from producers.redfish.collector import RedfishTelemetryCollector
+from producers.redfish.nodes import NodesReader
 from producers.redfish.sweep import CATEGORIES, RedfishReader
 from producers.targets import secret
 from runtime.errors import Misconfigured
@@ -21,14 +22,16 @@ TIMES_LONGER: Final = {"processor": 6, "memory": 30, "network": 6, "storage": 12
 by itself (DIMMs are the most: up to 96 on record, at 0.2 to 0.5 s each), and what they tell changes slowly."""
 
 
-def reader(target: RedfishTarget, interval_s: float) -> RedfishReader:
+def reader(
+    target: RedfishTarget, interval_s: float, *, stale_session: str | None = None
+) -> RedfishReader | NodesReader:
     """The reader of a target; `interval_s` seconds between two polls where the target does not say otherwise.
 
     Raises:
         Misconfigured: its password or its CA file is not there.
     """
     if isinstance(target.verify, Path) and not target.verify.is_file():
-        raise Misconfigured(f"{target.host}: verify: {target.verify}, named in fleet.yaml, is not a file")
+        raise Misconfigured(f"verify: {target.verify}, named in fleet.yaml, is not a file")
 
     def credentials() -> tuple[str, str] | None:
         if target.username is None or target.password is None:
@@ -37,7 +40,7 @@ def reader(target: RedfishTarget, interval_s: float) -> RedfishReader:
 
     credentials()  # a password that is missing now is told now
     usual_s = target.interval or interval_s
-    return RedfishReader(
+    found = RedfishReader(
         target.host,
         Client(
             target.address,
@@ -48,3 +51,4 @@ def reader(target: RedfishTarget, interval_s: float) -> RedfishReader:
         labels=target.labels,
         intervals={name: usual_s * TIMES_LONGER.get(name, 1) for name in CATEGORIES} | dict(target.intervals),
     )
+    return NodesReader(found, target.systems) if target.systems else found

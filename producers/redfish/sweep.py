@@ -98,6 +98,11 @@ class RedfishReader:
         """The service root as last read; empty before that."""
         return self._discovery.root
 
+    @property
+    def chassis_systems(self) -> Mapping[str, tuple[str, ...]]:
+        """Id of each Chassis that has readings → ids of the Systems it contains, as last discovered."""
+        return {each.owner: each.systems for linked in LINKS for each in self._plan.resources[linked]}
+
     def facts(self) -> Facts:
         """Who answers, as far as the service root tells."""
         return Facts(vendor=text(self.root.get("Vendor")), model=text(self.root.get("Product")))
