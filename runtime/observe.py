@@ -30,6 +30,8 @@ LATE_POLLS = Counter(
     "rackstream_polls_late", "Polls that began more than half an interval late, or were left out.", ["source"]
 )
 TARGETS = Gauge("rackstream_targets", "Targets, by how they stand.", ["source", "status"])
+SOURCE_REQUESTS = Counter("rackstream_source_requests", "Requests sent to targets.", ["source"])
+SOURCE_FAULTS = Counter("rackstream_source_faults", "Things asked of targets and not got.", ["source", "kind"])
 QUEUED = Gauge("rackstream_queued_records", "Records waiting for the broker.", ["component"])
 
 

@@ -27,6 +27,9 @@ def reader(
 ) -> RedfishReader | NodesReader:
     """The reader of a target; `interval_s` seconds between two polls where the target does not say otherwise.
 
+    `stale_session`: URI of a session that whoever polled it before has left there; it is deleted before the first
+    login.
+
     Raises:
         Misconfigured: its password or its CA file is not there.
     """
@@ -47,6 +50,7 @@ def reader(
             credentials,
             verify=target.verify if isinstance(target.verify, bool) else str(target.verify),
             proxy=target.proxy,
+            stale_session=stale_session,
         ),
         labels=target.labels,
         intervals={name: usual_s * TIMES_LONGER.get(name, 1) for name in CATEGORIES} | dict(target.intervals),

@@ -104,8 +104,14 @@ class RedfishReader:
         return {each.owner: each.systems for linked in LINKS for each in self._plan.resources[linked]}
 
     def facts(self) -> Facts:
-        """Who answers, as far as the service root tells."""
-        return Facts(vendor=text(self.root.get("Vendor")), model=text(self.root.get("Product")))
+        """The client's counts, its session, and who answers, as far as the service root tells."""
+        return Facts(
+            requests=self._raw_client.requests,
+            request_s=self._raw_client.request_s,
+            session_uri=self._raw_client.session_uri,
+            vendor=text(self.root.get("Vendor")),
+            model=text(self.root.get("Product")),
+        )
 
     def close(self) -> None:
         """Closes the connections."""

@@ -20,7 +20,8 @@ import trustme
 
 from producers.reader import PollFailed, Sample
 from producers.redfish import RedfishReader
-from producers.redfish.client import AT_ONCE, BODY_BYTES, Client
+from producers.redfish.client import AT_ONCE, Client
+from producers.redfish.wire import BODY_BYTES
 
 PASSWORD = "correct-horse-battery"
 ROOT = "/redfish/v1"
