@@ -14,7 +14,7 @@ from confluent_kafka import Message
 
 from processors.drive import Partition
 from processors.steps import Step
-from runtime import kafka
+from runtime import kafka, tables
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
@@ -35,9 +35,7 @@ def partition(settings: KafkaSettings, steps: Sequence[Step], number: int, offse
     restored = Partition(topics, steps)
     for step in steps:
         if isinstance(step.memory, str):
-            name = topics[step.memory].name
-            span = kafka.watermarks(settings, name)[number]
-            for state in _decoded(settings, step.memory, {number: span}):
+            for state in tables.newest(settings, step.memory, partition=number).values():
                 restored.remember(step, state)
     lasting = [(step, step.memory) for step in steps if isinstance(step.memory, timedelta)]
     if lasting:

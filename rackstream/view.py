@@ -153,6 +153,11 @@ def _power(view: View, record: Record) -> None:
 
 
 def _target(view: View, record: Record) -> None:
+    if record["removed"]:
+        known = view.hosts.get(record["host"])
+        if known is not None and known.status.pop(record["source"], "") and not known.status:
+            del view.hosts[record["host"]]  # nobody reads it any more
+        return
     view.host(record["host"]).status[record["source"]] = record["status"]
 
 

@@ -1406,6 +1406,24 @@ class TargetStatus(TypedDict):
     """How long the last poll took. [s]"""
     labels: dict[str, str]
     """Labels of the target."""
+    late: int
+    """Polls in this epoch that began more than half an interval late, or were left out for one that took too long. [{poll}]"""
+    requests: int | None
+    """Requests made since it is polled. [{request}]"""
+    request_mean_s: float | None
+    """How long one of them took on average. [s]"""
+    session_uri: str | None
+    """Session that is open there: whoever takes over deletes it. Never its token."""
+    vendor: str | None
+    """Who made it."""
+    model: str | None
+    """What it is: a BMC's product, a hypervisor's driver."""
+    firmware: str | None
+    """Version of what answers."""
+    left_out: list[str]
+    """Parts that are not asked now, or whose figures are stale, such as a VM that hangs."""
+    removed: bool
+    """True: it is no target any more. Nothing but history has to show it."""
 
 
 class VmFeature(TypedDict):

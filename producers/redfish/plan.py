@@ -40,6 +40,8 @@ class Resource:
     """Id of its Chassis; of a System, the end of its URI."""
     link: str = ""
     """The property of the Chassis that links it."""
+    systems: tuple[str, ...] = ()
+    """Ids of the Systems that the Chassis contains: the ends of their URIs."""
 
 
 @dataclass(slots=True)
@@ -150,12 +152,13 @@ class Discovery:
             if owner in owners:  # two chassis of one Id: the rest of the URI tells them apart
                 owner = uri.strip("/").removeprefix("redfish/v1/Chassis/")
             owners.add(owner)
+            systems = tuple(end_of(uri) for uri in member_uris(at(answer, "Links/ComputerSystems")))
             for category, names in LINKS.items():
                 targets = {name: text(at(answer, f"{name}/@odata.id")) for name in names}
                 name, target = next(((name, uri) for name, uri in targets.items() if uri), ("", ""))
                 if target and key_of(target) not in linked:
                     linked.add(key_of(target))
-                    plan.resources[category].append(Resource(target, owner, name))
+                    plan.resources[category].append(Resource(target, owner, name, systems))
 
 
 def member_uris(members: Any) -> Iterator[str]:

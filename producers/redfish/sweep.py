@@ -98,9 +98,20 @@ class RedfishReader:
         """The service root as last read; empty before that."""
         return self._discovery.root
 
+    @property
+    def chassis_systems(self) -> Mapping[str, tuple[str, ...]]:
+        """Id of each Chassis that has readings → ids of the Systems it contains, as last discovered."""
+        return {each.owner: each.systems for linked in LINKS for each in self._plan.resources[linked]}
+
     def facts(self) -> Facts:
-        """Who answers, as far as the service root tells."""
-        return Facts(vendor=text(self.root.get("Vendor")), model=text(self.root.get("Product")))
+        """The client's counts, its session, and who answers, as far as the service root tells."""
+        return Facts(
+            requests=self._raw_client.requests,
+            request_s=self._raw_client.request_s,
+            session_uri=self._raw_client.session_uri,
+            vendor=text(self.root.get("Vendor")),
+            model=text(self.root.get("Product")),
+        )
 
     def close(self) -> None:
         """Closes the connections."""
