@@ -20,7 +20,7 @@ from runtime.errors import Misconfigured
 @click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="Seconds per category")
 @FLEET
 @JSON
-def probe(
+def probe(  # noqa: PLR0917
     target: str,
     username: str | None,
     password_env: str | None,

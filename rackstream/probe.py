@@ -1,4 +1,4 @@
-"""What does this target give? Who finds out, by the scheme of a URI or the section of the fleet file that names a host."""
+"""What does this target give? Who finds out: by the scheme of a URI, or the section of the fleet file that names it."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def _failure(failed: PollFailed) -> Misconfigured | Retry:
 
 
 def _identity(root: Json, categories: Mapping[str, Any], client: Client, deadline_s: float) -> dict[str, Any]:
-    system = next(iter(categories["system"].get("systems", [])), {})
+    system: Json = next(iter(categories["system"].get("systems", [])), {})
     managers = _got(client, text(at(root, "Managers/@odata.id")), deadline_s)
     manager = _got(client, next(member_uris(managers.get("Members")), None), deadline_s)
     return {

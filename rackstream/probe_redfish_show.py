@@ -43,10 +43,11 @@ COLUMNS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("system_id", "system"), ("memory_id", "DIMM"), ("memory_device_type", "type"), ("capacity_mib", "MiB"),
         ("operating_speed_mhz", "MHz"), ("manufacturer", "manufacturer"), ("temperature_celsius", "°C"), *STATUS,
     ),
-    "interfaces": (("system_id", "system"), ("interface_id", "interface"), ("name", "name"), ("ports", "ports"), *STATUS),
+    "interfaces": (("system_id", "system"), ("interface_id", "interface"), ("name", "name"), ("ports", "ports"),
+        *STATUS),
     "storage_controllers": (
-        ("storage_id", "storage"), ("controller_id", "controller"), ("model", "model"), ("firmware_version", "firmware"),
-        *STATUS,
+        ("storage_id", "storage"), ("controller_id", "controller"), ("model", "model"),
+        ("firmware_version", "firmware"), *STATUS,
     ),
     "drives": (
         ("drive_id", "drive"), ("model", "model"), ("media_type", "media"), ("protocol", "protocol"),
@@ -100,7 +101,7 @@ def _categories(categories: Mapping[str, Json]) -> Iterator[RenderableType]:
 
 
 def _table(records: Sequence[Json], columns: Sequence[tuple[str, str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     used = [(field, title) for field, title in columns if any(each.get(field) is not None for each in records)]
     for field, title in used:
         values = [each.get(field) for each in records]

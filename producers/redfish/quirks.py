@@ -1,4 +1,4 @@
-"""In what a BMC's answers differ from what their schemas say. Pure: documents in, findings out. Readings come from tables.
+"""In what a BMC's answers differ from what their schemas say. Pure: documents in, findings out.
 
 For people who look at one BMC: the reader copes with all of these, and tells only what it could not read.
 """
