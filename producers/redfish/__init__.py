@@ -33,6 +33,23 @@ def reader(
     Raises:
         Misconfigured: its password or its CA file is not there.
     """
+    client = client_of(target, stale_session=stale_session)
+    usual_s = target.interval or interval_s
+    found = RedfishReader(
+        target.host,
+        client,
+        labels=target.labels,
+        intervals={name: usual_s * TIMES_LONGER.get(name, 1) for name in CATEGORIES} | dict(target.intervals),
+    )
+    return NodesReader(found, target.systems) if target.systems else found
+
+
+def client_of(target: RedfishTarget, *, stale_session: str | None = None) -> Client:
+    """The client of a target.
+
+    Raises:
+        Misconfigured: its password or its CA file is not there.
+    """
     if isinstance(target.verify, Path) and not target.verify.is_file():
         raise Misconfigured(f"verify: {target.verify}, named in fleet.yaml, is not a file")
 
@@ -42,17 +59,10 @@ def reader(
         return target.username, secret(target.password)
 
     credentials()  # a password that is missing now is told now
-    usual_s = target.interval or interval_s
-    found = RedfishReader(
-        target.host,
-        Client(
-            target.address,
-            credentials,
-            verify=target.verify if isinstance(target.verify, bool) else str(target.verify),
-            proxy=target.proxy,
-            stale_session=stale_session,
-        ),
-        labels=target.labels,
-        intervals={name: usual_s * TIMES_LONGER.get(name, 1) for name in CATEGORIES} | dict(target.intervals),
+    return Client(
+        target.address,
+        credentials,
+        verify=target.verify if isinstance(target.verify, bool) else str(target.verify),
+        proxy=target.proxy,
+        stale_session=stale_session,
     )
-    return NodesReader(found, target.systems) if target.systems else found

@@ -34,6 +34,8 @@ USUAL: Final[Mapping[str, str]] = {
     "User-Agent": "rackstream",
 }
 SENT: Final = observe.SOURCE_REQUESTS.labels("redfish")
+Watch = Callable[[str, float, Mapping[str, Any] | Fault], None]
+"""Link, seconds it took, and the resource or why it was not got."""
 
 
 class Client:
@@ -72,6 +74,8 @@ class Client:
         """Seconds that they took together."""
         self.faults: Counter[str] = Counter()
         """How often what was asked for was not got, by kind of fault: unreachable, denied, missing, …."""
+        self.watch: Watch | None = None
+        """Told of each `get`, from the thread that made it."""
 
     def __repr__(self) -> str:
         return f"Client({self.origin!r})"
@@ -112,11 +116,17 @@ class Client:
         Raises:
             Fault: it was not got.
         """
+        began_s = self._clock()
         try:
-            return self._read(link, lambda path, headers: self._let_in("GET", path, headers, None, deadline_s))
+            found = self._read(link, lambda path, headers: self._let_in("GET", path, headers, None, deadline_s))
         except Fault as fault:
             self._count(fault)
+            if self.watch:
+                self.watch(link, self._clock() - began_s, fault)
             raise
+        if self.watch:
+            self.watch(link, self._clock() - began_s, found)
+        return found
 
     def request(
         self, method: str, link: str, deadline_s: float, headers: Mapping[str, str], body: bytes | None

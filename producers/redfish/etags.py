@@ -88,6 +88,8 @@ class Etags:
                 self._bytes -= len(before.packed)
                 if before.etag != etag:
                     self._changes[path] = self._changes.get(path, 0) + 1
+                    if self._changes[path] > CHANGES:
+                        return
                 elif before.body != body or (conditional and self._ignored >= CHANGES):
                     self._disbelieve()
                     return

@@ -39,6 +39,7 @@ BODY_BYTES: Final = 16 * 2**20
 CHUNK_BYTES: Final = 2**16
 CONNECT_S: Final = 10.0
 """At most this long for a connection, so that one dead BMC does not hold a worker for a long interval."""
+NEVER: Final = urllib3.Retry.from_int(retries=False, redirect=False)
 ERRORS: Final = (OSError, HTTPError, HTTPException, ValueError)
 """What urllib3 raises, and what lies below it."""
 
@@ -87,7 +88,7 @@ class Wire:
                 self._before + path,
                 body=body,
                 headers=headers,
-                retries=False,
+                retries=NEVER,
                 redirect=False,
                 assert_same_host=False,
                 timeout=urllib3.Timeout(total=left_s, connect=min(left_s, CONNECT_S)),
