@@ -7,12 +7,11 @@ import time
 import pytest
 import yaml
 
-from producers import host
+from producers import host, redfish
 from producers.journal import Journal
 from producers.publish import Publication
-from producers.redfish import RedfishTelemetryCollector
 from producers.simulate.redfish import Simulator
-from producers.targets import HostTarget
+from producers.targets import HostTarget, RedfishTarget
 from rackstream.broker import EmbeddedKafka
 from rackstream.recount import Series
 from runtime import tables, topics
@@ -146,9 +145,12 @@ def test_a_bmc_of_several_hosts_makes_one_record_for_each_and_one_for_the_enclos
     fleet = tmp_path / "fleet.yaml"
     with Simulator(1, shape="blade", username="monitor", password="secret") as simulator:
         url = simulator.urls[0]
-        with RedfishTelemetryCollector(url, "monitor", "secret", use_ssl=False) as collector:
-            systems = [each["system_id"] for each in collector.get_all_telemetry() if each.get("system_id")]
-        mapped = {name: f"kvm-{n}" for n, name in enumerate(sorted(set(systems)))}
+        bmc = redfish.reader(
+            RedfishTarget(host="any", address=url, username="monitor", password=f"file:{tmp_path}/password"), 1
+        )
+        systems = [each["system_id"] for each in bmc.read("system", 10).body["systems"]]
+        bmc.close()
+        mapped = {name: f"kvm-{n}" for n, name in enumerate(systems)}
         write(fleet, {"enclosure": url}, enclosure={"systems": mapped, "labels": {"rack": "r1"}})
         with running(part(kafka, "producer", "producer", "redfish", "--fleet", str(fleet))):
             hosts = {"enclosure", *mapped.values()}

@@ -90,17 +90,19 @@ redfish:
   targets:
     - {<<: *dell, host: node-1, address: "https://10.0.0.1", intervals: {memory: 900, system: 30}}
     - {host: node-2, address: "https://10.0.0.2", username: other, password: "file:/run/secret", verify: true}
+    - {host: node-4, address: "https://10.0.0.4", password: "file:/run/own"}
     - {host: node-3, address: "http://10.0.0.3", username: null, interval: 5, systems: {Node0: kvm-1}}
 """
 
 
 def test_targets_take_what_they_do_not_say_from_their_section(tmp_path):
-    one, two, three = load(tmp_path, BMCS).redfish.targets
+    one, two, four, three = load(tmp_path, BMCS).redfish.targets
 
     assert ("monitor", "env:BMC_PASSWORD", False, 60.0) == (one.username, one.password, one.verify, one.interval)
     assert {"site": "lab", "vendor": "dell"} == one.labels
     assert {"memory": 900.0, "system": 30.0} == one.intervals
     assert ("other", "file:/run/secret", True) == (two.username, two.password, two.verify)
+    assert ("monitor", "file:/run/own") == (four.username, four.password)
     assert (None, None, 5.0, {"Node0": "kvm-1"}) == (three.username, three.password, three.interval, three.systems)
 
 
@@ -111,9 +113,9 @@ def test_targets_take_what_they_do_not_say_from_their_section(tmp_path):
             "https://10.0.0.2", "https://10.0.0.1:443/", "line 11: .*polled twice", id="an address given twice"
         ),
         pytest.param(
-            "Node0: kvm-1", "Node0: node-2", "line 12: .*systems.Node0: named twice: node-2", id="a mapped host"
+            "Node0: kvm-1", "Node0: node-2", "line 13: .*systems.Node0: named twice: node-2", id="a mapped host"
         ),
-        pytest.param("username: null, ", "", "line 12: .*in the clear", id="the section's password over plain http"),
+        pytest.param("username: null, ", "", "line 13: .*in the clear", id="the section's password over plain http"),
         pytest.param('password: "file:/run/secret", ', "", "line 11: .*go together", id="half a login of its own"),
         pytest.param(
             "  password: env:BMC_PASSWORD\n", "", "line 3: redfish: .*go together", id="half a section's login"
