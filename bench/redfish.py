@@ -104,8 +104,9 @@ class Walk:
 
     def below(self, document: dict[str, Any], names: Sequence[str]) -> None:
         for name in names:
-            if link := document.get(name, {}).get("@odata.id"):
-                self.inside(name, link)
+            linked = document.get(name)
+            if isinstance(linked, dict) and "@odata.id" in linked:
+                self.inside(name, linked["@odata.id"])
 
     def inside(self, name: str, link: str) -> None:
         if name in WHOLE:
@@ -135,12 +136,16 @@ def measure(pipe: Any, kind: str, urls: Sequence[str], rounds: int, workers: int
 def figures(kind: str, arguments: argparse.Namespace, workers: int) -> dict[str, float]:
     """One way of polling, measured on BMCs of its own."""
     bmcs, theirs = SPAWN.Pipe()
-    simulator = SPAWN.Process(target=simulate, args=(theirs, arguments.bmcs, arguments.shape, arguments.latency))
+    simulator = SPAWN.Process(
+        target=simulate, args=(theirs, arguments.bmcs, arguments.shape, arguments.latency), daemon=True
+    )
     simulator.start()
+    theirs.close()  # so that one that died is an error here, and no wait without end
     urls = bmcs.recv()
     client, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=measure, args=(theirs, kind, urls, arguments.rounds, workers))
+    process = SPAWN.Process(target=measure, args=(theirs, kind, urls, arguments.rounds, workers), daemon=True)
     process.start()
+    theirs.close()
     try:
         assert client.recv() == "warm"
         bmcs.send(True)
@@ -160,10 +165,12 @@ def figures(kind: str, arguments: argparse.Namespace, workers: int) -> dict[str,
 def main() -> None:
     """Prints a table, and with --json the same as one object last."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bmcs", type=int, default=20)
+    parser.add_argument("--bmcs", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3, help="sweeps of each BMC")
     parser.add_argument("--shape", default="dell", help="as of `rackstream simulate redfish`")
-    parser.add_argument("--latency", type=float, default=0.1, help="seconds that the slowest answers take, others 5 %%")
+    parser.add_argument(
+        "--latency", type=float, default=0.05, help="seconds that the slowest answers take, others 5 %%"
+    )
     parser.add_argument("--workers", type=int, default=32, help="threads of the reader; the loop has one")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -36,7 +36,7 @@ class Run:
 
 DEAD_AND_SLOW = ("dead=10%", "slow=10%:20")
 MIXED = tuple(f"{kind}=4%" for kind in KINDS)
-SHORT = Run(40, 8, 20, 0.1, DEAD_AND_SLOW)
+SHORT = Run(40, 8, 20, 0.1, DEAD_AND_SLOW, processes=2)
 FULL = Run(1000, 60, 300, 1.0, DEAD_AND_SLOW)
 ALL_FAULTS = Run(100, 10, 120, 0.1, MIXED)
 
