@@ -96,16 +96,8 @@ class Demo:
             on_event=(lambda _: None) if self._live else self._say,
         )
         arguments = ["--count", str(BMCS), "--port", str(ports[0]), "--heat-period", str(HEAT_PERIOD_S)]
-        arguments += [
-            "--username",
-            "demo",
-            "--password-env",
-            scene.PASSWORD,
-            "--cert",
-            str(certificate),
-            "--key",
-            str(key),
-        ]
+        arguments += ["--shape", "mix", "--cert", str(certificate), "--key", str(key)]
+        arguments += ["--username", "demo", "--password-env", scene.PASSWORD]
         self._simulator = pipeline.part("simulator", "simulate", "redfish", *arguments)
         return pipeline
 

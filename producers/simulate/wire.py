@@ -107,9 +107,11 @@ class Connection(asyncio.Protocol):
             return
         loop = asyncio.get_running_loop()
         if answer.after_s > 0:
-            self._timer = loop.call_later(answer.after_s, lambda: self._give(answer, close=close, head=request.method))
+            self._timer = loop.call_later(
+                answer.after_s, lambda: self._give(answer, close=close, method=request.method)
+            )
         else:
-            self._give(answer, close=close, head=request.method)
+            self._give(answer, close=close, method=request.method)
 
     def _request(self) -> Request | None:
         """The next request, taken from the buffer; None: it is not there whole yet."""
@@ -131,13 +133,13 @@ class Connection(asyncio.Protocol):
         path, _, query = target.partition("?")
         return Request(method, path, query, headers, body)
 
-    def _give(self, answer: Answer, *, close: bool, head: str = "GET") -> None:
+    def _give(self, answer: Answer, *, close: bool, method: str = "GET") -> None:
         if self._transport is None:
             return
         if answer.reset:
             self._transport.abort()
             return
-        body = b"" if head == "HEAD" else answer.body
+        body = b"" if method == "HEAD" else answer.body
         if answer.drip_s and body:
             self._transport.write(answer.head(close=close))
             self._drip(body, answer.drip_s / PIECES, -(-len(body) // PIECES), close=close)
