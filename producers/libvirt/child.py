@@ -1,8 +1,8 @@
 """The process that holds one libvirt connection, so that it can be killed when a call hangs. I/O.
 
 It is started by `process` and ends with it: when nobody holds the other end of its socket any more. Requests are
-(number, what, arguments), answers (number, None, answer) or (number, [status, message], None). Two threads answer, each on a
-connection of its own: `rounds` may hang, `look` finds out on whom. It imports as little as it can, to start fast.
+(number, what, arguments), answers (number, None, answer) or (number, (status, message), None). Two threads answer,
+each on a connection of its own: a round may hang, a look finds out on whom. It imports little, to start fast.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from producers.libvirt.connection import Connection, library
 from producers.libvirt.devices import DeviceCache
 from producers.libvirt.inquiry import OK, Inquiry
 from producers.libvirt.rounds import Rounds
+from producers.libvirt.survey import survey
 from producers.libvirt.wire import Wire
 
 LOOK: Final = "look"
@@ -56,6 +57,10 @@ class Link:
             "calls": self.inquiry.calls - before,
         }
 
+    def survey(self, out: list[str]) -> dict[str, Any]:
+        """What each group of figures gives."""
+        return survey(self.inquiry, self.connection.error_type, out)
+
 
 class Lookout:
     """The connection that finds out what keeps a round."""
@@ -80,7 +85,7 @@ class Lookout:
 
 
 def _version(connection: Connection, ask: Callable[[], int]) -> str | None:
-    """libvirt's number for a version, in words; None where the driver has none."""
+    """A libvirt version number in words; None where the driver has none."""
     try:
         number = ask()
     except connection.error_type:
@@ -102,7 +107,7 @@ class Worker:
         while True:
             number, what, arguments = self.requests.get()
             try:
-                answer = (number, None, self._methods[what](*arguments))
+                answer: tuple[int, Any, Any] = (number, None, self._methods[what](*arguments))
             except self._connection.error_type as error:
                 self._connection.close()
                 failure = self._connection.failure(error)
@@ -117,7 +122,7 @@ def serve(wire: Wire) -> None:
     events.start(libvirt)
     link = Link(uri, ttl_s, libvirt)
     lookout = Lookout(uri, libvirt, link.inquiry)
-    rounds = Worker(wire, link.connection, {"open": link.open, "round": link.round})
+    rounds = Worker(wire, link.connection, {"open": link.open, "round": link.round, "survey": link.survey})
     looks = Worker(wire, lookout.connection, {LOOK: lookout.look})
     while True:
         request = wire.receive()
@@ -133,7 +138,7 @@ def main() -> None:
         serve(end)
     except (EOFError, OSError):
         os._exit(0)  # threads may hang in libvirt for ever
-    except BaseException:
+    except BaseException:  # noqa: BLE001  whatever it is, threads must not keep the process
         sys.excepthook(*sys.exc_info())
         os._exit(1)
 

@@ -1,4 +1,4 @@
-"""The reader of one libvirt target: rounds (`isolation`) become samples, with what does not answer marked. No libvirt."""
+"""The reader of one libvirt target: rounds (`isolation`) become samples; what does not answer is marked."""
 
 from __future__ import annotations
 
@@ -69,19 +69,31 @@ class LibvirtReader:
             problems.add("domain", f"{who.name} does not answer", whole=True)
         self._note(silent)
         stale = [sample.unanswered(who, last.get((who.uuid, who.domain_id))) for who in silent]
-        hypervisor = self._isolation.described.get("hypervisor")
+        hypervisor = self.described.get("hypervisor")
         return Sample({"uri": self.address, "hypervisor": hypervisor, "domains": domains + stale}, problems)
 
     def facts(self) -> Facts:
         """Which hypervisor answers, and which domains do not."""
-        described: dict[str, Any] = self._isolation.described
         return Facts(
             requests=self._calls,
             request_s=self._call_s,
-            model=described.get("hypervisor"),
-            firmware=described.get("version"),
+            model=self.described.get("hypervisor"),
+            firmware=self.described.get("version"),
             left_out=tuple(sorted(self._silent.values())),
         )
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What answered last: `hypervisor`, `version`, `libvirt`; empty before."""
+        return self._isolation.described
+
+    def survey(self, timeout_s: float) -> dict[str, Any]:
+        """What each group of figures gives (`survey`), without domains that do not answer.
+
+        Raises:
+            PollFailed: as for `read`.
+        """
+        return self._isolation.survey(timeout_s)
 
     def close(self) -> None:
         """Ends the connection and its process; a later `read` begins anew."""
@@ -90,9 +102,9 @@ class LibvirtReader:
     def _note(self, silent: list[sample.Who]) -> None:
         """Says once that a domain does not answer, and once that it does."""
         before, self._silent = self._silent, {who.uuid: who.name for who in silent}
-        gone, back = self._isolation.quarantine.settle(self._silent, time.monotonic())
-        for uuid in gone | (self._silent.keys() - before.keys()):
+        self._isolation.quarantine.settle(self._silent, time.monotonic())
+        for uuid in self._silent.keys() - before.keys():
             log.warning("a domain does not answer: left out, its last values stand", host=self.host,
                         domain=self._silent[uuid])  # fmt: skip
-        for uuid in back:
-            log.info("a domain answers again or is gone", host=self.host, domain=before.get(uuid, uuid))
+        for uuid in before.keys() - self._silent.keys():
+            log.info("a domain that did not answer does so again, or is gone", host=self.host, domain=before[uuid])

@@ -6,7 +6,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from producers.libvirt.connection import NO_DOMAIN, NO_SUPPORT, OPERATION_INVALID, Connection, cause, code_of, is_transport
+from producers.libvirt.connection import (
+    NO_DOMAIN,
+    NO_SUPPORT,
+    OPERATION_INVALID,
+    Connection,
+    cause,
+    code_of,
+    is_transport,
+)
 from producers.libvirt.sample import Who
 
 if TYPE_CHECKING:
@@ -22,6 +30,8 @@ OK: Final = 0
 OCCUPIED: Final = 2
 """virDomainControlState: nobody asks the hypervisor process now; somebody waits for its answer."""
 BULK_TRIES: Final = 2
+Figures = tuple[Any, dict[str, Any]]
+"""A domain and what the bulk call gives of it."""
 GONE: Final = "gone during the poll"
 
 
@@ -59,7 +69,7 @@ class Inquiry:
         listed: list[Any] = self._connection.open().listAllDomains(ACTIVE)
         return listed
 
-    def bulk(self, listed: list[Any] | None, groups: int, problems: Problems) -> list[tuple[Any, dict[str, Any]]] | None:
+    def bulk(self, listed: list[Any] | None, groups: int, problems: Problems) -> list[Figures] | None:
         """Figures of all active domains, or of those listed; None if the driver gives none so.
 
         A domain that dies during the call may fail it: then once more, and then each domain by itself.
@@ -69,7 +79,7 @@ class Inquiry:
         """
         for _ in range(BULK_TRIES):
             try:
-                return self._bulk(listed, groups)
+                return self.figures(listed, groups)
             except self._connection.error_type as error:
                 if is_transport(error):
                     raise
@@ -78,12 +88,29 @@ class Inquiry:
         answer = []
         for domain in self.active() if listed is None else listed:
             try:
-                answer += self._bulk([domain], groups)
+                answer += self.figures([domain], groups)
             except self._connection.error_type as error:
                 if is_transport(error):
                     raise
                 gone = code_of(error) in (NO_DOMAIN, OPERATION_INVALID)
                 problems.add("domain", GONE if gone else cause(error), whole=not gone)
+        return answer
+
+    def figures(self, listed: list[Any] | None, groups: int) -> list[Figures]:
+        """One bulk call, for all active domains or those listed.
+
+        Raises:
+            libvirtError: it failed.
+        """
+        if listed == []:
+            return []
+        self.calls += 1
+        handle = self._connection.open()
+        answer: list[Figures] = (
+            handle.getAllDomainStats(groups, ACTIVE | NOWAIT)
+            if listed is None
+            else handle.domainListGetStats(listed, groups, NOWAIT)
+        )
         return answer
 
     def ask(self, domain: Any, name: str, problems: Problems, *arguments: Any) -> Any:
@@ -125,18 +152,6 @@ class Inquiry:
                 raise
             return OK, 0, 0
         return state, details, since_ms
-
-    def _bulk(self, listed: list[Any] | None, groups: int) -> list[tuple[Any, dict[str, Any]]]:
-        self.calls += 1
-        handle = self._connection.open()
-        answer: list[tuple[Any, dict[str, Any]]] = (
-            handle.getAllDomainStats(groups, ACTIVE | NOWAIT)
-            if listed is None
-            else handle.domainListGetStats(listed, groups, NOWAIT)
-            if listed
-            else []
-        )
-        return answer
 
     def _is_active(self, domain: Any) -> bool:
         try:

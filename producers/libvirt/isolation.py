@@ -11,14 +11,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import structlog
-
 from producers.libvirt.process import Ended, Process
 from producers.libvirt.quarantine import Busy, Looks, Quarantine
 from producers.libvirt.rounds import GROUPS, WITHOUT_HYPERVISOR
 from producers.reader import PollFailed
 
-log = structlog.get_logger()
 LIBVIRT_TIMEOUT: Final = 30.0
 """Seconds that opening a connection, or a single call, may take at most."""
 SOFT_S: Final = 1.0
@@ -74,8 +71,6 @@ class Isolation:
         self.quarantine = Quarantine()
         self.described: dict[str, Any] = {}
         """What answers: `hypervisor`, `version`, `libvirt`."""
-        self.names: dict[str, str] = {}
-        """Names of domains that were found to hang, by UUID."""
 
     def round(self, timeout_s: float) -> dict[str, Any]:
         """All active domains, as `child` gives them.
@@ -86,6 +81,7 @@ class Isolation:
         until_s = time.monotonic() + timeout_s
         soft_s = self._limits.soft_s
         was_open, self._closing = self._open, False
+        self._drop_old()
         while True:
             try:
                 self._connect(until_s)
@@ -98,11 +94,25 @@ class Isolation:
                 if self._closing or not was_open:
                     raise PollFailed("unreachable", f"libvirt {self._address}: its process ended: {ended}") from None
                 was_open = False
-            except PollFailed as failed:
+            except PollFailed:
                 # A connection that was lost since the last round is opened once more.
                 if not was_open or self._open:
                     raise
                 was_open = False
+
+    def survey(self, timeout_s: float) -> dict[str, Any]:
+        """What each group of figures gives, as `survey` says, without the domains that the round before left out.
+
+        Raises:
+            PollFailed: as for `round`.
+        """
+        until_s = time.monotonic() + timeout_s
+        try:
+            self._connect(until_s)
+            found: dict[str, Any] = self._finish(self._ask("survey", self.quarantine.out), until_s)
+        except Ended as ended:
+            raise PollFailed("unreachable", f"libvirt {self._address}: its process ended: {ended}") from None
+        return found
 
     def close(self) -> None:
         """Ends the process, from any thread; a later `round` starts another."""
@@ -113,6 +123,21 @@ class Isolation:
         process, self._process, self._pending, self._open = self._process, None, None, False
         if process is not None:
             process.end()
+
+    def _drop_old(self) -> None:
+        """Lets go of the answer to a question of an earlier call: its figures are old."""
+        process, pending = self._process, self._pending
+        if process is None or pending is None or pending.what != "round":
+            return
+        try:
+            while process.wait(0.0):
+                pass
+            if process.answer(pending.number) is not None:
+                self._pending = None
+        except PollFailed:
+            self._pending, self._open = None, False
+        except Ended:
+            self._end()
 
     def _connect(self, until_s: float) -> None:
         """Starts the process and opens the connection, unless that is done."""
@@ -190,7 +215,7 @@ class Isolation:
                 pending.next_look_s = now_s + LOOK_EVERY_S
                 return
             pending.look = None
-            self._judge(process, pending, seen)
+            self._judge(pending, seen)
         if now_s >= pending.next_look_s:
             pending.look = process.ask("look")
             pending.look_sent_s = now_s
@@ -198,7 +223,7 @@ class Isolation:
             if now_s < pending.began_s + pending.soft_s < pending.next_look_s:
                 pending.next_look_s = pending.began_s + pending.soft_s
 
-    def _judge(self, process: Process, pending: _Pending, seen: dict[str, Any]) -> None:
+    def _judge(self, pending: _Pending, seen: dict[str, Any]) -> None:
         busy = {uuid: Busy(*each) for uuid, each in seen["busy"].items()}
         asking = seen["asking"]
         pending.looks.add(busy, asking and asking[:2])
@@ -212,8 +237,5 @@ class Isolation:
         now_s = time.monotonic()
         for uuid in hung:
             self.quarantine.put(uuid, now_s)
-            self.names[uuid] = busy[uuid].name if uuid in busy else uuid
-        log.warning("a domain hangs and is left out until it answers", uri=self._address,
-                    domains=sorted(self.names[uuid] for uuid in hung))  # fmt: skip
         self._end()
         raise _Hung

@@ -134,7 +134,9 @@ class KVMConnector:
         rx is what the guest receives (virDomainInterfaceStats).
         """
         answer = self._asker.known(dom, "interfaceStats", iface_name)
-        return self._figures(dom, replace(NOTHING, nics={iface_name: answer}), NIC, devices.Devices(nics={iface_name: devices.NIC_WORDS}))
+        return self._figures(
+            dom, replace(NOTHING, nics={iface_name: answer}), NIC, devices.Devices(nics={iface_name: devices.NIC_WORDS})
+        )
 
     def get_block_stats(self, dom: Any, block_name: str) -> dict[str, int]:
         """`rd_req rd_bytes wr_reqs wr_bytes errors` of a disk, cumulative (virDomainBlockStats)."""

@@ -64,18 +64,20 @@ class Process:
         self._send((self._numbers, what, arguments))
         return self._numbers
 
-    def wait(self, until_s: float) -> None:
-        """Until something was answered, or `time.monotonic()` is `until_s`.
+    def wait(self, until_s: float) -> bool:
+        """Waits until something was answered, or `time.monotonic()` is `until_s`; whether something was.
 
         Raises:
             Ended: the process is gone.
         """
-        with contextlib.suppress(TimeoutError):
-            try:
-                number, failure, answer = self._wire.receive(max(0.0, until_s - time.monotonic()))
-            except (EOFError, OSError, ValueError) as error:
-                raise Ended(self._how()) from error
-            self._answers[number] = (failure, answer)
+        try:
+            number, failure, answer = self._wire.receive(max(0.0, until_s - time.monotonic()))
+        except TimeoutError:
+            return False
+        except (EOFError, OSError, ValueError) as error:
+            raise Ended(self._how()) from error
+        self._answers[number] = (failure, answer)
+        return True
 
     def answer(self, number: int) -> Any:
         """The answer to what was asked under this number; None: there is none yet.

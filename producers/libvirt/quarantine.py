@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -106,15 +106,11 @@ class Quarantine:
         hold_s = 0.0 if strikes == 1 else min(HOLD_MAX_S, HOLD_S * 2.0 ** (strikes - 2))
         self._cases[uuid] = _Case(strikes, now_s + hold_s, out=True, free_s=now_s)
 
-    def settle(self, silent: Iterable[str], now_s: float) -> tuple[set[str], set[str]]:
-        """After a round: exactly these did not answer. Returns who is new among them, and who is so no more."""
-        silent, before = set(silent), set(self.out)
-        for uuid in silent - before:
+    def settle(self, silent: Collection[str], now_s: float) -> None:
+        """After a round: exactly these were left out."""
+        for uuid in set(silent).difference(self.out):
             self.put(uuid, now_s)
-        for uuid in before - silent:
-            case = self._cases[uuid]
-            case.out, case.free_s = False, now_s
-        self._cases = {
-            uuid: case for uuid, case in self._cases.items() if case.out or now_s - case.free_s < STRIKES_S
-        }
-        return silent - before, before - silent
+        for uuid, case in self._cases.items():
+            if case.out and uuid not in silent:
+                case.out, case.free_s = False, now_s
+        self._cases = {uuid: case for uuid, case in self._cases.items() if case.out or now_s - case.free_s < STRIKES_S}

@@ -70,7 +70,8 @@ class Rounds:
 
     def _sort(self, out: Collection[str], held: Collection[str]) -> tuple[list[Any], list[Any]]:
         """The active domains: those to be asked, those to be left out."""
-        listed, silent = [], []
+        listed: list[Any] = []
+        silent: list[Any] = []
         for domain in self._inquiry.active():
             uuid = domain.UUIDString()
             out_now = uuid in out and (uuid in held or self._inquiry.control(domain)[0] != OK)

@@ -1,6 +1,6 @@
 """libvirt's answers → `Domain` records. Pure and total: no libvirt, no I/O, nothing raises, nothing is negative.
 
-Keys are those of virConnectGetAllDomainStats; what per-device calls return is brought into the same keys first (`calls`).
+Keys are those of virConnectGetAllDomainStats; `calls` brings what per-device calls return into the same.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def from_bulk(who: Who, stats: Stats, devices: Devices | None, problems: Problem
         for index, device in _named(stats, "block", tuple(known.disks), problems)
         if (disk := known.disks.get(device, ANY_DISK)).kind == "disk"
     ]
-    return cast("Domain", domain | known.words)
+    return cast("Domain", {**domain, **known.words})
 
 
 def unanswered(who: Who, last: Domain | None) -> Domain:
@@ -114,7 +114,7 @@ def unanswered(who: Who, last: Domain | None) -> Domain:
         return cast("Domain", {**last, "stale": True})
     domain: dict[str, Any] = {"vmid": vmid(who), **who._asdict(), "state": NO_STATE, "state_reason": None}
     domain |= {"stale": True, **dict.fromkeys(name for name, _ in FIGURES), "memlast_update": None}
-    return cast("Domain", domain | {"nics": [], "disks": []} | DOMAIN_WORDS)
+    return cast("Domain", {**domain, "nics": [], "disks": [], **DOMAIN_WORDS})
 
 
 def shape(stats: Stats) -> tuple[Any, ...]:
