@@ -7,7 +7,10 @@ from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 MEMORY_MIB = 32
-NIC = "<interface type='bridge'><mac address='{mac}'/><source bridge='br0'/><target dev='{device}'/><model type='virtio'/></interface>"
+NIC = (
+    "<interface type='bridge'><mac address='{mac}'/><source bridge='br0'/><target dev='{device}'/>"
+    "<model type='virtio'/></interface>"
+)
 DISK = (
     "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='writeback'/><source file='{file}'/>"
     "<target dev='{device}' bus='virtio'/></disk>"

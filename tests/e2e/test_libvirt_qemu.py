@@ -119,7 +119,7 @@ class Rounds:
     reader: source.LibvirtReader
     rounds: list[dict[str, Any] | PollFailed] = field(default_factory=list)
     """Name → record, or why there are none."""
-    ended_s: list[float] = field(default_factory=list)
+    began_s: list[float] = field(default_factory=list)
     took_s: list[float] = field(default_factory=list)
 
     def poll(self, stopping: threading.Event) -> None:
@@ -132,21 +132,23 @@ class Rounds:
                 found: Any = {domain["name"]: domain for domain in body["domains"]}
             except PollFailed as error:
                 found = error
+            ended_s = time.monotonic()
+            self.took_s.append(ended_s - began_s)
+            self.began_s.append(began_s)
             self.rounds.append(found)
-            self.ended_s.append(time.monotonic())
-            self.took_s.append(self.ended_s[-1] - began_s)
-            due_s = max(due_s + INTERVAL_S, self.ended_s[-1])
+            due_s = max(due_s + INTERVAL_S, ended_s)
         self.reader.close()
 
     def until(self, condition: Callable[[dict[str, Any]], object], what: str) -> dict[str, Any]:
         """The first round that begins from now on and is as wanted."""
-        seen = len(self.rounds) + 1  # the one under way began before
+        now_s = time.monotonic()
 
-        def there() -> bool:
-            return any(isinstance(each, dict) and condition(each) for each in self.rounds[seen:])
+        def wanted() -> list[dict[str, Any]]:
+            new = [each for began_s, each in zip(self.began_s, self.rounds, strict=False) if began_s >= now_s]
+            return [each for each in new if isinstance(each, dict) and condition(each)]
 
-        qemu.until(there, what, timeout_s=60)
-        return next(each for each in self.rounds[seen:] if isinstance(each, dict) and condition(each))
+        qemu.until(wanted, what, timeout_s=60)
+        return wanted()[0]
 
     def failures(self) -> list[str]:
         """Rounds that gave nothing."""
@@ -154,44 +156,48 @@ class Rounds:
 
     def fresh(self, name: str) -> list[dict[str, Any]]:
         """The records of a guest that are not last-known ones."""
-        return [each[name] for each in self.rounds if isinstance(each, dict) and name in each and not each[name]["stale"]]
+        return [
+            each[name] for each in self.rounds if isinstance(each, dict) and name in each and not each[name]["stale"]
+        ]
 
 
 @contextmanager
 def watching(lab: Lab) -> Iterator[Rounds]:
-    """Polls while something happens; after it, `busy` must have been in every round, on cadence, its counters moving."""
+    """Polls while something happens to a guest; whatever it is, no round may take long."""
     rounds, stopping = Rounds(reader(lab)), threading.Event()
     thread = threading.Thread(target=rounds.poll, args=(stopping,), daemon=True)
     thread.start()
     try:
         rounds.until(lambda found: "busy" in found, "a first round")
         yield rounds
-        rounds.until(lambda found: "busy" in found, "a last round")
     finally:
         stopping.set()
         thread.join(30)
     assert not thread.is_alive(), "a poll hangs"
-    slow = [f"{took_s:.2f} s" for took_s in rounds.took_s if took_s >= ROUND_S]
-    assert [] == slow, "rounds that took too long"
-    gaps = [f"{now - was:.2f} s" for was, now in zip(rounds.ended_s, rounds.ended_s[1:], strict=False)]
-    assert [] == [gap for gap in gaps if float(gap.split()[0]) >= INTERVAL_S + ROUND_S], gaps
+    # The next round is due an interval after the one before: rounds that keep below their limit are on cadence.
+    assert [] == [took_s for took_s in rounds.took_s if took_s >= ROUND_S]
 
 
 def unharmed(rounds: Rounds) -> tuple[list[str], int]:
-    """(rounds that failed, rounds that lack a fresh record of `busy`): what an event at another guest must not cause."""
+    """What an event at another guest must not cause: rounds that fail, and rounds without a fresh record of `busy`."""
     return rounds.failures(), len(rounds.rounds) - len(rounds.fresh("busy"))
 
 
 def test_a_paused_guest_is_what_virsh_says_field_by_field(lab, extra):
     lab.virsh("suspend", extra)
     found = reader(lab)
-    before, record, after = domstats(lab, extra), found.read("domains", 10).body, domstats(lab, extra)
+    # Being asked makes its QEMU grow a little: the readings count once two of virsh's are equal.
+    for _ in range(20):
+        before, record, after = domstats(lab, extra), found.read("domains", 10).body, domstats(lab, extra)
+        if said(before) == said(after):
+            break
     found.close()
     [domain] = [each for each in record["domains"] if each["name"] == extra]
 
-    assert said(before) == {name: domain[name] for name in (*FIXED, "nics", "disks")}
     assert said(before) == said(after)
-    assert [] == between(*([each[key] for key in CPU.values()] for each in (before,)), [domain[name] for name in CPU], [after[key] for key in CPU.values()])
+    assert said(before) == {name: domain[name] for name in (*FIXED, "nics", "disks")}
+    # The time that QEMU spends on answering is the guest's CPU time, paused or not.
+    assert [] == between(figures(before), counters(domain), figures(after))
     assert (3, guest.uuid(extra), False) == (domain["state"], domain["uuid"], domain["stale"])
     assert str(domain["domain_id"]) == lab.virsh("domid", extra).strip() == domain["vmid"]
     assert None is domain["memlast_update"], "no guest driver ever answered"
@@ -243,7 +249,6 @@ def test_the_seeds_connector_says_the_same(lab, extra):
 
 def test_a_guest_that_shuts_down_leaves_and_the_others_stay_on_cadence(lab, extra):
     with watching(lab) as rounds:
-        rounds.until(lambda found: extra in found, "extra is there")
         lab.virsh("shutdown", extra)
         qemu.until(lambda: lab.state(extra) == "shut off", "it is off")
         rounds.until(lambda found: extra not in found, "extra has left")
@@ -286,7 +291,7 @@ def test_a_nic_and_a_disk_plugged_in_are_read_from_then_on(lab, extra):
 
 def test_a_guest_renamed_while_shut_off_comes_back_under_its_new_name(lab, extra):
     with watching(lab) as rounds:
-        before = rounds.until(lambda found: extra in found, "extra is there")[extra]
+        [before] = rounds.fresh(extra)[:1]
         lab.virsh("shutdown", extra)
         qemu.until(lambda: lab.state(extra) == "shut off", "it is off")
         lab.virsh("domrename", extra, "renamed")
@@ -304,7 +309,7 @@ def test_a_guest_migrated_live_is_on_one_connection_and_then_on_the_other(lab, e
     with Lab("kvm-b", cache=lab.cache) as other, watching(lab) as rounds:
         there = reader(other, "kvm-b")
         assert [] == there.read("domains", 10).body["domains"]
-        here = rounds.until(lambda found: extra in found, "extra is here")[extra]
+        [here] = rounds.fresh(extra)[:1]
         lab.migrate(extra, other)
         rounds.until(lambda found: extra not in found, "extra has left")
         [moved] = there.read("domains", 10).body["domains"]
@@ -348,10 +353,10 @@ def test_after_libvirtd_was_killed_and_started_the_same_guests_are_read_on(lab):
 
 def test_a_qemu_that_hangs_is_stale_and_costs_only_itself(lab, extra):
     with watching(lab) as rounds:
-        known = rounds.until(lambda found: extra in found, "extra is there")[extra]
+        [known] = rounds.fresh(extra)[:1]
         with lab.hung(extra):
             hung = rounds.until(lambda found: found.get(extra, {}).get("stale"), "extra is stale")[extra]
-            for _ in range(3):
+            for _ in range(2):
                 rounds.until(lambda found: found[extra]["stale"], "it stays stale")
         answered = rounds.until(lambda found: not found[extra]["stale"], "extra answers")[extra]
 
@@ -376,7 +381,7 @@ def test_the_seeds_connector_waits_its_timeout_for_a_hung_guest_and_reads_the_ot
     kvm = KVMConnector(lab.uri, timeout=1.0)
     with lab.hung(extra):
         began_s = time.monotonic()
-        vms = {vm["name"]: kvm.get_live_vms() and vm for vm in kvm.get_live_vms()}
+        vms = {vm["name"]: vm for vm in kvm.get_live_vms()}
         hung = kvm.get_block_stats(vms[extra]["dom"], "vda")
         busy = kvm.get_block_stats(vms["busy"]["dom"], "vda")
         took_s = time.monotonic() - began_s
