@@ -61,14 +61,15 @@ def run(
     plan = simulation.plan
     hosts = [Host(f"sim-{n:04d}", {CATEGORY: plan.interval_s}) for n in range(plan.hosts)]
     began_s = due_s = time.monotonic()
-    while not stop.is_set() and (rounds is None or simulation.round + 1 < rounds):
+    while rounds is None or simulation.round + 1 < rounds:
+        if stop.wait(max(0.0, due_s - time.monotonic())):
+            break
         simulation.advance()
         for n, host in enumerate(hosts):
             stop.wait(max(0.0, due_s + n / plan.hosts * plan.interval_s - time.monotonic()))
             _publish(publication, simulation, host, n)
         progress(simulation.round, publication)
         due_s = max(due_s + plan.interval_s, time.monotonic())
-        stop.wait(due_s - time.monotonic() if rounds is None or simulation.round + 1 < rounds else 0.0)
     publication.close(DRAIN_S)
     return Summary(
         rounds=simulation.round + 1,
