@@ -105,6 +105,11 @@ class Lab:
             self._init = None
         shutil.rmtree(self.directory)
 
+    @property
+    def process(self) -> int:
+        """The process, outside, that all of the lab descends from."""
+        return self._init.pid
+
     def _write(self, uuid: str) -> None:
         for each in (*HIDDEN.values(), "run/libvirt"):
             (self.directory / each).mkdir()
