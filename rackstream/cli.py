@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 import structlog
 
-from rackstream import cli_look, cli_query, cli_replay, cli_run
+from rackstream import cli_load, cli_look, cli_query, cli_replay, cli_run
 from runtime.errors import Failure, Misconfigured
 
 
@@ -33,6 +33,7 @@ for each in (
     cli_query.query,
 ):  # fmt: skip
     cli.add_command(each)
+cli_run.simulate.add_command(cli_load.simulate_libvirt)
 
 
 def main() -> NoReturn:
