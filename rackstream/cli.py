@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 import structlog
 
-from rackstream import cli_look, cli_probe, cli_query, cli_replay, cli_run, cli_simulate, cli_targets
+from rackstream import cli_load, cli_look, cli_probe, cli_query, cli_replay, cli_run, cli_simulate, cli_targets
 from runtime.errors import Failure, Misconfigured
 
 
@@ -33,6 +33,7 @@ for each in (
     cli_query.query, cli_targets.targets, cli_probe.probe,
 ):  # fmt: skip
     cli.add_command(each)
+cli_simulate.simulate.add_command(cli_load.simulate_libvirt)
 
 
 def main() -> NoReturn:

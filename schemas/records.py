@@ -733,6 +733,12 @@ class DomainNic(TypedDict):
     """Cumulative send errors. [{error}]"""
     txdrops: int | None
     """Cumulative packets dropped on send. [{packet}]"""
+    mac: str | None
+    """MAC address, from the domain's XML."""
+    alias: str | None
+    """libvirt's alias of the device, such as net0, from the XML."""
+    source: str | None
+    """Bridge, network or host device it is plugged into, from the XML."""
 
 
 class DomainDisk(TypedDict):
@@ -750,6 +756,10 @@ class DomainDisk(TypedDict):
     """Cumulative bytes written. [By]"""
     errors: int | None
     """Cumulative I/O errors; null where the hypervisor does not count them. [{error}]"""
+    alias: str | None
+    """libvirt's alias of the device, such as virtio-disk0, from the XML."""
+    bus: str | None
+    """Bus of the disk, such as virtio, from the XML."""
 
 
 class Domain(TypedDict):
@@ -805,6 +815,16 @@ class Domain(TypedDict):
     """Network interfaces."""
     disks: list[DomainDisk]
     """Disks (device type disk)."""
+    title: str | None
+    """Title of the domain, from its XML."""
+    cloud_name: str | None
+    """The VM's name in the cloud that runs it (OpenNebula or Nova), from the XML's metadata."""
+    cloud_project: str | None
+    """Nova's project or OpenNebula's group of the VM."""
+    cloud_user: str | None
+    """Owner of the VM in the cloud."""
+    cloud_flavor: str | None
+    """Nova's flavor of the VM."""
 
 
 class LibvirtSample(TypedDict):
