@@ -21,7 +21,7 @@ OURS: Final = tuple(GROUPS)[:6]
 
 
 def probe(uri: str, timeout_s: float = 30.0) -> dict[str, Any]:
-    """What the connection gives: `status`, `error`; if it is up also who answers, groups, VMs, what is missing or hangs.
+    """What the connection gives: `status`, `error`; if it is up, also who answers, groups, VMs, what lacks or hangs.
 
     `*_s` are seconds. The figures are read twice: `first_s` includes the domains' XML and finding out what hangs.
 

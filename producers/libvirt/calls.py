@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from schemas.records import Domain
 
 MEMORY: Final = (
-    ("rss", "rss"),
-    ("available", "available"),
-    ("usable", "usable"),
-    ("swap_in", "swap_in"),
-    ("swap_out", "swap_out"),
-    ("major_fault", "major_fault"),
-    ("minor_fault", "minor_fault"),
-    ("disk_caches", "disk_caches"),
-    ("last_update", "last-update"),
+    ("rss", "balloon.rss"),
+    ("available", "balloon.available"),
+    ("usable", "balloon.usable"),
+    ("swap_in", "balloon.swap_in"),
+    ("swap_out", "balloon.swap_out"),
+    ("major_fault", "balloon.major_fault"),
+    ("minor_fault", "balloon.minor_fault"),
+    ("disk_caches", "balloon.disk_caches"),
+    ("last_update", "balloon.last-update"),
 )
 """virDomainMemoryStats → balloon.*"""
 
@@ -45,39 +45,34 @@ class Calls:
     """Device → virDomainBlockStats."""
 
 
-def from_calls(who: sample.Who, calls: Calls, devices: Devices, problems: Problems) -> Domain:
+def from_calls(who: sample.Who, answers: Calls, devices: Devices, problems: Problems) -> Domain:
     """The record of one domain of a driver without bulk figures."""
-    info, memory, cpu = calls.info, calls.memory, calls.cpu
+    info, memory, cpu = answers.info, answers.memory, answers.cpu
     stats: dict[str, Any] = dict.fromkeys(("state.state", "balloon.maximum", "balloon.current", "vcpu.current"))
     stats |= dict.fromkeys(("state.reason", "cpu.time", "cpu.user", "cpu.system"))
     if info is not None:
         # Its CPU time, not getCPUStats': two clocks under one name would look like a counter reset.
         keys = ("state.state", "balloon.maximum", "balloon.current", "vcpu.current", "cpu.time")
         stats |= zip(keys, info, strict=False)
-    if calls.state is not None:
-        stats |= zip(("state.state", "state.reason"), calls.state, strict=False)
+    if answers.state is not None:
+        stats |= zip(("state.state", "state.reason"), answers.state, strict=False)
     if cpu is not None:
         stats |= {"cpu.user": cpu.get("user_time", -1), "cpu.system": cpu.get("system_time", -1)}
     if memory is None:
-        stats |= dict.fromkeys(f"balloon.{key}" for _, key in MEMORY)
+        stats |= dict.fromkeys(key for _, key in MEMORY)
     else:
-        stats |= {f"balloon.{key}": memory[name] for name, key in MEMORY if name in memory}
-    stats |= _flat("net", sample.NIC, tuple(devices.nics), calls.nics)
-    stats |= _flat("block", sample.DISK, tuple(devices.disks), calls.disks)
+        stats |= {key: memory[name] for name, key in MEMORY if name in memory}
+    stats |= _flat("net", tuple(devices.nics), answers.nics)
+    stats |= _flat("block", tuple(devices.disks), answers.disks)
     return sample.from_bulk(who, stats, devices, problems)
 
 
-def _flat(
-    group: str,
-    table: tuple[tuple[str, str], ...],
-    names: tuple[str, ...],
-    answers: Mapping[str, Sequence[int] | None],
-) -> dict[str, Any]:
+def _flat(group: str, names: tuple[str, ...], answers: Mapping[str, Sequence[int] | None]) -> dict[str, Any]:
     """Per-device answers under bulk keys. No answer: keys with None."""
     flat: dict[str, Any] = {f"{group}.count": len(names)}
     for index, name in enumerate(names):
+        plan = sample.plan(group, index)
         flat[f"{group}.{index}.name"] = name
-        answer = answers.get(name)
-        values = [None] * len(table) if answer is None else answer
-        flat |= {f"{group}.{index}.{key}": value for (_, key), value in zip(table, values, strict=False)}
+        values: Sequence[int | None] = answers.get(name) or [None] * len(plan)
+        flat.update(zip((key for _, key, _ in plan), values, strict=False))
     return flat

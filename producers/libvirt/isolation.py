@@ -58,6 +58,10 @@ class _Hung(Exception):
     """Domains were found to hang; the process has been killed."""
 
 
+class _Lost(PollFailed):
+    """The connection was lost, or was not to be had."""
+
+
 class Isolation:
     """One connection. For one thread, but for `close`."""
 
@@ -94,9 +98,9 @@ class Isolation:
                 if self._closing or not was_open:
                     raise PollFailed("unreachable", f"libvirt {self._address}: its process ended: {ended}") from None
                 was_open = False
-            except PollFailed:
-                # A connection that was lost since the last round is opened once more.
-                if not was_open or self._open:
+            except _Lost:
+                # If it was lost since the last round, another is to be had, perhaps.
+                if not was_open:
                     raise
                 was_open = False
 
@@ -200,9 +204,9 @@ class Isolation:
     def _answer(self, process: Process, pending: _Pending) -> Any:
         try:
             return process.answer(pending.number)
-        except PollFailed:
+        except PollFailed as failed:
             self._pending, self._open = None, False
-            raise
+            raise _Lost(failed.status, str(failed)) from None
 
     def _look_into(self, process: Process, pending: _Pending, now_s: float) -> None:
         """Looks at what the round waits for, from half its soft deadline on; judges by looks begun after it."""

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import structlog
 
 from producers.libvirt import calls, devices, sample
-from producers.libvirt.asker import Asker, Gone
+from producers.libvirt.asker import Asker, Gone, whose
 from producers.libvirt.inquiry import ACTIVE
 from producers.libvirt.settings import LibvirtSettings
 from producers.reader import Problems
@@ -119,6 +119,7 @@ class KVMConnector:
                 vm["state"] = STATES[vm["state"]] if vm["state"] < len(STATES) else "unknown"
                 found.append(vm)
             self._device_cache.keep((vm["uuid"], vm["id"]) for vm in found)
+            self._asker.causes.keep({vm["uuid"] for vm in found})
             return found
 
     def get_devices_for_vm(self, dom: Any) -> tuple[list[str], list[str]]:
@@ -165,9 +166,14 @@ class KVMConnector:
         who = sample.Who(dom.name(), dom.UUIDString(), dom.ID())
         record: Any = calls.from_calls(who, answers, known or devices.Devices(), problems)
         part = record if known is None else [*record["nics"], *record["disks"]][0]
-        for field, why in problems.counts:
-            if field.rpartition(".")[2] in names:
-                self._asker.say(field, why, dom)
+        prefix = "" if known is None else "nics." if known.nics else "disks."
+        about = whose(dom, *(() if known is None else [part["device"]]))
+        wrong = {field.rpartition(".")[2]: (field, why) for field, why in problems.counts}
+        for name in names:
+            if name in wrong:
+                self._asker.causes.begin(*wrong[name], about, who.name)
+            elif part[name] is not None:
+                self._asker.causes.end(prefix + name, about)
         return {name: part[name] or 0 for name in names}
 
     def _devices(self, dom: Any) -> devices.Devices | None:
@@ -177,5 +183,5 @@ class KVMConnector:
         try:
             return devices.parse(xml)
         except ValueError:
-            self._asker.say("XMLDesc", "not XML", dom)
+            self._asker.causes.begin("XMLDesc", "not XML", whose(dom), dom.name())
             return None

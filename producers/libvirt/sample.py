@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from producers.libvirt.devices import DOMAIN_WORDS, NIC_WORDS, Devices, Disk
@@ -74,6 +75,18 @@ class Who(NamedTuple):
     domain_id: int | None
 
 
+Plan = tuple[tuple[str, str, str], ...]
+"""Field of the record, key of the figure, field of the problem it may be."""
+DOMAIN: Final[Plan] = tuple((name, key, name) for name, key in FIGURES)
+
+
+@cache
+def plan(group: str, index: int) -> Plan:
+    """What is read of net.N or block.N; there are as many as a domain has devices."""
+    table, field = {"net": (NIC, "nics"), "block": (DISK, "disks")}[group]
+    return tuple((name, f"{group}.{index}.{key}", f"{field}.{name}") for name, key in table)
+
+
 def from_bulk(who: Who, stats: Stats, devices: Devices | None, problems: Problems) -> Domain:
     """The record of one domain. `devices` None: its XML was never read, so any block device passes for a disk."""
     state = _number(stats, "state.state", "state", problems)
@@ -89,19 +102,19 @@ def from_bulk(who: Who, stats: Stats, devices: Devices | None, problems: Problem
         "state": NO_STATE if state is None else state,
         "state_reason": _number(stats, "state.reason", "state_reason", problems),
         "stale": False,
-        **{name: _number(stats, key, name, problems) for name, key in FIGURES},
+        **_numbers(stats, DOMAIN, problems),
         "memlast_update": _last_update(stats, problems),
     }
     domain["nics"] = [
         {
             "device": device,
             **known.nics.get(device, NIC_WORDS),
-            **_counters(stats, f"net.{index}.", NIC, "nics.", problems),
+            **_numbers(stats, plan("net", index), problems),
         }
         for index, device in _named(stats, "net", tuple(known.nics), problems)
     ]
     domain["disks"] = [
-        {"device": device, **disk.words, **_counters(stats, f"block.{index}.", DISK, "disks.", problems)}
+        {"device": device, **disk.words, **_numbers(stats, plan("block", index), problems)}
         for index, device in _named(stats, "block", tuple(known.disks), problems)
         if (disk := known.disks.get(device, ANY_DISK)).kind == "disk"
     ]
@@ -170,10 +183,14 @@ def _last_update(stats: Stats, problems: Problems) -> int | None:
     return seconds
 
 
-def _counters(
-    stats: Stats, prefix: str, table: tuple[tuple[str, str], ...], group: str, problems: Problems
-) -> dict[str, int | None]:
-    return {name: _number(stats, prefix + key, group + name, problems) for name, key in table}
+def _numbers(stats: Stats, wanted: Plan, problems: Problems) -> dict[str, int | None]:
+    found: dict[str, int | None] = {}
+    for name, key, field in wanted:
+        value = stats.get(key)
+        # As `_number`, whose call would cost more than the rest of this loop.
+        known = type(value) is int and 0 <= value <= LONG_MAX
+        found[name] = value if known else _number(stats, key, field, problems)
+    return found
 
 
 def _named(stats: Stats, group: str, known: Sequence[str], problems: Problems) -> Iterator[tuple[int, str]]:
