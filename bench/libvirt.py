@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import time
@@ -19,6 +20,8 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # not this folder, in which `libvirt` would be this file
+
+import structlog  # noqa: E402
 
 from producers import libvirt as source  # noqa: E402
 from producers.libvirt import KVMConnector, devices, sample  # noqa: E402
@@ -224,6 +227,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object last")
     options = parser.parse_args()
     vms, domains = ([int(each) for each in text.split(",") if each] for text in (options.vms, options.domains))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:
         import libvirt  # noqa: F401
     except ImportError as error:
