@@ -14,7 +14,7 @@ from producers.redfish.faults import Fault, Missing
 from producers.redfish.fields import Json, Table, rows
 from producers.redfish.learnt import Choice
 from producers.redfish.patience import DEAD_S, key_of
-from producers.redfish.plan import LINKS, Resource
+from producers.redfish.plan import LINKS, UNFINISHED_S, Resource
 from producers.redfish.sides import READ, SIDES, present, sensors
 from producers.redfish.walk import Found, Walk
 
@@ -74,9 +74,9 @@ class _Poll:
     def read_chosen(self) -> None:
         """Reads what was chosen at a poll before."""
         self._read((choice.side, uri, kind) for (uri, kind), choice in self._choices.items())
+        for where, cause in {each for choice in self._choices.values() for each in choice.problems}:
+            self._walk.problems.add(where, cause)
         for (uri, kind), choice in self._choices.items():
-            for where, cause in choice.problems:
-                self._walk.problems.add(where, cause)
             if choice.side and any(isinstance(fault, Missing) for fault in self._faults(uri, choice.side)):
                 self._walk.learnt.choices.pop((uri, kind), None)  # it has gone; the next poll chooses anew
 
@@ -84,6 +84,8 @@ class _Poll:
         """Reads all sides of what is not chosen yet; Sensors only where the others have nothing."""
         open_ = [(uri, kind) for uri in self._chassis for kind in self._kinds if (uri, kind) not in self._choices]
         self._read((side, uri, kind) for uri, kind in open_ for side in SIDES[kind] if side != "Sensors")
+        if self._walk.learnt.expanding.works:  # one request, and more in it
+            self._read(("Sensors", *key) for key in open_ if self._best(*key)[0] == "ThermalMetrics")
         some = any(self._best(uri, kind)[1].usable for uri in self._chassis for kind in self._kinds)
         poor = [key for key in open_ if "Sensors" in SIDES[key[1]] and not self._best(*key)[1].usable]
         left_out = some and not self._walk.learnt.expanding.works
@@ -122,8 +124,10 @@ class _Poll:
         for side, uris in sides.items():
             chassis = [self._chassis[uri] for uri in uris]
             if side == "Sensors":
-                types = {name for names in uris.values() for name in names}
-                told = sensors(self._walk, chassis, types)
+                names = {name for each in uris.values() for name in each}
+                if self._walk.learnt.expanding.works:  # they come all at once: none is asked for twice
+                    names = {each[side].each for kind in self._kinds if side in (each := SIDES[kind])}
+                told = sensors(self._walk, chassis, names)
             else:
                 told = READ[side](self._walk, chassis)
             self._told |= {(side, uri): one for uri, one in zip(uris, told, strict=True)}
@@ -148,9 +152,12 @@ class _Poll:
         problems = [(where, str(fault)) for where, fault in faults.items() if where not in taken]
         if left_out and "Sensors" in self._chassis[uri].links:
             problems.append((self._chassis[uri].links["Sensors"], LEFT_OUT))
-        sure = worth.usable and all(isinstance(fault, Missing) for fault in faults.values())
-        until_s = float("inf") if sure else self._walk.now_s + DEAD_S
-        self._choices[key] = self._walk.learnt.choices[key] = Choice(side, until_s, tuple(problems))
+        again_s = float("inf") if worth.usable else DEAD_S
+        if not all(isinstance(fault, Missing) for fault in faults.values()):
+            again_s = UNFINISHED_S
+        until_s = self._walk.now_s + again_s
+        choice = Choice(side if worth.entries else "", until_s, tuple(problems))
+        self._choices[key] = self._walk.learnt.choices[key] = choice
 
     def _faults_of(self, uri: str, side: str) -> dict[str, Fault]:
         link = self._chassis[uri].links.get(LINKED_BY[side])

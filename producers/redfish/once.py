@@ -40,19 +40,16 @@ class Once:
             # Some BMCs give each entry of an array the URI of its resource.
             if uri and not (table.each and uri == key_of(found.uri)):
                 keys.add(("uri", uri))
-            if keys & self._seen or self._elsewhere(table, record):
+            if keys & self._seen or (table.record in SHARED and self._elsewhere(table, found)):
                 self._problems.add(table.record, "given twice, taken once")
             else:
                 yield record
             self._seen |= keys
 
-    def _elsewhere(self, table: Table, record: dict[str, Any]) -> bool:
+    def _elsewhere(self, table: Table, found: Found) -> bool:
         """Whether another System has listed this part."""
-        serial = text(record.get("serial_number") if "serial_number" in record else None)
-        return table.record in SHARED and serial is not None and self._by_serial(table, record, serial)
-
-    def _by_serial(self, table: Table, record: dict[str, Any], serial: str) -> bool:
+        serial = text(found.document.get("SerialNumber")) or ""
         if len(serial) < SERIAL_LENGTH or len(set(serial)) < SERIAL_VARIETY or not any(map(str.isdigit, serial)):
             return False
-        system: str | None = record.get("system_id")
+        system = found.place.get("system_id")
         return self._serials.setdefault((table.record, serial), system) != system

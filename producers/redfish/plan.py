@@ -108,7 +108,7 @@ class Discovery:
             self._check(deadline_s)
         plan = Plan(now_s + VALID_S, learnt=self._learnt)
         uris = self._collections(links, deadline_s, plan)
-        self._read(uris["Systems"] + uris["Chassis"], deadline_s, plan)
+        self._read(uris["Systems"] + uris["Chassis"], uris["Chassis"], deadline_s, plan)
         if self._firmware is None:
             self._check(deadline_s)
         plan.systems = list(self._resources(uris["Systems"], OF_SYSTEM, "Systems"))
@@ -201,33 +201,36 @@ class Discovery:
     def _collections_of(self, client: PatientClient) -> Collections:
         return Collections(client, self._learnt.expanding)
 
-    def _read(self, uris: Sequence[str], deadline_s: float, plan: Plan) -> None:
+    def _read(self, uris: Sequence[str], chassis: Sequence[str], deadline_s: float, plan: Plan) -> None:
         """Reads the members that are not known yet."""
         now_s = self._clock()
         unknown = [uri for uri in uris if key_of(uri) not in self._known]
         answers = self._client.together(unknown, now_s + SHARE * (deadline_s - now_s))
-        alone = not self._known and not any(isinstance(answer, dict) for answer in answers)
+        got = {key_of(uri): each for uri, each in zip(unknown, answers, strict=True) if not isinstance(each, Fault)}
+        self._known |= got
+        alone = not any(key_of(uri) in self._known for uri in chassis)
         for uri, answer in zip(unknown, answers, strict=True):
-            if isinstance(answer, Denied) or (alone and isinstance(answer, Unreachable)):
-                raise answer  # nothing is known yet: no poll has anything to read
+            if isinstance(answer, Denied) or (alone and uri in chassis and isinstance(answer, Unreachable)):
+                raise answer  # no chassis is known yet: no poll has anything to read
             if isinstance(answer, Fault):
                 self._leave_out(plan, uri, answer)
-            else:
-                self._known[key_of(uri)] = answer
 
     def _doc(self, uri: str) -> Json | None:
         return self._known.get(key_of(uri))
 
     def _resources(self, uris: Sequence[str], names: Sequence[str], collection: str) -> Iterator[Resource]:
-        """The members with what they link. One that was not got links nothing."""
-        owners = set[str]()
+        """The members with what they link; what two chassis link is the first one's. One not got links nothing."""
+        owners, linked = set[str](), set[str]()
         for uri in uris:
             document = self._doc(uri) or {}
             owner = text(document.get("Id")) or end_of(uri)
             if owner in owners:  # two of one Id: the rest of the URI tells them apart
                 owner = uri.strip("/").removeprefix(f"redfish/v1/{collection}/")
             owners.add(owner)
-            links = {name: link for name in names if (link := text(at(document, f"{name}/@odata.id")))}
+            told = {name: link for name in names if (link := text(at(document, f"{name}/@odata.id")))}
+            links = {name: link for name, link in told.items() if key_of(link) not in linked}
+            if collection == "Chassis":
+                linked |= set(map(key_of, links.values()))
             yield Resource(uri, owner, links, within=text(at(document, "Links/ContainedBy/@odata.id")) or "")
 
     def _systems_in(self, chassis: Resource, systems: Sequence[Resource]) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from producers.redfish.walk import Walk, absent
 SIDES: Final[Mapping[str, Mapping[str, Table]]] = {
     "temperatures": {
         "Thermal": tables.TEMPERATURE,
-        "ThermalMetrics": tables_new.METRIC,
         "Sensors": tables_new.SENSOR_TEMPERATURE,
+        "ThermalMetrics": tables_new.METRIC,
     },
     "fans": {"Thermal": tables.FAN, "Fans": tables_new.NEW_FAN, "Sensors": tables_new.SENSOR_FAN},
     "power_controls": {"Power": tables.POWER_CONTROL, "EnvironmentMetrics": tables_new.CHASSIS_POWER},
@@ -120,7 +120,8 @@ def metrics(walk: Walk, chassis: Sequence[Resource]) -> Told:
         for told in sensors(walk, [each for each, link in zip(chassis, links, strict=True) if link]):
             fresh |= {key_of(str(each["@odata.id"])) for each in (told or {}).get("Temperature", [])}
     entries = [_entries(each) for each in documents]
-    sources = {key_of(uri): uri for one in entries for each in one if (uri := text(each.get("DataSourceUri")))}
+    objects = (each for one in entries for each in one if isinstance(each, dict))
+    sources = {key_of(uri): uri for each in objects if (uri := text(each.get("DataSourceUri")))}
     walk.kept(list(sources.values()))
     return [
         None if document is None else {"TemperatureReadingsCelsius": [_sensed(walk, each, fresh) for each in one]}
@@ -128,13 +129,15 @@ def metrics(walk: Walk, chassis: Sequence[Resource]) -> Told:
     ]
 
 
-def _entries(document: Json | None) -> list[Json]:
+def _entries(document: Json | None) -> list[Any]:
     each: Any = (document or {}).get("TemperatureReadingsCelsius")
-    return [one for one in (each if isinstance(each, list) else []) if isinstance(one, dict)]
+    return each if isinstance(each, list) else []
 
 
-def _sensed(walk: Walk, entry: Json, fresh: Collection[str]) -> Json:
-    """An entry of ThermalMetrics with its Sensor, and the Status that counts."""
+def _sensed(walk: Walk, entry: Any, fresh: Collection[str]) -> Any:
+    """An entry of ThermalMetrics with its Sensor, and the Status that counts; what is no object as it is."""
+    if not isinstance(entry, dict):
+        return entry
     source = text(entry.get("DataSourceUri"))
     sensor: Json = (walk.learnt.kept.get(key_of(source)) if source else None) or {}
     if source and key_of(source) not in fresh:
@@ -156,8 +159,9 @@ def environment(walk: Walk, chassis: Sequence[Resource]) -> Told:
     allotted = _allotted(walk, measured)
     told: Told = []
     for each, one in zip(chassis, found, strict=True):
-        total = [{"Id": "EnvironmentMetrics", **one, "PowerSubsystem": allotted[each.uri]}] if one else []
-        told.append(None if one is None else {"Total": total if each.uri in allotted else []})
+        measures = one is not None and each.uri in allotted
+        total = {"Id": "EnvironmentMetrics", **(one or {}), "PowerSubsystem": allotted.get(each.uri)}
+        told.append(None if one is None else {"Total": [total] if measures else []})
     return told
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from producers.redfish import tables
@@ -46,10 +46,7 @@ def storage(walk: Walk, plan: Plan) -> Iterator[Found]:
 
 def _storages(walk: Walk, plan: Plan, documents: Sequence[Json]) -> list[Json]:
     """Storages (DMTF Storage v1_17) with controllers and drives in place of links."""
-    inside = [
-        [each for each in links_at(document, "StorageControllers") if each.keys() - {"@odata.id"}]
-        for document in documents
-    ]
+    inside = [_inside(document) for document in documents]
     without = [each for each, controllers in zip(documents, inside, strict=True) if not controllers]
     linked = iter(walk.members([text(at(each, "Controllers/@odata.id")) for each in without]))
     joined: list[Json] = []
@@ -61,15 +58,28 @@ def _storages(walk: Walk, plan: Plan, documents: Sequence[Json]) -> list[Json]:
     return joined
 
 
+def _inside(document: Json) -> list[Json]:
+    """Controllers given in the Storage, as before Storage v1_9; nothing where they are links only."""
+    return [each for each in links_at(document, "StorageControllers") if each.keys() - {"@odata.id"}]
+
+
 def _drives(walk: Walk, plan: Plan, documents: Sequence[Json]) -> list[list[Json]]:
     """The drives of each Storage; of a Chassis that lists some of them in its collection, all at once."""
-    linked = [list(links_at(document, "Drives")) for document in documents]
+    linked = [_once(links_at(document, "Drives")) for document in documents]
     links = [uri for one in linked for each in one if not inline(each) and (uri := text(each.get("@odata.id")))]
     got = walk.through(links, [each.links.get("Drives") for each in plan.chassis])
-    known = [
-        [each if inline(each) else got.get(key_of(text(each.get("@odata.id")) or "")) for each in one] for one in linked
-    ]
-    return [[each for each in one if each is not None] for one in known]
+    told: list[list[Json]] = []
+    for one in linked:
+        drives = (each if inline(each) else got.get(key_of(text(each.get("@odata.id")) or "")) for each in one)
+        told.append([each for each in drives if each is not None])
+    return told
+
+
+def _once(links: Iterable[Json]) -> list[Json]:
+    once: dict[str, Json] = {}
+    for place, each in enumerate(links):
+        once.setdefault(key_of(text(each.get("@odata.id")) or str(place)), each)
+    return list(once.values())
 
 
 def _itself(document: Json) -> Json:

@@ -137,6 +137,8 @@ class RedfishReader:
             return arrays
         walk = Walk(self._client, plan.learnt, self._clock(), deadline_s, problems)
         found = list(GATHER[category](walk, plan))
+        if not walk.got and not walk.faults:  # nothing to ask for: whether the BMC is there has to be known still
+            walk.all([each.uri for each in (*plan.systems, *plan.chassis)][:1])
         self._judge(plan, walk)
         once = Once(problems)
         for each in found:
