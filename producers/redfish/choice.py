@@ -152,6 +152,7 @@ class _Poll:
         problems = [(where, str(fault)) for where, fault in faults.items() if where not in taken]
         if left_out and "Sensors" in self._chassis[uri].links:
             problems.append((self._chassis[uri].links["Sensors"], LEFT_OUT))
+            self._walk.problems.add(*problems[-1])
         again_s = float("inf") if worth.usable else DEAD_S
         if not all(isinstance(fault, Missing) for fault in faults.values()):
             again_s = UNFINISHED_S

@@ -34,6 +34,7 @@ class Expanding:
         self.works = False
         """Whether an answer has had its members in it."""
         self._strikes = 0
+        self._shallow: set[str] = set()
         self._not_here: set[str] = set()
         self._lock = threading.Lock()
 
@@ -43,7 +44,7 @@ class Expanding:
             if not self._ways or "?" in link or key_of(link) in self._not_here:
                 return ""
             way = self._ways[0]
-        deep = min(levels, self.levels)
+            deep = 1 if key_of(link) in self._shallow else min(levels, self.levels)
         return f"?$expand={way}($levels={deep})" if deep > 1 and not way.endswith(")") else f"?$expand={way}"
 
     def worked(self) -> None:
@@ -55,7 +56,7 @@ class Expanding:
         """The answer to `link + query` was bad, or had links only, and the plain one was good."""
         with self._lock:
             if self.works:
-                self._not_here.add(key_of(link))
+                (self._shallow if "levels=1" not in query and "levels" in query else self._not_here).add(key_of(link))
                 return
             self._strikes += 1
             current = bool(self._ways) and query.startswith(f"?$expand={self._ways[0]}")

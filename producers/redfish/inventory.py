@@ -6,6 +6,7 @@ What is linked (`Metrics`, `Links/NetworkAdapter`) stands in place of its link i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from producers.redfish import choice, tables
@@ -51,12 +52,19 @@ def processors(walk: Walk, plan: Plan) -> Iterator[Found]:
 
 def memory(walk: Walk, plan: Plan) -> Iterator[Found]:
     """The Memory of each System: DIMMs, and empty slots with State Absent."""
-    found = _of_systems(walk, plan, "Memory", tables.DIMM, levels=2)
+    found = [_slot(each) for each in _of_systems(walk, plan, "Memory", tables.DIMM, levels=2)]
     # MemoryMetrics tell one thing that a record has, and most Memory has it too.
     slow = [whole(each.document.get("OperatingSpeedMhz")) is None for each in found]
     with_metrics = iter(_joined(walk, [each for each, need in zip(found, slow, strict=True) if need]))
     without = iter(_joined(walk, [each for each, need in zip(found, slow, strict=True) if not need], skip="Metrics"))
     yield from (next(with_metrics if need else without) for need in slow)
+
+
+def _slot(found: Found) -> Found:
+    """A slot that iLO 4 says to be empty, in its own words, with the State for it."""
+    if found.document.get("DIMMStatus") != "NotPresent" or "Status" in found.document:
+        return found
+    return replace(found, document={**found.document, "Status": {"State": "Absent"}})
 
 
 def _of_systems(walk: Walk, plan: Plan, name: str, table: Table, levels: int = 1) -> list[Found]:
@@ -100,7 +108,7 @@ def network(walk: Walk, plan: Plan) -> Iterator[Found]:
         found = _of_systems(walk, plan, "EthernetInterfaces", tables.INTERFACE)
     documents = _with_ports(walk, [each.document for each in found])
     for each, document in zip(found, documents, strict=True):
-        yield Found(each.uri, document, {"system_id": None, "chassis_id": None, **each.place}, each.tables)
+        yield replace(each, document=document, place={"system_id": None, "chassis_id": None, **each.place})
 
 
 def _of_chassis(walk: Walk, chassis: Sequence[Resource]) -> list[Found]:
@@ -130,8 +138,7 @@ def _judged(document: Json) -> bool:
 def _with_adapter(found: Found, adapter: Json | None) -> Found:
     if adapter is None:
         return found
-    document = {**found.document, "Links": {**found.document["Links"], "NetworkAdapter": adapter}}
-    return Found(found.uri, document, found.place, found.tables)
+    return replace(found, document={**found.document, "Links": {**found.document["Links"], "NetworkAdapter": adapter}})
 
 
 def _with_ports(walk: Walk, documents: Sequence[Json]) -> list[Json]:
