@@ -39,9 +39,12 @@ class Port:
         """
         self._socket = socket.socket()
         try:
-            if number:  # a free port with it would be one that a dead BMC's socket is bound to
+            # Beforehand, a free port might be one that a dead BMC's socket is bound to; not at all, connections that
+            # are ending would keep us from binding to the port again.
+            if number:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind((HOST, number))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         except OSError:
             self._socket.close()
             raise
