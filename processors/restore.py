@@ -5,8 +5,8 @@ Called from the record loop, never from an assignment signal: Faust hands record
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -20,6 +20,7 @@ from runtime.topics import decoder
 from schemas import codec
 
 log = structlog.get_logger()
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SLACK: Final = timedelta(minutes=5)
 """Read back this much more than a step remembers: memory counts a record's own time, Kafka finds by time of arrival."""
 
@@ -32,26 +33,27 @@ def partition(settings: KafkaSettings, steps: Sequence[Step], number: int, offse
     """
     topics = settings.catalog
     topic = topics[steps[0].input]
-    restored = Partition(topics, steps)
-    for step in steps:
-        if isinstance(step.memory, str):
-            name = topics[step.memory].name
-            span = kafka.watermarks(settings, name)[number]
-            for state in _decoded(settings, step.memory, {number: span}):
-                restored.remember(step, state)
+    restored = Partition(topics, steps, number)
+    memories = [(step, step.memory) for step in steps if isinstance(step.memory, str)]
+    for alias in {alias for _, alias in memories}:
+        span = kafka.watermarks(settings, topics[alias].name)[number]
+        for state, _ in _decoded(settings, alias, {number: span}):
+            for step, memory in memories:
+                if memory == alias:
+                    restored.remember(step, state)
     lasting = [(step, step.memory) for step in steps if isinstance(step.memory, timedelta)]
     if lasting:
         memory = max(each for _, each in lasting) + SLACK
         since = appended_ms - int(memory.total_seconds() * 1000)
         low = kafka.watermarks(settings, topic.name)[number][0]
         first = max(low, kafka.offsets_at(settings, topic.name, number, since))
-        for record in _decoded(settings, topic.alias, {number: (min(first, offset), offset)}):
-            restored.apply(record, [step for step, _ in lasting])
+        for record, appended in _decoded(settings, topic.alias, {number: (min(first, offset), offset)}):
+            restored.apply(record, [step for step, _ in lasting], appended_at=appended)
     for alias in {alias for step in steps for alias in step.outputs}:
         name = topics[alias].name
         end = kafka.watermarks(settings, name)[number][1]
         first = kafka.offsets_at(settings, name, number, appended_ms)
-        for record in _decoded(settings, alias, {number: (first, end)}):
+        for record, _ in _decoded(settings, alias, {number: (first, end)}):
             restored.present.add((alias, topics[alias].identity_of(record)))
     restored.next_offset = offset
     log.info("partition restored", topic=topic.name, partition=number, offset=offset, present=len(restored.present))
@@ -74,12 +76,19 @@ def retention_hole(settings: KafkaSettings, group: str, topic: str, number: int,
     return (committed, offset) if 0 <= committed < offset else None
 
 
-def _decoded(settings: KafkaSettings, alias: str, spans: dict[int, kafka.Span]) -> Any:
+def appended_at(message: Any) -> datetime:
+    """When a message reached the broker, by the broker's clock."""
+    return EPOCH + timedelta(milliseconds=max(0, message.timestamp()[1]))
+
+
+def _decoded(
+    settings: KafkaSettings, alias: str, spans: dict[int, kafka.Span]
+) -> Iterator[tuple[dict[str, Any], datetime]]:
     decode = decoder(settings, alias).decode
     for message in kafka.read(settings, settings.catalog[alias].name, spans):
         record = _record(decode, message)
         if record is not None:
-            yield record
+            yield record, appended_at(message)
 
 
 def _record(decode: Any, message: Message) -> dict[str, Any] | None:

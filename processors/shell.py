@@ -19,6 +19,7 @@ from pydantic import Field
 
 from processors import restore
 from processors.drive import Encoded, Partition, StopLimit
+from processors.rulebook import Rulebook
 from processors.steps import Step
 from runtime import observe
 from runtime.deadletter import DeadLetters
@@ -62,6 +63,7 @@ class Shell:
         self._publisher = Publisher(settings, settings.group)
         self._letters = DeadLetters(settings, self._publisher, "processors")
         self._limit = StopLimit()
+        self._rulebook = Rulebook(settings)
         self.progress = Progress()
 
     @property
@@ -72,12 +74,12 @@ class Shell:
     async def batch(self, alias: str, events: list[Any]) -> None:
         """Steps a batch and returns when everything it led to is confirmed."""
         outputs: list[Encoded] = []
+        await asyncio.get_running_loop().run_in_executor(None, self._rulebook.follow)
         for event in events:
             outputs += await self._one(alias, _Message(event.message))
         self.progress.since = time.monotonic()
         await self._deliver(each for each in outputs if not each.is_memory)
-        # Of one host's states within the batch only the newest counts.
-        await self._deliver({(each.alias, each.key): each for each in outputs if each.is_memory}.values())
+        await self._deliver(each for each in outputs if each.is_memory)
         self.progress.since = None
         observe.RECORDS_IN.labels("processors", alias).inc(len(events))
 
@@ -92,7 +94,8 @@ class Shell:
             self._letters.send(message, reason=error.reason, detail=str(error))
             observe.RECORDS_REJECTED.labels("processors", error.reason).inc()
             return []
-        applied = partition.apply(record)
+        partition.packs = self._rulebook.packs
+        applied = partition.apply(record, appended_at=restore.appended_at(message))
         observe.RECORDS_LATE.labels("processors", alias).inc(applied.late)
         for repeated in applied.repeated:
             observe.RECORDS_REPEATED.labels(repeated).inc()
@@ -100,7 +103,7 @@ class Shell:
             log.warning("step failed", step=name, topic=message.topic(), offset=message.offset(), why=repr(failure))
             self._letters.send(message, reason="step-failed", detail=f"{name}: {failure!r}", error=failure)
             observe.RECORDS_REJECTED.labels("processors", "step-failed").inc()
-        if self._limit.count(time.monotonic(), record["host"], failed=bool(applied.failures)):
+        if self._limit.count(time.monotonic(), record.get("host", ""), failed=bool(applied.failures)):
             leave(
                 EXIT_BAD_CODE, "more than half of the records fail: this version's fault, not theirs; not started again"
             )
@@ -138,7 +141,7 @@ class Shell:
         """Produces and waits for every delivery report, this batch's dead letters among them."""
         for output in outputs:
             name = self._topics[output.alias].name
-            self._publisher.send(name, output.key, output.value, wait_s=UNDELIVERED_S)
+            self._publisher.send(name, output.key, output.value, wait_s=UNDELIVERED_S, partition=output.partition)
             observe.RECORDS_OUT.labels("processors", output.alias).inc()
         while self._publisher.outstanding:
             self._publisher.poll(0)
