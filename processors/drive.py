@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from processors.steps import Record, State, Step
@@ -15,6 +16,10 @@ from schemas import catalog, codec
 
 Order = tuple[str, int]
 """(epoch, sequence): the order of one host's records of one category. Epochs sort by their start."""
+
+
+LARGEST: Final = 8 * 1024 * 1024 - 4096
+"""Bytes of key and value: what every topic takes, less what Kafka adds."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,21 @@ class Applied:
     """Steps that had stepped this record, or one after it, already."""
     repeated: list[str] = field(default_factory=list)
     """Aliases of outputs not sent again, being on the topic already."""
+
+
+def encode(topics: catalog.Catalog, alias: str, record: Record, memory: str | timedelta | None = None) -> Encoded:
+    """An output as it goes to Kafka; `memory`: that of its step.
+
+    Raises:
+        ValueError: it does not fit its schema, or is larger than Kafka takes: an output can be larger than its input,
+            which names a domain once.
+    """
+    topic = topics[alias]
+    value = codec.encode(catalog.schema(topic.schema), record)
+    key = topic.key_of(record)
+    if len(value) + len(key) > LARGEST:
+        raise ValueError(f"{alias} of {len(value)} bytes, of which Kafka takes {LARGEST}")
+    return Encoded(alias, key, value, record, alias == memory)
 
 
 class Partition:
@@ -76,7 +96,7 @@ class Partition:
                 continue
             try:
                 state, outputs = step.run(self._states.get((step.name, host)), record)
-                encoded = [self._encode(step, alias, output) for alias, output in outputs]
+                encoded = [encode(self._topics, alias, output, step.memory) for alias, output in outputs]
             except Exception as error:  # noqa: BLE001  whatever a step trips over concerns this record only
                 applied.failures.append((step.name, error))
                 continue
@@ -88,11 +108,6 @@ class Partition:
                 else:
                     applied.outputs.append(each)
         return applied
-
-    def _encode(self, step: Step, alias: str, record: Record) -> Encoded:
-        topic = self._topics[alias]
-        value = codec.encode(catalog.schema(topic.schema), record)
-        return Encoded(alias, topic.key_of(record), value, record, alias == step.memory)
 
     def _is_present(self, output: Encoded) -> bool:
         if not self.present:
