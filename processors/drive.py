@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from processors import packs
@@ -17,6 +17,10 @@ from schemas import catalog, codec
 
 Order = tuple[str, int]
 """(epoch, sequence): the order of one host's records of one category. Epochs sort by their start."""
+
+
+LARGEST: Final = 8 * 1024 * 1024 - 4096
+"""Bytes of key and value: what every topic takes, less what Kafka adds."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,27 @@ class Applied:
     """Steps that had stepped this record, or one after it, already."""
     repeated: list[str] = field(default_factory=list)
     """Aliases of outputs not sent again, being on the topic already."""
+
+
+def encode(
+    topics: catalog.Catalog,
+    alias: str,
+    record: Record,
+    memory: str | timedelta | None = None,
+    partition: int | None = None,
+) -> Encoded:
+    """An output as it goes to Kafka; `memory`: that of its step; `partition`: where to, by its key if None.
+
+    Raises:
+        ValueError: it does not fit its schema, or is larger than Kafka takes: an output can be larger than its input,
+            which names a domain once.
+    """
+    topic = topics[alias]
+    value = codec.encode(catalog.schema(topic.schema), record)
+    key = topic.key_of(record)
+    if len(value) + len(key) > LARGEST:
+        raise ValueError(f"{alias} of {len(value)} bytes, of which Kafka takes {LARGEST}")
+    return Encoded(alias, key, value, record, alias == memory, partition)
 
 
 class Partition:
@@ -106,7 +131,7 @@ class Partition:
         before = self._states.get(key[:2])
         try:
             state, outputs = step.run(before, record, context) if step.contextual else step.run(before, record)
-            encoded = [self._encode(step, alias, output) for alias, output in outputs]
+            encoded = [encode(self._topics, alias, output, step.memory, self._number) for alias, output in outputs]
         except Exception as error:  # noqa: BLE001  whatever a step trips over concerns this record only
             applied.failures.append((step.name, error))
             return
@@ -121,11 +146,6 @@ class Partition:
             for following in self._following.get(alias, ()):
                 if following in wanted:
                     self._step(following, output, context, applied, wanted)
-
-    def _encode(self, step: Step, alias: str, record: Record) -> Encoded:
-        topic = self._topics[alias]
-        value = codec.encode(catalog.schema(topic.schema), record)
-        return Encoded(alias, topic.key_of(record), value, record, alias == step.memory, self._number)
 
     def _is_present(self, output: Encoded) -> bool:
         if not self.present:

@@ -1,29 +1,44 @@
-"""Rates from cumulative counters, and their angles. Pure."""
+"""Rates from cumulative counters, and their angles. Pure and total: nothing raises or gives NaN or infinity.
+
+What two readings can say and what they cannot:
+
+- a reset, a wrap and another device under the same name look alike (the counter fell): none of them is a rate;
+- a reading that is unknown, NaN or infinite is no reading; nor is an elapsed time that is not a positive number;
+- a quotient beyond what a double holds (a counter over 10⁻³²⁰ s) is no rate.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-Counters = Sequence[int | None]
+Reading = int | float | None
+Counters = Sequence[Reading]
 
 
-def rate(before: int | None, now: int | None, elapsed_s: float) -> float | None:
+def rate(before: Reading, now: Reading, elapsed_s: float) -> float | None:
     """Units per second between two readings of a cumulative counter.
 
     None where there is nothing to say: a reading is unknown, no time has passed, or the counter went backwards (a
     reset, a wrap or another device under the same name; the three cannot be told apart, so none is guessed).
     """
-    if before is None or now is None or elapsed_s <= 0 or now < before:
+    if before is None or now is None or now < before:
         return None
-    return (now - before) / elapsed_s
+    return _per_s(now - before, elapsed_s)
 
 
-def change(before: int | None, now: int | None, elapsed_s: float) -> float | None:
+def change(before: Reading, now: Reading, elapsed_s: float) -> float | None:
     """Units per second between two readings of a quantity that may also fall, such as memory in use."""
-    if before is None or now is None or elapsed_s <= 0:
+    if before is None or now is None:
         return None
-    return (now - before) / elapsed_s
+    return _per_s(now - before, elapsed_s)
+
+
+def _per_s(difference: float, elapsed_s: float) -> float | None:
+    if not 0 < elapsed_s < math.inf:
+        return None
+    found = difference / elapsed_s
+    return found if math.isfinite(found) else None
 
 
 def angle(rate_per_s: float | None) -> float | None:

@@ -5,6 +5,7 @@ A worker follows before it steps, so that it knows a pack before any record that
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import datetime
 from typing import Final
@@ -39,7 +40,13 @@ class Rulebook:
         self._decoder = decoder(settings, "rules")
         self._next = 0
         self._due_s = 0.0
+        self._lock = threading.Lock()
         self.packs: Packs = packs.builtin()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look."""
+        return time.monotonic() >= self._due_s
 
     def follow(self) -> Packs:
         """Reads what was added, if it is time to look.
@@ -47,20 +54,20 @@ class Rulebook:
         Raises:
             KafkaException: the broker did not answer for long.
         """
-        if time.monotonic() < self._due_s:
+        with self._lock:
+            began_s = time.monotonic()
+            while self.is_due:
+                try:
+                    self._read()
+                except KafkaException:
+                    if time.monotonic() - began_s > PATIENCE_S:
+                        raise
+                    time.sleep(0.2)
+                else:
+                    # From the beginning of the look: what was added during it is seen by the next.
+                    self._due_s = began_s + EVERY_S
+                    break
             return self.packs
-        began_s = time.monotonic()
-        while True:
-            try:
-                self._read()
-                break
-            except KafkaException:
-                if time.monotonic() - began_s > PATIENCE_S:
-                    raise
-                time.sleep(0.2)
-        # From the beginning of the look: what was added during it is seen by the next.
-        self._due_s = began_s + EVERY_S
-        return self.packs
 
     def _read(self) -> None:
         low, end = kafka.watermarks(self._settings, self._name)[PARTITION]

@@ -73,6 +73,27 @@ WRITTEN_AGAIN: Final = timedelta(minutes=10)
 """A state that lasts is written again this often, so that its topic shows that somebody still says so."""
 
 
+Folded = tuple[State, list[Output]]
+
+
+@dataclass(frozen=True)
+class Join:
+    """One processor with several inputs of one key: see `join`."""
+
+    name: str
+    inputs: tuple[str, ...]
+    """Aliases of the raw topics it reads; of one partition group."""
+    outputs: tuple[str, ...]
+    memory: timedelta
+    """Its state depends on that much of its inputs, by the time of appending."""
+    take: Callable[[State | None, str, Record, int], Folded]
+    """(state of the host, alias, record, time of appending in ms) → (state, outputs)."""
+    quiet: Callable[[State, str, int], Folded]
+    """(state, alias, ms): the side has had nothing more that was appended at or before that time."""
+    waits: Callable[[State, str, int], bool]
+    """Whether `quiet` of a side, up to that time of appending (ms), would settle something."""
+
+
 def derived_header(raw: Record) -> Record:
     """The fields every derived record takes over from its raw record."""
     return {

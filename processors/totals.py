@@ -1,8 +1,11 @@
-"""A VM's totals over its NICs and disks (seed 003's `vm_totals`). Pure."""
+"""A VM's totals over its NICs and disks (seed 003's `vm_totals`), and a host's over its VMs. Pure.
+
+Sums per label (rack, site, project) are queries over the label columns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 NIC: Final = ("rxbytes", "rxpackets", "rxerrors", "rxdrops", "txbytes", "txpackets", "txerrors", "txdrops")
@@ -39,3 +42,17 @@ def vm_total(domain: Mapping[str, Any]) -> dict[str, Any]:
         entry[field] = domain[field]
     entry["partial"] = partial
     return entry
+
+
+SUMMED: Final = tuple(f"net_{name}" for name in NIC) + tuple(f"disk_{name}" for name in DISK) + COPIED[:-1]
+"""What is summed over a host's VMs: all but the state."""
+
+
+def host_total(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sums over a host's VMs, from their entries. `partial`: of some VM something was unknown."""
+    found: dict[str, Any] = {"vm_count": len(entries)}
+    partial = any(entry["partial"] for entry in entries)
+    for field in SUMMED:
+        found[field], lacks = total([entry[field] for entry in entries])
+        partial = partial or lacks
+    return found | {"partial": partial}

@@ -1,14 +1,18 @@
-"""The VM step: one raw libvirt record in, totals, rates and angles of its VMs and devices out. Pure.
+"""The VM step: one raw libvirt record in, totals (per VM and host), rates and angles of VMs and devices out. Pure.
 
 What counts as the sample before, so that rates survive reality:
 
-- A baseline belongs to (UUID, domain id): a VM restarted, migrated or with a re-used UUID begins anew.
+- A baseline belongs to (host, UUID, domain id): a VM restarted, migrated here or back, or another with a re-used UUID
+  begins anew. A device belongs to its name within that: one plugged in, or back in after a poll without it, begins
+  anew.
 - Elapsed time is the producer's monotonic clock, so a clock that steps changes nothing; a new epoch begins anew.
 - A counter that went backwards gives no rate and is the next baseline. A gap longer than `MEMORY` begins anew.
 - A stale domain neither gives a rate nor becomes a baseline: the next fresh sample is compared over the whole gap.
 - The guest's own memory counters move when the guest reports: they are compared over the guest's clock, and only when
   its report is a new one.
-- A first sample emits nothing.
+- Of a domain listed twice in one record only the first has rates.
+- Duplicates and records late or out of order never get here (`drive`): what a record led to it leads to once.
+- A first sample has totals and no rates; a rate carries the interval it is over.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from processors.rates import angle, change, rates
 from processors.steps import Output, Record, Step, derived_header
-from processors.totals import DISK, NIC, vm_total
+from processors.totals import DISK, NIC, host_total, vm_total
 
 MEMORY: Final = timedelta(minutes=5)
 HOST_COUNTERS: Final = tuple(f"net_{name}" for name in NIC) + tuple(f"disk_{name}" for name in DISK) + (
@@ -70,7 +74,7 @@ def step(state: State | None, record: Record) -> tuple[State, list[Output]]:
             features.append(who | interval | _features(base, now, domain))
             devices += [who | device | interval | fields for device, fields in _devices(base, now)]
     header = derived_header(record)
-    outputs: list[Output] = [("vm-totals", header | {"vms": totals})]
+    outputs: list[Output] = [("vm-totals", header | {"vms": totals} | host_total(totals))]
     if features:
         outputs.append(("vm-features", header | {"vms": features}))
     if devices:

@@ -581,6 +581,168 @@ class Heartbeat(TypedDict):
     """True: the last beat of a process that was told to stop."""
 
 
+class HostCoreRates(TypedDict):
+    """One core."""
+
+    core: str
+    """Position of the core in the kernel's order, from 0."""
+    user_s_rate: float | None
+    """Rate of user_s (time in user mode). Null: no baseline, reset, or unknown. [s/s]"""
+    user_s_angle: float | None
+    """atan of user_s_rate. [deg]"""
+    system_s_rate: float | None
+    """Rate of system_s (time in kernel mode). Null: no baseline, reset, or unknown. [s/s]"""
+    system_s_angle: float | None
+    """atan of system_s_rate. [deg]"""
+    idle_s_rate: float | None
+    """Rate of idle_s (idle time). Null: no baseline, reset, or unknown. [s/s]"""
+    idle_s_angle: float | None
+    """atan of idle_s_rate. [deg]"""
+    iowait_s_rate: float | None
+    """Rate of iowait_s (time waiting for I/O). Null: no baseline, reset, or unknown. [s/s]"""
+    iowait_s_angle: float | None
+    """atan of iowait_s_rate. [deg]"""
+    irq_s_rate: float | None
+    """Rate of irq_s (time in interrupts). Null: no baseline, reset, or unknown. [s/s]"""
+    irq_s_angle: float | None
+    """atan of irq_s_rate. [deg]"""
+    steal_s_rate: float | None
+    """Rate of steal_s (time taken by the hypervisor). Null: no baseline, reset, or unknown. [s/s]"""
+    steal_s_angle: float | None
+    """atan of steal_s_rate. [deg]"""
+    guest_s_rate: float | None
+    """Rate of guest_s (time running guests). Null: no baseline, reset, or unknown. [s/s]"""
+    guest_s_angle: float | None
+    """atan of guest_s_rate. [deg]"""
+
+
+class HostDiskRates(TypedDict):
+    """One block device."""
+
+    device: str
+    """Name of the device."""
+    read_bytes_rate: float | None
+    """Rate of read_bytes (bytes read). Null: no baseline, reset, or unknown. [By/s]"""
+    read_bytes_angle: float | None
+    """atan of read_bytes_rate. [deg]"""
+    write_bytes_rate: float | None
+    """Rate of write_bytes (bytes written). Null: no baseline, reset, or unknown. [By/s]"""
+    write_bytes_angle: float | None
+    """atan of write_bytes_rate. [deg]"""
+    read_count_rate: float | None
+    """Rate of read_count (reads). Null: no baseline, reset, or unknown. [{operation}/s]"""
+    read_count_angle: float | None
+    """atan of read_count_rate. [deg]"""
+    write_count_rate: float | None
+    """Rate of write_count (writes). Null: no baseline, reset, or unknown. [{operation}/s]"""
+    write_count_angle: float | None
+    """atan of write_count_rate. [deg]"""
+    busy_ms_rate: float | None
+    """Rate of busy_ms (time doing I/O). Null: no baseline, reset, or unknown. [ms/s]"""
+    busy_ms_angle: float | None
+    """atan of busy_ms_rate. [deg]"""
+
+
+class HostInterfaceRates(TypedDict):
+    """One network interface."""
+
+    device: str
+    """Name of the interface."""
+    rxbytes_rate: float | None
+    """Rate of rxbytes (bytes received). Null: no baseline, reset, or unknown. [By/s]"""
+    rxbytes_angle: float | None
+    """atan of rxbytes_rate. [deg]"""
+    rxpackets_rate: float | None
+    """Rate of rxpackets (packets received). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    rxpackets_angle: float | None
+    """atan of rxpackets_rate. [deg]"""
+    rxerrors_rate: float | None
+    """Rate of rxerrors (receive errors). Null: no baseline, reset, or unknown. [{error}/s]"""
+    rxerrors_angle: float | None
+    """atan of rxerrors_rate. [deg]"""
+    rxdrops_rate: float | None
+    """Rate of rxdrops (packets dropped on receive). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    rxdrops_angle: float | None
+    """atan of rxdrops_rate. [deg]"""
+    txbytes_rate: float | None
+    """Rate of txbytes (bytes sent). Null: no baseline, reset, or unknown. [By/s]"""
+    txbytes_angle: float | None
+    """atan of txbytes_rate. [deg]"""
+    txpackets_rate: float | None
+    """Rate of txpackets (packets sent). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    txpackets_angle: float | None
+    """atan of txpackets_rate. [deg]"""
+    txerrors_rate: float | None
+    """Rate of txerrors (send errors). Null: no baseline, reset, or unknown. [{error}/s]"""
+    txerrors_angle: float | None
+    """atan of txerrors_rate. [deg]"""
+    txdrops_rate: float | None
+    """Rate of txdrops (packets dropped on send). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    txdrops_angle: float | None
+    """atan of txdrops_rate. [deg]"""
+
+
+class HostRates(TypedDict):
+    """Rates and angles of a host's own counters since the sample before."""
+
+    host: str
+    """Host of the raw record this comes from."""
+    category: str
+    """Category of the raw record."""
+    observed_at: datetime
+    """observed_at of the raw record."""
+    epoch: str
+    """Epoch of the raw record."""
+    sequence: int
+    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    labels: dict[str, str]
+    """Labels of the target."""
+    interval_s: float
+    """Time between the two samples compared, by the producer's monotonic clock. [s]"""
+    cpu_user_s_rate: float | None
+    """Rate of cpu_user_s (time in user mode, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_user_s_angle: float | None
+    """atan of cpu_user_s_rate. [deg]"""
+    cpu_system_s_rate: float | None
+    """Rate of cpu_system_s (time in kernel mode, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_system_s_angle: float | None
+    """atan of cpu_system_s_rate. [deg]"""
+    cpu_idle_s_rate: float | None
+    """Rate of cpu_idle_s (idle time, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_idle_s_angle: float | None
+    """atan of cpu_idle_s_rate. [deg]"""
+    cpu_iowait_s_rate: float | None
+    """Rate of cpu_iowait_s (time waiting for I/O, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_iowait_s_angle: float | None
+    """atan of cpu_iowait_s_rate. [deg]"""
+    cpu_irq_s_rate: float | None
+    """Rate of cpu_irq_s (time in interrupts, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_irq_s_angle: float | None
+    """atan of cpu_irq_s_rate. [deg]"""
+    cpu_steal_s_rate: float | None
+    """Rate of cpu_steal_s (time taken by the hypervisor, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_steal_s_angle: float | None
+    """atan of cpu_steal_s_rate. [deg]"""
+    cpu_guest_s_rate: float | None
+    """Rate of cpu_guest_s (time running guests, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_guest_s_angle: float | None
+    """atan of cpu_guest_s_rate. [deg]"""
+    swap_in_rate: float | None
+    """Rate of swap_in (bytes swapped in). Null: no baseline, reset, or unknown. [By/s]"""
+    swap_in_angle: float | None
+    """atan of swap_in_rate. [deg]"""
+    swap_out_rate: float | None
+    """Rate of swap_out (bytes swapped out). Null: no baseline, reset, or unknown. [By/s]"""
+    swap_out_angle: float | None
+    """atan of swap_out_rate. [deg]"""
+    cores: list[HostCoreRates]
+    """Cores that have a sample before."""
+    disks: list[HostDiskRates]
+    """Block devices that have a sample before."""
+    interfaces: list[HostInterfaceRates]
+    """Network interfaces that have a sample before."""
+
+
 class CpuTimes(TypedDict):
     """Cumulative CPU times (psutil.cpu_times)."""
 
@@ -943,6 +1105,14 @@ class Power(TypedDict):
     """Time since the sample before. [s]"""
     energy_joules: float | None
     """consumed_watts over the interval, by the trapezoid rule; null without a sample before. [J]"""
+    psu_input_watts: float | None
+    """Sum of what the supplies say they draw; to be held against consumed_watts. [W]"""
+    psu_output_watts: float | None
+    """Sum of what the supplies say they deliver. [W]"""
+    psu_input_partial: bool
+    """True: not every supply says what it draws; psu_input_watts is the sum of those that do."""
+    consumed_of_psu_input_percent: float | None
+    """consumed_watts of psu_input_watts: about 100 where the BMC measures the whole enclosure. Null where a supply does not say what it draws. [%]"""
     power_supplies: list[PowerSupply]
     """Supplies."""
     voltage_readings: list[VoltageReading]
@@ -1654,6 +1824,58 @@ class VmFeatures(TypedDict):
     """VMs that have a sample before."""
 
 
+class VmWatts(TypedDict):
+    """One VM's part of a host's watts, estimated."""
+
+    vmid: str
+    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    name: str
+    """Domain name."""
+    uuid: str
+    """Domain UUID."""
+    cpu_seconds: float
+    """CPU time used in the minute. [s]"""
+    cpu_share: float
+    """Part of the CPU time of all VMs of the host, 0 to 1. 0 where none used any. [1]"""
+    estimated_watts: float | None
+    """The host's watts by cpu_share: an estimate, not a measurement. Null where no VM used CPU time. [W]"""
+    estimated_joules: float | None
+    """The host's energy by cpu_share: an estimate, not a measurement. [J]"""
+    partial: bool
+    """As of the record: the readings do not cover the whole minute."""
+
+
+class VmPower(TypedDict):
+    """A host's watts of one minute over its VMs by CPU time: an estimate."""
+
+    host: str
+    """The host, and the fleet's name of its BMC's target."""
+    category: str
+    """power."""
+    observed_at: datetime
+    """The end of the minute, UTC."""
+    minute: datetime
+    """The start of the minute, UTC: with host the identity of this fact."""
+    epoch: str
+    """Epoch of the last libvirt record in it."""
+    labels: dict[str, str]
+    """Labels of the host's targets."""
+    partial: bool
+    """True: the readings of one source, as far as they came within 5 min, do not cover the whole minute."""
+    method: str
+    """How the watts are divided: cpu-time, by each VM's CPU time."""
+    host_watts: float
+    """Mean consumption of the host over power_covered_s, as its BMC measured it. [W]"""
+    host_joules: float
+    """Its energy over power_covered_s. [J]"""
+    power_covered_s: float
+    """How much of the minute lies between power readings. [s]"""
+    cpu_covered_s: float
+    """How much of the minute lies between libvirt samples. [s]"""
+    vms: list[VmWatts]
+    """VMs that ran in the minute."""
+
+
 class VmTotal(TypedDict):
     """One VM, measurement vm_totals."""
 
@@ -1738,3 +1960,59 @@ class VmTotals(TypedDict):
     """Labels of the target."""
     vms: list[VmTotal]
     """All active VMs."""
+    vm_count: int | None
+    """Active VMs of the host. [{vm}]"""
+    net_rxbytes: int | None
+    """Over all VMs of the host: cumulative bytes received by the guest. Falls when a VM leaves. [By]"""
+    net_rxpackets: int | None
+    """Over all VMs of the host: cumulative packets received. Falls when a VM leaves. [{packet}]"""
+    net_rxerrors: int | None
+    """Over all VMs of the host: cumulative receive errors. Falls when a VM leaves. [{error}]"""
+    net_rxdrops: int | None
+    """Over all VMs of the host: cumulative packets dropped on receive. Falls when a VM leaves. [{packet}]"""
+    net_txbytes: int | None
+    """Over all VMs of the host: cumulative bytes sent by the guest. Falls when a VM leaves. [By]"""
+    net_txpackets: int | None
+    """Over all VMs of the host: cumulative packets sent. Falls when a VM leaves. [{packet}]"""
+    net_txerrors: int | None
+    """Over all VMs of the host: cumulative send errors. Falls when a VM leaves. [{error}]"""
+    net_txdrops: int | None
+    """Over all VMs of the host: cumulative packets dropped on send. Falls when a VM leaves. [{packet}]"""
+    disk_rd_req: int | None
+    """Over all VMs of the host: cumulative read requests. Falls when a VM leaves. [{request}]"""
+    disk_rd_bytes: int | None
+    """Over all VMs of the host: cumulative bytes read. Falls when a VM leaves. [By]"""
+    disk_wr_reqs: int | None
+    """Over all VMs of the host: cumulative write requests. Falls when a VM leaves. [{request}]"""
+    disk_wr_bytes: int | None
+    """Over all VMs of the host: cumulative bytes written. Falls when a VM leaves. [By]"""
+    disk_errors: int | None
+    """Over all VMs of the host: cumulative I/O errors; null where the hypervisor does not count them. Falls when a VM leaves. [{error}]"""
+    memactual: int | None
+    """Over all VMs of the host: memory given to the guest (balloon), KiB. [KiBy]"""
+    memrss: int | None
+    """Over all VMs of the host: resident memory of the domain's process, KiB. [KiBy]"""
+    memavailable: int | None
+    """Over all VMs of the host: memory the guest sees in all, KiB. [KiBy]"""
+    memusable: int | None
+    """Over all VMs of the host: memory the guest can use without swapping, KiB. [KiBy]"""
+    memswap_in: int | None
+    """Over all VMs of the host: cumulative memory swapped in, KiB. Falls when a VM leaves. [KiBy]"""
+    memswap_out: int | None
+    """Over all VMs of the host: cumulative memory swapped out, KiB. Falls when a VM leaves. [KiBy]"""
+    memmajor_fault: int | None
+    """Over all VMs of the host: cumulative major page faults. Falls when a VM leaves. [{fault}]"""
+    memminor_fault: int | None
+    """Over all VMs of the host: cumulative minor page faults. Falls when a VM leaves. [{fault}]"""
+    memdisk_cache: int | None
+    """Over all VMs of the host: guest memory used for disk caches, KiB. [KiBy]"""
+    timeusr: int | None
+    """Over all VMs of the host: cumulative CPU time in user mode, ns. Falls when a VM leaves. [ns]"""
+    timesys: int | None
+    """Over all VMs of the host: cumulative CPU time in system mode, ns. Falls when a VM leaves. [ns]"""
+    cpus: int | None
+    """Over all VMs of the host: virtual CPUs. [{cpu}]"""
+    cputime: int | None
+    """Over all VMs of the host: cumulative CPU time, ns. Falls when a VM leaves. [ns]"""
+    partial: bool
+    """True: some part of a sum over the VMs was unknown; the sum is of the known parts."""
