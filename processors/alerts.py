@@ -48,7 +48,7 @@ class State(NamedTuple):
 def is_old(record: Record, context: Context) -> bool:
     """Whether a record was no news any more when it reached Kafka."""
     interval = timedelta(seconds=min(max(context.raw.get("interval_s", 0.0), 0.0), 86400.0))
-    return context.appended_at - record["observed_at"] > max(OLD * interval, OLD_S)
+    return bool(context.appended_at - record["observed_at"] > max(OLD * interval, OLD_S))
 
 
 def run(source: Source, state: State | None, record: Record, context: Context) -> tuple[State, list[Output]]:
@@ -65,9 +65,7 @@ def run(source: Source, state: State | None, record: Record, context: Context) -
             sitting.hear(rule)
     sitting.miss(pack.by_name)
     outputs: list[Output] = [("alerts", transition) for transition in sitting.transitions]
-    after = moved._replace(
-        active=sitting.active or NONE, pending=sitting.pending or NONE, known=sitting.known or NONE
-    )
+    after = moved._replace(active=sitting.active or NONE, pending=sitting.pending or NONE, known=sitting.known or NONE)
     changed = after[1:4] != before[1:4]
     lasts = after.written_at is not None and record["observed_at"] - after.written_at >= WRITTEN_AGAIN
     if not changed and not (lasts and (after.active or after.pending or after.known)):

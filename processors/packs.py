@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -161,9 +161,7 @@ def parse(text: str, name: str) -> Pack:
     for at, rule in enumerate(pack.rules):
         if rule.name in names[:at]:
             problems.append((line(text, ("rules", at, "name")), f"{rule.name}: named twice; give one another name"))
-        problems += [
-            (line(text, ("rules", at, key)), f"{rule.name}: {key}: {what}") for key, what in _unknown(rule)
-        ]
+        problems += [(line(text, ("rules", at, key)), f"{rule.name}: {key}: {what}") for key, what in _unknown(rule)]
     if problems:
         raise _refused(name, problems)
     return pack

@@ -114,7 +114,8 @@ class _Hearing:
         for alert in known["alerts"]:
             self._clear(alert, "unknown")
         name, targets = known["producer"], known["targets"]
-        text = f"Producer {name} is silent since {known['appended_at']:%Y-%m-%d %H:%M:%S} UTC: its {targets} targets are unknown"
+        since = f"{known['appended_at']:%Y-%m-%d %H:%M:%S} UTC"
+        text = f"Producer {name} is silent since {since}: its {targets} targets are unknown"
         alert = self._raise(SILENT, name, name, self.settings.silent, text, float(targets), {})
         return known | {"status": "silent", "alerts": [alert], "held": [], "grouped": []}
 
@@ -136,7 +137,8 @@ class _Hearing:
             else:
                 self._clear(alert, "recovered")
         held = {each["host"]: each for each in known["held"]}
-        waiting, ripe = [], []
+        waiting: list[Record] = []
+        ripe: list[Record] = []
         for host, each in failing.items():
             if host in single or host in grouped:
                 continue
@@ -144,9 +146,8 @@ class _Hearing:
             beats = 1 + (before["beats"] if before and before["status"] == each["status"] else 0)
             entry = {"host": host, "status": each["status"], "beats": beats}
             (ripe if beats >= self.settings.hold else waiting).append(entry)
-        recent = sum(
-            self.at - alert["started_at"] <= timedelta(seconds=self.settings.group_within_s) for alert in single.values()
-        )
+        within = timedelta(seconds=self.settings.group_within_s)
+        recent = sum(self.at - alert["started_at"] <= within for alert in single.values())
         if group is not None or unlisted or (ripe and len(ripe) + recent >= self.settings.group):
             grouped = [*grouped, *(each["host"] for each in ripe)][:MEMBERS]
         else:
@@ -160,9 +161,7 @@ class _Hearing:
         status = entry["status"]
         rule, word = RULES.get(status, "target-failing"), WORDS.get(status, f"Target {status}")
         text = f"{word}: {entry['host']} by {known['producer']}"
-        return self._raise(
-            rule, entry["host"], known["source"], self.settings.failing, text, None, target["labels"]
-        )
+        return self._raise(rule, entry["host"], known["source"], self.settings.failing, text, None, target["labels"])
 
     def _group(self, known: Record, group: Record | None, count: int) -> Record | None:
         """The one alert for many targets, raised, updated or cleared."""
@@ -184,8 +183,8 @@ class _Hearing:
     ) -> Record:
         alert = {
             "id": alert_id(rule, host, component, self.at), "revision": 0, "rule": rule, "host": host,
-            "component": component, "severity": severity, "value": value, "text": bounded(text, TEXT), "started_at": self.at,
-            "told_at": self.at, "labels": labels,
+            "component": component, "severity": severity, "value": value, "text": bounded(text, TEXT),
+            "started_at": self.at, "told_at": self.at, "labels": labels,
         }  # fmt: skip
         self._tell("raised", alert, None)
         return alert

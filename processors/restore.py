@@ -46,8 +46,8 @@ def partition(
                     restored.remember(step, state)
     lasting = [(step, step.memory) for step in steps if isinstance(step.memory, timedelta)]
     if lasting:
-        memory = max(each for _, each in lasting) + SLACK
-        since = appended_ms - int(memory.total_seconds() * 1000)
+        longest = max(each for _, each in lasting) + SLACK
+        since = appended_ms - int(longest.total_seconds() * 1000)
         low = kafka.watermarks(settings, topic.name)[number][0]
         first = max(low, kafka.offsets_at(settings, topic.name, number, since))
         for record, appended in _decoded(settings, topic.alias, {number: (min(first, offset), offset)}):

@@ -81,7 +81,7 @@ class Rulebook:
                 pack = packs.parse(record["text"], record["name"])
             except (codec.Undecodable, Misconfigured) as error:
                 # A pack for a newer version of this code. Those before it go on judging.
-                log.error("rule pack not understood", offset=message.offset(), why=str(error))
+                log.warning("rule pack not understood", offset=message.offset(), why=str(error))
                 observe.RECORDS_REJECTED.labels("processors", "rule-pack").inc()
                 continue
             self.packs = self.packs.with_pack(Applied(pack, record["effective_from"], appended_at(message)))

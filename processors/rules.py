@@ -91,8 +91,7 @@ class Rule(Model):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Rule:
-        kinds = [each for each, is_it in (("value", self.value), ("word", self.word), ("missing", self.missing)) if is_it]
-        if len(kinds) != 1:
+        if sum((self.value is not None, self.word is not None, self.missing)) != 1:
             raise ValueError("a rule judges one thing: give one of `value`, `word` and `missing`")
         if (self.value is not None) != (self.limit is not None) or (self.value is not None) != (self.clear is not None):
             raise ValueError("a value is judged by two limits: give `limit` and `clear` with `value`, and only with it")
@@ -141,12 +140,17 @@ def judge(rule: Rule, reading: Reading) -> Judgement:
     """What a rule about a value or a word says of one reading."""
     if reading.get("state") == "Absent" or reading.get("stale"):
         return UNKNOWN
-    if rule.word is not None:
-        said = reading.get(rule.word)
-        if said is None or said == "Unknown":
-            return UNKNOWN
-        well = said in rule.good if rule.good is not None else said not in (rule.bad or ())
-        return Judgement(Verdict.CLEAR if well else Verdict.BREACH, word=bounded(said, 40))
+    return _judge_value(rule, reading) if rule.word is None else _judge_word(rule, reading.get(rule.word))
+
+
+def _judge_word(rule: Rule, said: Any) -> Judgement:
+    if said is None or said == "Unknown":
+        return UNKNOWN
+    well = said in rule.good if rule.good is not None else said not in (rule.bad or ())
+    return Judgement(Verdict.CLEAR if well else Verdict.BREACH, word=bounded(said, 40))
+
+
+def _judge_value(rule: Rule, reading: Reading) -> Judgement:
     assert rule.value is not None
     assert rule.limit is not None
     assert rule.clear is not None
@@ -181,11 +185,11 @@ def worsened(rule: Rule, told: Reading, judgement: Judgement) -> bool:
     """Whether what an alert last told (`value`, `word`) has become worse by a step that is worth telling."""
     if rule.word is not None:
         before, now = RANK.get(told["word"]), RANK.get(judgement.word or "")
-        return judgement.word != told["word"] if before is None or now is None else now > before
+        return bool(judgement.word != told["word"]) if before is None or now is None else now > before
     if judgement.value is None or told["value"] is None or judgement.threshold is None:
         return False
     step = max(abs(judgement.threshold) * rule.step, 1e-9)
-    return (judgement.value - told["value"]) * (1 if rule.worse == "above" else -1) >= step
+    return bool((judgement.value - told["value"]) * (1 if rule.worse == "above" else -1) >= step)
 
 
 def bounded(value: object, most: int) -> str:

@@ -41,8 +41,7 @@ def fields(template: str) -> set[str]:
 def component(template: str, reading: Mapping[str, Any]) -> str:
     """Which one a reading is of; a dash for each field it lacks. A long name ends in a hash of the whole."""
     name = "".join(
-        literal + ("" if field is None else _word(reading.get(field)))
-        for literal, field, _ in _parts(template)
+        literal + ("" if field is None else _word(reading.get(field))) for literal, field, _ in _parts(template)
     )
     if len(name) <= NAME:
         return name

@@ -26,6 +26,9 @@ STATUS_S: Final = 600.0
 BACKOFF_S: Final = 60.0
 """A target that fails is asked again after its interval, doubled at each failure up to this."""
 DRAIN_S: Final = 10.0
+FAILING: Final = ("auth_failed", "unreachable")
+FAILING_LISTED: Final = 100
+"""A heartbeat lists so many of the targets that cannot be read; beyond, it counts."""
 WORSE: Final = ("up", "partial", "slow", "late", "auth_failed", "unreachable")
 """Statuses, each worse than the one before it."""
 
@@ -116,6 +119,7 @@ class Loop:
             pool.shutdown(wait=True, cancel_futures=True)
             for reader in self._readers:
                 reader.close()
+            self._beat(stopping=True)
             self._publication.close(DRAIN_S)
 
     def _plan(self, task: Task, due_s: float) -> None:
@@ -195,7 +199,17 @@ class Loop:
             "labels": dict(reader.labels),
         }
 
-    def _beat(self) -> None:
+    def _failing(self) -> dict[str, Any]:
+        """Which targets cannot be read, for presence."""
+        with self._lock:
+            found = [
+                {"host": reader.host, "status": self._status[reader.host].status, "labels": dict(reader.labels)}
+                for reader in self._readers
+                if self._status[reader.host].status in FAILING
+            ]
+        return {"failing": found[:FAILING_LISTED], "failing_count": len(found)}
+
+    def _beat(self, *, stopping: bool = False) -> None:
         self._publication.state(
             "heartbeats",
             {
@@ -211,6 +225,8 @@ class Loop:
                 "polls": sum(each.polls for each in self._status.values()),
                 "failures": sum(each.failures for each in self._status.values()),
                 "queued": self._publication.queued,
-            },
+                "stopping": stopping,
+            }
+            | self._failing(),
         )
         self._beats += 1
