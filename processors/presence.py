@@ -1,7 +1,7 @@
 """Presence: which producers are heard, judged by their heartbeats alone, so that it replays the same. Pure.
 
 - The clock is the newest append time of any heartbeat. Time in which nobody beats does not count (each step of the
-  clock is at most one interval long): then Kafka was away, or this was, and no single producer is to blame.
+  clock is at most the shortest interval long): then Kafka was away, or this was, and no single producer is to blame.
 - A producer that is `beats` heartbeats late is silent: one alert, however many targets it has. They are unknown, so
   what was raised about them one by one is cleared as `unknown`. A beat of it clears the alert.
 - A producer that said it stops is not silent.
@@ -27,7 +27,7 @@ MEMORY: Final = "state-presence"
 SOURCE: Final = "heartbeats"
 FORGET: Final = timedelta(days=7)
 INTERVAL_S: Final = (1.0, 600.0)
-"""Shortest and longest time between two beats that is believed."""
+"""Shortest and longest time between two beats that is believed; anything else is taken for the longest."""
 MEMBERS: Final = 10_000
 SILENT, GROUP = "producer-silent", "targets-failing"
 RULES: Final = {"unreachable": "target-unreachable", "auth_failed": "target-auth-failed"}
@@ -51,7 +51,7 @@ def run(state: State | None, beat: Record, context: Context) -> tuple[State, lis
 
 
 def _interval_s(value: float) -> float:
-    return min(max(value, INTERVAL_S[0]), INTERVAL_S[1]) if value == value else INTERVAL_S[1]  # noqa: PLR0124  NaN
+    return value if INTERVAL_S[0] <= value <= INTERVAL_S[1] else INTERVAL_S[1]
 
 
 def _clock_s(state: State, beat: Record, context: Context) -> float:
@@ -60,7 +60,8 @@ def _clock_s(state: State, beat: Record, context: Context) -> float:
         return 0.0
     newest = max(state.values(), key=lambda known: (known["clock_s"], known["appended_at"]))
     passed_s = (context.appended_at - newest["appended_at"]).total_seconds()
-    return float(newest["clock_s"] + min(max(passed_s, 0.0), _interval_s(beat["interval_s"])))
+    heard = [known["interval_s"] for known in state.values() if known["status"] == "alive"]
+    return float(newest["clock_s"] + min(max(passed_s, 0.0), _interval_s(beat["interval_s"]), *heard))
 
 
 def recall(state: State | None, record: Record) -> State:
