@@ -162,7 +162,7 @@ class _Hearing:
         status = entry["status"]
         rule, word = RULES.get(status, "target-failing"), WORDS.get(status, f"Target {status}")
         text = f"{word}: {entry['host']} by {known['producer']}"
-        return self._raise(rule, entry["host"], known["source"], self.settings.failing, text, None, target["labels"])
+        return self._raise(rule, entry["host"], known["producer"], self.settings.failing, text, None, target["labels"])
 
     def _group(self, known: Record, group: Record | None, count: int) -> Record | None:
         """The one alert for many targets, raised, updated or cleared."""

@@ -12,7 +12,7 @@ from processors.steps import Record, Step
 from schemas import catalog
 
 
-def drive(  # noqa: PLR0913  the first two are what most tests need
+def drive(
     step: Step,
     records: Iterable[Record],
     *,

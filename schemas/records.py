@@ -1146,7 +1146,7 @@ class PresenceAlert(TypedDict):
     host: str
     """Host; the producer, where it is about that or many of its targets."""
     component: str
-    """The producer, or the source by which the target is polled."""
+    """The producer."""
     severity: str
     """warning or critical."""
     value: float | None

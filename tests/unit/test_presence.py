@@ -87,7 +87,9 @@ def test_a_target_that_fails_for_one_beat_is_none():
 
 
 def test_another_reason_is_another_alert():
-    beats = [beat(n, failing=["n1"]) for n in (0, 10)] + [beat(n, failing=["n1"], status="auth_failed") for n in (20, 30)]
+    beats = [beat(n, failing=["n1"]) for n in (0, 10)] + [
+        beat(n, failing=["n1"], status="auth_failed") for n in (20, 30)
+    ]
 
     assert [
         ("raised", "target-unreachable", "n1", None),

@@ -37,9 +37,13 @@ def test_the_pack_that_comes_with_the_code_is_a_good_one():
     [
         pytest.param('"warning"', '"bad"', "line 10: rules.0.severity", id="a word that is none"),
         pytest.param("hold", "hold", "", id="nothing"),
-        pytest.param('value = "reading', 'value = "reading_', "line 7: hot: value: a reading has no field", id="a field"),
+        pytest.param(
+            'value = "reading', 'value = "reading_', "line 7: hot: value: a reading has no field", id="a field"
+        ),
         pytest.param('"temperatures"', '"heats"', "line 5: hot: readings: RedfishSample has no array", id="an array"),
-        pytest.param("fixed = 45.0", 'field = "upper"', "line 9: hot: clear: a reading has no field", id="a limit's field"),
+        pytest.param(
+            "fixed = 45.0", 'field = "upper"', "line 9: hot: clear: a reading has no field", id="a limit's field"
+        ),
         pytest.param("fixed = 45.0", "ratio = 2.0", "give one of `fixed` and `field`", id="half a limit"),
         pytest.param("{sensor_name}", "{name}", "line 11: hot: text: a reading has no field name", id="a text's field"),
         pytest.param("{sensor_name}", "{sensor_name.x}", "line 11: hot: text: not a text", id="a text that digs"),
