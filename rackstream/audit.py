@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -53,6 +54,8 @@ class Finding:
     topics: dict[str, int] = field(default_factory=dict)
     datasets: dict[str, int] = field(default_factory=dict)
     alerts: dict[str, int] = field(default_factory=lambda: {"raised": 0, "cleared": 0})
+    raised: dict[str, int] = field(default_factory=dict)
+    """Alerts raised, as rule and host."""
     dead_letters: int = 0
     audit: Counts = field(default_factory=Counts)
     examples: list[str] = field(default_factory=list)
@@ -106,6 +109,8 @@ class Audit:
         transitions = {identity for identity, _ in self._identified("alerts")}
         by_kind = collect((record["transition"], record) for _, _, record, _ in self._records["alerts"])
         self._finding.alerts = {kind: len(by_kind.get(kind, ())) for kind in ("raised", "cleared")}
+        raised = sorted(f"{record['rule']} {record['host']}" for record in by_kind.get("raised", ()))
+        self._finding.raised = dict(Counter(raised))
         self._finding.audit.republished += len(self._records["alerts"]) - len(transitions)
         self._finding.dead_letters = len({identity for identity, _ in self._identified("dead-letter")})
         return self._finding
