@@ -15,12 +15,13 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Reading = Mapping[str, Any]
-Source = Literal["raw-redfish", "raw-libvirt", "raw-host", "device-rates"]
+Source = Literal["raw-redfish", "raw-libvirt", "raw-host", "device-rates", "host-rates"]
 FEEDS: Final[Mapping[Source, tuple[str, str | None]]] = {
     "raw-redfish": ("raw-redfish", None),
     "raw-libvirt": ("raw-libvirt", None),
     "raw-host": ("raw-host", None),
     "device-rates": ("raw-libvirt", "device-rates"),
+    "host-rates": ("raw-host", "host-rates"),
 }
 """What rules may judge: the raw topic it is or is made from, and, for what is made, the output of which step."""
 ABSURD: Final = 1e15

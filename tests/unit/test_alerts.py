@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors import alerts, packs, sitting, vms
+from processors import alerts, hosts, packs, sitting, vms
 from processors.drive import Partition
 from processors.packs import Applied, Pack
 from processors.rules import Rule
@@ -314,6 +314,19 @@ def test_a_stale_domain_leaves_its_alerts_as_they_are():
     records += [domains(n * 10, "a", stale="a") for n in range(5, 10)]
 
     assert ["raised"] == [each["transition"] for each in told(records, RATES, after=[vms.STEP])]
+
+
+def test_errors_of_a_hosts_own_nics_are_compared_with_its_traffic():
+    samples = [
+        raw("HostSample", at_s=n, category="host", interfaces=[
+            item("HostInterface", device="eth0", rxerrors=50 * n, rxpackets=100 * n),
+            item("HostInterface", device="eth1", rxerrors=50 * n, rxpackets=100_000 * n),
+        ])
+        for n in range(6)
+    ]  # fmt: skip
+    found = told(samples, alerts.step("host-rates"), after=[hosts.STEP])
+
+    assert [("nic-receive-errors", "eth0")] == [(each["rule"], each["component"]) for each in found]
 
 
 def test_memory_pressure_is_a_share_of_the_memory():
