@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processors import packs
 from processors.packs import Applied, Pack, Packs
@@ -41,12 +41,17 @@ class Rulebook:
         self._next = 0
         self._due_s = 0.0
         self._lock = threading.Lock()
+        self._reader = kafka.consumer(settings, "rackstream-rules")
         self.packs: Packs = packs.builtin()
 
     @property
     def is_due(self) -> bool:
         """Whether it is time to look."""
         return time.monotonic() >= self._due_s
+
+    def close(self) -> None:
+        """Lets go of Kafka."""
+        self._reader.close()
 
     def follow(self) -> Packs:
         """Reads what was added, if it is time to look.
@@ -70,7 +75,10 @@ class Rulebook:
             return self.packs
 
     def _read(self) -> None:
-        low, end = kafka.watermarks(self._settings, self._name)[PARTITION]
+        span = self._reader.get_watermark_offsets(TopicPartition(self._name, PARTITION), timeout=5, cached=False)
+        if span is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  librdkafka's name of it
+        low, end = span
         first = max(low, self._next)
         for message in kafka.read(self._settings, self._name, {PARTITION: (first, end)}):
             self._next = message.offset() + 1
@@ -95,7 +103,11 @@ def read(settings: KafkaSettings) -> Packs:
     Raises:
         KafkaException: the broker did not answer.
     """
-    return Rulebook(settings).follow()
+    book = Rulebook(settings)
+    try:
+        return book.follow()
+    finally:
+        book.close()
 
 
 def publish(settings: KafkaSettings, pack: Pack, text: str, effective_from: datetime) -> None:

@@ -346,6 +346,8 @@ def test_a_pack_that_is_applied_judges_from_its_time_on_and_is_told_apart(kafka,
     assert applied["pack"] == listed["active"]
     assert ["temperature-high"] == [each["rule"] for each in tried["only_current"]], "the built-in one had not"
     assert [] == tried["only_candidate"] + tried["failures"]
+    live = rackstream(environment, "rules", "test", str(packs.PACK), "--live", "--duration", "0.5", "--json")
+    assert ["temperature-high"] == [each["rule"] for each in live["only_current"]], "active when it began"
     assert [alert["id"]] == [each["id"] for each in records(kafka, "alerts")], "a tryout writes nothing"
     counts = Audit(kafka).run().audit
     assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented), "recounted by the rules of then"
@@ -390,3 +392,5 @@ def test_a_producer_that_falls_silent_is_one_alert_and_is_heard_again_after_a_re
 
     assert [("raised", "p1"), ("cleared", "p1")] == found
     assert 1 == len({each["id"] for each in records(kafka, "alerts")})
+    counts = Audit(kafka).run().audit
+    assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented), "it replays the same"

@@ -52,6 +52,9 @@ def test_a_producer_tells_of_itself_and_its_targets(kafka, tmp_path):
     assert ("redfish", "dead", "unreachable") == (status["source"], status["host"], status["status"])
     assert "refused" in status["detail"]
     assert (1, 0) == (beat["targets"], beat["dropped"])
+    last = records(kafka, "heartbeats")[-1]
+    assert [("dead", "unreachable")] == [(each["host"], each["status"]) for each in last["failing"]], "for presence"
+    assert (1, True) == (last["failing_count"], last["stopping"])
 
 
 def test_what_a_full_queue_drops_is_named_by_the_next_record(tmp_path):
