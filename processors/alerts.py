@@ -4,7 +4,7 @@
 - Updated when the value has become worse by a step, at most once a minute by the time of observation.
 - A reading that was not got (null, absent, stale, absurd) is neither good nor bad: the alert stays as it is.
 - A component missing from `GONE_AFTER` whole records in a row is cleared as `gone`. A record that lacks a resource, or
-  of which something is stale, is not whole and tells nothing of what it does not list.
+  rates of a record of which something is stale, tell nothing of what they do not list.
 - A record that was old when it reached Kafka is not judged: what it says may long be over.
 - The id is a hash of rule, host, component and first breach, so a replay finds the same alert again.
 - A host has at most `MOST` alerts and breaches on hold per source; one more alert says that there are too many.

@@ -32,9 +32,10 @@ class Sitting:
 
     def __init__(self, source: str, record: Record, raw: Record, fingerprint: str) -> None:
         self.source, self.record, self.fingerprint = source, record, fingerprint
-        self.whole = not any(error["whole"] for error in raw.get("errors", ())) and not any(
-            domain["stale"] for domain in raw.get("domains", ())
-        )
+        self.whole = not any(error["whole"] for error in raw.get("errors", ()))
+        if record is not raw:
+            # A raw record lists what is stale; what a step makes of one leaves it out.
+            self.whole = self.whole and not any(domain["stale"] for domain in raw.get("domains", ()))
         self.active: dict[Key, Record] = {}
         self.pending: dict[Key, Record] = {}
         self.known: dict[Key, Record] = {}

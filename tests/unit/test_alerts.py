@@ -280,6 +280,12 @@ def test_a_vm_that_is_listed_no_more_has_stopped_and_is_back_when_it_is_listed()
     ]
 
 
+def test_a_vm_that_hangs_is_not_stopped_and_hides_no_other_that_is():
+    records = [domains(0, "a", "b"), *[domains(n, "b", stale="b") for n in (1, 2, 3)]]
+
+    assert ["VM stopped: a"] == [each["text"] for each in told(records, VMS)]
+
+
 def test_a_vm_that_does_not_come_back_is_forgotten():
     records = [domains(0, "a"), *[domains(n) for n in (1, 2, 3)], domains(3700), domains(3800)]
 
