@@ -10,10 +10,16 @@ What two readings can say and what they cannot:
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
+from functools import cache
+from math import atan
+from typing import Final
 
 Reading = int | float | None
 Counters = Sequence[Reading]
+LARGEST: Final = sys.float_info.max
+DEGREES: Final = 180 / math.pi
 
 
 def rate(before: Reading, now: Reading, elapsed_s: float) -> float | None:
@@ -43,14 +49,26 @@ def _per_s(difference: float, elapsed_s: float) -> float | None:
 
 def angle(rate_per_s: float | None) -> float | None:
     """The slope of a rate in degrees: atan(rate)."""
-    return None if rate_per_s is None else math.degrees(math.atan(rate_per_s))
+    return None if rate_per_s is None else atan(rate_per_s) * DEGREES
 
 
-def rates(names: Sequence[str], before: Counters, now: Counters, elapsed_s: float) -> dict[str, float | None]:
-    """`<name>_rate` and `<name>_angle` of each counter."""
+@cache
+def _fields(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{name}_rate", f"{name}_angle") for name in names)
+
+
+def rates(names: tuple[str, ...], before: Counters, now: Counters, elapsed_s: float) -> dict[str, float | None]:
+    """`<name>_rate` and `<name>_angle` of each counter.
+
+    The hot loop of all rates: it says the same as `rate` and `angle`, without their calls.
+    """
     fields: dict[str, float | None] = {}
-    for name, was, is_ in zip(names, before, now, strict=True):
-        per_s = rate(was, is_, elapsed_s)
-        fields[f"{name}_rate"] = per_s
-        fields[f"{name}_angle"] = angle(per_s)
+    if not 0 < elapsed_s < math.inf:
+        return fields | dict.fromkeys(each for pair in _fields(names) for each in pair)
+    for (rate_name, angle_name), was, is_ in zip(_fields(names), before, now, strict=True):
+        if was is None or is_ is None or is_ < was or not (per_s := (is_ - was) / elapsed_s) <= LARGEST:
+            fields[rate_name] = fields[angle_name] = None
+        else:
+            fields[rate_name] = per_s
+            fields[angle_name] = atan(per_s) * DEGREES
     return fields

@@ -18,6 +18,7 @@ What counts as the sample before, so that rates survive reality:
 from __future__ import annotations
 
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from processors.rates import angle, change, rates
@@ -32,6 +33,8 @@ GUEST_COUNTERS: Final = ("memswap_in", "memswap_out", "memmajor_fault", "memmino
 NO_NIC: Final = dict.fromkeys(f"{name}_{what}" for name in NIC for what in ("rate", "angle"))
 NO_DISK: Final = dict.fromkeys(f"{name}_{what}" for name in DISK for what in ("rate", "angle"))
 NO_GUEST: Final = dict.fromkeys(f"{name}_{what}" for name in GUEST_COUNTERS for what in ("rate", "angle"))
+NIC_OF, DISK_OF = itemgetter(*NIC), itemgetter(*DISK)
+HOST_OF, GUEST_OF = itemgetter(*HOST_COUNTERS), itemgetter(*GUEST_COUNTERS)
 
 
 class Baseline(NamedTuple):
@@ -84,15 +87,15 @@ def step(state: State | None, record: Record) -> tuple[State, list[Output]]:
 
 def _baseline(domain: Record, entry: Record, now_s: float, base: Baseline | None) -> Baseline:
     told_at = domain["memlast_update"]
-    guest = tuple(domain[name] for name in GUEST_COUNTERS)
+    guest = GUEST_OF(domain)
     if base is not None and told_at is not None and told_at == base.guest_at:
         guest = base.guest
     return Baseline(
         monotonic_s=now_s,
         memory_used_kb=domain["memory_used_kb"],
-        counters=tuple(entry[name] for name in HOST_COUNTERS),
-        devices={("nic", nic["device"]): tuple(nic[name] for name in NIC) for nic in domain["nics"]}
-        | {("disk", disk["device"]): tuple(disk[name] for name in DISK) for disk in domain["disks"]},
+        counters=HOST_OF(entry),
+        devices={("nic", nic["device"]): NIC_OF(nic) for nic in domain["nics"]}
+        | {("disk", disk["device"]): DISK_OF(disk) for disk in domain["disks"]},
         guest_at=told_at,
         guest=guest,
     )
