@@ -104,6 +104,8 @@ class Rule(Model):
         """Whether the rule is for this record: its category, host and labels."""
         if self.category is not None and self.category != record["category"]:
             return False
+        if not self.where:
+            return True
         labels = record["labels"] | {"host": record["host"]}
         return all(name in labels and fnmatchcase(labels[name], glob) for name, glob in self.where.items())
 

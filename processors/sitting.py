@@ -78,9 +78,11 @@ class Sitting:
 
     def _here(self, rule: Rule, key: Key) -> None:
         """A component of a rule about what is missing is there."""
-        known = {"rule": key[0], "component": key[1], "category": self.record["category"], "unseen": 0}
-        if self.known.get(key) != known and (key in self.known or len(self.known) < MOST):
-            self.known[key] = known
+        known = self.known.get(key)
+        if known is None or known["unseen"]:
+            if known is not None or len(self.known) < MOST:
+                category = self.record["category"]
+                self.known[key] = {"rule": key[0], "component": key[1], "category": category, "unseen": 0}
         self.pending.pop(key, None)
         if key in self.active:
             self._watch(rule, key, {}, Judgement(Verdict.CLEAR))
