@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from processors.drive import Partition
@@ -19,7 +19,6 @@ def drive(
     packs: Packs | None = None,
     after: Iterable[Step] = (),
     late_s: Mapping[int, float] | None = None,
-    appended: Iterable[datetime] | None = None,
 ) -> list[dict[str, list[Record]]]:
     """What each record leads to, by topic alias; late records lead to nothing.
 
@@ -29,17 +28,15 @@ def drive(
         packs: the rules; default: those that come with the code.
         after: the steps that it is given the outputs of.
         late_s: position of a record → seconds between its observation and its arrival; default: none.
-        appended: when each reached Kafka; default: as soon as it was observed, but for `late_s`.
 
     Raises:
         Exception: what the step raised.
     """
     partition = Partition(catalog.load(), [*after, step])
     partition.packs = packs or partition.packs
-    times = None if appended is None else list(appended)
     found = []
     for at, record in enumerate(records):
-        arrived = times[at] if times else record["observed_at"] + timedelta(seconds=(late_s or {}).get(at, 0))
+        arrived = record["observed_at"] + timedelta(seconds=(late_s or {}).get(at, 0))
         applied = partition.apply(record, appended_at=arrived)
         for _, error in applied.failures:
             raise error

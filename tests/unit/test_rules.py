@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 
 from processors import packs
 from processors.packs import Applied, Pack
 from processors.rules import Limit, Rule, judge
+from rackstream.cli_rules import rules
 from runtime.errors import Misconfigured
 from schemas.testing import START
 
@@ -137,3 +139,26 @@ def test_the_last_pack_that_was_there_in_time_judges():
         found.at(at(observed), at(appended)).name
         for observed, appended in ((9, 9), (10, 10), (20, 20), (35, 35), (35, 51))
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["apply", "--dry-run"], None, id="a check of a good file"),
+        pytest.param(["apply", "--effective-from", "-1h"], "is past", id="applied to the past"),
+        pytest.param(["test"], "either --from", id="tried out on nothing"),
+        pytest.param(["test", "--live", "--from", "-1h"], "either --from", id="tried out on both"),
+        pytest.param(["test", "--from", "tomorrow"], "is no time", id="from no time"),
+    ],
+)
+def test_what_a_command_is_asked_is_checked_before_anything_is_done(tmp_path, monkeypatch, arguments, says):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")  # nobody is there, and nobody is asked
+    file = tmp_path / "pack.toml"
+    file.write_text(GOOD)
+    done = CliRunner().invoke(rules, [arguments[0], str(file), *arguments[1:]])
+
+    if says is None:
+        assert (0, True) == (done.exit_code, "1 rules: good" in done.output)
+    else:
+        assert isinstance(done.exception, Misconfigured)
+        assert says in str(done.exception)
