@@ -79,10 +79,9 @@ class Sitting:
     def _here(self, rule: Rule, key: Key) -> None:
         """A component of a rule about what is missing is there."""
         known = self.known.get(key)
-        if known is None or known["unseen"]:
-            if known is not None or len(self.known) < MOST:
-                category = self.record["category"]
-                self.known[key] = {"rule": key[0], "component": key[1], "category": category, "unseen": 0}
+        if len(self.known) < MOST if known is None else known["unseen"]:
+            category = self.record["category"]
+            self.known[key] = {"rule": key[0], "component": key[1], "category": category, "unseen": 0}
         self.pending.pop(key, None)
         if key in self.active:
             self._watch(rule, key, {}, Judgement(Verdict.CLEAR))
