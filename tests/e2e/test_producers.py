@@ -66,6 +66,9 @@ def test_a_producer_tells_of_itself_and_its_targets(kafka, tmp_path):
     assert (1, 0) == (beat["targets"], beat["dropped"])
     [first, *_, last] = [each["status"] for each in records(kafka, "state-targets")]
     assert ("unknown", "stopped") == (first, last)
+    last = records(kafka, "heartbeats")[-1]
+    assert [("dead", "unreachable")] == [(each["host"], each["status"]) for each in last["failing"]], "for presence"
+    assert (1, True) == (last["failing_count"], last["stopping"])
 
 
 def statuses(settings):
