@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +15,7 @@ Read = Callable[[Any], Any]
 """A property's value → the field's, None where it cannot be used. Never raises."""
 
 LONG_END: Final = 2**63
-BLANK: Final = string.whitespace + "\0"
+BLANK: Final = "\0" + "".join(each for each in map(chr, range(0x10000)) if each.isspace())
 NO_READING: Final = frozenset({"absent", "unavailableoffline"})
 """Status.State in which whatever number is given means nothing: BMCs say 0 °C of an empty slot."""
 ZERO_IS_NO_READING: Final = frozenset({"disabled"})
