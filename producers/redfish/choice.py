@@ -77,7 +77,7 @@ class _Poll:
     def read_chosen(self) -> None:
         """Reads what was chosen at a poll before."""
         self._read((choice.side, uri, kind) for (uri, kind), choice in self._choices.items())
-        for where, cause in {each for choice in self._choices.values() for each in choice.problems}:
+        for where, cause in dict.fromkeys(each for choice in self._choices.values() for each in choice.problems):
             self._walk.problems.add(where, cause)
         for (uri, kind), choice in self._choices.items():
             if choice.side and any(isinstance(fault, Missing) for fault in self._faults(uri, choice.side)):

@@ -57,7 +57,7 @@ class Read:
     first: int
     """Requests of the first poll of all categories, discovery among them."""
     serial: int
-    """Requests of a plain walk over all that the same categories link: each member by itself."""
+    """Resources in the tree: what a walk over all of it, one by one, would ask for."""
     chassis: int
 
 
