@@ -100,7 +100,7 @@ class RedfishReader:
         return self.root
 
     @property
-    def systems_in(self) -> Mapping[str, tuple[str, ...]]:
+    def chassis_systems(self) -> Mapping[str, tuple[str, ...]]:
         """`chassis_id` of the records → `system_id`s of the Systems in it; empty before the first poll."""
         return {each.owner: each.systems for each in self._plan.chassis}
 

@@ -81,7 +81,7 @@ def read(name: str, *, expands: bool = True) -> Read:
         )
         _, first = poll(reader, server)
         body, requests = poll(reader, server)
-        chassis = len(reader.systems_in)
+        chassis = len(reader.chassis_systems)
         reader.close()
     files = sum(1 for _ in (FOLDER / name / "redfish").rglob("index.json"))
     return Read(body, requests, first.total(), files, chassis)

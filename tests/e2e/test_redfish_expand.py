@@ -247,4 +247,4 @@ def test_a_part_that_two_systems_list_is_told_once_by_its_serial_number(tree: Tr
 
 def test_a_chassis_says_which_systems_are_in_it(reader: RedfishReader) -> None:
     reader.read("system", 5)
-    assert {"1": ("1",)} == reader.systems_in
+    assert {"1": ("1",)} == reader.chassis_systems
