@@ -44,7 +44,8 @@ class Worth(NamedTuple):
     """How much of a kind a side has; the larger is the better."""
 
     usable: int
-    entries: int
+    unusable: int
+    """Entries, where none of them is usable; what has readings gains nothing by empty slots."""
 
 
 def gather(walk: Walk, category: str, chassis: Sequence[Resource]) -> Iterator[Found]:
@@ -64,6 +65,8 @@ class _Poll:
         self._kinds = KINDS[category]
         self._told: dict[tuple[str, str], Json | None] = {}
         """(Side, URI of the chassis) → what it says."""
+        self._asked: set[tuple[str, str, str]] = set()
+        """(Side, URI of the chassis, kind), of what was to be read."""
         self._choices: dict[Key, Choice] = {}
         for each in chassis:
             for kind in self._kinds:
@@ -74,7 +77,7 @@ class _Poll:
     def read_chosen(self) -> None:
         """Reads what was chosen at a poll before."""
         self._read((choice.side, uri, kind) for (uri, kind), choice in self._choices.items())
-        for where, cause in {each for choice in self._choices.values() for each in choice.problems}:
+        for where, cause in dict.fromkeys(each for choice in self._choices.values() for each in choice.problems):
             self._walk.problems.add(where, cause)
         for (uri, kind), choice in self._choices.items():
             if choice.side and any(isinstance(fault, Missing) for fault in self._faults(uri, choice.side)):
@@ -119,6 +122,7 @@ class _Poll:
         """Reads (side, URI of a chassis, kind), each resource once."""
         sides: dict[str, dict[str, set[str]]] = {}
         for side, uri, kind in wanted:
+            self._asked.add((side, uri, kind))
             if side and (side, uri) not in self._told and LINKED_BY[side] in self._chassis[uri].links:
                 sides.setdefault(side, {}).setdefault(uri, set()).add(SIDES[kind][side].each)
         for side, uris in sides.items():
@@ -134,7 +138,8 @@ class _Poll:
 
     def _best(self, uri: str, kind: str) -> tuple[str, Worth]:
         """The side that has most; the first of equal ones, and none where no side was got."""
-        got = {side: self._told[side, uri] for side in SIDES[kind] if self._told.get((side, uri)) is not None}
+        asked = [side for side in SIDES[kind] if (side, uri, kind) in self._asked]
+        got = {side: self._told[side, uri] for side in asked if self._told.get((side, uri)) is not None}
         worths = {side: _worth(SIDES[kind][side], document) for side, document in got.items()}
         return max(worths.items(), key=lambda each: each[1], default=("", Worth(0, 0)))
 
@@ -157,7 +162,7 @@ class _Poll:
         if not all(isinstance(fault, Missing) for fault in faults.values()):
             again_s = UNFINISHED_S
         until_s = self._walk.now_s + again_s
-        choice = Choice(side if worth.entries else "", until_s, tuple(problems))
+        choice = Choice(side if any(worth) else "", until_s, tuple(problems))
         self._choices[key] = self._walk.learnt.choices[key] = choice
 
     def _faults_of(self, uri: str, side: str) -> dict[str, Fault]:
@@ -173,4 +178,4 @@ def _worth(table: Table, document: Json | None) -> Worth:
     there = [each for each in records if present(each)]
     if table.reading:
         there = [each for each in there if any(each[name] is not None for name in table.reading)]
-    return Worth(len(there), len(records))
+    return Worth(len(there), 0 if there else len(records))

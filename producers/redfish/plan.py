@@ -247,8 +247,15 @@ class Discovery:
 
 def _linked(document: Json | None, name: str) -> list[str]:
     """URIs in an array of links under Links."""
-    each: Any = at(document or {}, f"Links/{name}")
-    return [uri for link in (each if isinstance(each, list) else []) if (uri := text(at(link, "@odata.id")))]
+    return list(member_uris(at(document or {}, f"Links/{name}")))
+
+
+def member_uris(members: Any) -> Iterator[str]:
+    """The URIs in an array of links, or of resources."""
+    for member in members if isinstance(members, list) else []:
+        uri = text(member.get("@odata.id")) if isinstance(member, dict) else None
+        if uri:
+            yield uri
 
 
 def end_of(uri: str) -> str:
