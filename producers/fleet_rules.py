@@ -33,8 +33,8 @@ def problems(document: Any) -> Iterator[tuple[Location, str]]:
             if place is not None and place in places:
                 yield (*at, field), f"polled twice: {target[field]}"
             places.add(str(place))
-            if source == "redfish" and _in_the_clear(section, target):
-                yield (*at, field), "a password over plain http is sent in the clear; use https"
+            if source == "redfish":
+                yield from _login(section, target, at)
 
 
 def keys_given_twice(root: Any) -> Iterator[tuple[int, str]]:
@@ -95,11 +95,15 @@ def _place(text: Any) -> str | None:
     return f"{parts.scheme}://{parts.hostname}:{port}" if parts.scheme in PORTS else text
 
 
-def _in_the_clear(section: Mapping[str, Any], target: Mapping[str, Any]) -> bool:
-    own = "username" in target or "password" in target
-    username = (target if own else section).get("username")
+def _login(section: Mapping[str, Any], target: Mapping[str, Any], at: Location) -> Iterator[tuple[Location, str]]:
+    """A password of its own may go with the section's user, but not the other way round."""
+    username = (target if "username" in target else section).get("username")
+    password = (target if "username" in target or "password" in target else section).get("password")
+    if ("username" in target or "password" in target) and (not username) != (not password):
+        yield (*at, "username" if username else "password"), "username and password go together"
     address = target.get("address")
-    return bool(username) and isinstance(address, str) and address.startswith("http://") and not loopback(address)
+    if username and isinstance(address, str) and address.startswith("http://") and not loopback(address):
+        yield (*at, "address"), "a password over plain http is sent in the clear; use https"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -93,6 +93,7 @@ class Loop:
                 self._serve(min(next_beat_s, self._schedule.next_s(), now_s + TICK_S))
         finally:
             self._workers.wait(POLLS_S)
+            self._beat(stopping=True)
             self._members.end()
             self._publication.close(DRAIN_S)
             self._workers.close()
@@ -151,7 +152,7 @@ class Loop:
         self._failures += result.failed
         self._members.ended(poll.key, result, missed=missed, down=poll.task.target.down)
 
-    def _beat(self) -> None:
+    def _beat(self, *, stopping: bool = False) -> None:
         self._members.count()
         self._publication.state(
             "heartbeats",
@@ -168,6 +169,8 @@ class Loop:
                 "polls": self._polls,
                 "failures": self._failures,
                 "queued": self._publication.queued,
-            },
+                "stopping": stopping,
+            }
+            | self._members.failing(),
         )
         self._beats += 1

@@ -22,6 +22,8 @@ CLOSE_S: Final = 8.0
 """At a stop, readers may take this long to let their sessions go."""
 CLOSERS: Final = 64
 """Readers that do so at once."""
+FAILING_LISTED: Final = 100
+"""A heartbeat lists so many of the targets that cannot be read; beyond, it counts."""
 REMOVED: Final = "no longer in the fleet file"
 STOPPED: Final = "its producer was stopped"
 Later = Callable[[Callable[[], None]], None]
@@ -135,6 +137,15 @@ class Members:
             counts[member.standing.status] = counts.get(member.standing.status, 0) + 1
         for name, count in counts.items():
             observe.TARGETS.labels(self._source, name).set(count)
+
+    def failing(self) -> dict[str, Any]:
+        """What a heartbeat says of the targets that cannot be read, for presence."""
+        found = [member for member in self._members.values() if member.standing.status in status.SILENT]
+        listed = [
+            {"host": each.reader.host, "status": each.standing.status, "labels": dict(each.reader.labels)}
+            for each in found[:FAILING_LISTED]
+        ]
+        return {"failing": listed, "failing_count": len(found)}
 
     def end(self) -> None:
         """Closes all readers, within CLOSE_S seconds, and writes that their targets are stopped."""

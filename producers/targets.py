@@ -68,7 +68,7 @@ class Target(Model):
     """Seconds between two polls; default: the source's."""
 
 
-class Login(Model):
+class Access(Model):
     """How to talk to BMCs: of one, or of all of a section that do not say otherwise."""
 
     username: str | None = None
@@ -83,12 +83,6 @@ class Login(Model):
     """Seconds between two polls, by category; default: `interval`, memory 30 times, storage 12 times, processor and
     network 6 times as long."""
 
-    @model_validator(mode="after")
-    def _credentials_whole(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password go together")
-        return self
-
 
 class HostTarget(Target):
     """This machine, read by psutil."""
@@ -102,7 +96,7 @@ class LibvirtTarget(Target):
     """libvirt URI, such as qemu:///system or test:///default."""
 
 
-class RedfishTarget(Login, Target):
+class RedfishTarget(Access, Target):
     """One BMC."""
 
     host: Host
@@ -134,16 +128,20 @@ class LibvirtSource(Section):
     targets: tuple[LibvirtTarget, ...] = ()
 
 
-class RedfishSource(Login, Section):
+class RedfishSource(Access, Section):
     """Section `redfish`."""
 
     interval: Seconds = 10.0
     targets: tuple[RedfishTarget, ...] = ()
 
+    @model_validator(mode="after")
+    def _credentials_whole(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+        return self
+
 
 AnyTarget = HostTarget | LibvirtTarget | RedfishTarget
-ONE_BY_ONE: Final = ("verify", "proxy")
-CREDENTIALS: Final = ("username", "password")
 
 
 class Fleet(Model):
@@ -178,8 +176,9 @@ def _completed(section: Any, target: Any) -> Any:
     }
     if isinstance(target, RedfishTarget):
         update["intervals"] = {**section.intervals, **target.intervals}
-        # A user of its own goes with a password of its own; `username: null` means that it needs none.
-        taken = [*(name for name in ONE_BY_ONE if name not in own), *(() if own & {*CREDENTIALS} else CREDENTIALS)]
+        taken = [name for name in ("username", "password", "verify", "proxy") if name not in own]
+        if "username" in own and "password" in taken:
+            taken.remove("password")  # of a user of its own it would be the wrong one; `username: null` needs none
         update |= {name: getattr(section, name) for name in taken}
     return target.model_copy(update=update)
 

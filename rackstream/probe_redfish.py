@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from producers import redfish
 from producers.reader import PollFailed
 from producers.redfish.client import Client
+from producers.redfish.expand import members
 from producers.redfish.faults import Fault, Forbidden, Missing
 from producers.redfish.fields import at, text
-from producers.redfish.plan import end_of, member_uris
+from producers.redfish.plan import end_of
 from producers.redfish.quirks import Quirk, quirks
 from producers.redfish.sweep import CATEGORIES
 from producers.targets import RedfishTarget
@@ -23,7 +24,7 @@ from rackstream.probe import Access
 from rackstream.probe_redfish_show import show
 from runtime.errors import Misconfigured, Retry
 
-__all__ = ["probe", "show", "target_of"]
+__all__ = ["probe_target", "show", "target_of"]
 
 Json = Mapping[str, Any]
 OLD: Final = ("Thermal", "Power")
@@ -75,7 +76,7 @@ class Watched:
                 self.documents[link] = found
 
 
-def probe(target: RedfishTarget, timeout_s: float) -> dict[str, Any]:
+def probe_target(target: RedfishTarget, timeout_s: float) -> dict[str, Any]:
     """Reads a BMC once; `timeout_s` seconds are for each category.
 
     Raises:
@@ -143,7 +144,7 @@ def _failure(failed: PollFailed) -> Misconfigured | Retry:
 def _identity(root: Json, categories: Mapping[str, Any], client: Client, deadline_s: float) -> dict[str, Any]:
     system: Json = next(iter(categories["system"].get("systems", [])), {})
     managers = _got(client, text(at(root, "Managers/@odata.id")), deadline_s)
-    manager = _got(client, next(member_uris(managers.get("Members")), None), deadline_s)
+    manager = _got(client, next(_uris(managers), None), deadline_s)
     return {
         "vendor": text(root.get("Vendor")) or system.get("manufacturer"),
         "model": system.get("model"),
@@ -154,6 +155,10 @@ def _identity(root: Json, categories: Mapping[str, Any], client: Client, deadlin
         "redfish_version": text(root.get("RedfishVersion")),
         "service_uuid": text(root.get("UUID")),
     }
+
+
+def _uris(collection: Json) -> Iterator[str]:
+    return (uri for each in members(collection) if (uri := text(each.get("@odata.id"))))
 
 
 def _generation(documents: Mapping[str, Json]) -> str | None:
@@ -168,7 +173,7 @@ def _telemetry(root: Json, client: Client, deadline_s: float) -> dict[str, Any]:
     reports = _got(client, text(at(service, "MetricReports/@odata.id")), deadline_s)
     return {
         "enabled": service.get("ServiceEnabled") if service else None,
-        "metric_reports": sorted(map(end_of, member_uris(reports.get("Members")))),
+        "metric_reports": sorted(map(end_of, _uris(reports))),
     }
 
 

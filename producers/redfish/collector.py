@@ -22,7 +22,7 @@ from producers.redfish.adapter import session_of
 from producers.redfish.client import Client, Credentials
 from producers.redfish.faults import Fault
 from producers.redfish.fields import Table, at, row, text
-from producers.redfish.sweep import CATEGORIES, RedfishReader
+from producers.redfish.sweep import ARRAYS, CATEGORIES, RedfishReader
 
 # Not structlog, which unconfigured writes to stdout: this class is for scripts, whose own output that is.
 log = logging.getLogger(__name__)
@@ -189,8 +189,7 @@ class RedfishTelemetryCollector:
         sample = self._read(category)
         if sample is None:
             return None
-        arrays = [table.record for table in CATEGORIES[category]]
-        told = [each for array in arrays for each in self._told(array, sample.body[array])]
+        told = [each for array in ARRAYS[category] for each in self._told(array, sample.body[array])]
         failed = any(where != category for where, _ in sample.problems.whole)
         return None if failed and not told else told
 

@@ -201,6 +201,10 @@ class Login:
         self._leftovers.delete(basic.headers, deadline_s, by_basic=True)
         body = json.dumps({"UserName": pair[0], "Password": pair[1]}).encode()
         path, answer = self._post(self._sessions(deadline_s), body, deadline_s)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._link is None:
+            # It names no place for sessions, and to whoever is not logged in it says 401 of everything.
+            self._without("no sessions: it names none", NONE_S)
+            return basic
         if answer.status == HTTPStatus.UNAUTHORIZED or (
             answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN} and b"Unauthorized" in answer.body  # iLO
         ):
