@@ -24,7 +24,7 @@ from rackstream.probe import Access
 from rackstream.probe_redfish_show import show
 from runtime.errors import Misconfigured, Retry
 
-__all__ = ["probe", "show", "target_of"]
+__all__ = ["probe_target", "show", "target_of"]
 
 Json = Mapping[str, Any]
 OLD: Final = ("Thermal", "Power")
@@ -76,7 +76,7 @@ class Watched:
                 self.documents[link] = found
 
 
-def probe(target: RedfishTarget, timeout_s: float) -> dict[str, Any]:
+def probe_target(target: RedfishTarget, timeout_s: float) -> dict[str, Any]:
     """Reads a BMC once; `timeout_s` seconds are for each category.
 
     Raises:
