@@ -84,6 +84,8 @@ def _json(name: str) -> dict[str, tuple[Type, Callable[[Record], object]]]:
     return {name: ("string", text)}
 
 
+XML_ONLY: Final = frozenset({"mac", "alias", "source", "bus"})
+"""What a device's raw record says beyond seed 003's fields."""
 APP: Final = {"source": "app"}
 STAMP: Final = frozenset({"timestamp"})
 
@@ -91,7 +93,8 @@ STAMP: Final = frozenset({"timestamp"})
 ENTRIES: Final = (
     _Entry("vm_metrics", "raw-libvirt", ("domains",), VM, zero=True, computed={"state": ("string", _state)},
            only=("state", "cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns", "stale")),
-    _Entry("vm_devices", "raw-libvirt", ("domains",), DEVICE, zero=True, joins={"nic": "nics", "disk": "disks"}),
+    _Entry("vm_devices", "raw-libvirt", ("domains",), DEVICE, zero=True, omit=XML_ONLY,
+           joins={"nic": "nics", "disk": "disks"}),
     _Entry("vm_totals", "vm-totals", ("vms",), VM, zero=True),
     _Entry("vm_features", "vm-features", ("vms",), VM),
     _Entry("vm_device_rates", "device-rates", ("devices",), DEVICE),

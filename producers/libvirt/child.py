@@ -101,7 +101,7 @@ class Worker:
         self._wire = wire
         self._connection = connection
         self._methods = methods
-        threading.Thread(target=self._run, daemon=True, name="/".join(methods)).start()
+        threading.Thread(target=guarded, args=(self._run,), daemon=True, name="/".join(methods)).start()
 
     def _run(self) -> None:
         while True:
@@ -113,6 +113,17 @@ class Worker:
                 failure = self._connection.failure(error)
                 answer = (number, (failure.status, str(failure)), None)
             self._wire.send(answer)
+
+
+def guarded(run: Callable[[], None]) -> None:
+    """Runs until the other end is gone, or something broke: then the whole process ends, though threads may hang."""
+    try:
+        run()
+    except (EOFError, OSError):
+        os._exit(0)
+    except BaseException:  # noqa: BLE001  a thread that just ended would leave the reader waiting
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
 
 
 def serve(wire: Wire) -> None:
@@ -133,14 +144,8 @@ def main() -> None:
     """Serves on the socket whose number is the argument."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # the reader decides; a handler is not handed on to a tunnel's ssh
-    end = Wire(socket.socket(fileno=int(sys.argv[1])))
-    try:
-        serve(end)
-    except (EOFError, OSError):
-        os._exit(0)  # threads may hang in libvirt for ever
-    except BaseException:  # noqa: BLE001  whatever it is, threads must not keep the process
-        sys.excepthook(*sys.exc_info())
-        os._exit(1)
+    wire = Wire(socket.socket(fileno=int(sys.argv[1])))
+    guarded(lambda: serve(wire))
 
 
 if __name__ == "__main__":

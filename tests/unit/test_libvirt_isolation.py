@@ -178,11 +178,11 @@ def test_a_daemon_that_answers_nobody_is_unreachable_and_no_vm_is_blamed(host):
 @pytest.mark.parametrize("open_first", [True, False], ids=["in a round", "at the opening"])
 def test_a_call_that_takes_longer_than_libvirt_may_ends_the_process(host, open_first):
     host.reader.close()
-    host.reader = host.another(1.0)
+    host.reader = host.another(2.0)
     if open_first:
         host.read()
     host.say(silent=True)
-    with pytest.raises(PollFailed, match="within 1 s") as caught:
+    with pytest.raises(PollFailed, match="within 2 s") as caught:
         host.read()
     host.say(silent=False)
 
@@ -253,6 +253,14 @@ def test_a_reader_closed_while_it_reads_gives_up_and_starts_nothing(host):
 
     assert ["unreachable"] == failed
     assert host.reader._isolation._process is None
+
+
+def test_a_fault_of_ours_ends_the_process_at_once(host, capfd):
+    host.say(vms=[None])
+    with pytest.raises(PollFailed, match="exit code 1"):
+        host.read()
+
+    assert "Traceback" in capfd.readouterr().err
 
 
 def test_the_uri_is_not_among_the_arguments_of_the_process(host):
