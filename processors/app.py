@@ -12,14 +12,16 @@ import faust
 import structlog
 import uvloop
 
-from processors.mounts import mounted
-from processors.shell import EXIT_AGAIN, EXIT_HUNG, UNDELIVERED_S, ProcessorSettings, Progress, Shell, leave
+from processors.mounts import joined, mounted
+from processors.shell import EXIT_AGAIN, EXIT_HUNG, UNDELIVERED_S, ProcessorSettings, Shell, leave
 from runtime import observe
 from runtime.errors import Misconfigured
 from runtime.topics import publish_schemas, verify
 
 log = structlog.get_logger()
 STOP_S: Final = 15.0
+TAKE: Final = 500
+"""Most records of a batch."""
 
 
 def build(settings: ProcessorSettings, shell: Shell) -> Any:
@@ -40,20 +42,27 @@ def build(settings: ProcessorSettings, shell: Shell) -> Any:
         consumer_max_fetch_size=8 * 1024 * 1024 + 65536,
         web_enabled=False,
     )
-    for alias in shell.inputs:
+    for alias in shell.memories.inputs:
         topic = app.topic(settings.catalog[alias].name, key_type=bytes, value_type=bytes, value_serializer="raw")
-        app.agent(topic, name=f"step-{alias}")(_agent(shell, alias))
-    app.on_partitions_assigned.connect(_ready, weak=False)
+        app.agent(topic, name=f"step-{alias}")(_agent(app, shell, alias))
+    _follow_rebalances(app, shell)
     return app
 
 
-def _agent(shell: Shell, alias: str) -> Any:
+def _agent(app: Any, shell: Shell, alias: str) -> Any:
     async def agent(stream: Any) -> None:
         try:
-            async for events in stream.noack_take(500, within=0.1):
-                await shell.batch(alias, events)
-                for event in events:
-                    await stream.ack(event)
+            async for events in stream.noack_take(TAKE, within=0.1):
+                # Of what Faust held when partitions were given up, another worker has the say, or it comes again.
+                generation = app.consumer_generation_id
+                mine = [event for event in events if event.message.generation_id == generation and shell.working]
+                if not mine:
+                    continue
+                await shell.batch(alias, mine)
+                # An acknowledgement of the last generation would be a commit in this one.
+                if shell.working and app.consumer_generation_id == generation:
+                    for event in mine:
+                        await stream.ack(event)
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except Exception as error:
@@ -63,17 +72,41 @@ def _agent(shell: Shell, alias: str) -> Any:
     return agent
 
 
-async def _ready(_app: Any, assigned: set[Any], **_: Any) -> None:
-    log.info("partitions assigned", count=len(assigned))
-    observe.notify("READY=1")
+def _follow_rebalances(app: Any, shell: Shell) -> None:
+    """Before partitions are given up, what is under way is finished; what was lost is forgotten.
+
+    So whoever has a partition next finds on its topics all that came of it, and nothing is added later.
+    """
+
+    async def revoked(*_: Any, **__: Any) -> None:
+        await shell.pause()
+
+    async def assigned(_app: Any, assigned: set[Any], **_: Any) -> None:
+        generation = app.consumer_generation_id
+        shell.memories.keep({(each.topic, each.partition) for each in assigned}, generation)
+        shell.working = True
+        log.info("partitions assigned", count=len(assigned), generation=generation)
+        observe.notify("READY=1")
+
+    app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_partitions_assigned.connect(assigned, weak=False)
 
 
-def _watch(app: Any, progress: Progress) -> None:
+def _tell_lag(app: Any, shell: Shell) -> None:
+    """Per-partition lag on /metrics."""
+    for (topic, number), reached in shell.memories.positions().items():
+        end = app.consumer.highwater(faust.types.TP(topic, number))
+        if end is not None:
+            observe.LAG.labels(topic, str(number)).set(max(0, end - reached))
+
+
+def _watch(app: Any, shell: Shell) -> None:
     """A thread, not a task: what hangs may be the event loop itself."""
     stopping_s: float | None = None
     while True:
         time.sleep(1)
-        now_s, since = time.monotonic(), progress.since
+        now_s, since = time.monotonic(), shell.progress.oldest()
+        _tell_lag(app, shell)
         if since is not None and now_s - since > UNDELIVERED_S:
             leave(EXIT_HUNG, f"a batch was not delivered for {UNDELIVERED_S:.0f} s")
         if app.should_stop:
@@ -108,11 +141,11 @@ def main(settings: ProcessorSettings) -> None:
         handler.addFilter(RateLimit())
     if settings.security_protocol != "PLAINTEXT":
         raise Misconfigured("the processors cannot log in to Kafka yet: KAFKA_SECURITY_PROTOCOL must be PLAINTEXT")
-    shell = Shell(settings, mounted())
+    shell = Shell(settings, mounted(), joined())
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     app = build(settings, shell)
-    threading.Thread(target=_watch, args=(app, shell.progress), daemon=True, name="watchdog").start()
-    log.info("processor starts", group=settings.group, topics=shell.inputs)
+    threading.Thread(target=_watch, args=(app, shell), daemon=True, name="watchdog").start()
+    log.info("processor starts", group=settings.group, topics=shell.memories.inputs)
     worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False)
     worker.execute_from_commandline()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from processors import alerts, health, power, vms
-from processors.steps import Step
+from processors import alerts, health, hosts, power, presence, vm_power, vms
+from processors.steps import Join, Step
 
 
 def mounted() -> tuple[Step, ...]:
     """Every step. A new processor is a module and a word here."""
-    return (vms.STEP, power.STEP, health.STEP, alerts.step())
+    return (vms.STEP, hosts.STEP, power.STEP, health.STEP, *alerts.STEPS, presence.STEP)
+
+
+def joined() -> tuple[Join, ...]:
+    """Every join."""
+    return (vm_power.JOIN,)

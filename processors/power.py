@@ -1,11 +1,16 @@
 """Power analysis of a host from its BMC's readings: seed 000's function, and the same as a stream. Pure.
 
-The stream differs from the function on purpose: a chassis lists its total and parts of it as PowerControl entries, so
-only the first, the total, is counted; and energy is added.
+The stream differs from the function on purpose:
+
+- a chassis lists its total and parts of it as PowerControl entries, so only the first, the total, is counted;
+- what the BMC measured stands beside the sum of what its supplies say they draw, and deliver;
+- energy is added: joules since the sample before;
+- a reading below 0, NaN or infinite is no reading.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -69,9 +74,22 @@ class State(NamedTuple):
     watts: float | None
 
 
+def _known(value: float | None) -> float | None:
+    """A reading that is one: BMCs say -1, or worse, for a supply without power."""
+    return value if value is not None and 0 <= value < math.inf else None
+
+
 def _sum(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    known = [value for value in map(_known, values) if value is not None]
+    return _finite(sum(known)) if known else None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _ratio(part: float | None, whole: float | None, *, times: float = 1.0) -> float | None:
+    return _finite(part / whole * times) if part is not None and whole else None
 
 
 def _chassis_totals(controls: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -89,12 +107,18 @@ def analysis(record: Record) -> dict[str, Any]:
     consumed = _sum(each["power_consumed_watts"] for each in totals)
     available = _sum(each["power_available_watts"] for each in totals)
     supplies = [each for each in record["power_supplies"] if each["state"] != "Absent"]
-    efficiencies = [each["efficiency_percent"] for each in supplies if each["efficiency_percent"]]
+    efficiencies = [known for each in supplies if (known := _known(each["efficiency_percent"]))]
+    inputs = [_known(each["power_input_watts"]) for each in supplies]
+    drawn = _sum(inputs)
     return {
         "consumed_watts": consumed,
         "available_watts": available,
-        "power_utilization_percent": consumed / available * 100 if consumed is not None and available else None,
-        "average_psu_efficiency": sum(efficiencies) / len(efficiencies) if efficiencies else None,
+        "power_utilization_percent": _ratio(consumed, available, times=100),
+        "average_psu_efficiency": _ratio(_sum(efficiencies), len(efficiencies)),
+        "psu_input_watts": drawn,
+        "psu_output_watts": _sum(each["power_output_watts"] for each in supplies),
+        "psu_input_partial": drawn is not None and None in inputs,
+        "consumed_of_psu_input_percent": None if None in inputs else _ratio(consumed, drawn, times=100),
         "power_supplies": [
             {
                 "name": each["sensor_name"],
@@ -121,7 +145,7 @@ def step(state: State | None, record: Record) -> tuple[State, list[Output]]:
         if 0 < elapsed_s <= MEMORY.total_seconds():
             interval_s = elapsed_s
             if state.watts is not None and now.watts is not None:
-                energy = (state.watts + now.watts) / 2 * elapsed_s
+                energy = _finite((state.watts + now.watts) / 2 * elapsed_s)
     output = derived_header(record) | fields | {"interval_s": interval_s, "energy_joules": energy}
     return now, [("power", output)]
 

@@ -10,18 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, NoReturn
 
 import structlog
 from pydantic import Field
 
-from processors import restore
-from processors.drive import Encoded, Partition, StopLimit
-from processors.steps import Step
+from processors.assigned import Assigned
+from processors.delivery import Delivery
+from processors.drive import Encoded, StopLimit
+from processors.restore import appended_at
+from processors.rulebook import Rulebook
+from processors.steps import Join, Step
 from runtime import observe
 from runtime.deadletter import DeadLetters
+from runtime.deadletter import Encoded as Letter
 from runtime.kafka import Publisher
 from runtime.settings import KafkaSettings, ProcessSettings
 from runtime.topics import decoder
@@ -31,6 +35,8 @@ log = structlog.get_logger()
 GROUP: Final = "rackstream-processors"
 """Consumer group and prefix of everything Faust names: changing it is changing the schema of the state."""
 UNDELIVERED_S: Final = 20.0
+SLICE_S: Final = 0.02
+"""So long a batch is stepped before others have their turn."""
 EXIT_AGAIN, EXIT_HUNG, EXIT_BAD_CODE = 1, 3, 4
 
 
@@ -41,111 +47,123 @@ class ProcessorSettings(KafkaSettings, ProcessSettings):
     """Consumer group; workers of one group share the partitions."""
 
 
-@dataclass
 class Progress:
-    """What the watchdog looks at: when the batch in delivery began, or None."""
+    """What the watchdog looks at: since when batches are in delivery, by topic (alias)."""
 
-    since: float | None = None
+    def __init__(self) -> None:
+        self.since: dict[str, float] = {}
+
+    def oldest(self) -> float | None:
+        """When the delivery that takes longest began, or None."""
+        return min(list(self.since.values()), default=None)
 
 
 class Shell:
     """Everything between Faust's events and the steps, for all topics of one worker."""
 
-    def __init__(self, settings: ProcessorSettings, steps: Iterable[Step]) -> None:
-        self._settings = settings
+    def __init__(self, settings: ProcessorSettings, steps: Sequence[Step], joins: Sequence[Join] = ()) -> None:
         self._topics = settings.catalog
-        self._steps: dict[str, list[Step]] = {}
-        for step in steps:
-            self._steps.setdefault(step.input, []).append(step)
-        self._decoders = {alias: decoder(settings, alias) for alias in self._steps}
-        self._partitions: dict[tuple[str, int], Partition] = {}
         self._publisher = Publisher(settings, settings.group)
-        self._letters = DeadLetters(settings, self._publisher, "processors")
+        self._letters = DeadLetters(settings, "processors")
+        self._holes: list[Letter] = []
+        self.memories = Assigned(settings, settings.group, steps, joins, self._hole)
+        self._decoders = {alias: decoder(settings, alias) for alias in self.memories.inputs}
         self._limit = StopLimit()
+        self._rulebook = Rulebook(settings)
         self.progress = Progress()
+        self.working = True
+        """False from when partitions are given up to when others are there."""
+        self._under_way: set[str] = set()
+        self._idle = asyncio.Event()
 
-    @property
-    def inputs(self) -> list[str]:
-        """Aliases of the topics to read."""
-        return list(self._steps)
+    async def pause(self) -> None:
+        """Begins no more batches; returns when those under way are confirmed."""
+        self.working = False
+        if self._under_way:
+            self._idle.clear()
+            await self._idle.wait()
 
-    async def batch(self, alias: str, events: list[Any]) -> None:
+    async def batch(self, alias: str, events: Sequence[Any]) -> None:
         """Steps a batch and returns when everything it led to is confirmed."""
+        self._under_way.add(alias)
+        try:
+            await self._batch(alias, events)
+        finally:
+            self._under_way.discard(alias)
+            if not self._under_way:
+                self._idle.set()
+
+    async def _batch(self, alias: str, events: Sequence[Any]) -> None:
+        delivery = Delivery(self._publisher, room_s=UNDELIVERED_S)
         outputs: list[Encoded] = []
+        if self._rulebook.is_due:
+            await asyncio.get_running_loop().run_in_executor(None, self._rulebook.follow)
+        began_s = time.monotonic()
         for event in events:
-            outputs += await self._one(alias, _Message(event.message))
-        self.progress.since = time.monotonic()
-        await self._deliver(each for each in outputs if not each.is_memory)
-        # Of one host's states within the batch only the newest counts.
-        await self._deliver({(each.alias, each.key): each for each in outputs if each.is_memory}.values())
-        self.progress.since = None
+            outputs += await self._one(alias, _Message(event.message), delivery)
+            if time.monotonic() - began_s > SLICE_S:
+                # Other topics have their turn: a load of one does not hold up the alerts of another.
+                await asyncio.sleep(0)
+                began_s = time.monotonic()
+        for number in {event.message.partition for event in events}:
+            for joint, side in await self.memories.quiet(number):
+                outputs += joint.quiet(side, joint.appended_ms)
+        self.progress.since[alias] = time.monotonic()
+        await self._deliver(delivery, [each for each in outputs if not each.is_memory])
+        await self._deliver(delivery, [each for each in outputs if each.is_memory])
+        del self.progress.since[alias]
         observe.RECORDS_IN.labels("processors", alias).inc(len(events))
 
-    async def _one(self, alias: str, message: _Message) -> list[Encoded]:
-        partition = await self._partition(alias, message)
-        if partition.next_offset is not None and message.offset() < partition.next_offset:
+    async def _one(self, alias: str, message: _Message, delivery: Delivery) -> list[Encoded]:
+        number, offset, appended_ms = message.partition(), message.offset(), message.timestamp()[1]
+        partition = await self.memories.partition(alias, message.topic(), number, offset, appended_ms)
+        while self._holes:
+            delivery.send(*self._holes.pop())
+        if partition.next_offset is not None and offset < partition.next_offset:
             return []  # kept over a rebalance: stepped and confirmed, only its acknowledgement was lost
-        partition.next_offset = message.offset() + 1
+        joints = await self.memories.joints(alias, number, offset, appended_ms)
+        partition.next_offset = offset + 1
         try:
             record = self._decoders[alias].decode(message.value())
         except codec.Undecodable as error:
-            self._letters.send(message, reason=error.reason, detail=str(error))
-            observe.RECORDS_REJECTED.labels("processors", error.reason).inc()
+            self._reject(delivery, message, error.reason, str(error))
             return []
-        applied = partition.apply(record)
+        partition.packs = self._rulebook.packs
+        applied = partition.apply(record, appended_at=appended_at(message))
         observe.RECORDS_LATE.labels("processors", alias).inc(applied.late)
         for repeated in applied.repeated:
             observe.RECORDS_REPEATED.labels(repeated).inc()
-        for name, failure in applied.failures:
-            log.warning("step failed", step=name, topic=message.topic(), offset=message.offset(), why=repr(failure))
-            self._letters.send(message, reason="step-failed", detail=f"{name}: {failure!r}", error=failure)
-            observe.RECORDS_REJECTED.labels("processors", "step-failed").inc()
-        if self._limit.count(time.monotonic(), record["host"], failed=bool(applied.failures)):
+        failures = applied.failures
+        for joint in joints:
+            applied.outputs += joint.take(alias, offset, record, appended_ms)
+            failures += [(joint.join.name, error) for error in joint.failures]
+            joint.failures.clear()
+        for name, failure in failures:
+            log.warning("step failed", step=name, topic=message.topic(), offset=offset, why=repr(failure)[:1000])
+            self._reject(delivery, message, "step-failed", f"{name}: {failure!r}", failure)
+        if self._limit.count(time.monotonic(), record.get("host", ""), failed=bool(failures)):
             leave(
                 EXIT_BAD_CODE, "more than half of the records fail: this version's fault, not theirs; not started again"
             )
         return applied.outputs
 
-    async def _partition(self, alias: str, message: _Message) -> Partition:
-        """The partition's memory; rebuilt when this is not the record after the last one stepped here."""
-        key = (alias, message.partition())
-        known = self._partitions.get(key)
-        if known is not None and known.next_offset is not None and message.offset() <= known.next_offset:
-            return known
-        loop = asyncio.get_running_loop()
-        hole = await loop.run_in_executor(None, self._hole, message)
-        if hole is not None:
-            detail = f"offsets {hole[0]} to {hole[1] - 1} were deleted by retention before they were read"
-            log.error(
-                "retention hole", topic=message.topic(), partition=message.partition(), first=hole[0], end=hole[1]
-            )
-            self._letters.send(message, reason="retention", detail=detail)
-        appended_ms = message.timestamp()[1]
-        self._partitions[key] = await loop.run_in_executor(
-            None,
-            lambda: restore.partition(
-                self._settings, self._steps[alias], message.partition(), message.offset(), appended_ms
-            ),
-        )
-        return self._partitions[key]
+    def _hole(self, topic: str, number: int, first: int, end: int) -> None:
+        self._holes.append(self._letters.of_hole(topic, number, first, end))
+        observe.RECORDS_REJECTED.labels("processors", "retention").inc(end - first)
 
-    def _hole(self, message: _Message) -> tuple[int, int] | None:
-        return restore.retention_hole(
-            self._settings, self._settings.group, message.topic(), message.partition(), message.offset()
-        )
+    def _reject(
+        self, delivery: Delivery, message: _Message, reason: str, detail: str, error: Exception | None = None
+    ) -> None:
+        delivery.send(*self._letters.of(message, reason=reason, detail=detail, error=error))
+        observe.RECORDS_REJECTED.labels("processors", reason).inc()
 
-    async def _deliver(self, outputs: Iterable[Encoded]) -> None:
-        """Produces and waits for every delivery report, this batch's dead letters among them."""
+    async def _deliver(self, delivery: Delivery, outputs: Sequence[Encoded]) -> None:
+        """Sends, and waits for the broker's word on all that the batch has sent, its dead letters among it."""
         for output in outputs:
-            name = self._topics[output.alias].name
-            self._publisher.send(name, output.key, output.value, wait_s=UNDELIVERED_S)
-            observe.RECORDS_OUT.labels("processors", output.alias).inc()
-        while self._publisher.outstanding:
-            self._publisher.poll(0)
-            await asyncio.sleep(0.001)
-        self._publisher.poll(0)
-        if self._publisher.failures:
-            raise RuntimeError(f"not delivered: {self._publisher.failures[0]}")
+            delivery.send(self._topics[output.alias].name, output.key, output.value, output.partition)
+        await delivery.confirmed()
+        for alias, count in Counter(output.alias for output in outputs).items():
+            observe.RECORDS_OUT.labels("processors", alias).inc(count)
 
 
 class _Message:
@@ -173,7 +191,7 @@ class _Message:
 
     def timestamp(self) -> tuple[int, int]:
         """Librdkafka's (kind, ms); kind 2 is the time of appending."""
-        return 2, int(self._message.timestamp * 1000)
+        return 2, round(self._message.timestamp * 1000)
 
 
 def leave(code: int, why: str) -> NoReturn:

@@ -1,24 +1,29 @@
-"""The VM step: one raw libvirt record in, totals, rates and angles of its VMs and devices out. Pure.
+"""The VM step: one raw libvirt record in, totals (per VM and host), rates and angles of VMs and devices out. Pure.
 
 What counts as the sample before, so that rates survive reality:
 
-- A baseline belongs to (UUID, domain id): a VM restarted, migrated or with a re-used UUID begins anew.
+- A baseline belongs to (host, UUID, domain id): a VM restarted, migrated here or back, or another with a re-used UUID
+  begins anew. A device belongs to its name within that: one plugged in, or back in after a poll without it, begins
+  anew.
 - Elapsed time is the producer's monotonic clock, so a clock that steps changes nothing; a new epoch begins anew.
 - A counter that went backwards gives no rate and is the next baseline. A gap longer than `MEMORY` begins anew.
 - A stale domain neither gives a rate nor becomes a baseline: the next fresh sample is compared over the whole gap.
 - The guest's own memory counters move when the guest reports: they are compared over the guest's clock, and only when
   its report is a new one.
-- A first sample emits nothing.
+- Of a domain listed twice in one record only the first has rates.
+- Duplicates and records late or out of order never get here (`drive`): what a record led to it leads to once.
+- A first sample has totals and no rates; a rate carries the interval it is over.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from processors.rates import angle, change, rates
 from processors.steps import Output, Record, Step, derived_header
-from processors.totals import DISK, NIC, vm_total
+from processors.totals import DISK, NIC, host_total, vm_total
 
 MEMORY: Final = timedelta(minutes=5)
 HOST_COUNTERS: Final = tuple(f"net_{name}" for name in NIC) + tuple(f"disk_{name}" for name in DISK) + (
@@ -28,6 +33,8 @@ GUEST_COUNTERS: Final = ("memswap_in", "memswap_out", "memmajor_fault", "memmino
 NO_NIC: Final = dict.fromkeys(f"{name}_{what}" for name in NIC for what in ("rate", "angle"))
 NO_DISK: Final = dict.fromkeys(f"{name}_{what}" for name in DISK for what in ("rate", "angle"))
 NO_GUEST: Final = dict.fromkeys(f"{name}_{what}" for name in GUEST_COUNTERS for what in ("rate", "angle"))
+NIC_OF, DISK_OF = itemgetter(*NIC), itemgetter(*DISK)
+HOST_OF, GUEST_OF = itemgetter(*HOST_COUNTERS), itemgetter(*GUEST_COUNTERS)
 
 
 class Baseline(NamedTuple):
@@ -70,7 +77,7 @@ def step(state: State | None, record: Record) -> tuple[State, list[Output]]:
             features.append(who | interval | _features(base, now, domain))
             devices += [who | device | interval | fields for device, fields in _devices(base, now)]
     header = derived_header(record)
-    outputs: list[Output] = [("vm-totals", header | {"vms": totals})]
+    outputs: list[Output] = [("vm-totals", header | {"vms": totals} | host_total(totals))]
     if features:
         outputs.append(("vm-features", header | {"vms": features}))
     if devices:
@@ -80,15 +87,15 @@ def step(state: State | None, record: Record) -> tuple[State, list[Output]]:
 
 def _baseline(domain: Record, entry: Record, now_s: float, base: Baseline | None) -> Baseline:
     told_at = domain["memlast_update"]
-    guest = tuple(domain[name] for name in GUEST_COUNTERS)
+    guest = GUEST_OF(domain)
     if base is not None and told_at is not None and told_at == base.guest_at:
         guest = base.guest
     return Baseline(
         monotonic_s=now_s,
         memory_used_kb=domain["memory_used_kb"],
-        counters=tuple(entry[name] for name in HOST_COUNTERS),
-        devices={("nic", nic["device"]): tuple(nic[name] for name in NIC) for nic in domain["nics"]}
-        | {("disk", disk["device"]): tuple(disk[name] for name in DISK) for disk in domain["disks"]},
+        counters=HOST_OF(entry),
+        devices={("nic", nic["device"]): NIC_OF(nic) for nic in domain["nics"]}
+        | {("disk", disk["device"]): DISK_OF(disk) for disk in domain["disks"]},
         guest_at=told_at,
         guest=guest,
     )

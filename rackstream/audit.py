@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from processors import rulebook
 from processors.drive import Partition
-from processors.mounts import mounted
-from processors.steps import Step
+from processors.join import Joint
+from processors.mounts import joined, mounted
+from processors.restore import at
+from processors.steps import Join, Step
 from rackstream import history
 from rackstream.recount import Facts, Series, Tally, collect, compare
 from runtime import kafka
@@ -50,6 +54,8 @@ class Finding:
     topics: dict[str, int] = field(default_factory=dict)
     datasets: dict[str, int] = field(default_factory=dict)
     alerts: dict[str, int] = field(default_factory=lambda: {"raised": 0, "cleared": 0})
+    raised: dict[str, int] = field(default_factory=dict)
+    """Alerts raised, as rule and host."""
     dead_letters: int = 0
     audit: Counts = field(default_factory=Counts)
     examples: list[str] = field(default_factory=list)
@@ -73,6 +79,15 @@ class Finding:
         return "\n".join([*lines, *(f"  {example}" for example in self.examples)])
 
 
+class _Read(NamedTuple):
+    """One record as it is on its topic."""
+
+    number: int
+    offset: int
+    record: dict[str, Any]
+    appended_ms: int
+
+
 class Audit:
     """One audit of everything on the topics now."""
 
@@ -80,7 +95,7 @@ class Audit:
         self._settings = settings
         self._files = files or history.root(settings)
         self._finding = Finding()
-        self._records: dict[str, list[tuple[int, int, dict[str, Any]]]] = {}
+        self._records: dict[str, list[_Read]] = {}
         self._from_start: dict[str, bool] = {}
 
     def run(self) -> Finding:
@@ -92,14 +107,16 @@ class Audit:
         self._derived()
         self._stored()
         transitions = {identity for identity, _ in self._identified("alerts")}
-        by_kind = collect((record["transition"], record) for _, _, record in self._records["alerts"])
+        by_kind = collect((record["transition"], record) for _, _, record, _ in self._records["alerts"])
         self._finding.alerts = {kind: len(by_kind.get(kind, ())) for kind in ("raised", "cleared")}
+        raised = sorted(f"{record['rule']} {record['host']}" for record in by_kind.get("raised", ()))
+        self._finding.raised = dict(Counter(raised))
         self._finding.audit.republished += len(self._records["alerts"]) - len(transitions)
         self._finding.dead_letters = len({identity for identity, _ in self._identified("dead-letter")})
         return self._finding
 
-    def _read(self, alias: str) -> list[tuple[int, int, dict[str, Any]]]:
-        """(partition, offset, record) of one topic; counts it. Undecodable bytes are counted but not returned."""
+    def _read(self, alias: str) -> list[_Read]:
+        """The records of one topic; counts it. Undecodable bytes are counted but not returned."""
         topic = self._settings.catalog[alias]
         spans = kafka.watermarks(self._settings, topic.name)
         self._from_start[alias] = all(first == 0 for first, _ in spans.values())
@@ -113,20 +130,20 @@ class Audit:
             except (codec.Undecodable, ValueError):
                 continue
             if record is not None:
-                found.append((message.partition(), message.offset(), record))
+                found.append(_Read(message.partition(), message.offset(), record, message.timestamp()[1]))
         self._finding.topics[topic.name] = count
         return found
 
     def _identified(self, alias: str) -> Iterator[tuple[Any, dict[str, Any]]]:
         topic = self._settings.catalog[alias]
-        return ((topic.identity_of(record), record) for _, _, record in self._records[alias])
+        return ((topic.identity_of(record), record) for _, _, record, _ in self._records[alias])
 
     def _raw(self, alias: str) -> None:
         """Sequences: what is missing, late, or on the topic twice."""
         counts = self._finding.audit
         names = [name for name in self._settings.catalog[alias].identity if name not in ("epoch", "sequence")]
         series: dict[tuple[str, ...], Series] = {}
-        for _, _, record in self._records[alias]:
+        for _, _, record, _ in self._records[alias]:
             series.setdefault(tuple(record[name] for name in names), Series()).see(record)
         for name, each in series.items():
             lost, named = each.gaps(from_start=self._from_start[alias])
@@ -138,24 +155,46 @@ class Audit:
                 self._finding.examples.append(f"raw {alias} {' '.join(name)}: {lost} sequences missing")
 
     def _derived(self) -> None:
-        """Steps the raw records again and compares with what is on the derived topics."""
+        """Steps the raw records again, by the rules of then, and compares with what is on the derived topics."""
         steps: dict[str, list[Step]] = {}
         for step in mounted():
             steps.setdefault(step.input, []).append(step)
+        expected: dict[str, Facts] = {alias: {} for step in mounted() for alias in step.outputs}
+        packs = rulebook.read(self._settings)
         for source, mounts in steps.items():
-            expected: dict[str, Facts] = {alias: {} for step in mounts for alias in step.outputs}
             partitions: dict[int, Partition] = {}
-            for number, _, record in self._records[source]:
+            for number, _, record, appended_ms in self._records[source]:
                 partition = partitions.setdefault(number, Partition(self._settings.catalog, mounts))
-                for output in partition.apply(record).outputs:
+                partition.packs = packs
+                for output in partition.apply(record, appended_at=at(appended_ms)).outputs:
                     if not output.is_memory:
                         identity = self._settings.catalog[output.alias].identity_of(output.record)
                         expected[output.alias].setdefault(identity, []).append(_wire(output.value, output.alias))
-            for alias, facts in expected.items():
-                tally = compare(facts, collect(self._identified(alias)), complete=self._from_start[source])
-                self._finding.audit.add(tally)
-                self._finding.audit.republished += tally.twice
-                self._finding.examples += [f"derived {alias} {example}" for example in tally.examples]
+        sources = {alias: {step.input for step in mounted() if alias in step.outputs} for alias in expected}
+        for alias, facts in expected.items():
+            self._compare({alias: facts}, complete=all(self._from_start[source] for source in sources[alias]))
+        for join in joined():
+            self._compare(self._joined(join), complete=all(self._from_start[alias] for alias in join.inputs))
+
+    def _joined(self, join: Join) -> dict[str, Facts]:
+        """What a join makes of its inputs, in the order in which they were appended."""
+        expected: dict[str, Facts] = {alias: {} for alias in join.outputs}
+        joints: dict[int, Joint] = {}
+        merged = [(read.appended_ms, alias, read) for alias in join.inputs for read in self._records[alias]]
+        for appended_ms, source, read in sorted(merged, key=lambda each: each[0]):
+            joint = joints.setdefault(read.number, Joint(self._settings.catalog, join))
+            outputs = [each for alias in join.inputs for each in joint.quiet(alias, appended_ms - 1)]
+            for output in outputs + joint.take(source, read.offset, read.record, appended_ms):
+                identity = self._settings.catalog[output.alias].identity_of(output.record)
+                expected[output.alias].setdefault(identity, []).append(_wire(output.value, output.alias))
+        return expected
+
+    def _compare(self, expected: dict[str, Facts], *, complete: bool) -> None:
+        for alias, facts in expected.items():
+            tally = compare(facts, collect(self._identified(alias)), complete=complete)
+            self._finding.audit.add(tally)
+            self._finding.audit.republished += tally.twice
+            self._finding.examples += [f"derived {alias} {example}" for example in tally.examples]
 
     def _stored(self) -> None:
         """Expands the records of each topic into rows and compares with the rows in the files."""
@@ -163,7 +202,7 @@ class Audit:
         held: dict[str, list[dict[str, Any]]] = {}
         for alias in datasets.aliases():
             name, records = self._settings.catalog[alias].name, self._records[alias]
-            held[alias] = [record for number, at, record in records if coverage.holds((name, number), at, record)]
+            held[alias] = [record for number, at, record, _ in records if coverage.holds((name, number), at, record)]
             self._finding.audit.pending += len(records) - len(held[alias])
         for dataset in datasets.ALL:
             topic = self._settings.catalog[dataset.alias]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import traceback
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from schemas import catalog, codec
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
-    from runtime.kafka import Publisher
     from runtime.settings import KafkaSettings
     from schemas.records import DeadLetter
 
@@ -23,7 +22,7 @@ def letter(
     message: Message, *, stage: str, reason: str, detail: str, failed_at: datetime, error: BaseException | None = None
 ) -> DeadLetter:
     """The dead letter of one Kafka record."""
-    value = message.value() or b""
+    value, key = message.value() or b"", message.key()
     kind, appended_ms = message.timestamp()
     return {
         "topic": message.topic(),
@@ -33,7 +32,7 @@ def letter(
         "reason": reason,
         "detail": detail[:10_000],
         "traceback": "".join(traceback.format_exception(error))[-20_000:] if error else None,
-        "key": message.key(),
+        "key": key if len(key or b"") <= MAX_BYTES else None,
         "value": value if len(value) <= MAX_BYTES else None,
         "size": len(value),
         "appended_at": datetime.fromtimestamp(appended_ms / 1000, UTC) if kind else None,
@@ -41,20 +40,54 @@ def letter(
     }
 
 
-class DeadLetters:
-    """Sends dead letters of one stage. They count as kept only once delivered: see `Publisher.flush`."""
+def retention_letter(
+    topic: str, partition: int, first: int, end: int, *, stage: str, failed_at: datetime
+) -> DeadLetter:
+    """The dead letter of the records [first, end), which retention deleted before a stage had read them."""
+    return {
+        "topic": topic,
+        "partition": partition,
+        "offset": first,
+        "stage": stage,
+        "reason": "retention",
+        "detail": f"offsets {first} to {end - 1} ({end - first} at most) were deleted before they were read",
+        "traceback": None,
+        "key": None,
+        "value": None,
+        "size": 0,
+        "appended_at": None,
+        "failed_at": failed_at,
+    }
 
-    def __init__(self, settings: KafkaSettings, publisher: Publisher, stage: str) -> None:
+
+class Encoded(NamedTuple):
+    """A letter as it goes to Kafka. The same failure has the same key, so that sending it again does no harm."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+class DeadLetters:
+    """Writes the dead letters of one stage. Whoever sends them sees to it that they arrive."""
+
+    def __init__(self, settings: KafkaSettings, stage: str) -> None:
         self._topic = settings.catalog["dead-letter"]
         self._schema = catalog.schema(self._topic.schema)
-        self._publisher = publisher
         self.stage = stage
 
-    def send(self, message: Message, *, reason: str, detail: str, error: BaseException | None = None) -> None:
-        """Queues one letter."""
-        record = letter(
-            message, stage=self.stage, reason=reason, detail=detail, failed_at=datetime.now(UTC), error=error
+    def of(self, message: Message, *, reason: str, detail: str, error: BaseException | None = None) -> Encoded:
+        """The letter of one record."""
+        return self._encoded(
+            letter(message, stage=self.stage, reason=reason, detail=detail, failed_at=datetime.now(UTC), error=error)
         )
+
+    def of_hole(self, topic: str, partition: int, first: int, end: int) -> Encoded:
+        """The letter of records that retention deleted before they were read."""
+        return self._encoded(
+            retention_letter(topic, partition, first, end, stage=self.stage, failed_at=datetime.now(UTC))
+        )
+
+    def _encoded(self, record: DeadLetter) -> Encoded:
         plain = dict(record)
-        value = codec.encode(self._schema, plain)
-        self._publisher.send(self._topic.name, self._topic.key_of(plain), value, wait_s=30)
+        return Encoded(self._topic.name, self._topic.key_of(plain), codec.encode(self._schema, plain))

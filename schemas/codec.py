@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 from typing import Any, Final
 
 from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
-from schemas import catalog
+from schemas import catalog, writers
 
 Record = dict[str, Any]
 Resolve = Callable[[int], dict[str, Any] | None]
@@ -36,14 +37,28 @@ def encode(schema: catalog.Schema, record: Record) -> bytes:
     Raises:
         ValueError: the record does not fit its schema.
     """
+    header = HEADER.pack(0, schema.id)
+    write = _writer(schema.name, schema.id)
+    if write is not None:
+        try:
+            return header + write(record)
+        except Exception:  # noqa: BLE001, S110  a field left out, or one that does not fit: fastavro says
+            pass
     buffer = BytesIO()
-    buffer.write(HEADER.pack(0, schema.id))
+    buffer.write(header)
     try:
         schemaless_writer(buffer, schema.parsed, record)
     except Exception as error:
         # fastavro raises whatever the wrong value made it trip over (TypeError, KeyError, OverflowError, …).
         raise ValueError(f"not a {schema.name}: {error!r}") from error
     return buffer.getvalue()
+
+
+@cache
+def _writer(name: str, schema_id: int) -> writers.Writer | None:
+    """The compiled writer of a version that this code knows, or None."""
+    known = catalog.published().get(schema_id)
+    return writers.compiled(known.definition) if known is not None and known.name == name else None
 
 
 class Decoder:

@@ -40,7 +40,7 @@ class Alert(TypedDict):
     started_at: datetime
     """observed_at of the first breach."""
     cause: str | None
-    """Why it cleared: recovered, or gone when the component is not reported any more."""
+    """Why it cleared: recovered; gone when the component is not reported any more; unknown when its producer is silent."""
     observed_at: datetime
     """observed_at of the record that caused the transition."""
     category: str
@@ -50,7 +50,9 @@ class Alert(TypedDict):
     sequence: int
     """Sequence of that record. [1]"""
     labels: dict[str, str]
-    """Labels of the target."""
+    """Labels of the target, and of the rule."""
+    pack: str
+    """Fingerprint of the rule pack that judged."""
 
 
 class AsOf(TypedDict):
@@ -95,6 +97,12 @@ class ActiveAlert(TypedDict):
     """Records in a row that did not have the component. [1]"""
     clear_count: int
     """Records in a row past the clear threshold. [1]"""
+    word: str | None
+    """The word judged, where it was a word."""
+    told_at: datetime | None
+    """observed_at of its last transition."""
+    labels: dict[str, str]
+    """Labels of the rule."""
 
 
 class PendingAlert(TypedDict):
@@ -114,6 +122,19 @@ class PendingAlert(TypedDict):
     """observed_at of the first."""
 
 
+class KnownComponent(TypedDict):
+    """A component that a rule expects to be there."""
+
+    rule: str
+    """Name of the rule."""
+    component: str
+    """Component."""
+    category: str
+    """Category judged."""
+    unseen: int
+    """Whole records in a row that did not have it. [1]"""
+
+
 class AlertState(TypedDict):
     """The alert engine's memory of one host."""
 
@@ -125,6 +146,12 @@ class AlertState(TypedDict):
     """Active alerts."""
     pending: list[PendingAlert]
     """Breaches on hold."""
+    source: str
+    """Alias of the topic whose records are judged; each has a memory of its own."""
+    known: list[KnownComponent]
+    """Components seen, of rules about what is missing."""
+    written_at: datetime | None
+    """observed_at of the record that this was written at."""
 
 
 class SequenceRange(TypedDict):
@@ -475,9 +502,9 @@ class Health(TypedDict):
     host: str
     """Host."""
     category: str
-    """Category of the record that changed the health."""
+    """Category of the record that this was written at."""
     observed_at: datetime
-    """observed_at of that record: since when it is so."""
+    """observed_at of that record."""
     epoch: str
     """Epoch of that record."""
     sequence: int
@@ -504,6 +531,19 @@ class Health(TypedDict):
     """What is not well, by category, rule and component."""
     as_of: list[AsOf]
     """Order applied so far; input at or before it is skipped."""
+    since: datetime | None
+    """Since when it is so; a health that lasts is written again every 10 minutes."""
+
+
+class FailingTarget(TypedDict):
+    """A target that cannot be read."""
+
+    host: str
+    """Host."""
+    status: str
+    """How it stands: unreachable or auth_failed."""
+    labels: dict[str, str]
+    """Labels of the target."""
 
 
 class Heartbeat(TypedDict):
@@ -533,6 +573,174 @@ class Heartbeat(TypedDict):
     """Polls of them that failed. [{poll}]"""
     queued: int
     """Records waiting for the broker. [{record}]"""
+    failing: list[FailingTarget]
+    """Targets that cannot be read now, by host; the first 100 of them."""
+    failing_count: int
+    """How many there are in all. [{target}]"""
+    stopping: bool
+    """True: the last beat of a process that was told to stop."""
+
+
+class HostCoreRates(TypedDict):
+    """One core."""
+
+    core: str
+    """Position of the core in the kernel's order, from 0."""
+    user_s_rate: float | None
+    """Rate of user_s (time in user mode). Null: no baseline, reset, or unknown. [s/s]"""
+    user_s_angle: float | None
+    """atan of user_s_rate. [deg]"""
+    system_s_rate: float | None
+    """Rate of system_s (time in kernel mode). Null: no baseline, reset, or unknown. [s/s]"""
+    system_s_angle: float | None
+    """atan of system_s_rate. [deg]"""
+    idle_s_rate: float | None
+    """Rate of idle_s (idle time). Null: no baseline, reset, or unknown. [s/s]"""
+    idle_s_angle: float | None
+    """atan of idle_s_rate. [deg]"""
+    iowait_s_rate: float | None
+    """Rate of iowait_s (time waiting for I/O). Null: no baseline, reset, or unknown. [s/s]"""
+    iowait_s_angle: float | None
+    """atan of iowait_s_rate. [deg]"""
+    irq_s_rate: float | None
+    """Rate of irq_s (time in interrupts). Null: no baseline, reset, or unknown. [s/s]"""
+    irq_s_angle: float | None
+    """atan of irq_s_rate. [deg]"""
+    steal_s_rate: float | None
+    """Rate of steal_s (time taken by the hypervisor). Null: no baseline, reset, or unknown. [s/s]"""
+    steal_s_angle: float | None
+    """atan of steal_s_rate. [deg]"""
+    guest_s_rate: float | None
+    """Rate of guest_s (time running guests). Null: no baseline, reset, or unknown. [s/s]"""
+    guest_s_angle: float | None
+    """atan of guest_s_rate. [deg]"""
+
+
+class HostDiskRates(TypedDict):
+    """One block device."""
+
+    device: str
+    """Name of the device."""
+    read_bytes_rate: float | None
+    """Rate of read_bytes (bytes read). Null: no baseline, reset, or unknown. [By/s]"""
+    read_bytes_angle: float | None
+    """atan of read_bytes_rate. [deg]"""
+    write_bytes_rate: float | None
+    """Rate of write_bytes (bytes written). Null: no baseline, reset, or unknown. [By/s]"""
+    write_bytes_angle: float | None
+    """atan of write_bytes_rate. [deg]"""
+    read_count_rate: float | None
+    """Rate of read_count (reads). Null: no baseline, reset, or unknown. [{operation}/s]"""
+    read_count_angle: float | None
+    """atan of read_count_rate. [deg]"""
+    write_count_rate: float | None
+    """Rate of write_count (writes). Null: no baseline, reset, or unknown. [{operation}/s]"""
+    write_count_angle: float | None
+    """atan of write_count_rate. [deg]"""
+    busy_ms_rate: float | None
+    """Rate of busy_ms (time doing I/O). Null: no baseline, reset, or unknown. [ms/s]"""
+    busy_ms_angle: float | None
+    """atan of busy_ms_rate. [deg]"""
+
+
+class HostInterfaceRates(TypedDict):
+    """One network interface."""
+
+    device: str
+    """Name of the interface."""
+    rxbytes_rate: float | None
+    """Rate of rxbytes (bytes received). Null: no baseline, reset, or unknown. [By/s]"""
+    rxbytes_angle: float | None
+    """atan of rxbytes_rate. [deg]"""
+    rxpackets_rate: float | None
+    """Rate of rxpackets (packets received). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    rxpackets_angle: float | None
+    """atan of rxpackets_rate. [deg]"""
+    rxerrors_rate: float | None
+    """Rate of rxerrors (receive errors). Null: no baseline, reset, or unknown. [{error}/s]"""
+    rxerrors_angle: float | None
+    """atan of rxerrors_rate. [deg]"""
+    rxdrops_rate: float | None
+    """Rate of rxdrops (packets dropped on receive). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    rxdrops_angle: float | None
+    """atan of rxdrops_rate. [deg]"""
+    txbytes_rate: float | None
+    """Rate of txbytes (bytes sent). Null: no baseline, reset, or unknown. [By/s]"""
+    txbytes_angle: float | None
+    """atan of txbytes_rate. [deg]"""
+    txpackets_rate: float | None
+    """Rate of txpackets (packets sent). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    txpackets_angle: float | None
+    """atan of txpackets_rate. [deg]"""
+    txerrors_rate: float | None
+    """Rate of txerrors (send errors). Null: no baseline, reset, or unknown. [{error}/s]"""
+    txerrors_angle: float | None
+    """atan of txerrors_rate. [deg]"""
+    txdrops_rate: float | None
+    """Rate of txdrops (packets dropped on send). Null: no baseline, reset, or unknown. [{packet}/s]"""
+    txdrops_angle: float | None
+    """atan of txdrops_rate. [deg]"""
+
+
+class HostRates(TypedDict):
+    """Rates and angles of a host's own counters since the sample before."""
+
+    host: str
+    """Host of the raw record this comes from."""
+    category: str
+    """Category of the raw record."""
+    observed_at: datetime
+    """observed_at of the raw record."""
+    epoch: str
+    """Epoch of the raw record."""
+    sequence: int
+    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    labels: dict[str, str]
+    """Labels of the target."""
+    interval_s: float
+    """Time between the two samples compared, by the producer's monotonic clock. [s]"""
+    cpu_user_s_rate: float | None
+    """Rate of cpu_user_s (time in user mode, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_user_s_angle: float | None
+    """atan of cpu_user_s_rate. [deg]"""
+    cpu_system_s_rate: float | None
+    """Rate of cpu_system_s (time in kernel mode, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_system_s_angle: float | None
+    """atan of cpu_system_s_rate. [deg]"""
+    cpu_idle_s_rate: float | None
+    """Rate of cpu_idle_s (idle time, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_idle_s_angle: float | None
+    """atan of cpu_idle_s_rate. [deg]"""
+    cpu_iowait_s_rate: float | None
+    """Rate of cpu_iowait_s (time waiting for I/O, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_iowait_s_angle: float | None
+    """atan of cpu_iowait_s_rate. [deg]"""
+    cpu_irq_s_rate: float | None
+    """Rate of cpu_irq_s (time in interrupts, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_irq_s_angle: float | None
+    """atan of cpu_irq_s_rate. [deg]"""
+    cpu_steal_s_rate: float | None
+    """Rate of cpu_steal_s (time taken by the hypervisor, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_steal_s_angle: float | None
+    """atan of cpu_steal_s_rate. [deg]"""
+    cpu_guest_s_rate: float | None
+    """Rate of cpu_guest_s (time running guests, all cores). Null: no baseline, reset, or unknown. [s/s]"""
+    cpu_guest_s_angle: float | None
+    """atan of cpu_guest_s_rate. [deg]"""
+    swap_in_rate: float | None
+    """Rate of swap_in (bytes swapped in). Null: no baseline, reset, or unknown. [By/s]"""
+    swap_in_angle: float | None
+    """atan of swap_in_rate. [deg]"""
+    swap_out_rate: float | None
+    """Rate of swap_out (bytes swapped out). Null: no baseline, reset, or unknown. [By/s]"""
+    swap_out_angle: float | None
+    """atan of swap_out_rate. [deg]"""
+    cores: list[HostCoreRates]
+    """Cores that have a sample before."""
+    disks: list[HostDiskRates]
+    """Block devices that have a sample before."""
+    interfaces: list[HostInterfaceRates]
+    """Network interfaces that have a sample before."""
 
 
 class CpuTimes(TypedDict):
@@ -917,10 +1125,87 @@ class Power(TypedDict):
     """Time since the sample before. [s]"""
     energy_joules: float | None
     """consumed_watts over the interval, by the trapezoid rule; null without a sample before. [J]"""
+    psu_input_watts: float | None
+    """Sum of what the supplies say they draw; to be held against consumed_watts. [W]"""
+    psu_output_watts: float | None
+    """Sum of what the supplies say they deliver. [W]"""
+    psu_input_partial: bool
+    """True: not every supply says what it draws; psu_input_watts is the sum of those that do."""
+    consumed_of_psu_input_percent: float | None
+    """consumed_watts of psu_input_watts: about 100 where the BMC measures the whole enclosure. Null where a supply does not say what it draws. [%]"""
     power_supplies: list[PowerSupply]
     """Supplies."""
     voltage_readings: list[VoltageReading]
     """Rails."""
+
+
+ProducerStatus = Literal["alive", "silent", "stopped", "unknown"]
+"""State of a producer."""
+
+
+class HeldTarget(TypedDict):
+    """A target that has been failing for too few beats to raise an alert."""
+
+    host: str
+    """Host."""
+    status: str
+    """How it stands: unreachable or auth_failed."""
+    beats: int
+    """Beats in a row that say so. [1]"""
+
+
+class PresenceAlert(TypedDict):
+    """One active alert of a producer or its targets."""
+
+    id: str
+    """Id."""
+    revision: int
+    """Last revision. [1]"""
+    rule: str
+    """producer-silent, targets-failing, target-unreachable or target-auth-failed."""
+    host: str
+    """Host; the producer, where it is about that or many of its targets."""
+    component: str
+    """The producer."""
+    severity: str
+    """warning or critical."""
+    value: float | None
+    """How many targets it is about. [{target}]"""
+    text: str
+    """What to tell a person."""
+    started_at: datetime
+    """Since when it is so, as far as presence can tell."""
+    told_at: datetime
+    """Time of its last transition."""
+    labels: dict[str, str]
+    """Labels of the target."""
+
+
+class PresenceState(TypedDict):
+    """What presence knows of one producer."""
+
+    producer: str
+    """Producer."""
+    as_of: list[AsOf]
+    """Its last beat judged; the category is the producer."""
+    source: str
+    """What it polls: redfish, libvirt or host."""
+    targets: int
+    """Targets it polls. [{target}]"""
+    interval_s: float
+    """Intended time between two beats. [s]"""
+    clock_s: float
+    """Its last beat by presence's clock, in which time when nobody beats does not count. [s]"""
+    appended_at: datetime
+    """When that beat reached Kafka."""
+    status: ProducerStatus
+    """Whether it is heard. The targets of one that is silent are unknown."""
+    held: list[HeldTarget]
+    """Targets on hold."""
+    alerts: list[PresenceAlert]
+    """Active alerts."""
+    grouped: list[str]
+    """Targets that targets-failing is about."""
 
 
 class BootSource(TypedDict):
@@ -1393,6 +1678,21 @@ class RedfishSample(TypedDict):
     """Category storage."""
 
 
+class RulePack(TypedDict):
+    """A pack of alert rules, and from when on it judges."""
+
+    id: str
+    """effective_from and fingerprint."""
+    fingerprint: str
+    """Hash of what the rules say, whatever the file looks like; transitions carry it."""
+    name: str
+    """What the pack is called: its file."""
+    effective_from: datetime
+    """It judges what was observed at this time or later."""
+    text: str
+    """The file, TOML."""
+
+
 Status = Literal["up", "slow", "partial", "late", "auth_failed", "unreachable", "stopped", "unknown"]
 """State of a target."""
 
@@ -1426,6 +1726,24 @@ class TargetStatus(TypedDict):
     """How long the last poll took. [s]"""
     labels: dict[str, str]
     """Labels of the target."""
+    late: int
+    """Polls in this epoch that began more than half an interval late, or were left out for one that took too long. [{poll}]"""
+    requests: int | None
+    """Requests made since it is polled. [{request}]"""
+    request_mean_s: float | None
+    """How long one of them took on average. [s]"""
+    session_uri: str | None
+    """Session that is open there: whoever takes over deletes it. Never its token."""
+    vendor: str | None
+    """Who made it."""
+    model: str | None
+    """What it is: a BMC's product, a hypervisor's driver."""
+    firmware: str | None
+    """Version of what answers."""
+    left_out: list[str]
+    """Parts that are not asked now, or whose figures are stale, such as a VM that hangs."""
+    removed: bool
+    """True: it is no target any more. Nothing but history has to show it."""
 
 
 class VmFeature(TypedDict):
@@ -1544,6 +1862,58 @@ class VmFeatures(TypedDict):
     """VMs that have a sample before."""
 
 
+class VmWatts(TypedDict):
+    """One VM's part of a host's watts, estimated."""
+
+    vmid: str
+    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    name: str
+    """Domain name."""
+    uuid: str
+    """Domain UUID."""
+    cpu_seconds: float
+    """CPU time used in the minute. [s]"""
+    cpu_share: float
+    """Part of the CPU time of all VMs of the host, 0 to 1. 0 where none used any. [1]"""
+    estimated_watts: float | None
+    """The host's watts by cpu_share: an estimate, not a measurement. Null where no VM used CPU time. [W]"""
+    estimated_joules: float | None
+    """The host's energy by cpu_share: an estimate, not a measurement. [J]"""
+    partial: bool
+    """As of the record: the readings do not cover the whole minute."""
+
+
+class VmPower(TypedDict):
+    """A host's watts of one minute over its VMs by CPU time: an estimate."""
+
+    host: str
+    """The host, and the fleet's name of its BMC's target."""
+    category: str
+    """power."""
+    observed_at: datetime
+    """The end of the minute, UTC."""
+    minute: datetime
+    """The start of the minute, UTC: with host the identity of this fact."""
+    epoch: str
+    """Epoch of the last libvirt record in it."""
+    labels: dict[str, str]
+    """Labels of the host's targets."""
+    partial: bool
+    """True: the readings of one source, as far as they came within 5 min, do not cover the whole minute."""
+    method: str
+    """How the watts are divided: cpu-time, by each VM's CPU time."""
+    host_watts: float
+    """Mean consumption of the host over power_covered_s, as its BMC measured it. [W]"""
+    host_joules: float
+    """Its energy over power_covered_s. [J]"""
+    power_covered_s: float
+    """How much of the minute lies between power readings. [s]"""
+    cpu_covered_s: float
+    """How much of the minute lies between libvirt samples. [s]"""
+    vms: list[VmWatts]
+    """VMs that ran in the minute."""
+
+
 class VmTotal(TypedDict):
     """One VM, measurement vm_totals."""
 
@@ -1628,3 +1998,59 @@ class VmTotals(TypedDict):
     """Labels of the target."""
     vms: list[VmTotal]
     """All active VMs."""
+    vm_count: int | None
+    """Active VMs of the host. [{vm}]"""
+    net_rxbytes: int | None
+    """Over all VMs of the host: cumulative bytes received by the guest. Falls when a VM leaves. [By]"""
+    net_rxpackets: int | None
+    """Over all VMs of the host: cumulative packets received. Falls when a VM leaves. [{packet}]"""
+    net_rxerrors: int | None
+    """Over all VMs of the host: cumulative receive errors. Falls when a VM leaves. [{error}]"""
+    net_rxdrops: int | None
+    """Over all VMs of the host: cumulative packets dropped on receive. Falls when a VM leaves. [{packet}]"""
+    net_txbytes: int | None
+    """Over all VMs of the host: cumulative bytes sent by the guest. Falls when a VM leaves. [By]"""
+    net_txpackets: int | None
+    """Over all VMs of the host: cumulative packets sent. Falls when a VM leaves. [{packet}]"""
+    net_txerrors: int | None
+    """Over all VMs of the host: cumulative send errors. Falls when a VM leaves. [{error}]"""
+    net_txdrops: int | None
+    """Over all VMs of the host: cumulative packets dropped on send. Falls when a VM leaves. [{packet}]"""
+    disk_rd_req: int | None
+    """Over all VMs of the host: cumulative read requests. Falls when a VM leaves. [{request}]"""
+    disk_rd_bytes: int | None
+    """Over all VMs of the host: cumulative bytes read. Falls when a VM leaves. [By]"""
+    disk_wr_reqs: int | None
+    """Over all VMs of the host: cumulative write requests. Falls when a VM leaves. [{request}]"""
+    disk_wr_bytes: int | None
+    """Over all VMs of the host: cumulative bytes written. Falls when a VM leaves. [By]"""
+    disk_errors: int | None
+    """Over all VMs of the host: cumulative I/O errors; null where the hypervisor does not count them. Falls when a VM leaves. [{error}]"""
+    memactual: int | None
+    """Over all VMs of the host: memory given to the guest (balloon), KiB. [KiBy]"""
+    memrss: int | None
+    """Over all VMs of the host: resident memory of the domain's process, KiB. [KiBy]"""
+    memavailable: int | None
+    """Over all VMs of the host: memory the guest sees in all, KiB. [KiBy]"""
+    memusable: int | None
+    """Over all VMs of the host: memory the guest can use without swapping, KiB. [KiBy]"""
+    memswap_in: int | None
+    """Over all VMs of the host: cumulative memory swapped in, KiB. Falls when a VM leaves. [KiBy]"""
+    memswap_out: int | None
+    """Over all VMs of the host: cumulative memory swapped out, KiB. Falls when a VM leaves. [KiBy]"""
+    memmajor_fault: int | None
+    """Over all VMs of the host: cumulative major page faults. Falls when a VM leaves. [{fault}]"""
+    memminor_fault: int | None
+    """Over all VMs of the host: cumulative minor page faults. Falls when a VM leaves. [{fault}]"""
+    memdisk_cache: int | None
+    """Over all VMs of the host: guest memory used for disk caches, KiB. [KiBy]"""
+    timeusr: int | None
+    """Over all VMs of the host: cumulative CPU time in user mode, ns. Falls when a VM leaves. [ns]"""
+    timesys: int | None
+    """Over all VMs of the host: cumulative CPU time in system mode, ns. Falls when a VM leaves. [ns]"""
+    cpus: int | None
+    """Over all VMs of the host: virtual CPUs. [{cpu}]"""
+    cputime: int | None
+    """Over all VMs of the host: cumulative CPU time, ns. Falls when a VM leaves. [ns]"""
+    partial: bool
+    """True: some part of a sum over the VMs was unknown; the sum is of the known parts."""

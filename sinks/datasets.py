@@ -84,8 +84,6 @@ def _json(name: str) -> dict[str, tuple[Type, Callable[[Record], object]]]:
     return {name: ("string", text)}
 
 
-XML_ONLY: Final = frozenset({"mac", "alias", "source", "bus"})
-"""What a device's raw record says beyond seed 003's fields."""
 APP: Final = {"source": "app"}
 STAMP: Final = frozenset({"timestamp"})
 
@@ -93,9 +91,11 @@ STAMP: Final = frozenset({"timestamp"})
 ENTRIES: Final = (
     _Entry("vm_metrics", "raw-libvirt", ("domains",), VM, zero=True, computed={"state": ("string", _state)},
            only=("state", "cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns", "stale")),
-    _Entry("vm_devices", "raw-libvirt", ("domains",), DEVICE, zero=True, omit=XML_ONLY,
-           joins={"nic": "nics", "disk": "disks"}),
+    # Exactly seed 003's fields: what only the XML knows of a device is on the raw topic.
+    _Entry("vm_devices", "raw-libvirt", ("domains",), DEVICE, zero=True, joins={"nic": "nics", "disk": "disks"},
+           omit=frozenset({"mac", "alias", "source", "bus"})),
     _Entry("vm_totals", "vm-totals", ("vms",), VM, zero=True),
+    _Entry("host_totals", "vm-totals", omit=ORIGIN),
     _Entry("vm_features", "vm-features", ("vms",), VM),
     _Entry("vm_device_rates", "device-rates", ("devices",), DEVICE),
     _Entry("redfish_system", "raw-redfish", ("systems",), ("host", "system_id")),
@@ -117,6 +117,10 @@ ENTRIES: Final = (
     _Entry("host_interface", "raw-host", ("interfaces",), ("host", "device")),
     _Entry("host_temperature", "raw-host", ("temperatures",), ("host", "sensor")),
     _Entry("host_fan", "raw-host", ("fans",), ("host", "sensor")),
+    _Entry("host_rates", "host-rates", omit=ORIGIN),
+    _Entry("host_core_rates", "host-rates", ("cores",), ("host", "core")),
+    _Entry("host_disk_rates", "host-rates", ("disks",), ("host", "device")),
+    _Entry("host_interface_rates", "host-rates", ("interfaces",), ("host", "device")),
     # Two events, or two metrics of one name, may share a time: their ids are part of the identity.
     _Entry("app_event", "raw-app", ("events",), ("host", "app", "source", "event_type", "event_id"), omit=STAMP,
            time="timestamp", outer=APP, computed=_json("metadata")),
@@ -124,6 +128,7 @@ ENTRIES: Final = (
            time="timestamp", outer=APP, computed=_json("tags")),
     _Entry("app_execution", "raw-app", ("executions",), ("host", "app", "producer"), outer=APP),
     _Entry("power", "power", omit=ORIGIN),
+    _Entry("vm_power", "vm-power", ("vms",), VM),
     # The readings of a component are in the datasets above; here is when a host's health changed, and to what.
     _Entry("health", "state-health", omit=ORIGIN, computed={"alerts": ("long", lambda health: len(health["alerts"]))}),
     # Two transitions of one alert may share a time, so the revision is part of the identity.

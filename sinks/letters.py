@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from runtime.deadletter import letter
+from runtime.deadletter import DeadLetters, Encoded
 from runtime.errors import Retry
 from runtime.kafka import Publisher, Span
 from runtime.observe import RECORDS_REJECTED
-from schemas import catalog, codec
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from runtime.settings import KafkaSettings
-    from schemas.records import DeadLetter
     from sinks.sink import Partition
 
 log = structlog.get_logger()
@@ -29,47 +26,24 @@ class Letters:
     """Dead letters of one sink, kept here until the broker has them."""
 
     def __init__(self, settings: KafkaSettings, stage: str) -> None:
-        self._topic = settings.catalog["dead-letter"]
-        self._schema = catalog.schema(self._topic.schema)
+        self._letters = DeadLetters(settings, stage)
         self._publisher = Publisher(settings, f"rackstream-{stage}")
-        self._stage = stage
-        self._open: dict[bytes, bytes] = {}
+        self._open: dict[bytes, Encoded] = {}
 
     def record(self, message: Message, reason: str, detail: str) -> None:
         """A record that is none, or that the destination refused."""
-        self._add(
-            letter(message, stage=self._stage, reason=reason, detail=detail, failed_at=datetime.now(UTC)), count=1
-        )
+        self._add(self._letters.of(message, reason=reason, detail=detail), reason, count=1)
 
     def hole(self, partition: Partition, hole: Span) -> None:
         """Records that retention deleted before they were read."""
         first, end = hole
-        detail = f"offsets {first} to {end - 1} ({end - first} at most) were deleted before they were read"
         log.warning("records lost to retention", topic=partition[0], partition=partition[1], first=first, last=end - 1)
-        self._add(
-            {
-                "topic": partition[0],
-                "partition": partition[1],
-                "offset": first,
-                "stage": self._stage,
-                "reason": "retention",
-                "detail": detail,
-                "traceback": None,
-                "key": None,
-                "value": None,
-                "size": 0,
-                "appended_at": None,
-                "failed_at": datetime.now(UTC),
-            },
-            count=end - first,
-        )
+        self._add(self._letters.of_hole(*partition, first, end), "retention", count=end - first)
 
-    def _add(self, record: DeadLetter, count: int) -> None:
-        plain = dict(record)
-        key = self._topic.key_of(plain)
-        if key not in self._open:
-            RECORDS_REJECTED.labels(self._stage, record["reason"]).inc(count)
-        self._open[key] = codec.encode(self._schema, plain)
+    def _add(self, letter: Encoded, reason: str, count: int) -> None:
+        if letter.key not in self._open:
+            RECORDS_REJECTED.labels(self._letters.stage, reason).inc(count)
+        self._open[letter.key] = letter
 
     def deliver(self) -> None:
         """Returns when the broker has every letter.
@@ -80,8 +54,8 @@ class Letters:
         if not self._open:
             return
         try:
-            for key, value in self._open.items():
-                self._publisher.send(self._topic.name, key, value)
+            for letter in self._open.values():
+                self._publisher.send(*letter)
         except BufferError:
             pass  # those that fitted are delivered now, and all of them again at the next try: same key, same letter
         else:

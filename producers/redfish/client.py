@@ -1,49 +1,54 @@
-"""GET of one BMC's resources over HTTP(S), within a deadline, from its own origin only. Knows no resource."""
+"""GET of one BMC's resources within a deadline: logged in once, from its own origin only. Knows the root alone."""
 
 from __future__ import annotations
 
 import json
-import threading
 import time
-import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.client import HTTPException
-from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Any, Final
-from urllib.parse import quote, urljoin, urlsplit
-
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
-from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from producers.redfish import faults
-from producers.redfish.faults import Broken, Denied, Missing, Reset, Unreachable
-from runtime.errors import Misconfigured
+from producers.redfish.breaker import Breaker
+from producers.redfish.etags import Etags
+from producers.redfish.faults import Broken, Fault, Forbidden, Late, Missing, Reset, Unreachable
+from producers.redfish.fields import at
+from producers.redfish.gate import AT_ONCE, Gate
+from producers.redfish.login import ROOT, Credentials, Login, Ticket
+from producers.redfish.origin import Origin
+from producers.redfish.wire import Answer, Clock, Wire
+from runtime import observe
 
-Clock = Callable[[], float]
-"""Seconds that only grow."""
-Credentials = Callable[[], tuple[str, str] | None]
-"""User and password, asked for at each request: they may be renewed while we run."""
+__all__ = ["AT_ONCE", "Client", "Clock", "Credentials"]
 
-AT_ONCE: Final = 4
-"""Requests under way at one BMC."""
-BARRED_S: Final = 60.0
-"""No request after a 401: BMCs lock accounts after a few."""
-BODY_BYTES: Final = 16 * 2**20
-"""The largest answer taken; on record are 438 kB."""
-CHUNK_BYTES: Final = 2**16
 REDIRECTS: Final = 3
-LATE: Final = "no time left in this poll"
-CONNECT_S: Final = 10.0
-"""At most this long for a connection, so that one dead BMC does not hold a worker for a long interval."""
+CLOSE_S: Final = 3.0
+"""For the deletion of the session: who stops many BMCs' clients has not longer."""
+AGAIN: Final = frozenset({"GET", "HEAD", "DELETE"})
+"""What may be sent once more when the connection breaks."""
+USUAL: Final[Mapping[str, str]] = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "OData-Version": "4.0",
+    "User-Agent": "rackstream",
+}
+SENT: Final = observe.SOURCE_REQUESTS.labels("redfish")
+Watch = Callable[[str, float, Mapping[str, Any] | Fault], None]
+"""Link, seconds it took, and the resource or why it was not got."""
 
 
 class Client:
-    """One BMC. Safe for several threads."""
+    """One BMC. Safe for several threads.
+
+    Args:
+        address: `https://host[:port]`.
+        credentials: user and password, None for none.
+        verify: whether its certificate is checked, or the file of CA certificates to check it by.
+        proxy: URL of a proxy.
+        clock: seconds that only grow; deadlines are on it.
+        stale_session: URI of a session that a predecessor left; it is deleted before the first login.
+    """
 
     def __init__(
         self,
@@ -53,26 +58,57 @@ class Client:
         verify: bool | str = True,
         proxy: str | None = None,
         clock: Clock = time.monotonic,
+        stale_session: str | None = None,
     ) -> None:
-        self.origin = address.rstrip("/")
-        self._own = _origin(self.origin)
-        self._credentials = credentials
-        self._verify = verify
+        self._origin = Origin(address)
         self._clock = clock
-        self._barred_until_s = float("-inf")
-        self._slots = threading.BoundedSemaphore(AT_ONCE)
-        self.session = requests.Session()
-        """Its own; requests should go through `get` and `request`, which keep to the origin."""
-        # Else requests lets REQUESTS_CA_BUNDLE override `verify`, takes proxies of the environment and reads ~/.netrc.
-        self.session.trust_env = False
-        self.session.proxies = {"http": proxy, "https": proxy} if proxy else {}
-        self.session.headers.update({"Accept": "application/json", "OData-Version": "4.0", "User-Agent": "rackstream"})
-        self.session.cookies.set_policy(_NoCookies())
-        for scheme in ("http://", "https://"):
-            self.session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=AT_ONCE))
+        self._wire = Wire(self._origin.url, verify=verify, proxy=proxy, clock=clock)
+        self._gate = Gate()
+        self._breaker = Breaker(clock)
+        self._login = Login(self._origin, credentials, clock, self._exchange, self._look, stale=stale_session)
+        self.etags = Etags(clock)
+        """What was spared by ETags."""
+        self.requests = 0
+        """Requests sent, logins among them."""
+        self.request_s = 0.0
+        """Seconds that they took together."""
+        self.faults: Counter[str] = Counter()
+        """How often what was asked for was not got, by kind of fault: unreachable, denied, missing, …."""
+        self.watch: Watch | None = None
+        """Told of each `get`, from the thread that made it."""
 
     def __repr__(self) -> str:
         return f"Client({self.origin!r})"
+
+    @property
+    def origin(self) -> str:
+        """Address of the BMC."""
+        return self._origin.url
+
+    @property
+    def session_uri(self) -> str | None:
+        """Where the session is deleted that is open at the BMC, for whoever takes over."""
+        return self._login.uri
+
+    @property
+    def auth(self) -> str:
+        """How requests are authorised now: session, basic or none."""
+        return self._login.way
+
+    @property
+    def why_basic(self) -> str:
+        """Why there is no session, where there could be one; empty where there is."""
+        return self._login.why_basic
+
+    @property
+    def logins(self) -> int:
+        """Sessions made."""
+        return self._login.logins
+
+    @property
+    def at_once(self) -> int:
+        """Requests that may be under way at once."""
+        return self._gate.limit
 
     def get(self, link: str, deadline_s: float) -> dict[str, Any]:
         """The resource at a link of this BMC, by `deadline_s` on the client's clock.
@@ -80,153 +116,144 @@ class Client:
         Raises:
             Fault: it was not got.
         """
-        url = self._url(link)
-        if not self._slots.acquire(timeout=max(0.0, deadline_s - self._clock())):
-            raise Unreachable(LATE)
+        began_s = self._clock()
         try:
-            return _parsed(*self._follow(url, deadline_s))
-        finally:
-            self._slots.release()
+            found = self._read(link, lambda path, headers: self._let_in("GET", path, headers, None, deadline_s))
+        except Fault as fault:
+            self._count(fault)
+            if self.watch:
+                self.watch(link, self._clock() - began_s, fault)
+            raise
+        if self.watch:
+            self.watch(link, self._clock() - began_s, found)
+        return found
 
-    def request(self, method: str, url: str, deadline_s: float, **options: Any) -> requests.Response:
-        """One request of any kind, with options of `requests`; a GET's redirects are followed within the origin.
+    def request(
+        self, method: str, link: str, deadline_s: float, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
+        """One request of any kind, with headers of its own; redirects are not followed.
 
         Raises:
-            Fault: there is no answer, or one of HTTP 401, or the URL is another origin's.
+            Fault: there is no answer, or the login is refused, or the link is another origin's.
         """
-        options = {"stream": False, **options}
-        target = self._url(url)
-        if not self._slots.acquire(timeout=max(0.0, deadline_s - self._clock())):
-            raise Unreachable(LATE)
         try:
-            for _ in range(REDIRECTS + 1):
-                response = self._send(target, deadline_s, method, **options)
-                location = response.headers.get("Location")
-                if method.upper() not in ("GET", "HEAD") or not (response.is_redirect and location):
-                    return response
-                response.close()
-                target = self._url(urljoin(target, location))
-        finally:
-            self._slots.release()
-        raise Missing("too many redirects")
+            return self._let_in(method, self._origin.path(link), headers, body, deadline_s)
+        except Fault as fault:
+            self._count(fault)
+            raise
 
     def close(self) -> None:
-        """Closes the connections."""
-        self.session.close()
+        """Deletes the session and closes the connections, in CLOSE_S seconds. Both are opened again when needed."""
+        self._login.close(self._clock() + CLOSE_S)
+        self._wire.close()
 
-    def _url(self, link: str) -> str:
-        """A link as a URL of our own origin, built anew: parsers disagree on who is meant by odd ones."""
-        try:
-            parts = urlsplit(link)
-            stranger = (parts.scheme or parts.netloc) and _origin(link) != self._own
-        except ValueError:
-            raise Missing("link is no URL") from None
-        if stranger:
-            raise Missing("link to another origin, not followed")
-        if not parts.path.startswith("/"):
-            raise Missing("link is no path")
-        query = f"?{parts.query}" if parts.query else ""
-        return self.origin + quote(parts.path, safe="/%:@!$&'()*+,;=~") + query
-
-    def _follow(self, url: str, deadline_s: float) -> tuple[int, bytes]:
-        """Status and body, after redirects within the origin."""
+    def _read(self, link: str, ask: Callable[[str, Mapping[str, str]], Answer]) -> dict[str, Any]:
+        """The resource at a link, after redirects within the origin."""
+        path = self._origin.path(link)
         for _ in range(REDIRECTS + 1):
-            with self._answer(url, deadline_s) as response:
-                target = response.headers.get("Location")
-                if not (response.is_redirect and target):
-                    return response.status_code, self._body(response, deadline_s)
-            url = self._url(urljoin(url, target))
+            kept = self.etags.known(path)
+            answer = ask(path, {"If-None-Match": kept.etag} if kept else {})
+            if answer.location:
+                path = self._origin.moved(path, answer.location)
+                continue
+            if kept and answer.status == HTTPStatus.NOT_MODIFIED:
+                document = _parsed(HTTPStatus.OK, self.etags.used(kept))
+            else:
+                document = _parsed(answer.status, answer.body)
+                self.etags.take(path, answer.headers.get("ETag"), answer.body, conditional=kept is not None)
+            if link.rstrip("/") == ROOT.rstrip("/"):
+                self._note_root(document)
+            return document
         raise Missing("too many redirects")
 
-    def _answer(self, url: str, deadline_s: float) -> requests.Response:
-        try:
-            return self._send(url, deadline_s)
-        except Reset:
-            # A connection that the BMC closed while it was idle looks like this, and a GET may be sent again.
-            return self._send(url, deadline_s)
+    def _look(self, link: str, deadline_s: float) -> dict[str, Any]:
+        """The resource at a link, before there is a session. A refusal says nothing: Basic may be switched off."""
 
-    def _send(self, url: str, deadline_s: float, method: str = "GET", **options: Any) -> requests.Response:
-        left_s = deadline_s - self._clock()
-        if self._clock() < self._barred_until_s:
-            raise Denied(f"credentials were refused (HTTP 401), not tried again for {BARRED_S:.0f} s")
-        if left_s <= 0:
-            raise Unreachable(LATE)
-        if self._verify is False:  # chosen by whoever configured it: one warning per request says nothing new
-            _hush()
-        usual: dict[str, Any] = {
-            "auth": self._auth(),
-            "timeout": (min(left_s, CONNECT_S), left_s),
-            "verify": self._verify,
-            "allow_redirects": False,
-            "stream": True,
-        }
-        try:
-            response = self.session.request(method, url, **(usual | options))
-        except (OSError, HTTPError, HTTPException, ValueError) as error:
-            raise faults.of_error(error) from None
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
-            self._barred_until_s = self._clock() + BARRED_S
-            response.close()
-            raise Denied("credentials refused (HTTP 401)")
-        return response
+        def ask(path: str, headers: Mapping[str, str]) -> Answer:
+            return self._exchange("GET", path, {**headers, **self._login.basic().headers}, None, deadline_s)
 
-    def _auth(self) -> HTTPBasicAuth | None:
-        try:
-            pair = self._credentials()
-        except Misconfigured as error:
-            raise Denied(str(error)) from None
-        # As bytes: requests would encode text as Latin-1, and fail on what it lacks.
-        return HTTPBasicAuth(*(each.encode() for each in pair)) if pair else None
+        return self._read(link, ask)
 
-    def _body(self, response: requests.Response, deadline_s: float) -> bytes:
-        """The whole body. Read piece by piece, for a timeout is per piece and a dripping BMC never meets it."""
-        body = bytearray()
-        alarm = threading.Timer(max(0.0, deadline_s - self._clock()), _abort, (response,))
-        alarm.daemon = True
-        alarm.start()
+    def _note_root(self, root: Mapping[str, Any]) -> None:
+        self._login.note_root(root)
+        several = at(root, "ProtocolFeaturesSupported/MultipleHTTPRequests") is not False
+        self._gate.limit = AT_ONCE if several else 1
+
+    def _let_in(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
+    ) -> Answer:
+        """The answer to a request that is authorised, if need be by a new login."""
+        if {"authorization", "x-auth-token"} & {name.lower() for name in headers}:
+            return self._exchange(method, path, headers, body, deadline_s)
+
+        def ask(ticket: Ticket) -> Answer:
+            return self._exchange(method, path, {**headers, **ticket.headers}, body, deadline_s)
+
+        openly = path.rstrip("/") == ROOT.rstrip("/")
+        ticket = self._login.ticket(deadline_s, openly=openly)
+        answer = ask(ticket)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            ticket = self._login.after_refusal(ticket, deadline_s)
+            answer = ask(ticket)
+        if answer.status == HTTPStatus.UNAUTHORIZED and ticket.is_session:
+            # Either this is no matter of credentials, or tokens get lost on their way.
+            ticket = self._login.basic()
+            answer = ask(ticket)
+            if answer.status == HTTPStatus.UNAUTHORIZED:
+                raise Forbidden("HTTP 401, though the login is accepted")
+            self._login.distrust()
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._login.refuse(ticket)
+        if not openly:
+            self._login.accept(ticket)
+        return answer
+
+    def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
+    ) -> Answer:
+        """A request and its answer, as the number of requests at once and the breaker allow."""
+        if not self._gate.enter(deadline_s - self._clock()):
+            raise Late
         try:
-            while piece := response.raw.read1(CHUNK_BYTES, decode_content=True):
-                body += piece
-                if len(body) > BODY_BYTES:
-                    raise Broken(f"answer larger than {BODY_BYTES // 2**20} MiB")
-                if self._clock() >= deadline_s:
-                    break
-        except (OSError, HTTPError, HTTPException, ValueError, AttributeError):  # the last two: shut while being read
-            if self._clock() < deadline_s:
-                raise Broken("answer cut off") from None
+            trial = self._breaker.admit()
+            began_s = self._clock()
+            try:
+                answer = self._sent(method, path, {**USUAL, **headers}, body, deadline_s)
+            except Unreachable as fault:
+                self._breaker.failed(fault, self._clock() - began_s, trial=trial)
+                raise
+            except BaseException as error:
+                if isinstance(error, Broken):
+                    self._breaker.answered(self._clock() - began_s)
+                self._breaker.released(trial=trial)
+                raise
+            self._breaker.answered(self._clock() - began_s)
+            return answer
         finally:
-            alarm.cancel()
-        if self._clock() >= deadline_s:
-            raise Unreachable(LATE)
-        return bytes(body)
+            self._gate.leave()
 
+    def _sent(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
+    ) -> Answer:
+        began_s = self._clock()
+        self.requests += 1
+        SENT.inc()
+        try:
+            try:
+                return self._wire.send(method, path, headers, body, deadline_s)
+            except Reset:
+                if method not in AGAIN:
+                    raise
+                # A connection that the BMC closed while it was idle looks like this.
+                return self._wire.send(method, path, headers, body, deadline_s)
+        finally:
+            self.request_s += self._clock() - began_s
 
-class _NoCookies(DefaultCookiePolicy):
-    """Some BMCs hand out a session with every answer, and have only eight."""
-
-    def set_ok(self, cookie: Cookie, request: Any) -> bool:  # noqa: ARG002
-        return False
-
-
-def _hush() -> None:
-    """Silences urllib3's warning about certificates that are not checked, unless it is already."""
-    for action, _, category, _, _ in warnings.filters:
-        if issubclass(InsecureRequestWarning, category):
-            if action != "ignore":
-                urllib3.disable_warnings(InsecureRequestWarning)
-            return
-    urllib3.disable_warnings(InsecureRequestWarning)
-
-
-def _abort(response: requests.Response) -> None:
-    """Ends a read that blocks in another thread."""
-    with suppress(OSError, ValueError, RuntimeError):
-        response.raw.shutdown()
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    def _count(self, fault: Fault) -> None:
+        if fault.fresh:
+            kind = type(fault).__name__.lower()
+            self.faults[kind] += 1
+            observe.SOURCE_FAULTS.labels("redfish", kind).inc()
 
 
 def _parsed(code: int, body: bytes) -> dict[str, Any]:

@@ -1,22 +1,38 @@
 """The mounted steps on real Kafka: each input record's facts are there, once, whatever is killed."""
 
+import itertools
 import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from processors import health
+from processors import health, packs
 from processors.drive import Partition
 from processors.mounts import mounted
+from rackstream.audit import Audit
 from rackstream.broker import EmbeddedKafka
 from rackstream.lag import lag
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 from schemas import codec
 from schemas.catalog import schema
-from schemas.testing import item, raw
+from schemas.testing import item
+from schemas.testing import raw as blank
 from tests.e2e.parts import part, publish, records, running, until
 
 pytestmark = pytest.mark.kafka
+BEGAN = datetime.now(UTC)
+
+
+def raw(kind, *, at_s=0, **fields):
+    """A record of now, for old ones are not judged."""
+    now = {"observed_at": BEGAN + timedelta(seconds=at_s), "interval_s": 3600.0}
+    return blank(kind, at_s=at_s, **(now | fields))
 
 
 def libvirt(n, host):
@@ -77,7 +93,7 @@ def found(settings, alias):
     return [((alias, topic.identity_of(record)), record) for record in records(settings, alias)]
 
 
-OUTPUTS = ("vm-totals", "vm-features", "device-rates", "alerts")
+OUTPUTS = ("vm-totals", "vm-features", "device-rates", "host-rates", "power", "alerts")
 
 
 def check(settings, inputs, rounds=""):
@@ -105,31 +121,104 @@ def test_each_record_leads_to_its_facts_and_alerts_are_raised_and_cleared(kafka)
     assert ["raised", "cleared"] == [record["transition"] for record in records(kafka, "alerts")]
 
 
-@pytest.mark.parametrize(
-    "kills",
-    [pytest.param(3), pytest.param(12, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
-    ids="{} kills".format,
-)
-def test_a_worker_killed_again_and_again_loses_doubles_and_invents_nothing(kafka, kills):
-    worker = part(kafka, "processor", "processor")
-    inputs = []
-    with running(worker) as supervisor:
-        for n in range(20 * kills):
-            batch = [("raw-libvirt", libvirt(n, f"kvm-{h}")) for h in range(6)]
-            batch += [("raw-redfish", thermal(n, f"node-{h}", 95.0 if n // 10 % 2 else 50.0)) for h in range(2)]
-            for alias in ("raw-libvirt", "raw-redfish"):
-                publish(kafka, alias, *[record for each, record in batch if each == alias])
-            inputs += batch
-            if n % 20 == 12:
-                until(lambda: worker.state == "ready" and records(kafka, "vm-totals"), tend=supervisor.tend)
-                supervisor.kill("processor")
-            supervisor.tend()
-        group = f"{kafka.topic_prefix}processors"
-        inputs_read = {step.input for step in mounted()}
-        until(lambda: lag(kafka, group, inputs_read) == 0, timeout_s=120, tend=supervisor.tend)
+class Load(threading.Thread):
+    """Publishes polls of a few hosts, one after the other, until it is told to stop.
 
-    assert 1 + kills == worker.starts
-    check(kafka, inputs, f"{kills} kills:")
+    Their time runs faster than the clock, from 4 min before it, so that there are minutes to settle.
+    """
+
+    EVERY_S = 2.0
+
+    def __init__(self, settings, pace_s):
+        super().__init__(daemon=True)
+        self._settings, self._pace_s = settings, pace_s
+        self._stopping = threading.Event()
+        self._publisher = kafka.Publisher(settings, "load")
+        self.inputs = []
+
+    def run(self):
+        start = datetime.now(UTC) - timedelta(minutes=4)
+        for n in itertools.count():
+            for alias, record in self.poll(n):
+                record["observed_at"] = start + timedelta(seconds=self.EVERY_S * n)
+                record["monotonic_s"] = 1000 + self.EVERY_S * n
+                topic = self._settings.catalog[alias]
+                value = codec.encode(schema(topic.schema), record)
+                self._publisher.send(topic.name, topic.key_of(record), value, wait_s=60)
+                self.inputs.append((alias, record))
+            self._publisher.poll(0)
+            if self._stopping.wait(self._pace_s):
+                break
+        assert self._publisher.flush(60) == 0
+        assert [] == self._publisher.failures
+
+    def poll(self, n):
+        for h in range(4):
+            name = f"kvm-{h}"
+            yield "raw-libvirt", libvirt(n, name)
+            yield "raw-redfish", thermal(n, name, 95.0 if n // 10 % 2 else 50.0)
+            control = item("RedfishPowerControl", chassis_id="1", power_consumed_watts=100.0 + n)
+            yield "raw-redfish", raw("RedfishSample", at_s=n, host=name, category="power", power_controls=[control])
+            yield "raw-host", raw("HostSample", at_s=n, host=name, category="host", swap_in=n * n)
+
+    def finish(self):
+        """Stops publishing and returns what was published."""
+        self._stopping.set()
+        self.join(90)
+        assert not self.is_alive()
+        return self.inputs
+
+
+@pytest.mark.parametrize(
+    ("rounds", "outage_s", "pace_s"),
+    [pytest.param(2, 5, 0.2), pytest.param(10, 30, 1.5, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
+    ids=["two rounds", "ten rounds"],
+)
+def test_workers_killed_added_and_removed_and_kafka_away_lose_double_and_invent_nothing(
+    tmp_path, rounds, outage_s, pace_s
+):
+    with EmbeddedKafka(tmp_path) as broker:
+        settings = KafkaSettings.read(
+            bootstrap=broker.bootstrap, topic_prefix="rounds.", partitions=4, data_dir=tmp_path / "data"
+        )
+        topics.create(settings)
+        topics.publish_schemas(settings)
+        one, two, three = [part(settings, f"processor-{n}", "processor") for n in (1, 2, 3)]
+        load = Load(settings, pace_s)
+        with running(one, two) as supervisor:
+            load.start()
+            for number in range(rounds):
+                done = sum(1 for _ in found(settings, "vm-totals"))
+                until(lambda: len(found(settings, "vm-totals")) > done, tend=supervisor.tend)  # noqa: B023
+                victim = (one, two)[number % 2]
+                starts, victim.failures = victim.starts, 0  # its back-off begins anew
+                supervisor.kill(victim.name)
+                supervisor.start(three)
+                broker.stop()
+                until_passed(outage_s, supervisor.tend)
+                broker.start()
+                until(lambda: victim.starts > starts and victim.state == "ready", tend=supervisor.tend)  # noqa: B023
+                supervisor.stop([three.name])
+            inputs = load.finish()
+            until(
+                lambda: lag(settings, f"{settings.topic_prefix}processors", {each for each, _ in inputs}) == 0,
+                timeout_s=120,
+                tend=supervisor.tend,
+            )
+        check(settings, inputs, f"{rounds} rounds with {outage_s} s without Kafka, {len(inputs)} records:")
+        audit = Audit(settings, files=tmp_path / "none").run()
+        estimates = len(found(settings, "vm-power"))
+        print(f"{estimates} minutes estimated; audit {audit.audit}")
+        assert (0, 0, 0, 0, 0) == (
+            audit.audit.lost, audit.audit.twice, audit.audit.wrong, audit.audit.invented, audit.audit.republished
+        ), audit.examples  # fmt: skip
+        assert estimates > 0
+
+
+def until_passed(seconds, tend):
+    """The outage is what is tested: it lasts as long as it says."""
+    ends = time.monotonic() + seconds
+    until(lambda: time.monotonic() > ends, timeout_s=seconds + 10, tend=tend)
 
 
 def test_garbage_goes_to_the_dead_letter_and_nothing_stalls(kafka):
@@ -193,7 +282,9 @@ def test_health_survives_the_killing_of_its_worker(kafka):
             publish(kafka, "raw-redfish", *batch)
             inputs += batch
             if n in (7, 17, 33):
-                until(lambda: worker.state == "ready" and records(kafka, "state-health"), tend=supervisor.tend)
+                again = 1 + (7, 17, 33).index(n)
+                until(lambda: worker.starts == again and worker.state == "ready", tend=supervisor.tend)  # noqa: B023
+                until(lambda: records(kafka, "state-health"), tend=supervisor.tend)
                 supervisor.kill("processor")
             supervisor.tend()
         final = {each["host"]: each for each in healths(kafka, inputs)}
@@ -225,3 +316,81 @@ def test_a_worker_told_to_stop_while_kafka_is_away_ends(tmp_path):
             process.terminate()
 
             assert process.wait(60) is not None
+
+
+def test_a_pack_that_is_applied_judges_from_its_time_on_and_is_told_apart(kafka, tmp_path):
+    """Applied while a worker runs; then the audit and a tryout find what the worker did."""
+    mild = tmp_path / "mild.toml"
+    mild.write_text(
+        packs.PACK.read_text().replace(
+            "ratio = 0.9, otherwise = 75.0", "ratio = 0.5, otherwise = 75.0").replace("ratio = 0.85", "ratio = 0.4")
+    )  # fmt: skip
+    environment = part(kafka, "rules", "rules").environment
+    with running(part(kafka, "processor", "processor")):
+        publish(kafka, "raw-redfish", warm(0))
+        until(lambda: records(kafka, "state-health"))
+        applied = rackstream(environment, "rules", "apply", str(mild), "--json")
+        effective = datetime.fromisoformat(applied["effective_from"])
+        numbers = itertools.count(1)
+
+        def judged():
+            publish(kafka, "raw-redfish", warm(next(numbers)))
+            return records(kafka, "alerts")
+
+        [alert] = until(judged, every_s=0.5)
+    tried = rackstream(environment, "rules", "test", str(packs.PACK), "--from", "-1h", "--json")
+    listed = rackstream(environment, "rules", "list", "--json")
+
+    assert (applied["pack"], "raised") == (alert["pack"], alert["transition"])
+    assert effective <= alert["observed_at"]
+    assert applied["pack"] == listed["active"]
+    assert ["temperature-high"] == [each["rule"] for each in tried["only_current"]], "the built-in one had not"
+    assert [] == tried["only_candidate"] + tried["failures"]
+    live = rackstream(environment, "rules", "test", str(packs.PACK), "--live", "--duration", "0.5", "--json")
+    assert ["temperature-high"] == [each["rule"] for each in live["only_current"]], "active when it began"
+    assert [alert["id"]] == [each["id"] for each in records(kafka, "alerts")], "a tryout writes nothing"
+    counts = Audit(kafka).run().audit
+    assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented), "recounted by the rules of then"
+
+
+def warm(n):
+    return thermal(n, "node-1", 60.0) | {"observed_at": datetime.now(UTC)}
+
+
+def rackstream(environment, *arguments):
+    command = [sys.executable, "-m", "rackstream", *arguments]
+    done = subprocess.run(command, env=os.environ | dict(environment), capture_output=True, text=True, timeout=120)
+    assert 0 == done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_producer_that_falls_silent_is_one_alert_and_is_heard_again_after_a_restart_of_the_worker(kafka):
+    """The clock is what Kafka appended: intervals of a second make silence quick."""
+    sequence = itertools.count()
+
+    def beat(name):
+        publish(
+            kafka, "heartbeats",
+            item("Heartbeat", producer=name, epoch="0-a", sequence=next(sequence), observed_at=datetime.now(UTC),
+                 interval_s=1.0, source="redfish", targets=10_000),
+        )  # fmt: skip
+        return [(each["transition"], each["host"]) for each in records(kafka, "alerts")]
+
+    worker = part(kafka, "processor", "processor")
+    with running(worker) as supervisor:
+        beat("p1")
+        until(lambda: beat("p2"), every_s=0.3)
+        assert [("raised", "p1")] == beat("p2")
+        supervisor.kill("processor")
+        until(
+            lambda: len(beat("p2")) and worker.state == "ready" and worker.starts == 2,
+            tend=supervisor.tend,
+            every_s=0.3,
+        )
+        beat("p1")
+        found = until(lambda: len(found := beat("p2")) > 1 and found, every_s=0.3)
+
+    assert [("raised", "p1"), ("cleared", "p1")] == found
+    assert 1 == len({each["id"] for each in records(kafka, "alerts")})
+    counts = Audit(kafka).run().audit
+    assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented), "it replays the same"

@@ -20,7 +20,8 @@ import trustme
 
 from producers.reader import PollFailed, Sample
 from producers.redfish import RedfishReader
-from producers.redfish.client import AT_ONCE, BODY_BYTES, Client
+from producers.redfish.client import AT_ONCE, Client
+from producers.redfish.wire import BODY_BYTES
 
 PASSWORD = "correct-horse-battery"
 ROOT = "/redfish/v1"
@@ -154,6 +155,14 @@ def stalls(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def drips_head(handler: Handler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    for number in range(40):
+        handler.wfile.write(b"X-%d: 1\r\n" % number)
+        time.sleep(0.1)
+    handler.close_connection = True
+
+
 def not_http(handler: Handler) -> None:
     handler.wfile.write(b"SSH-2.0-dropbear\r\n\r\n")
     handler.close_connection = True
@@ -215,6 +224,7 @@ BAD_ANSWERS = [
     pytest.param(reset, "connection reset", id="a reset"),
     pytest.param(hangs, "no answer in time", id="no answer"),
     pytest.param(not_http, "answer is not HTTP", id="no HTTP"),
+    pytest.param(drips_head, "no answer in time", id="a dripping head"),
     pytest.param(drips, "no time left in this poll", id="a dripping body"),
     pytest.param(stalls, "no time left in this poll", id="a body that stalls"),
     pytest.param(status(403), "HTTP 403", id="403"),

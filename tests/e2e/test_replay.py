@@ -38,7 +38,14 @@ def at(n):
 
 
 def header(n, host, category, **fields):
-    return {"at_s": n, "host": host, "category": category, "observed_at": at(n), "labels": {"rack": "r1"}, **fields}
+    return {
+        "at_s": n,
+        "host": host,
+        "category": category,
+        "observed_at": at(n),
+        "labels": {"rack": "r1"},
+        "interval_s": 86400.0,
+    } | fields
 
 
 def libvirt(n, host):

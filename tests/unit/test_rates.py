@@ -53,6 +53,6 @@ def test_a_rate_is_never_negative_and_never_infinite(before, now, elapsed_s):
 
 @given(st.lists(counters | st.none(), min_size=2, max_size=2), st.floats(0.001, 1e6))
 def test_every_counter_has_a_rate_and_an_angle_field(values, elapsed_s):
-    fields = rates(["a", "b"], values, values, elapsed_s)
+    fields = rates(("a", "b"), values, values, elapsed_s)
 
     assert ["a_rate", "a_angle", "b_rate", "b_angle"] == list(fields)
