@@ -1,8 +1,8 @@
 """What a round of the libvirt source costs: bulk against a call per device, on real QEMU and on libvirt's test driver.
 
 `make bench ONLY=bench/libvirt.py`; with `ARGS=--json` one JSON object comes last. CPU is that of the client: this
-process and all it started, without libvirtd and QEMU. A ratio is what a way costs against our reader, which makes records
-of the figures; `calls` throws them away. Parts that this machine cannot run are left out, with the reason.
+process and all it started, without libvirtd and QEMU. A ratio is what a way costs against our reader, which makes
+records of the figures; `calls` throws them away. Parts that this machine cannot run are left out, with the reason.
 """
 
 from __future__ import annotations
