@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from producers import redfish
 from producers.reader import PollFailed
-from producers.redfish.client import Client
 from producers.redfish.expand import members
-from producers.redfish.faults import Fault, Forbidden, Missing
 from producers.redfish.fields import at, text
+from producers.redfish.http.client import Client
+from producers.redfish.http.faults import Fault, Forbidden, Missing
 from producers.redfish.plan import end_of
 from producers.redfish.quirks import Quirk, quirks
 from producers.redfish.sweep import CATEGORIES

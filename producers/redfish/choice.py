@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from producers.reader import Problems
-from producers.redfish.faults import Fault, Missing
 from producers.redfish.fields import Json, Table, rows
+from producers.redfish.http.faults import Fault, Missing
+from producers.redfish.http.patience import DEAD_S, key_of
 from producers.redfish.learnt import Choice, Problem
-from producers.redfish.patience import DEAD_S, key_of
 from producers.redfish.plan import LINKS, UNFINISHED_S, Resource
 from producers.redfish.sides import READ, SIDES, present, sensors
 from producers.redfish.walk import Found, Walk

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from producers.reader import Problems
-from producers.redfish.client import Clock
 from producers.redfish.expand import Collections, Expanding, inline, members
-from producers.redfish.faults import Broken, Denied, Fault, Forbidden, Missing, Unreachable
 from producers.redfish.fields import Json, at, text
+from producers.redfish.http.client import Clock
+from producers.redfish.http.faults import Broken, Denied, Fault, Forbidden, Missing, Unreachable
+from producers.redfish.http.patience import DEAD_S, PatientClient, key_of
 from producers.redfish.learnt import Learnt
-from producers.redfish.patience import DEAD_S, PatientClient, key_of
 
 ROOT: Final = "/redfish/v1/"
 LINKS: Final[Mapping[str, tuple[str, ...]]] = {

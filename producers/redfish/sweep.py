@@ -13,12 +13,12 @@ from typing import Any, Final
 from producers.reader import Facts, PollFailed, Problems, Sample
 from producers.redfish import tables
 from producers.redfish.choice import KINDS
-from producers.redfish.client import Client, Clock
-from producers.redfish.faults import Denied, Fault, Unreachable
 from producers.redfish.fields import Json, Table, row, rows, text
+from producers.redfish.http.client import Client, Clock
+from producers.redfish.http.faults import Denied, Fault, Unreachable
+from producers.redfish.http.patience import PatientClient
 from producers.redfish.inventory import GATHER
 from producers.redfish.once import Once
-from producers.redfish.patience import PatientClient
 from producers.redfish.plan import LINKS, Discovery, Plan, end_of
 from producers.redfish.sides import SIDES
 from producers.redfish.walk import Found, Walk

@@ -20,8 +20,8 @@ import trustme
 
 from producers.reader import PollFailed, Sample
 from producers.redfish import RedfishReader
-from producers.redfish.client import AT_ONCE, Client
-from producers.redfish.wire import BODY_BYTES
+from producers.redfish.http.client import AT_ONCE, Client
+from producers.redfish.http.wire import BODY_BYTES
 from producers.simulate.faults import Fault
 from producers.simulate.redfish import Simulator
 

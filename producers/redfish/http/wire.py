@@ -30,10 +30,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from producers.redfish import faults
-from producers.redfish.alarm import ALARM
-from producers.redfish.faults import Broken, Late, Silent
-from producers.redfish.gate import AT_ONCE
+from producers.redfish.http import faults
+from producers.redfish.http.alarm import ALARM
+from producers.redfish.http.faults import Broken, Late, Silent
+from producers.redfish.http.gate import AT_ONCE
 
 Clock = Callable[[], float]
 """Seconds that only grow."""
