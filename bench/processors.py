@@ -134,7 +134,7 @@ def main() -> None:
             print(f"sample → alert with {half:.0f} VM records per s: {ms}, of {told['alerts']} alerts")
         if "states" in parts:
             told = states(prepared(broker.bootstrap, data, "states."), arguments.hosts, sensors=50)
-            weigh = f"{told['bytes_per_host']:.0f} B per host, read back in {told['recovery_s']:.1f} s"
+            weigh = f"{told['live_bytes_per_host']:.0f} B per host, read back in {told['recovery_s']:.1f} s"
             print(f"alert states of {arguments.hosts:,} hosts with 50 sensors each: {weigh}")
             result["states"] = told
     if arguments.json:

@@ -8,19 +8,22 @@ import sys
 import time
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 from confluent_kafka import TopicPartition
 
 from bench.parts.cases import PARTITIONS
 from bench.parts.fleet import HOSTS, Hypervisor, thermal, wire
-from processors import alerts, restore
+from processors import restore
+from processors.drive import Partition
+from processors.mounts import mounted
+from processors.steps import Step
 from rackstream.lag import lag
 from runtime import kafka
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 
 GROUP = "bench-latency"
+MEMORY = "state-alerts"
 WARM_S = 10.0
 HOT = tuple(f"hot-{number}" for number in range(5))
 EVERY_S = 0.25
@@ -96,31 +99,59 @@ def latency(settings: KafkaSettings, data: Path, seconds: float, per_s: float) -
     worker.wait(60)
     took = sorted(hot.took)
     return {
-        "records_per_s": per_s, "alerts": len(took), "p50_s": took[len(took) // 2], "p99_s": took[len(took) * 99 // 100],
+        "records_per_s": per_s,
+        "alerts": len(took),
+        "p50_s": took[len(took) // 2],
+        "p99_s": took[len(took) * 99 // 100],
         "records_behind": behind,
-    }  # fmt: skip
+    }
 
 
 def states(settings: KafkaSettings, hosts: int, sensors: int) -> dict[str, float]:
     """What the alert states of a fleet, one host in ten with an alert, weigh in memory, and take to read back."""
-    step, publisher = alerts.step(), kafka.Publisher(settings, "bench")
+    steps = [step for step in mounted() if step.memory == MEMORY and step.input == "raw-redfish"]
+    fold, publisher = Partition(settings.catalog, steps), kafka.Publisher(settings, "bench")
+    topic = settings.catalog[MEMORY].name
     for number in range(hosts):
-        hot, state = number % 10 == 0, None
+        celsius = [95.0 if number % 10 == 0 else 40.0, *[40.0] * (sensors - 1)]
         for n in range(2):
-            celsius = [95.0 if hot else 40.0, *[40.0] * (sensors - 1)]
-            state, _ = step.run(state, thermal(f"node-{number}", n, celsius))
-        publisher.send(*wire(settings.catalog, "state-alerts", state), wait_s=10)
+            for output in fold.apply(thermal(f"node-{number}", n, celsius)).outputs:
+                if output.is_memory:
+                    publisher.send(topic, output.key, output.value, wait_s=10)
     assert publisher.flush(60) == 0
 
-    def restored() -> list[Any]:
-        return [restore.partition(settings, step.input, [step], number, 0, 0) for number in range(PARTITIONS)]
+    def restored() -> list[Partition]:
+        return [restore.partition(settings, "raw-redfish", steps, number, 0, 0) for number in range(PARTITIONS)]
 
     began_s = time.monotonic()
     restored()
     took_s = time.monotonic() - began_s
     tracemalloc.start()
     held = restored()
-    size, _ = tracemalloc.get_traced_memory()
+    read_back, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(held) == PARTITIONS
-    return {"hosts": hosts, "sensors": sensors, "bytes_per_host": size / hosts, "recovery_s": took_s}
+    return {
+        "hosts": hosts,
+        "sensors": sensors,
+        "bytes_per_host": read_back / hosts,
+        "live_bytes_per_host": _weight(settings, steps, sensors),
+        "recovery_s": took_s,
+    }
+
+
+def _weight(settings: KafkaSettings, steps: list[Step], sensors: int) -> float:
+    """What one host weighs in a worker that has stepped its records."""
+    hosts = 500
+    records = [
+        thermal(f"node-{number}", n, [95.0 if number % 10 == 0 else 40.0, *[40.0] * (sensors - 1)])
+        for number in range(hosts)
+        for n in range(2)
+    ]
+    fold = Partition(settings.catalog, steps)
+    tracemalloc.start()
+    for record in records:
+        fold.apply(record)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return size / hosts
