@@ -111,7 +111,7 @@ def _watch(app: Any, shell: Shell) -> None:
         now_s, since = time.monotonic(), shell.progress.oldest()
         _tell_lag(app, shell)
         if since is not None and now_s - since > UNDELIVERED_S:
-            leave(EXIT_HUNG, f"a batch was not delivered for {UNDELIVERED_S:.0f} s")
+            leave(EXIT_HUNG, f"a record was stepped, or a batch not delivered, for {UNDELIVERED_S:.0f} s")
         if app.should_stop:
             stopping_s = stopping_s or now_s
             if now_s - stopping_s > STOP_S:
