@@ -7,7 +7,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from producers.host_parts import PARTS, Ps
-from producers.reader import PollFailed, Problems, Sample
+from producers.reader import Facts, PollFailed, Problems, Sample
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ class HostReader:
         body["cpu_percent"] = _percent(self._last_cpu, body["cpu"])
         self._last_cpu = body["cpu"]
         return Sample(body, problems)
+
+    def facts(self) -> Facts:
+        """Nothing beyond the polls."""
+        return Facts()
 
     def close(self) -> None:
         """Nothing is held."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from producers.publish import Publication
-from producers.reader import PollFailed, Reader
+from producers.reader import PollFailed, Reader, Sample
 from runtime import observe
 
 log = structlog.get_logger()
@@ -138,10 +138,13 @@ class Loop:
             observe.LATE_POLLS.labels(self._source).inc()
         status, detail = "up", ""
         try:
-            sample = task.reader.read(task.category, max(task.interval_s, 5.0))
-            if sample.problems.whole:
-                status, detail = "partial", "; ".join(f"{where}: {cause}" for where, cause in sample.problems.whole)
-            self._publication.publish(self._alias, task.reader, task.category, sample, began_s=began_s)
+            answer = task.reader.read(task.category, max(task.interval_s, 5.0))
+            samples = [answer] if isinstance(answer, Sample) else answer
+            lost = {place: None for sample in samples for place in sample.problems.whole}
+            if lost:
+                status, detail = "partial", "; ".join(f"{where}: {cause}" for where, cause in lost)
+            for sample in samples:
+                self._publication.publish(self._alias, task.reader, task.category, sample, began_s=began_s)
             task.failures = 0
         except PollFailed as error:
             task.failures += 1

@@ -83,9 +83,9 @@ class Publication:
         """
         topic = self._topics[alias]
         monotonic_s = time.monotonic()
-        key = (origin.host, category)
+        key = (sample.host or origin.host, category)
         with self._lock:
-            header = self._header(origin, category, sample, monotonic_s, monotonic_s - began_s)
+            header = self._header(origin, key, sample, monotonic_s, monotonic_s - began_s)
             sequence = header["sequence"]
             record = header | sample.body
             value = codec.encode(catalog.schema(topic.schema), record)
@@ -124,14 +124,16 @@ class Publication:
         self._journal.close()
         return left
 
-    def _header(self, origin: Origin, category: str, sample: Sample, monotonic_s: float, duration_s: float) -> Record:
-        key = (origin.host, category)
+    def _header(
+        self, origin: Origin, key: tuple[str, str], sample: Sample, monotonic_s: float, duration_s: float
+    ) -> Record:
+        host, category = key
         previous = None if key in self._next else self._journal.last(*key)
         sequence = self._next.get(key, 0)
         self._next[key] = sequence + 1
         self._journal.number(*key, sequence)
         return {
-            "host": origin.host,
+            "host": host,
             "category": category,
             "observed_at": datetime.now(UTC),
             "monotonic_s": monotonic_s,

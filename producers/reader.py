@@ -1,9 +1,9 @@
-"""What a source gives the loop: a reader per target, a sample per poll. No Kafka, no scheduling."""
+"""What a source gives the loop: a reader per target, samples per poll, facts for its status. No Kafka, no schedule."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,10 +40,30 @@ class Problems:
 
 @dataclass(frozen=True)
 class Sample:
-    """One poll: the fields of the raw record beyond its header, and what could not be read."""
+    """One poll of one host: the fields of the raw record beyond its header, and what could not be read."""
 
     body: dict[str, Any]
     problems: Problems
+    host: str | None = None
+    """What it is about; None: the reader's own host."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a target's status says beyond its polls, as far as it is known. Nothing of it is secret."""
+
+    requests: int | None = None
+    """Requests made, or calls, since the reader began."""
+    request_s: float | None = None
+    """Seconds they took, all together."""
+    session_uri: str | None = None
+    """The session that is open there, so that whoever takes over can delete it. Never its token."""
+    vendor: str | None = None
+    model: str | None = None
+    firmware: str | None = None
+    """Version of what answers: a BMC's firmware, a hypervisor's driver."""
+    left_out: tuple[str, ...] = ()
+    """Parts that are not asked for now, or whose figures are stale, such as a VM that hangs."""
 
 
 class PollFailed(Exception):
@@ -55,7 +75,7 @@ class PollFailed(Exception):
 
 
 class Reader(Protocol):
-    """One target. The loop calls `read` from one thread at a time per category, and `close` last."""
+    """One target. The loop calls `read` from one thread at a time per category, and `close` once, last."""
 
     @property
     def source(self) -> str:
@@ -82,12 +102,16 @@ class Reader(Protocol):
         """Category → seconds between two polls."""
         ...
 
-    def read(self, category: str, timeout_s: float) -> Sample:
-        """Polls one category within `timeout_s` seconds.
+    def read(self, category: str, timeout_s: float) -> Sample | Sequence[Sample]:
+        """Polls one category within `timeout_s` seconds: one sample, or one per host where a target has several.
 
         Raises:
             PollFailed: nothing could be read.
         """
+        ...
+
+    def facts(self) -> Facts:
+        """What is known now; asks nobody and does not wait. Called from any thread."""
         ...
 
     def close(self) -> None:

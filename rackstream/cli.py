@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 import structlog
 
-from rackstream import cli_look, cli_replay, cli_run
+from rackstream import cli_look, cli_query, cli_replay, cli_run
 from runtime.errors import Failure, Misconfigured
 
 
@@ -30,6 +30,7 @@ def cli() -> None:
 for each in (
     cli_run.up, cli_run.demo, cli_run.producer, cli_run.processor, cli_run.sink, cli_run.serve, cli_run.broker,
     cli_run.simulate, cli_look.topics, cli_look.tail, cli_look.audit, cli_replay.replay,
+    cli_query.query,
 ):  # fmt: skip
     cli.add_command(each)
 

@@ -22,6 +22,16 @@ def coverage(files: Path) -> Coverage:
     return Coverage(read_manifest(files))
 
 
+def files(root: Path) -> dict[str, list[Path]]:
+    """Dataset → its committed files that are there."""
+    found: dict[str, list[Path]] = {}
+    for entry in read_manifest(root):
+        for each in entry.files:
+            if (path := root / each.path).exists():
+                found.setdefault(each.dataset, []).append(path)
+    return found
+
+
 def rows(files: Path, dataset: Dataset) -> Iterator[Row]:
     """Every stored row of a dataset, in the order of its columns; one that is stored twice comes twice."""
     from sinks import formats  # pyarrow: a machine that only writes to InfluxDB has none

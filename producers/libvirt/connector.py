@@ -20,7 +20,7 @@ from producers.libvirt.connection import (
     code_of,
     is_transport,
 )
-from producers.reader import PollFailed, Problems, Sample
+from producers.reader import Facts, PollFailed, Problems, Sample
 
 if TYPE_CHECKING:
     from producers.targets import LibvirtTarget
@@ -94,6 +94,10 @@ class LibvirtReader:
             raise self._connection.failure(error) from None  # the original message may name user and password
         self._devices.keep((domain["uuid"], domain["domain_id"]) for domain in found)
         return Sample({"uri": self.address, "hypervisor": self._connection.hypervisor, "domains": found}, problems)
+
+    def facts(self) -> Facts:
+        """Which hypervisor answers."""
+        return Facts(model=self._connection.hypervisor)
 
     def close(self) -> None:
         """Closes the connection; a later `read` opens it again."""

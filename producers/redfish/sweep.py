@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from producers.reader import PollFailed, Problems, Sample
+from producers.reader import Facts, PollFailed, Problems, Sample
 from producers.redfish import tables
 from producers.redfish.client import Client, Clock
 from producers.redfish.faults import Denied, Fault, Unreachable
-from producers.redfish.fields import Json, Table, row, rows
+from producers.redfish.fields import Json, Table, row, rows, text
 from producers.redfish.inventory import GATHER
 from producers.redfish.patience import PatientClient, key_of
 from producers.redfish.plan import LINKS, Discovery, Plan, end_of
@@ -97,6 +97,10 @@ class RedfishReader:
     def root(self) -> Json:
         """The service root as last read; empty before that."""
         return self._discovery.root
+
+    def facts(self) -> Facts:
+        """Who answers, as far as the service root tells."""
+        return Facts(vendor=text(self.root.get("Vendor")), model=text(self.root.get("Product")))
 
     def close(self) -> None:
         """Closes the connections."""

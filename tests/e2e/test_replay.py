@@ -19,6 +19,8 @@ from processors.mounts import mounted
 from rackstream.audit import Audit
 from rackstream.lag import lag, positions
 from runtime import kafka as clients
+from runtime import topics
+from runtime.settings import KafkaSettings
 from schemas.testing import item, raw
 from sinks import datasets
 from tests.e2e.influxdb import INFLUXD, Influx
@@ -165,8 +167,7 @@ def audit(kafka):
 WELL = (0, 0, 0, 0, 0)
 
 
-@pytest.fixture
-def before(kafka):
+def lived(kafka):
     """20 polls of all sources, stepped and stored; everything stopped. The rows there are."""
     produce(kafka, range(20))
     run_live(kafka, "processor", "files")
@@ -177,7 +178,33 @@ def before(kafka):
     return found
 
 
-def test_the_whole_directory_deleted_and_replayed_has_the_same_rows(kafka, before):
+@pytest.fixture
+def before(kafka):
+    """A history for tests that go on with it: topics and files of their own."""
+    return lived(kafka)
+
+
+@pytest.fixture(scope="module")
+def history(broker, tmp_path_factory):
+    """One history for all tests that only replay it."""
+    made = KafkaSettings.read(
+        bootstrap=broker.bootstrap, topic_prefix="history.", partitions=2, data_dir=tmp_path_factory.mktemp("history")
+    )
+    topics.create(made)
+    topics.publish_schemas(made)
+    return made, lived(made)
+
+
+@pytest.fixture
+def kept(history, kafka):
+    """That history's topics with files of this test's own, and the rows in them."""
+    made, found = history
+    shutil.copytree(files(made), files(kafka))
+    return made.model_copy(update={"data_dir": kafka.data_dir}), found
+
+
+def test_the_whole_directory_deleted_and_replayed_has_the_same_rows(kept):
+    kafka, before = kept
     offsets_before = offsets(kafka)
     shutil.rmtree(files(kafka))
 
@@ -206,7 +233,8 @@ def test_a_second_replay_changes_nothing_and_the_sink_goes_on_where_it_was(kafka
     assert {} == replay(kafka)["rows"]
 
 
-def test_datasets_and_files_deleted_under_running_parts_are_filled_up(kafka, before):
+def test_datasets_and_files_deleted_under_running_parts_are_filled_up(kept):
+    kafka, before = kept
     offsets_before = offsets(kafka)
     with live(kafka, "processor", "files") as supervisor:
         for name in ("vm_features", "redfish_temperature"):
@@ -228,7 +256,8 @@ def test_datasets_and_files_deleted_under_running_parts_are_filled_up(kafka, bef
     assert offsets_before == offsets(kafka)
 
 
-def test_a_part_of_the_time_brings_that_part_back_with_the_rates_of_its_first_sample(kafka, before):
+def test_a_part_of_the_time_brings_that_part_back_with_the_rates_of_its_first_sample(kept):
+    kafka, before = kept
     shutil.rmtree(files(kafka))
 
     replay(kafka, period=(5, 12))
@@ -249,7 +278,8 @@ def observed(row):
     return datetime.fromisoformat(json.loads(row)["time"])
 
 
-def test_one_host_and_one_topic_bring_back_just_their_rows(kafka, before):
+def test_one_host_and_one_topic_bring_back_just_their_rows(kept):
+    kafka, before = kept
     shutil.rmtree(files(kafka))
 
     said = replay(kafka, "--host", "kvm-1", "--topic", "fleet.derived.vm-totals".replace("fleet.", kafka.topic_prefix))
@@ -263,7 +293,8 @@ def test_one_host_and_one_topic_bring_back_just_their_rows(kafka, before):
     assert (WELL, []) == audit(kafka)
 
 
-def test_a_dry_run_counts_and_stores_nothing(kafka, before):
+def test_a_dry_run_counts_and_stores_nothing(kept):
+    kafka, before = kept
     shutil.rmtree(files(kafka))
 
     said = replay(kafka, "--dry-run")
@@ -330,7 +361,8 @@ KILLED = """
 
 
 @pytest.mark.parametrize("moment", [1, 4], ids="at commit {}".format)
-def test_a_replay_killed_leaves_what_is_committed_and_the_next_one_completes_it(kafka, before, moment):
+def test_a_replay_killed_leaves_what_is_committed_and_the_next_one_completes_it(kept, moment):
+    kafka, before = kept
     shutil.rmtree(files(kafka) / "vm_totals")
     shutil.rmtree(files(kafka) / "redfish_temperature")
     shutil.rmtree(files(kafka) / "vm_device_rates")
@@ -371,7 +403,8 @@ def test_what_cannot_be_replayed_is_said_with_exit_code_2(kafka, arguments, says
     assert says in done.stderr
 
 
-def test_files_without_a_manifest_are_refused(kafka, before):
+def test_files_without_a_manifest_are_refused(kept):
+    kafka, before = kept
     shutil.rmtree(files(kafka) / "_manifest")
 
     done = command(kafka)
