@@ -245,7 +245,8 @@ def test_records_that_retention_took_before_they_were_read_are_a_letter_and_read
         until(lambda: lag(kafka, f"{kafka.topic_prefix}processors", ["raw-libvirt"]) == 0)
     [number] = [number for number, (_, end) in watermarks(kafka, name).items() if end]
     publish(kafka, "raw-libvirt", *[libvirt(n, "kvm-1") for n in range(1, 5)])
-    admin(kafka).delete_records([TopicPartition(name, number, 4)])[TopicPartition(name, number)].result(10)
+    client = admin(kafka)  # kept until the result is there: its end would cancel it
+    client.delete_records([TopicPartition(name, number, 4)])[TopicPartition(name, number)].result(10)
     with running(part(kafka, "processor", "processor")):
         until(lambda: len(records(kafka, "vm-totals")) == 2)
         [letter] = until(lambda: records(kafka, "dead-letter"))
