@@ -175,7 +175,7 @@ ODD = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(sorted(small())[1:]), st.dictionaries(st.sampled_from(NAMES), ODD), max_size=6))
 def test_no_tree_makes_a_poll_raise_anything_but_that_it_failed(tree: Tree, odd: dict[str, Any]) -> None:
     tree.tree = {path: document | odd.get(path, {}) for path, document in small().items()}
