@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import threading
 import time
@@ -12,13 +13,14 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from producers.redfish.sweep import CATEGORIES
 from producers.simulate.faults import Fault
 from producers.simulate.redfish import Simulator
 from rackstream import produce
 from rackstream.broker import EmbeddedKafka
-from runtime import topics
+from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 from tests.e2e import fleets
 from tests.e2e.parts import records, until
@@ -47,6 +49,7 @@ FAULTS = {
     "expiry": (Fault.of("expiry", 0.5), "up", ""),
 }
 """Host → its fault, the status it ends up with, and words in that status's detail."""
+PASSWORD = "canary-of-the-fleet-é"
 PATIENCE_S = 45.0
 SETTLED_S = 10.0
 """After which the healthy ones are looked at; a poll that hangs takes 5 s."""
@@ -68,6 +71,8 @@ class Seen:
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Host → what its BMC was asked, after the producer ended."""
     alive: bool = False
+    told: bytes = b""
+    """All that was logged, and all that is on any topic."""
 
 
 def polls() -> dict[str, float]:
@@ -86,14 +91,14 @@ def seen(broker: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Ite
     topics.create(settings)
     topics.publish_schemas(settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(fleets.PASSWORD, "sécret")
+        patch.setenv(fleets.PASSWORD, PASSWORD)
         yield run(settings, directory)
 
 
 def run(settings: KafkaSettings, directory: Path) -> Seen:
     found, before = Seen(), polls()
     hosts = [*HEALTHY, *FAULTS]
-    with Simulator(len(hosts), shape="mix", username="root", password="sécret") as simulator:
+    with Simulator(len(hosts), shape="mix", username="root", password=PASSWORD) as simulator, capture_logs() as logs:
         # Of the mix's shapes, the healthy ones are dell, hpe and lenovo; the faulty ones are all.
         for place, (fault, _, _) in enumerate(FAULTS.values(), len(HEALTHY)):
             simulator.suffer(place, fault)
@@ -133,6 +138,8 @@ def run(settings: KafkaSettings, directory: Path) -> Seen:
             producer.join(60)
         found.counts = {host: bmc.counts() for host, bmc in zip(hosts, simulator.bmcs, strict=True)}
     found.records = records(settings, "raw-redfish")
+    messages = [each for topic in settings.catalog.topics.values() for each in kafka.read_all(settings, topic.name)]
+    found.told = b"\n".join([*(str(each).encode() for each in logs), *(each.value() or b"" for each in messages)])
     return found
 
 
@@ -184,3 +191,9 @@ def test_polls_share_one_session_and_leave_none_behind(seen: Seen, host: str) ->
     counts = seen.counts[host]
     assert counts["sessions_most"] <= 1
     assert counts["logins"] == counts["logouts"]
+
+
+def test_no_log_and_no_record_of_any_topic_tells_the_password(seen: Seen) -> None:
+    assert b"refused (HTTP 401)" in seen.told
+    basic = base64.b64encode(f"root:{PASSWORD}".encode())
+    assert [] == [each for each in (b"canary-of-the-fleet", basic) if each in seen.told]
