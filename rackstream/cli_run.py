@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import click
 
 from rackstream.cli_common import DATA_DIR, FLEET, bootstrapped, kafka_settings, set_up, stop_event
-from runtime.errors import Failure
+from runtime.errors import Failure, Misconfigured
 
 
 @click.command()
@@ -64,13 +65,16 @@ def processor() -> None:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["files", "influx"]))
-def sink(kind: str) -> None:
-    """Store records: Parquet or JSONL files, or InfluxDB."""
+@click.argument("kind", type=click.Choice(["files", "influx", "webhook"]))
+@click.option("--name", help="Of a webhook: each name has a receiver and a position of its own")
+def sink(kind: str, name: str | None) -> None:
+    """Store records (Parquet or JSONL files, InfluxDB), or deliver alerts to a webhook."""
     from rackstream.store import run
 
+    if name is not None and (kind != "webhook" or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)):
+        raise Misconfigured("--name goes with webhook, and is small letters and digits, with - between them")
     set_up(f"sink-{kind}")
-    run(kind, bootstrapped(kafka_settings(None)), stop_event())
+    run(kind, bootstrapped(kafka_settings(None)), stop_event(), name)
 
 
 @click.command()

@@ -13,16 +13,21 @@ from runtime.topics import verify
 from sinks import batch
 from sinks.manifest import Range
 from sinks.replayed import Destination, Points, Topics
-from sinks.settings import FilesSettings, InfluxSettings, Limits
+from sinks.settings import FilesSettings, InfluxSettings, Limits, WebhookSettings
 from sinks.sink import Sink
 
 
-def sink(kind: str, settings: KafkaSettings) -> tuple[Sink, Limits]:
-    """The sink of this kind, and when it writes what it holds.
+def sink(kind: str, settings: KafkaSettings, name: str | None = None) -> tuple[Sink, Limits]:
+    """The sink of this kind, and when it writes what it holds. `name`: of a webhook, where there are several.
 
     Raises:
         Misconfigured: settings of the sink are missing.
     """
+    if kind == "webhook":
+        from sinks.webhook import WebhookSink
+
+        webhook = WebhookSettings.read()
+        return WebhookSink(webhook, settings, group(kind, name)), webhook.limits
     if kind == "influx":
         from sinks.influx import InfluxSink
 
@@ -50,19 +55,23 @@ def destination(kind: str, within: Range, topics: Topics, root: Path, *, started
     return Refill(root, FilesSettings.read().format, within, topics, started=started, write=write)
 
 
-def group(kind: str) -> str:
+def group(kind: str, name: str | None = None) -> str:
     """The consumer group of a sink."""
-    return f"rackstream-{kind}"
+    return f"rackstream-{kind}" + (f"-{name}" if name else "")
 
 
-def run(kind: str, settings: KafkaSettings, stop: threading.Event) -> None:
-    """Stores until `stop` is set.
+def run(kind: str, settings: KafkaSettings, stop: threading.Event, name: str | None = None) -> None:
+    """Stores until `stop` is set. `name`: of a webhook, where there are several.
 
     Raises:
         Misconfigured: settings are missing, or topics are.
     """
-    chosen, limits = sink(kind, settings)
+    chosen, limits = sink(kind, settings, name)
     verify(settings)
+    if kind == "webhook":
+        from sinks import takeover
+
+        takeover.begin(settings, group(kind, name))
     batch.run(
-        chosen, settings, group=group(kind), limits=limits, stop=stop, ready=lambda: notify("READY=1"),
+        chosen, settings, group=group(kind, name), limits=limits, stop=stop, ready=lambda: notify("READY=1"),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from runtime.errors import Misconfigured, Reject, Retry
 from runtime.observe import RECORDS_IN, RECORDS_STORED, RETRIES
 from sinks.intake import Assignment, Decoders, Held, spans
 from sinks.letters import Letters
-from sinks.sink import Batch, Item, Partition, Sink
+from sinks.sink import Batch, Item, Partition, Sink, Tended
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
@@ -91,6 +91,7 @@ class _Run:
         self._refused_in_row = 0
         self._trouble = ""
         self._deadline: float | None = None
+        self._tended_s, self._tend_failures = 0.0, 0
 
     def loop(self, ready: Callable[[], None]) -> None:
         self._assignment.subscribe(list(self._aliases))
@@ -106,9 +107,25 @@ class _Run:
                 self._store()
                 while self._displaced:
                     self._assignment.again(self._displaced.pop())
+            self._tend()
         self._drain()
         if not self._work:
             self._store()
+
+    def _tend(self) -> None:
+        """Lets a sink do what it has to do by itself; where that fails, again after a growing delay."""
+        if not isinstance(self._sink, Tended) or time.monotonic() < self._tended_s:
+            return
+        try:
+            self._sink.tend()
+        except Retry as retry:
+            RETRIES.labels(self._stage).inc()
+            self._once("must be tried again", str(retry))
+            delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2**self._tend_failures) * random.uniform(0.5, 1)  # noqa: S311
+            self._tended_s = time.monotonic() + max(delay, retry.after_s or 0)
+            self._tend_failures = min(self._tend_failures + 1, 10)
+        else:
+            self._tend_failures = 0
 
     def _drain(self) -> None:
         """At an orderly stop: reads up to where the partitions end now, as far as `drain_s` goes.

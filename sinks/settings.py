@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from runtime.settings import Settings
 
@@ -94,3 +94,61 @@ class InfluxSettings(Settings):
     def limits(self) -> Limits:
         """When lines are written: enough records for every writer to have bodies."""
         return Limits(max_age_s=self.max_sec)
+
+
+def _webhook(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value().strip()
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+    except ValueError:
+        good = False
+    if not good or not text.isascii() or " " in text:
+        raise ValueError("give http://[user:password@]host[:port][/path] or https://…")
+    return SecretStr(text)
+
+
+class WebhookSettings(Settings):
+    """`rackstream sink webhook`. One process posts to one receiver; for another, run another under its own `--name`."""
+
+    url: Annotated[SecretStr, AfterValidator(_webhook), Field(validation_alias="RACKSTREAM_WEBHOOK_URL")]
+    """Where to post. A secret as a whole: tokens are often in the path."""
+    kind: Annotated[Literal["json", "alertmanager"], Field(validation_alias="RACKSTREAM_WEBHOOK_KIND")] = "json"
+    """What the receiver takes: each transition as JSON, or Alertmanager's API v2."""
+    secret: Annotated[SecretStr | None, Field(validation_alias="RACKSTREAM_WEBHOOK_SECRET", min_length=1)] = None
+    """Key of the signature of JSON bodies; unset: they are not signed."""
+    token: Annotated[
+        SecretStr | None,
+        AfterValidator(lambda each: each and _token(each)),
+        Field(validation_alias="RACKSTREAM_WEBHOOK_TOKEN"),
+    ] = None
+    """Bearer token, where user and password are not in the URL."""
+    ca: Annotated[Path | None, Field(validation_alias="RACKSTREAM_WEBHOOK_CA")] = None
+    """CA certificates; unset: the system's."""
+    timeout_s: Annotated[float, Field(validation_alias="RACKSTREAM_WEBHOOK_TIMEOUT", gt=0, le=120)] = 10.0
+    """Seconds one request may take."""
+    repeat_s: Annotated[float, Field(validation_alias="RACKSTREAM_WEBHOOK_REPEAT", gt=0, le=3600)] = 60.0
+    """Seconds after which Alertmanager is told again what is active: well below its `resolve_timeout` (5 min)."""
+    link: Annotated[str | None, Field(validation_alias="RACKSTREAM_WEBHOOK_LINK")] = None
+    """`generatorURL` for Alertmanager: where people look the fleet up."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> WebhookSettings:
+        path = urlsplit(self.url.get_secret_value()).path.rstrip("/")
+        if self.kind == "alertmanager" and self.secret:
+            raise ValueError("RACKSTREAM_WEBHOOK_SECRET: Alertmanager checks no signatures; it goes with kind json")
+        if self.kind == "alertmanager" and path and not path.endswith("/api/v2/alerts"):
+            raise ValueError("RACKSTREAM_WEBHOOK_URL: for Alertmanager end it with its host or with /api/v2/alerts")
+        return self
+
+    @property
+    def target(self) -> str:
+        """Path and query to post to."""
+        parts = urlsplit(self.url.get_secret_value())
+        path = parts.path if parts.path.strip("/") else "/api/v2/alerts" if self.kind == "alertmanager" else "/"
+        return path + (f"?{parts.query}" if parts.query else "")
+
+    @property
+    def limits(self) -> Limits:
+        """When alerts are posted: soon, and few at a time, so that a stop is obeyed soon."""
+        return Limits(max_records=100, max_age_s=0.2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from runtime.kafka import Span
@@ -65,4 +65,18 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Lets files and connections go."""
+        ...
+
+
+@runtime_checkable
+class Tended(Protocol):
+    """A sink that also has work of its own, when there is nothing to store."""
+
+    def tend(self) -> None:
+        """Called several times a second, but not while a batch is being written.
+
+        Raises:
+            Retry: not now; called again later.
+            Misconfigured: not before a person acts.
+        """
         ...
