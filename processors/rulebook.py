@@ -19,7 +19,7 @@ from processors.restore import appended_at
 from runtime import kafka, observe
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
-from runtime.topics import decoder
+from runtime.topics import decoder, publish_schemas
 from schemas import catalog, codec
 
 log = structlog.get_logger()
@@ -127,6 +127,7 @@ def publish(settings: KafkaSettings, pack: Pack, text: str, effective_from: date
         "text": text,
     }
     topic = settings.catalog["rules"]
+    publish_schemas(settings, (topic.schema,))
     publisher = kafka.Publisher(settings, "rackstream-rules")
     publisher.send(topic.name, topic.key_of(record), codec.encode(catalog.schema(topic.schema), record))
     if publisher.flush(30) or publisher.failures:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rackstream import history
 from runtime.observe import notify
 from runtime.settings import KafkaSettings
-from runtime.topics import verify
+from runtime.topics import publish_schemas, verify
 from sinks import batch
 from sinks.manifest import Range
 from sinks.replayed import Destination, Points, Topics
@@ -68,6 +68,7 @@ def run(kind: str, settings: KafkaSettings, stop: threading.Event, name: str | N
     """
     chosen, limits = sink(kind, settings, name)
     verify(settings)
+    publish_schemas(settings, ("DeadLetter",))
     if kind == "webhook":
         from sinks import takeover
 

@@ -216,6 +216,7 @@ class _Run:
                 if self._over():
                     log.warning("stopped before all was written", records=len(self._work), why=str(retry))
                     return
+                attempt = 0 if retry.progress else attempt
                 delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
                 self._wait(max(delay, retry.after_s or 0))
                 attempt = min(attempt + 1, 10)

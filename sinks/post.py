@@ -103,6 +103,8 @@ class Poster:
             read += part
             if time.monotonic() > deadline_s:
                 break
+        if answer.length == 0:
+            answer.close()  # read whole: the connection serves the next one
         if not answer.isclosed():
             self._connection.close()
         return answer.status, answer.headers["Retry-After"], self._clean(read.decode(errors="replace"))

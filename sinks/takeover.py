@@ -90,7 +90,8 @@ def _committed(settings: KafkaSettings, group: str, name: str) -> dict[int, Topi
     """
     wanted = [TopicPartition(name, number) for number in kafka.watermarks(settings, name)]
     asked = [ConsumerGroupTopicPartitions(group, wanted)]
-    answer = kafka.admin(settings).list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)
+    client = kafka.admin(settings)  # kept until the answer is there: its end would cancel the question
+    answer = client.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)
     return {each.partition: each for each in answer[group].result(TIMEOUT_S).topic_partitions}
 
 
@@ -108,7 +109,8 @@ def begin(settings: KafkaSettings, group: str) -> None:
         spans = kafka.watermarks(settings, name)
         starts = [TopicPartition(name, number, spans[number][1], NEW) for number in lacking]
         wanted = [ConsumerGroupTopicPartitions(group, starts)]
-        answer = kafka.admin(settings).alter_consumer_group_offsets(wanted, request_timeout=TIMEOUT_S)
+        client = kafka.admin(settings)
+        answer = client.alter_consumer_group_offsets(wanted, request_timeout=TIMEOUT_S)
         answer[group].result(TIMEOUT_S)
     except KafkaException as error:
         raise Retry(f"group {group} could not begin at {settings.bootstrap}: {error.args[0].str()}") from error

@@ -107,10 +107,15 @@ class WebhookSink:
         self._tell_due()
         spans = batch.spans
         self._refused = {at: why for at, why in self._refused.items() if at[1] >= spans.get(at[0], (0, 0))[0]}
+        progress = False
         for item in batch.items:
             if item.offset < self._next.get(item.partition, 0):
                 continue
-            refused = self._take(item.partition, item.record)
+            try:
+                refused = self._take(item.partition, item.record)
+            except Retry as retry:
+                raise Retry(str(retry), after_s=retry.after_s, progress=progress) from retry
+            progress = True
             if refused is not None:
                 self._refused[item.partition, item.offset] = refused
             self._next[item.partition] = item.offset + 1
