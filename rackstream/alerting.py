@@ -1,6 +1,6 @@
 """The alerts that are active, then transitions as they come: nothing missed and nothing twice between the two.
 
-The end of the log is noted first; then the log is read to there, then the memories, then the log is followed from there.
+The end of the log is noted first; the log is read to there, then the memories, then the log is followed from there.
 """
 
 from __future__ import annotations

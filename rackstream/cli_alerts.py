@@ -70,7 +70,7 @@ def add(  # noqa: PLR0917  click passes options by name
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Do not deliver alerts that match all of these: rule, host, severity, component or a label; * and ? in patterns."""
+    """Do not deliver alerts that match all of these: rule, host, severity, component, a label; * and ? are wild."""
     from rackstream.period import moment
     from runtime.topics import publish_schemas
     from sinks import situation

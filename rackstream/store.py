@@ -27,7 +27,7 @@ def sink(kind: str, settings: KafkaSettings, name: str | None = None) -> tuple[S
         from sinks.webhook import WebhookSink
 
         webhook = WebhookSettings.read()
-        return WebhookSink(webhook, settings, group(kind, name)), webhook.limits
+        return WebhookSink(webhook, settings, group(kind, name), name), webhook.limits
     if kind == "influx":
         from sinks.influx import InfluxSink
 

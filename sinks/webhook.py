@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from runtime.errors import Reject, Retry
-from runtime.observe import RECORDS_DROPPED
+from runtime.observe import HELD_BACK
 from sinks import bodies
 from sinks.ledger import Ledger
 from sinks.post import Poster
@@ -39,10 +39,10 @@ READ_ANEW_S: Final = 1.0
 class WebhookSink:
     """Delivers alerts. Offsets on Kafka are its only memory."""
 
-    name = "webhook"
     topics: tuple[str, ...] = ("alerts",)
 
-    def __init__(self, settings: WebhookSettings, kafka: KafkaSettings, group: str) -> None:
+    def __init__(self, settings: WebhookSettings, kafka: KafkaSettings, group: str, name: str | None = None) -> None:
+        self.name = f"webhook-{name}" if name else "webhook"
         self._settings, self._kafka, self._group = settings, kafka, group
         self._secret = settings.secret.get_secret_value() if settings.secret else None
         self._poster = Poster(settings)
@@ -132,7 +132,7 @@ class WebhookSink:
         if self._ledger.wants(partition, alert, muted=bool(self._known().muted_by(alert))):
             return self._tell(partition, alert)
         self._ledger.held_back(partition, alert)
-        RECORDS_DROPPED.labels("sink-webhook", "muted").inc()
+        HELD_BACK.labels(f"sink-{self.name}").inc()
         return None
 
     def _tell(self, partition: Partition, alert: dict[str, Any]) -> str | None:

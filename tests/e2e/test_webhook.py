@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rackstream import store
 from schemas.testing import item
-from sinks import situation
+from sinks import batch, situation, takeover
+from sinks.settings import WebhookSettings
+from sinks.webhook import WebhookSink
 from tests.e2e.parts import part, publish, records, running, until
 from tests.e2e.receiver import Receiver, take
 from tests.e2e.transitions import NOW, alert, cleared, silence
@@ -23,25 +24,22 @@ NUMBERS = itertools.count()
 
 
 @contextmanager
-def sink(settings, url, monkeypatch, name=None, **environment):
+def sink(settings, url, **options):
     """A webhook sink in a thread, once it reads."""
-    for variable, value in ({"RACKSTREAM_WEBHOOK_URL": url} | environment).items():
-        monkeypatch.setenv(variable, value)
-    stop, ready, ended = threading.Event(), threading.Event(), []
-    monkeypatch.setattr(store, "notify", lambda _: ready.set())
-    monkeypatch.setattr(store, "group", lambda kind, name=None: f"{settings.topic_prefix}{kind}-{name}")
+    webhook_settings = WebhookSettings.read(url=url, **options)
+    group = f"{settings.topic_prefix}webhook"
+    webhook = WebhookSink(webhook_settings, settings, group)
+    stop, ready = threading.Event(), threading.Event()
 
     def run():
-        try:
-            store.run("webhook", settings, stop, name)
-        except Exception as error:  # noqa: BLE001  the test looks at it
-            ended.append(error)
+        takeover.begin(settings, group)
+        batch.run(webhook, settings, group=group, limits=webhook_settings.limits, stop=stop, ready=ready.set)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    until(lambda: ready.is_set() or ended)
+    until(ready.is_set)
     try:
-        yield ended
+        yield webhook
     finally:
         stop.set()
         thread.join(30)
@@ -52,11 +50,11 @@ def told(receiver):
     return [(each["id"], each["revision"]) for each in receiver.alerts()]
 
 
-def test_a_new_receiver_is_told_what_is_active_and_then_each_transition(kafka, monkeypatch):
+def test_a_new_receiver_is_told_what_is_active_and_then_each_transition(kafka):
     publish(kafka, "alerts", alert("over"), cleared("over"), alert("lasts"), alert("lasts", 1))
     long_ago = item("ActiveAlert", id="old", rule="fan-slow", component="1/f", started_at=NOW, severity="warning")
     publish(kafka, "state-alerts", item("AlertState", host="h1", source="raw-redfish", active=[long_ago]))
-    with Receiver() as receiver, sink(kafka, receiver.url, monkeypatch):
+    with Receiver() as receiver, sink(kafka, receiver.url):
         until(lambda: len(receiver.taken) == 2)
         publish(kafka, "alerts", cleared("lasts", 2), alert("new", host="h2"))
         until(lambda: len(receiver.taken) == 4)
@@ -68,21 +66,20 @@ def test_a_new_receiver_is_told_what_is_active_and_then_each_transition(kafka, m
     assert first.json["idempotency_key"] == first.headers["Idempotency-Key"]
 
 
-def test_what_is_silenced_comes_when_the_silence_ends_and_an_end_always_comes(kafka, monkeypatch):
+def test_what_is_silenced_comes_when_the_silence_ends_and_an_end_always_comes(kafka):
     quiet = silence(("host", "h1"), ("rule", "temp*"))
     with Receiver() as receiver:
-        with sink(kafka, receiver.url, monkeypatch):
+        with sink(kafka, receiver.url) as webhook:
             publish(kafka, "alerts", alert("known"))
             until(lambda: len(receiver.taken) == 1)
             situation.publish(kafka, quiet)
-            until(lambda: records(kafka, "silences"))
-            time.sleep(1.2)  # so long a sink may take to look at silences
+            until(lambda: webhook._situation.silences)
             publish(
                 kafka, "alerts", alert("known", 1), alert("kept"), alert("brief"), cleared("brief"), cleared("known", 2)
             )
             until(lambda: len(receiver.taken) == 2)
         # Whoever takes over does not know what was held back by the one before, and tells it all the same.
-        with sink(kafka, receiver.url, monkeypatch):
+        with sink(kafka, receiver.url):
             publish(kafka, "alerts", alert("other", host="h2"))
             until(lambda: len(receiver.taken) == 3)
             situation.publish(kafka, quiet | {"ends_at": datetime.now(UTC)})
@@ -93,13 +90,13 @@ def test_what_is_silenced_comes_when_the_silence_ends_and_an_end_always_comes(ka
     assert [("known", 0), ("known", 2), ("other", 0), ("kept", 0), ("kept", 1)] == told(receiver)
 
 
-def test_a_target_that_is_not_heard_mutes_what_its_own_source_says_of_it(kafka, monkeypatch):
+def test_a_target_that_is_not_heard_mutes_what_its_own_source_says_of_it(kafka):
     unreachable = item(
         "PresenceAlert", id="u", rule="target-unreachable", host="h1", component="p", severity="warning", told_at=NOW,
         started_at=NOW,
     )  # fmt: skip
     publish(kafka, "state-presence", item("PresenceState", producer="p", source="redfish", alerts=[unreachable]))
-    with Receiver() as receiver, sink(kafka, receiver.url, monkeypatch):
+    with Receiver() as receiver, sink(kafka, receiver.url):
         until(lambda: len(receiver.taken) == 1)
         publish(kafka, "alerts", alert("a"), alert("b", category="domains", rule="vm-crashed"))
         until(lambda: len(receiver.taken) == 2)
@@ -109,11 +106,11 @@ def test_a_target_that_is_not_heard_mutes_what_its_own_source_says_of_it(kafka, 
     assert [("u", 0), ("b", 0), ("a", 0)] == told(receiver)
 
 
-def test_bodies_are_signed_and_what_the_receiver_never_takes_goes_to_the_dead_letter(kafka, monkeypatch):
+def test_bodies_are_signed_and_what_the_receiver_never_takes_goes_to_the_dead_letter(kafka):
     def answer(posted):
         return (422, {}) if posted.json["id"] == "bad" else (200, {})
 
-    with Receiver(answer) as receiver, sink(kafka, receiver.url, monkeypatch, RACKSTREAM_WEBHOOK_SECRET="s3cret"):
+    with Receiver(answer) as receiver, sink(kafka, receiver.url, secret="s3cret"):
         publish(kafka, "alerts", alert("a"), alert("bad"), alert("b"))
         (letter,) = until(lambda: records(kafka, "dead-letter"))
         until(lambda: len(receiver.taken) == 2)
@@ -128,9 +125,9 @@ def test_bodies_are_signed_and_what_the_receiver_never_takes_goes_to_the_dead_le
     assert abs(time.time() - int(posted.headers["X-Rackstream-Timestamp"])) < 120
 
 
-def test_alertmanager_is_told_again_what_is_active_and_when_it_ends(kafka, monkeypatch):
-    options = {"RACKSTREAM_WEBHOOK_KIND": "alertmanager", "RACKSTREAM_WEBHOOK_REPEAT": "0.5"}
-    with Receiver() as receiver, sink(kafka, receiver.url, monkeypatch, **options):
+def test_alertmanager_is_told_again_what_is_active_and_when_it_ends(kafka):
+    options = {"kind": "alertmanager", "repeat_s": 0.5}
+    with Receiver() as receiver, sink(kafka, receiver.url, **options):
         publish(kafka, "alerts", alert("a", labels={"rack": "r1", "in-row": "7"}))
         until(lambda: len(receiver.taken) >= 3)
         publish(kafka, "alerts", cleared("a", labels={"rack": "r1", "in-row": "7"}))

@@ -257,7 +257,7 @@ def test_only_a_certificate_that_is_trusted_is_spoken_to(tmp_path):
         receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
         url = receiver.url.replace("http:", "https:")
         stranger = Poster(settings(url))
-        with pytest.raises(Misconfigured, match="not trusted.*RACKSTREAM_WEBHOOK_CA"):
+        with pytest.raises(Misconfigured, match=r"not trusted.*RACKSTREAM_WEBHOOK_CA"):
             stranger.post(b"{}", {})
         friend = Poster(settings(url, ca=tmp_path / "ca.pem"))
         assert friend.post(b"{}", {}) is None
