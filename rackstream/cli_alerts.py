@@ -71,7 +71,7 @@ def add(  # noqa: PLR0917  click passes options by name
     as_json: bool,
 ) -> None:
     """Do not deliver alerts that match all of these: rule, host, severity, component, a label; * and ? are wild."""
-    from rackstream.period import moment
+    from rackstream.period import duration, moment
     from runtime.topics import publish_schemas
     from sinks import situation
 
@@ -82,7 +82,7 @@ def add(  # noqa: PLR0917  click passes options by name
         raise Misconfigured("say how long: either --for or --until")
     now = datetime.now(UTC)
     begin = moment(since, now)
-    end = moment(until, now) if until else begin + (now - moment(f"-{lasting}", now))
+    end = moment(until, now) if until else begin + duration(lasting or "")
     made = situation.new_silence(
         [(name, pattern) for name, _, pattern in pairs], begin, end, who=who or _user(), why=why
     )
