@@ -24,7 +24,8 @@ class Reading:
     def __init__(self, command, environment):
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         self.lines = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
 
     def _read(self):
         for line in self.process.stdout:
@@ -36,6 +37,8 @@ class Reading:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait(10)
+        self._thread.join(10)
+        self.process.stdout.close()
 
 
 def test_the_consumer_in_the_readme_gets_what_is_active_and_then_what_comes(kafka, tmp_path):
@@ -62,7 +65,7 @@ def test_the_consumer_in_the_readme_gets_what_is_active_and_then_what_comes(kafk
 
 
 def test_alerts_shows_what_is_active_with_what_mutes_it_and_follows(kafka):
-    environment = part(kafka, "x").environment
+    environment = part(kafka, "x", COLUMNS="200").environment
     command = [sys.executable, "-m", "rackstream"]
 
     def rackstream(*arguments):

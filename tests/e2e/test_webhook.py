@@ -167,7 +167,7 @@ def survives(kafka, *, kills, alerts, revisions):
                 for revision in range(revisions)
                 for n in range(alerts)
             ]
-            pace = max(1, len(everything) // (kills + 1))
+            pace = -(-len(everything) // (kills + 1))
             for first in range(0, len(everything), pace):
                 at_least = len(receiver.taken) + chance.randrange(pace // 2)
                 publish(kafka, "alerts", *everything[first : first + pace])
