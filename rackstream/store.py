@@ -75,4 +75,5 @@ def run(kind: str, settings: KafkaSettings, stop: threading.Event, name: str | N
         takeover.begin(settings, group(kind, name))
     batch.run(
         chosen, settings, group=group(kind, name), limits=limits, stop=stop, ready=lambda: notify("READY=1"),
+        alone=kind == "webhook",
     )  # fmt: skip

@@ -42,7 +42,7 @@ MAX_REFUSED_IN_ROW: Final = 200
 FORBIDDEN: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 
 
-def run(
+def run(  # noqa: PLR0913  all but the first two by name
     sink: Sink,
     settings: KafkaSettings,
     *,
@@ -50,6 +50,7 @@ def run(
     limits: Limits,
     stop: Event,
     ready: Callable[[], None] = lambda: None,
+    alone: bool = False,
 ) -> None:
     """Runs one sink until `stop` is set; then writes what is held, commits and leaves.
 
@@ -60,11 +61,12 @@ def run(
         limits: when what is held is written.
         stop: ends the loop.
         ready: called once, when every partition assigned first is being read.
+        alone: the group has one member: a second one ends the first, and one that died is replaced at once.
 
     Raises:
         Misconfigured: a person must act.
     """
-    consumer = kafka.consumer(settings, group)
+    consumer = kafka.consumer(settings, group, **({"group.instance.id": group} if alone else {}))
     try:
         _Run(sink, settings, consumer, limits, stop).loop(ready)
     finally:

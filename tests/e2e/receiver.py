@@ -65,6 +65,7 @@ class Receiver(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # it would hold every second answer back for 40 ms
     server: Receiver
 
     def do_POST(self) -> None:
