@@ -13,7 +13,7 @@ import structlog
 from processors import restore
 from processors.drive import Partition
 from processors.join import Joint
-from processors.steps import Join, Record, Step
+from processors.steps import Join, Step
 from runtime import observe
 from runtime.settings import KafkaSettings
 
@@ -134,9 +134,9 @@ def _timed(step: Step) -> Step:
     """The step, its time told to /metrics."""
     spent, count = observe.STEP_SECONDS.labels(step.name), observe.STEPPED.labels(step.name)
 
-    def run(state: Any, record: Record) -> Any:
+    def run(*given: Any) -> Any:
         began_s = time.perf_counter()
-        found = step.run(state, record)
+        found = step.run(*given)
         spent.inc(time.perf_counter() - began_s)
         count.inc()
         return found

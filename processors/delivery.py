@@ -22,13 +22,13 @@ class Delivery:
         self._open = 0
         self._failure: KafkaError | None = None
 
-    def send(self, topic: str, key: bytes, value: bytes) -> None:
-        """Queues one record.
+    def send(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
+        """Queues one record; `partition`: where to, by its key if None.
 
         Raises:
             BufferError: the queue stayed full.
         """
-        self._publisher.send(topic, key, value, self._done, wait_s=self._room_s)
+        self._publisher.send(topic, key, value, self._done, wait_s=self._room_s, partition=partition)
         self._open += 1
 
     def _done(self, error: KafkaError | None) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from processors.steps import Record, State, Step
+from processors import packs
+from processors.steps import Context, Record, State, Step
 from schemas import catalog, codec
 
 Order = tuple[str, int]
@@ -32,6 +33,8 @@ class Encoded:
     record: Record
     is_memory: bool
     """A state record: sent only after the outputs it tells of are delivered."""
+    partition: int | None = None
+    """Where to: the partition of the record it comes from, where its memory and what was sent before are looked for."""
 
 
 @dataclass
@@ -47,8 +50,14 @@ class Applied:
     """Aliases of outputs not sent again, being on the topic already."""
 
 
-def encode(topics: catalog.Catalog, alias: str, record: Record, memory: str | timedelta | None = None) -> Encoded:
-    """An output as it goes to Kafka; `memory`: that of its step.
+def encode(
+    topics: catalog.Catalog,
+    alias: str,
+    record: Record,
+    memory: str | timedelta | None = None,
+    partition: int | None = None,
+) -> Encoded:
+    """An output as it goes to Kafka; `memory`: that of its step; `partition`: where to, by its key if None.
 
     Raises:
         ValueError: it does not fit its schema, or is larger than Kafka takes: an output can be larger than its input,
@@ -59,15 +68,22 @@ def encode(topics: catalog.Catalog, alias: str, record: Record, memory: str | ti
     key = topic.key_of(record)
     if len(value) + len(key) > LARGEST:
         raise ValueError(f"{alias} of {len(value)} bytes, of which Kafka takes {LARGEST}")
-    return Encoded(alias, key, value, record, alias == memory)
+    return Encoded(alias, key, value, record, alias == memory, partition)
 
 
 class Partition:
     """The steps of one input topic on one of its partitions."""
 
-    def __init__(self, topics: catalog.Catalog, steps: Sequence[Step]) -> None:
+    def __init__(self, topics: catalog.Catalog, steps: Sequence[Step], number: int | None = None) -> None:
         self._topics = topics
+        self._number = number
         self.steps = steps
+        self.packs = packs.builtin()
+        """The packs of rules that are on Kafka; whoever drives keeps them up to date."""
+        self._following: dict[str, list[Step]] = {}
+        for step in steps:
+            if step.via is not None:
+                self._following.setdefault(step.via, []).append(step)
         self._states: dict[tuple[str, str], State] = {}
         self._order: dict[tuple[str, str, str], Order] = {}
         self.present: set[tuple[str, tuple[Any, ...]]] = set()
@@ -77,37 +93,59 @@ class Partition:
 
     def remember(self, step: Step, state: Record) -> None:
         """Takes over a state read back from the step's memory topic."""
-        self._states[step.name, state["host"]] = state
+        if not step.owns(state):
+            return
+        key = (step.name, "" if step.subject is None else state[step.subject])
+        self._states[key] = state if step.recall is None else step.recall(self._states.get(key), state)
         for each in state["as_of"]:
-            if each["topic"] == step.input:
-                self._order[step.name, state["host"], each["category"]] = (each["epoch"], each["sequence"])
+            if each["topic"] == (step.via or step.input):
+                self._order[*key, each["category"]] = (each["epoch"], each["sequence"])
 
-    def apply(self, record: Record, steps: Iterable[Step] | None = None) -> Applied:
-        """Steps one record. `steps`: only these (while states are rebuilt)."""
+    def apply(
+        self, record: Record, steps: Iterable[Step] | None = None, *, appended_at: datetime | None = None
+    ) -> Applied:
+        """Steps one record.
+
+        Args:
+            record: a raw record.
+            steps: only these (while states are rebuilt).
+            appended_at: when it reached Kafka; default: as soon as it was observed.
+        """
         applied = Applied()
-        host, category = record["host"], record["category"]
-        order = (record["epoch"], record["sequence"])
-        for step in self.steps if steps is None else steps:
-            if not step.wants(record):
-                continue
-            known = self._order.get((step.name, host, category))
-            if known is not None and order <= known:
-                applied.late += 1
-                continue
-            try:
-                state, outputs = step.run(self._states.get((step.name, host)), record)
-                encoded = [encode(self._topics, alias, output, step.memory) for alias, output in outputs]
-            except Exception as error:  # noqa: BLE001  whatever a step trips over concerns this record only
-                applied.failures.append((step.name, error))
-                continue
-            self._states[step.name, host] = state
-            self._order[step.name, host, category] = order
-            for each in encoded:
-                if not each.is_memory and self._is_present(each):
-                    applied.repeated.append(each.alias)
-                else:
-                    applied.outputs.append(each)
+        context = Context(appended_at or record["observed_at"], self.packs, record)
+        wanted = self.steps if steps is None else tuple(steps)
+        for step in wanted:
+            if step.via is None:
+                self._step(step, record, context, applied, wanted)
         return applied
+
+    def _step(self, step: Step, record: Record, context: Context, applied: Applied, wanted: Sequence[Step]) -> None:
+        """Runs one step, then those that are given what it made."""
+        if not step.wants(record):
+            return
+        key, order = step.order_key(record), (record["epoch"], record["sequence"])
+        known = self._order.get(key)
+        if known is not None and order <= known:
+            applied.late += 1
+            return
+        before = self._states.get(key[:2])
+        try:
+            state, outputs = step.run(before, record, context) if step.contextual else step.run(before, record)
+            encoded = [encode(self._topics, alias, output, step.memory, self._number) for alias, output in outputs]
+        except Exception as error:  # noqa: BLE001  whatever a step trips over concerns this record only
+            applied.failures.append((step.name, error))
+            return
+        self._states[key[:2]] = state
+        self._order[key] = order
+        for each in encoded:
+            if not each.is_memory and self._is_present(each):
+                applied.repeated.append(each.alias)
+            else:
+                applied.outputs.append(each)
+        for alias, output in outputs:
+            for following in self._following.get(alias, ()):
+                if following in wanted:
+                    self._step(following, output, context, applied, wanted)
 
     def _is_present(self, output: Encoded) -> bool:
         if not self.present:

@@ -6,10 +6,9 @@ The last record of each category counts. The stream differs from the seed's func
 - power supplies, and processors and memory by each system's summary, are judged too: by the worst health;
 - a record that lacks a whole resource does not tell that what it lacks is well: known alerts of it stay.
 
-The health record is the step's whole memory, as for alerts: it is written only when more than its order or a reading
-changed, and a reading that moves while all else stands is not taken over either. So a worker that starts again from
-the record, and steps what came after it, ends in the same state. Of several changes of one host within one batch the
-shell writes the last; every change of a single alert is on `fleet.alerts`.
+The health record is the step's whole memory, as for alerts: it is written when more than its order or a reading
+changed, and again every 10 minutes; a reading that moves while all else stands is not taken over. So a worker that
+starts again from the record, and steps what came after it, ends in the same state.
 """
 
 from __future__ import annotations
@@ -18,33 +17,41 @@ from typing import Final
 
 from processors.checks import CHECKS, Tally, details, status
 from processors.dashboard import COMPONENTS, generate_health_dashboard
-from processors.steps import Output, Record, Step, advanced
+from processors.steps import WRITTEN_AGAIN, Output, Record, Step, advanced
 
 __all__ = ["STEP", "generate_health_dashboard", "nothing", "step"]
 
 MEMORY: Final = "state-health"
 RANK: Final = ("unknown", "ok", "warning", "critical")
-MOVING: Final = frozenset({"as_of", "category", "observed_at", "epoch", "sequence", "alerts"})
+MOVING: Final = frozenset({"as_of", "category", "observed_at", "epoch", "sequence", "alerts", "since"})
 """Fields that make no other health; of alerts the readings do not."""
 
 
 def nothing(host: str) -> Record:
     """The health of a host of which nothing is known."""
     parts = {part: {"status": "unknown", "unknown": 0} | details(part, Tally(), []) for part in COMPONENTS}
-    return {"host": host, "overall": "unknown", "unknown": 0, "alerts": [], "as_of": []} | parts
+    return {"host": host, "overall": "unknown", "unknown": 0, "alerts": [], "as_of": []} | parts | {"since": None}
 
 
 def step(state: Record | None, record: Record) -> tuple[Record, list[Output]]:
-    """Judges one record; the output is the new health, if it is another."""
+    """Judges one record; the output is the health, if it is another or was long not told."""
     before = state or nothing(record["host"])
     as_of = advanced(before["as_of"], "raw-redfish", record)
     after = before | _judged(before, record) | {"labels": record["labels"]}
     after["overall"] = max((after[part]["status"] for part in COMPONENTS), key=RANK.index)
     after["unknown"] = sum(after[part]["unknown"] for part in COMPONENTS)
     if state is not None and _essence(after) == _essence(before):
-        return before | {"as_of": as_of}, []
-    after |= {name: record[name] for name in ("category", "observed_at", "epoch", "sequence")} | {"as_of": as_of}
+        before = before | {"as_of": as_of}
+        if record["observed_at"] - before["observed_at"] < WRITTEN_AGAIN:
+            return before, []
+        again = before | _written_at(record) | {"since": before["since"] or before["observed_at"]}
+        return again, [(MEMORY, again)]
+    after |= _written_at(record) | {"as_of": as_of, "since": record["observed_at"]}
     return after, [(MEMORY, after)]
+
+
+def _written_at(record: Record) -> Record:
+    return {name: record[name] for name in ("category", "observed_at", "epoch", "sequence")}
 
 
 def _judged(before: Record, record: Record) -> Record:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from processors import alerts, health, hosts, power, vm_power, vms
+from processors import alerts, health, hosts, power, presence, vm_power, vms
 from processors.steps import Join, Step
 
 
 def mounted() -> tuple[Step, ...]:
     """Every step. A new processor is a module and a word here."""
-    return (vms.STEP, hosts.STEP, power.STEP, health.STEP, alerts.step())
+    return (vms.STEP, hosts.STEP, power.STEP, health.STEP, *alerts.STEPS, presence.STEP)
 
 
 def joined() -> tuple[Join, ...]:

@@ -5,8 +5,8 @@ Called from the record loop, never from an assignment signal: Faust hands record
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -15,12 +15,13 @@ from confluent_kafka import Message, TopicPartition
 from processors.drive import Partition
 from processors.join import Joint
 from processors.steps import Join, Step
-from runtime import kafka
+from runtime import kafka, tables
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
 
 log = structlog.get_logger()
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SLACK: Final = timedelta(minutes=5)
 """Read back this much more than a step remembers: memory counts a record's own time, Kafka finds by time of arrival."""
 
@@ -35,21 +36,21 @@ def partition(
     """
     topics = settings.catalog
     topic = topics[alias]
-    restored = Partition(topics, steps)
-    for step in steps:
-        if isinstance(step.memory, str):
-            name = topics[step.memory].name
-            span = kafka.watermarks(settings, name)[number]
-            for state in _decoded(settings, step.memory, {number: span}):
-                restored.remember(step, state)
+    restored = Partition(topics, steps, number)
+    memories = [(step, step.memory) for step in steps if isinstance(step.memory, str)]
+    for memory in {memory for _, memory in memories}:
+        for state in tables.newest(settings, memory, partition=number).values():
+            for step, its in memories:
+                if its == memory:
+                    restored.remember(step, state)
     lasting = [(step, step.memory) for step in steps if isinstance(step.memory, timedelta)]
     if lasting:
-        memory = max(each for _, each in lasting) + SLACK
-        since = appended_ms - int(memory.total_seconds() * 1000)
+        longest = max(each for _, each in lasting) + SLACK
+        since = appended_ms - int(longest.total_seconds() * 1000)
         low = kafka.watermarks(settings, topic.name)[number][0]
         first = max(low, kafka.offsets_at(settings, topic.name, number, since))
-        for record in _decoded(settings, topic.alias, {number: (min(first, offset), offset)}):
-            restored.apply(record, [step for step, _ in lasting])
+        for record, appended in _decoded(settings, topic.alias, {number: (min(first, offset), offset)}):
+            restored.apply(record, [step for step, _ in lasting], appended_at=appended)
     outputs = {alias for step in steps for alias in step.outputs}
     restored.present = _present(settings, outputs, number, appended_ms)
     restored.next_offset = offset
@@ -109,16 +110,28 @@ def _present(
         topic = settings.catalog[alias]
         end = kafka.watermarks(settings, topic.name)[number][1]
         first = kafka.offsets_at(settings, topic.name, number, since_ms)
-        found |= {(alias, topic.identity_of(each)) for each in _decoded(settings, alias, {number: (first, end)})}
+        found |= {(alias, topic.identity_of(each)) for each, _ in _decoded(settings, alias, {number: (first, end)})}
     return found
 
 
-def _decoded(settings: KafkaSettings, alias: str, spans: dict[int, kafka.Span]) -> Any:
+def at(timestamp_ms: int) -> datetime:
+    """A time of Kafka's, in UTC."""
+    return EPOCH + timedelta(milliseconds=max(0, timestamp_ms))
+
+
+def appended_at(message: Any) -> datetime:
+    """When a message reached the broker, by the broker's clock."""
+    return at(message.timestamp()[1])
+
+
+def _decoded(
+    settings: KafkaSettings, alias: str, spans: dict[int, kafka.Span]
+) -> Iterator[tuple[dict[str, Any], datetime]]:
     decode = decoder(settings, alias).decode
     for message in kafka.read(settings, settings.catalog[alias].name, spans):
         record = _record(decode, message)
         if record is not None:
-            yield record
+            yield record, appended_at(message)
 
 
 def _record(decode: Any, message: Message) -> dict[str, Any] | None:

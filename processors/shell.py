@@ -20,6 +20,8 @@ from pydantic import Field
 from processors.assigned import Assigned
 from processors.delivery import Delivery
 from processors.drive import Applied, Encoded, StopLimit
+from processors.restore import appended_at
+from processors.rulebook import Rulebook
 from processors.steps import Join, Record, Step
 from runtime import observe
 from runtime.deadletter import DeadLetters
@@ -65,6 +67,7 @@ class Shell:
         self.memories = Assigned(settings, settings.group, steps, joins, self._hole)
         self._decoders = {alias: decoder(settings, alias) for alias in self.memories.inputs}
         self._limit = StopLimit()
+        self._rulebook = Rulebook(settings)
         self.progress = Progress()
         self.working = True
         """False from when partitions are given up to when others are there."""
@@ -91,6 +94,8 @@ class Shell:
     async def _batch(self, alias: str, events: Sequence[Any]) -> None:
         delivery = Delivery(self._publisher, room_s=UNDELIVERED_S)
         outputs: list[Encoded] = []
+        if self._rulebook.is_due:
+            await asyncio.get_running_loop().run_in_executor(None, self._rulebook.follow)
         for event in events:
             outputs += await self._one(alias, _Message(event.message), delivery)
         for number in {event.message.partition for event in events}:
@@ -98,8 +103,7 @@ class Shell:
                 outputs += joint.quiet(side, joint.appended_ms)
         self.progress.since[alias] = time.monotonic()
         await self._deliver(delivery, [each for each in outputs if not each.is_memory])
-        # Of one host's states within the batch only the newest counts.
-        await self._deliver(delivery, list({(e.alias, e.key): e for e in outputs if e.is_memory}.values()))
+        await self._deliver(delivery, [each for each in outputs if each.is_memory])
         del self.progress.since[alias]
         observe.RECORDS_IN.labels("processors", alias).inc(len(events))
 
@@ -118,7 +122,8 @@ class Shell:
             self._reject(delivery, message, error.reason, str(error))
             return []
         self.progress.since[alias] = time.monotonic()
-        applied = partition.apply(record)
+        partition.packs = self._rulebook.packs
+        applied = partition.apply(record, appended_at=appended_at(message))
         for joint in joints:
             applied.outputs += joint.take(alias, offset, record, appended_ms)
             applied.failures += [(joint.join.name, error) for error in joint.failures]
@@ -138,7 +143,7 @@ class Shell:
                 "step failed", step=name, topic=message.topic(), offset=message.offset(), why=repr(failure)[:1000]
             )
             self._reject(delivery, message, "step-failed", f"{name}: {failure!r}", failure)
-        if self._limit.count(time.monotonic(), record["host"], failed=bool(applied.failures)):
+        if self._limit.count(time.monotonic(), record.get("host", ""), failed=bool(applied.failures)):
             leave(
                 EXIT_BAD_CODE, "more than half of the records fail: this version's fault, not theirs; not started again"
             )
@@ -156,7 +161,7 @@ class Shell:
     async def _deliver(self, delivery: Delivery, outputs: Sequence[Encoded]) -> None:
         """Sends, and waits for the broker's word on all that the batch has sent, its dead letters among it."""
         for output in outputs:
-            delivery.send(self._topics[output.alias].name, output.key, output.value)
+            delivery.send(self._topics[output.alias].name, output.key, output.value, output.partition)
         await delivery.confirmed()
         for alias, count in Counter(output.alias for output in outputs).items():
             observe.RECORDS_OUT.labels("processors", alias).inc(count)

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from processors.drive import Partition
+from processors.packs import Packs
 from processors.steps import Record, Step
 from schemas import catalog
 
 
-def drive(step: Step, records: Iterable[Record]) -> list[dict[str, list[Record]]]:
+def drive(
+    step: Step,
+    records: Iterable[Record],
+    *,
+    packs: Packs | None = None,
+    after: Iterable[Step] = (),
+    late_s: Mapping[int, float] | None = None,
+) -> list[dict[str, list[Record]]]:
     """What each record leads to, by topic alias; late records lead to nothing.
+
+    Args:
+        step: the step.
+        records: what it is given.
+        packs: the rules; default: those that come with the code.
+        after: the steps that it is given the outputs of.
+        late_s: position of a record → seconds between its observation and its arrival; default: none.
 
     Raises:
         Exception: what the step raised.
     """
-    partition = Partition(catalog.load(), [step])
+    partition = Partition(catalog.load(), [*after, step])
+    partition.packs = packs or partition.packs
     found = []
-    for record in records:
-        applied = partition.apply(record)
+    for at, record in enumerate(records):
+        arrived = record["observed_at"] + timedelta(seconds=(late_s or {}).get(at, 0))
+        applied = partition.apply(record, appended_at=arrived)
         for _, error in applied.failures:
             raise error
         outputs: dict[str, list[Any]] = {}

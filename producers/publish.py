@@ -59,6 +59,7 @@ class Publication:
         self._lock = threading.RLock()  # a delivery report may be served within `publish`
         self._next: dict[tuple[str, str], int] = {}
         self._dropped: dict[tuple[str, str], list[Record]] = {}
+        self._closed = False
         self.producer = producer
         self.epoch = journal.epoch
         self.records = 0
@@ -85,10 +86,16 @@ class Publication:
         monotonic_s = time.monotonic()
         key = (sample.host or origin.host, category)
         with self._lock:
+            if self._closed:
+                return  # a poll that was not waited for: it has no number, so nothing is missing
             header = self._header(origin, key, sample, monotonic_s, monotonic_s - began_s)
             sequence = header["sequence"]
             record = header | sample.body
-            value = codec.encode(catalog.schema(topic.schema), record)
+            try:
+                value = codec.encode(catalog.schema(topic.schema), record)
+            except ValueError:
+                self._drop(key, sequence, "does not fit its schema")
+                raise
             if len(value) > MAX_RECORD_BYTES - RESERVED:
                 self._drop(key, sequence, f"larger than {MAX_RECORD_BYTES} bytes")
                 return
@@ -117,11 +124,14 @@ class Publication:
 
     def close(self, timeout_s: float) -> int:
         """Hands over what is queued; returns how many records had to be given up. Their numbers are in the journal."""
+        with self._lock:
+            self._closed = True
         left = self._publisher.flush(timeout_s)
         if left:
             self._publisher.purge()
             log.error("records given up at stop", count=left, why="Kafka did not take them in time")
-        self._journal.close()
+        with self._lock:
+            self._journal.close()
         return left
 
     def _header(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from processors import rulebook
 from processors.drive import Partition
 from processors.join import Joint
 from processors.mounts import joined, mounted
+from processors.restore import at
 from processors.steps import Join, Step
 from rackstream import history
 from rackstream.recount import Facts, Series, Tally, collect, compare
@@ -51,6 +54,8 @@ class Finding:
     topics: dict[str, int] = field(default_factory=dict)
     datasets: dict[str, int] = field(default_factory=dict)
     alerts: dict[str, int] = field(default_factory=lambda: {"raised": 0, "cleared": 0})
+    raised: dict[str, int] = field(default_factory=dict)
+    """Alerts raised, as rule and host."""
     dead_letters: int = 0
     audit: Counts = field(default_factory=Counts)
     examples: list[str] = field(default_factory=list)
@@ -104,6 +109,8 @@ class Audit:
         transitions = {identity for identity, _ in self._identified("alerts")}
         by_kind = collect((record["transition"], record) for _, _, record, _ in self._records["alerts"])
         self._finding.alerts = {kind: len(by_kind.get(kind, ())) for kind in ("raised", "cleared")}
+        raised = sorted(f"{record['rule']} {record['host']}" for record in by_kind.get("raised", ()))
+        self._finding.raised = dict(Counter(raised))
         self._finding.audit.republished += len(self._records["alerts"]) - len(transitions)
         self._finding.dead_letters = len({identity for identity, _ in self._identified("dead-letter")})
         return self._finding
@@ -148,20 +155,24 @@ class Audit:
                 self._finding.examples.append(f"raw {alias} {' '.join(name)}: {lost} sequences missing")
 
     def _derived(self) -> None:
-        """Steps the raw records again and compares with what is on the derived topics."""
+        """Steps the raw records again, by the rules of then, and compares with what is on the derived topics."""
         steps: dict[str, list[Step]] = {}
         for step in mounted():
             steps.setdefault(step.input, []).append(step)
+        expected: dict[str, Facts] = {alias: {} for step in mounted() for alias in step.outputs}
+        packs = rulebook.read(self._settings)
         for source, mounts in steps.items():
-            expected: dict[str, Facts] = {alias: {} for step in mounts for alias in step.outputs}
             partitions: dict[int, Partition] = {}
-            for number, _, record, _ in self._records[source]:
+            for number, _, record, appended_ms in self._records[source]:
                 partition = partitions.setdefault(number, Partition(self._settings.catalog, mounts))
-                for output in partition.apply(record).outputs:
+                partition.packs = packs
+                for output in partition.apply(record, appended_at=at(appended_ms)).outputs:
                     if not output.is_memory:
                         identity = self._settings.catalog[output.alias].identity_of(output.record)
                         expected[output.alias].setdefault(identity, []).append(_wire(output.value, output.alias))
-            self._compare(expected, complete=self._from_start[source])
+        sources = {alias: {step.input for step in mounted() if alias in step.outputs} for alias in expected}
+        for alias, facts in expected.items():
+            self._compare({alias: facts}, complete=all(self._from_start[source] for source in sources[alias]))
         for join in joined():
             self._compare(self._joined(join), complete=all(self._from_start[alias] for alias in join.inputs))
 

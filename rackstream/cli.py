@@ -12,7 +12,17 @@ from typing import NoReturn
 import click
 import structlog
 
-from rackstream import cli_look, cli_query, cli_replay, cli_run
+from rackstream import (
+    cli_load,
+    cli_look,
+    cli_probe,
+    cli_query,
+    cli_replay,
+    cli_rules,
+    cli_run,
+    cli_simulate,
+    cli_targets,
+)
 from runtime.errors import Failure, Misconfigured
 
 
@@ -29,10 +39,11 @@ def cli() -> None:
 
 for each in (
     cli_run.up, cli_run.demo, cli_run.producer, cli_run.processor, cli_run.sink, cli_run.serve, cli_run.broker,
-    cli_run.simulate, cli_look.topics, cli_look.tail, cli_look.audit, cli_replay.replay,
-    cli_query.query,
+    cli_simulate.simulate, cli_look.topics, cli_look.tail, cli_look.audit, cli_replay.replay,
+    cli_query.query, cli_targets.targets, cli_probe.probe, cli_rules.rules,
 ):  # fmt: skip
     cli.add_command(each)
+cli_simulate.simulate.add_command(cli_load.simulate_libvirt)
 
 
 def main() -> NoReturn:

@@ -9,7 +9,6 @@ import click
 from rackstream.cli_common import DATA_DIR, kafka_settings
 from runtime.errors import Misconfigured
 
-
 EXAMPLES = """\b
 rackstream query "select time, net_rxbytes from vm_totals where name = 'one-0' order by time desc limit 5"
 rackstream query --plot "select time, host, reading_celsius from redfish_temperature

@@ -1,16 +1,15 @@
-"""Commands that run things: the whole pipeline, its parts, the simulators, the embedded Kafka."""
+"""Commands that run things: the whole pipeline, its parts, the embedded Kafka."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from rackstream.cli_common import DATA_DIR, FLEET, bootstrapped, kafka_settings, set_up, stop_event
-from runtime.errors import Failure, Misconfigured
+from runtime.errors import Failure
 
 
 @click.command()
@@ -83,47 +82,6 @@ def serve(port: int | None) -> None:
     set_up("console")
     settings = kafka_settings(None)
     listen(settings, lambda: bootstrapped(settings), port)
-
-
-@click.group()
-def simulate() -> None:
-    """Simulated sources that speak the real protocols."""
-
-
-@simulate.command("redfish")
-@click.option("--count", default=1, show_default=True, type=click.IntRange(1), help="How many BMCs, one port each")
-@click.option("--port", default=0, show_default=True, help="First port on 127.0.0.1; 0: free ones")
-@click.option("--username", help="Basic authentication: user")
-@click.option("--password-env", help="Basic authentication: variable that holds the password")
-@click.option("--cert", type=click.Path(path_type=Path, exists=True), help="Certificate chain; with --key: HTTPS")
-@click.option("--key", type=click.Path(path_type=Path, exists=True), help="Key of the certificate")
-@click.option("--heat-period", default=40.0, show_default=True, help="Seconds from one overheating to the next")
-def simulate_redfish(  # noqa: PLR0917  click passes options by name
-    count: int,
-    port: int,
-    username: str | None,
-    password_env: str | None,
-    cert: Path | None,
-    key: Path | None,
-    heat_period: float,
-) -> None:
-    """Simulate BMCs over HTTP(S), with values that move and a CPU that overheats and recovers."""
-    from producers.simulate import redfish
-    from runtime import observe
-
-    password = os.environ.get(password_env) if password_env else None
-    if password_env and password is None:
-        raise Misconfigured(f"the variable {password_env}, named by --password-env, is not set")
-
-    def announce(urls: Sequence[str]) -> None:
-        for url in urls:
-            click.echo(url)
-        observe.notify("READY=1")
-
-    redfish.run(
-        count=count, first_port=port, username=username, password=password, cert=cert, key=key,
-        heat_period_s=heat_period, announce=announce,
-    )  # fmt: skip
 
 
 @click.command()

@@ -89,16 +89,17 @@ def _manifests(files: Path) -> dict[tuple[str, str, int], int]:
 class Fence:
     """Tells a replay's facts of one partition number from those of the live parts."""
 
-    def __init__(self, settings: KafkaSettings, noted: Noted, number: int, recomputed: Mapping[str, str]) -> None:
-        """`recomputed`: output alias → the input that it is recomputed from."""
+    def __init__(self, settings: KafkaSettings, noted: Noted, number: int, recomputed: Mapping[str, set[str]]) -> None:
+        """`recomputed`: output alias → the inputs that it is recomputed from."""
         self._settings, self._noted, self._number = settings, noted, number
         self._later: dict[str, set[Hashable]] = {}
         """Identities on a topic that the sink will store."""
         self._there: dict[str, set[Hashable]] = {}
         """Identities that it has stored once, of records that the processors may step again."""
         if noted.stored is not None:
-            for alias, source in recomputed.items():
-                self._look(alias, source)
+            for alias, sources in recomputed.items():
+                for source in sources:
+                    self._look(alias, source)
 
     def takes(self, fact: Fact) -> bool:
         """Whether the replay stores it."""
@@ -119,10 +120,9 @@ class Fence:
         topic = self._settings.catalog[alias]
         _, end = self._noted.spans[alias].get(self._number, (0, 0))
         stored = self._noted.end(alias, self._number)
-        self._later[alias], self._there[alias] = set(), set()
+        later, there = self._later.setdefault(alias, set()), self._there.setdefault(alias, set())
         for offset, record in self._records(alias, (min(self._tail(alias, source), stored), end)):
-            into = self._there if offset < stored else self._later
-            into[alias].add(topic.identity_of(record))
+            (there if offset < stored else later).add(topic.identity_of(record))
 
     def _tail(self, alias: str, source: str) -> int:
         """Where the outputs of records not surely stepped begin: appended no sooner than the first of those."""

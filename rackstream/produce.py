@@ -2,65 +2,121 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import KafkaException
 
 from producers import targets
 from producers.journal import Journal
 from producers.loop import Loop
 from producers.publish import Publication
 from producers.reader import Reader
-from runtime.errors import Misconfigured
+from producers.targets import AnyTarget
+from rackstream.reload import Reloading, by_host
+from runtime import tables
+from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import publish_schemas, verify
 
+log = structlog.get_logger()
 TOPICS: Final = {"host": "raw-host", "libvirt": "raw-libvirt", "redfish": "raw-redfish"}
 STATE: Final = ("TargetStatus", "Heartbeat")
+Statuses = Mapping[str, Mapping[str, Any]]
+"""Host → its newest TargetStatus."""
 
 
-def readers(source: str, fleet: targets.Fleet) -> list[Reader]:
-    """A reader for each target of a source.
+def readers(source: str, wanted: Iterable[AnyTarget], known: Statuses | None = None) -> list[Reader]:
+    """A reader for each target. `known`: what the topic says of them; a session left there is theirs to delete.
 
     Raises:
-        Misconfigured: the source's package is not installed, or a secret is missing.
+        Misconfigured: the source's package is not installed, or secrets are missing; names all of them.
     """
     found: list[Reader] = []
-    if source == "host":
-        from producers import host
-
-        found += [host.reader(each, each.interval or fleet.host.interval) for each in fleet.host.targets]
-    elif source == "libvirt":
-        from producers import libvirt
-
-        found += [libvirt.reader(each, each.interval or fleet.libvirt.interval) for each in fleet.libvirt.targets]
-    else:
-        from producers import redfish
-
-        found += [redfish.reader(each, each.interval or fleet.redfish.interval) for each in fleet.redfish.targets]
+    problems: dict[str, None] = {}
+    for target in wanted:
+        try:
+            found.append(_reader(target, (known or {}).get(target.host, {})))
+        except Misconfigured as error:
+            problems[str(error)] = None
+    if problems:
+        raise Misconfigured("\n  ".join([f"{source} targets:", *problems] if len(problems) > 1 else problems))
     return found
 
 
+def _reader(target: AnyTarget, last: Mapping[str, Any]) -> Reader:
+    interval_s = target.interval or 1.0
+    if isinstance(target, targets.RedfishTarget):
+        from producers import redfish
+
+        return redfish.reader(target, interval_s, stale_session=last.get("session_uri"))
+    if isinstance(target, targets.LibvirtTarget):
+        from producers import libvirt
+
+        return libvirt.reader(target, interval_s)
+    from producers import host
+
+    return host.reader(target, interval_s)
+
+
+def statuses(settings: KafkaSettings, source: str) -> Statuses:
+    """What is on Kafka of the targets of a source, by whichever producer.
+
+    Raises:
+        Retry: the broker did not answer.
+    """
+    try:
+        newest = tables.newest(settings, "state-targets").values()
+    except KafkaException as error:
+        raise Retry(f"no answer from Kafka at {settings.bootstrap}: {error.args[0].str()}") from error
+    return {record["host"]: record for record in newest if record["source"] == source}
+
+
+def _readers_now(settings: KafkaSettings, source: str, wanted: Iterable[AnyTarget]) -> list[Reader]:
+    """Readers of targets that begin while we run: without Kafka, sessions left behind there stay until they expire."""
+    try:
+        known = statuses(settings, source)
+    except Retry as error:
+        log.warning("statuses not read, sessions that others left may stay open", why=str(error))
+        known = {}
+    return readers(source, wanted, known)
+
+
 def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event, *, name: str | None = None) -> None:
-    """Polls until `stop` is set.
+    """Polls until `stop` is set. A fleet file that changes is used as it then is; SIGHUP has it looked at at once.
 
     Raises:
         Misconfigured: there is nothing to poll, or topics are missing.
     """
-    found = readers(source, targets.load(fleet))
-    if not found:
+    text = targets.read(fleet)
+    wanted = by_host(targets.parse(text, fleet), source).values()
+    if not wanted:
         raise Misconfigured(f"{fleet} names no {source} targets")
     verify(settings)
     alias = TOPICS[source]
     publish_schemas(settings, (settings.catalog[alias].schema, *STATE))
+    known = statuses(settings, source)
+    found = readers(source, wanted, known)
     producer = name or f"{source}-{socket.gethostname()}"
     journal = Journal(settings.data_dir / "producers" / f"{producer}.db")
-    loop = Loop(Publication(settings, journal, producer), found, alias, source=source)
+    loop = Loop(Publication(settings, journal, producer), found, alias, source=source, known=known)
+    reloading = Reloading(
+        fleet, text, source,
+        make=lambda new: _readers_now(settings, source, new),
+        change=loop.change,
+    )  # fmt: skip
+    if threading.current_thread() is threading.main_thread():  # who runs it in another has the signals of its own
+        signal.signal(signal.SIGHUP, lambda *_: reloading.ask())
 
     def forward() -> None:
         stop.wait()
         loop.stop()
 
     threading.Thread(target=forward, daemon=True, name="stop").start()
+    threading.Thread(target=reloading.run, args=(stop,), daemon=True, name="fleet").start()
     loop.run()

@@ -16,8 +16,10 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaException, Message
 
+from processors import rulebook
 from processors.mounts import mounted
-from processors.restore import SLACK
+from processors.packs import builtin
+from processors.restore import SLACK, appended_at
 from processors.steps import Step
 from rackstream.fence import Fence, Noted
 from rackstream.refold import Ask, Fact, Refold
@@ -83,8 +85,8 @@ class _Plan:
     begin: dict[str, int] = field(default_factory=dict)
     """From where on the records of a topic count: before, they only warm the steps up."""
     steps: list[Step] = field(default_factory=list)
-    recomputed: dict[str, str] = field(default_factory=dict)
-    """Output alias → input alias."""
+    recomputed: dict[str, set[str]] = field(default_factory=dict)
+    """Output alias → input aliases."""
 
 
 def topics_needed(aliases: Sequence[str]) -> tuple[str, ...]:
@@ -102,6 +104,7 @@ class Replay:
         self._settings, self._ask, self._noted, self._into, self._tell = settings, ask, noted, into, tell
         self._decoders = {alias: decoder(settings, alias) for alias in noted.spans}
         self._told = time.monotonic()
+        self._packs = builtin()
         self._summary = Summary(ask.range.since.isoformat(), ask.range.until.isoformat())
 
     def run(self) -> Summary:
@@ -112,6 +115,7 @@ class Replay:
         """
         numbers = sorted({number for spans in self._noted.spans.values() for number in spans})
         try:
+            self._packs = rulebook.read(self._settings)
             for at, number in enumerate(numbers, start=1):
                 self._partition(number, f"partition {at} of {len(numbers)}")
         except KafkaException as error:
@@ -126,7 +130,7 @@ class Replay:
     def _partition(self, number: int, where: str) -> None:
         plan = self._plan(number)
         fence = Fence(self._settings, self._noted, number, plan.recomputed)
-        refold = Refold(self._settings.catalog, self._ask, plan.steps, plan.begin)
+        refold = Refold(self._settings.catalog, self._ask, plan.steps, plan.begin, self._packs)
         mine = [alias for alias in self._ask.aliases if number in self._noted.spans[alias]]
         self._into.open(number, mine)
         for alias, message in self._merged(number, plan.spans):
@@ -134,7 +138,7 @@ class Replay:
             self._progress(where)
             if (record := self._decode(alias, message)) is None:
                 continue
-            for fact in refold.take(alias, message.offset(), record):
+            for fact in refold.take(alias, message.offset(), record, appended_at(message)):
                 self._put(fact, number, fence)
         self._summary.failed += len(refold.failures)
         self._summary.examples += refold.failures[: 5 - len(self._summary.examples)]
@@ -156,15 +160,18 @@ class Replay:
         wanted = set(self._ask.aliases)
         taken = {alias for alias in plan.begin if alias in wanted}
         starts = {alias: plan.begin[alias] for alias in taken}
-        for step in mounted():
-            outputs = wanted.intersection(step.outputs)
-            if not outputs or step.input not in plan.begin:
-                continue
-            if (start := self._warm_up(step, number)) is None:
-                self._summary.not_recomputed = sorted({*self._summary.not_recomputed, *outputs})
+        steps = {step: self._warm_up(step, number) for step in mounted() if step.input in plan.begin}
+        # What several steps make is recomputed by all of them or taken as it is.
+        gone = {alias for step, start in steps.items() if start is None for alias in wanted.intersection(step.outputs)}
+        self._summary.not_recomputed = sorted({*self._summary.not_recomputed, *gone})
+        needed = {alias for step in steps if wanted.intersection(step.outputs) - gone for alias in (step.via,) if alias}
+        for step, start in steps.items():
+            outputs = wanted.intersection(step.outputs) - gone
+            if start is None or not (outputs or needed.intersection(step.outputs)):
                 continue
             plan.steps.append(step)
-            plan.recomputed |= dict.fromkeys(outputs, step.input)
+            for alias in outputs:
+                plan.recomputed.setdefault(alias, set()).add(step.input)
             starts[step.input] = min(start, starts.get(step.input, start))
         for alias, start in starts.items():
             if alias not in plan.recomputed:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from processors.presence import SILENT
+
 Record = dict[str, Any]
 RATE_WINDOW_S: Final = 10.0
 
@@ -17,7 +19,9 @@ class HostView:
 
     name: str
     status: dict[str, str] = field(default_factory=dict)
-    """Status by source."""
+    """Status by source; unknown while the producer is silent."""
+    told: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By source: the producer, and the status that it last told."""
     watts: float | None = None
     hottest: tuple[str, float, float | None] | None = None
     """(sensor, °C, critical limit) of the reading nearest its limit."""
@@ -66,6 +70,8 @@ class View:
         """The newest heartbeat of each producer."""
         self.topics: dict[str, TopicView] = {}
         self.active: dict[str, Record] = {}
+        self.silent: set[str] = set()
+        """Producers that are not heard: what they told of their targets is not known any more."""
         self.transitions: deque[Record] = deque(maxlen=100)
         self.raised = 0
         self.cleared = 0
@@ -153,7 +159,17 @@ def _power(view: View, record: Record) -> None:
 
 
 def _target(view: View, record: Record) -> None:
-    view.host(record["host"]).status[record["source"]] = record["status"]
+    if record["removed"]:
+        known = view.hosts.get(record["host"])
+        if known is None:
+            return
+        known.told.pop(record["source"], None)
+        if known.status.pop(record["source"], "") and not known.status:
+            del view.hosts[record["host"]]  # nobody reads it any more
+        return
+    host = view.host(record["host"])
+    host.told[record["source"]] = (record["producer"], record["status"])
+    host.status[record["source"]] = "unknown" if record["producer"] in view.silent else record["status"]
 
 
 def _beat(view: View, record: Record) -> None:
@@ -162,6 +178,12 @@ def _beat(view: View, record: Record) -> None:
 
 def _alert(view: View, record: Record) -> None:
     view.transitions.append(record)
+    if record["rule"] == SILENT:
+        (view.silent.discard if record["transition"] == "cleared" else view.silent.add)(record["component"])
+        for host in view.hosts.values():
+            for source, (producer, status) in host.told.items():
+                if producer == record["component"]:
+                    host.status[source] = "unknown" if producer in view.silent else status
     if record["transition"] == "cleared":
         view.cleared += 1
         view.active.pop(record["id"], None)

@@ -108,8 +108,11 @@ class Publisher:
         done: Callable[[KafkaError | None], None] | None = None,
         *,
         wait_s: float = 0,
+        partition: int | None = None,
     ) -> None:
         """Queues one record, waiting up to `wait_s` for room; `done` is called from `poll` with None or the error.
+
+        `partition`: where to; default: by the key.
 
         Raises:
             BufferError: the queue is full.
@@ -122,9 +125,10 @@ class Publisher:
                 done(error)
 
         deadline = time.monotonic() + wait_s
+        options = {} if partition is None else {"partition": partition}
         while True:
             try:
-                self._producer.produce(topic, key=key, value=value, on_delivery=delivered)
+                self._producer.produce(topic, key=key, value=value, on_delivery=delivered, **options)
             except BufferError:
                 if time.monotonic() >= deadline:
                     raise

@@ -32,7 +32,12 @@ STEPPED = Counter("rackstream_stepped_records", "Records given to a step.", ["st
 RETRIES = Counter("rackstream_retries", "Writes that had to be tried again.", ["component"])
 POLLS = Counter("rackstream_polls", "Polls of targets, by result.", ["source", "status"])
 POLL_SECONDS = Counter("rackstream_poll_seconds", "Time spent in polls.", ["source"])
-LATE_POLLS = Counter("rackstream_polls_late", "Polls that began more than half an interval late.", ["source"])
+LATE_POLLS = Counter(
+    "rackstream_polls_late", "Polls that began more than half an interval late, or were left out.", ["source"]
+)
+TARGETS = Gauge("rackstream_targets", "Targets, by how they stand.", ["source", "status"])
+SOURCE_REQUESTS = Counter("rackstream_source_requests", "Requests sent to targets.", ["source"])
+SOURCE_FAULTS = Counter("rackstream_source_faults", "Things asked of targets and not got.", ["source", "kind"])
 QUEUED = Gauge("rackstream_queued_records", "Records waiting for the broker.", ["component"])
 
 

@@ -40,7 +40,7 @@ class Alert(TypedDict):
     started_at: datetime
     """observed_at of the first breach."""
     cause: str | None
-    """Why it cleared: recovered, or gone when the component is not reported any more."""
+    """Why it cleared: recovered; gone when the component is not reported any more; unknown when its producer is silent."""
     observed_at: datetime
     """observed_at of the record that caused the transition."""
     category: str
@@ -50,7 +50,9 @@ class Alert(TypedDict):
     sequence: int
     """Sequence of that record. [1]"""
     labels: dict[str, str]
-    """Labels of the target."""
+    """Labels of the target, and of the rule."""
+    pack: str
+    """Fingerprint of the rule pack that judged."""
 
 
 class AsOf(TypedDict):
@@ -95,6 +97,12 @@ class ActiveAlert(TypedDict):
     """Records in a row that did not have the component. [1]"""
     clear_count: int
     """Records in a row past the clear threshold. [1]"""
+    word: str | None
+    """The word judged, where it was a word."""
+    told_at: datetime | None
+    """observed_at of its last transition."""
+    labels: dict[str, str]
+    """Labels of the rule."""
 
 
 class PendingAlert(TypedDict):
@@ -114,6 +122,19 @@ class PendingAlert(TypedDict):
     """observed_at of the first."""
 
 
+class KnownComponent(TypedDict):
+    """A component that a rule expects to be there."""
+
+    rule: str
+    """Name of the rule."""
+    component: str
+    """Component."""
+    category: str
+    """Category judged."""
+    unseen: int
+    """Whole records in a row that did not have it. [1]"""
+
+
 class AlertState(TypedDict):
     """The alert engine's memory of one host."""
 
@@ -125,6 +146,12 @@ class AlertState(TypedDict):
     """Active alerts."""
     pending: list[PendingAlert]
     """Breaches on hold."""
+    source: str
+    """Alias of the topic whose records are judged; each has a memory of its own."""
+    known: list[KnownComponent]
+    """Components seen, of rules about what is missing."""
+    written_at: datetime | None
+    """observed_at of the record that this was written at."""
 
 
 class SequenceRange(TypedDict):
@@ -475,9 +502,9 @@ class Health(TypedDict):
     host: str
     """Host."""
     category: str
-    """Category of the record that changed the health."""
+    """Category of the record that this was written at."""
     observed_at: datetime
-    """observed_at of that record: since when it is so."""
+    """observed_at of that record."""
     epoch: str
     """Epoch of that record."""
     sequence: int
@@ -504,6 +531,19 @@ class Health(TypedDict):
     """What is not well, by category, rule and component."""
     as_of: list[AsOf]
     """Order applied so far; input at or before it is skipped."""
+    since: datetime | None
+    """Since when it is so; a health that lasts is written again every 10 minutes."""
+
+
+class FailingTarget(TypedDict):
+    """A target that cannot be read."""
+
+    host: str
+    """Host."""
+    status: str
+    """How it stands: unreachable or auth_failed."""
+    labels: dict[str, str]
+    """Labels of the target."""
 
 
 class Heartbeat(TypedDict):
@@ -533,6 +573,12 @@ class Heartbeat(TypedDict):
     """Polls of them that failed. [{poll}]"""
     queued: int
     """Records waiting for the broker. [{record}]"""
+    failing: list[FailingTarget]
+    """Targets that cannot be read now, by host; the first 100 of them."""
+    failing_count: int
+    """How many there are in all. [{target}]"""
+    stopping: bool
+    """True: the last beat of a process that was told to stop."""
 
 
 class HostCoreRates(TypedDict):
@@ -895,6 +941,12 @@ class DomainNic(TypedDict):
     """Cumulative send errors. [{error}]"""
     txdrops: int | None
     """Cumulative packets dropped on send. [{packet}]"""
+    mac: str | None
+    """MAC address, from the domain's XML."""
+    alias: str | None
+    """libvirt's alias of the device, such as net0, from the XML."""
+    source: str | None
+    """Bridge, network or host device it is plugged into, from the XML."""
 
 
 class DomainDisk(TypedDict):
@@ -912,6 +964,10 @@ class DomainDisk(TypedDict):
     """Cumulative bytes written. [By]"""
     errors: int | None
     """Cumulative I/O errors; null where the hypervisor does not count them. [{error}]"""
+    alias: str | None
+    """libvirt's alias of the device, such as virtio-disk0, from the XML."""
+    bus: str | None
+    """Bus of the disk, such as virtio, from the XML."""
 
 
 class Domain(TypedDict):
@@ -967,6 +1023,16 @@ class Domain(TypedDict):
     """Network interfaces."""
     disks: list[DomainDisk]
     """Disks (device type disk)."""
+    title: str | None
+    """Title of the domain, from its XML."""
+    cloud_name: str | None
+    """The VM's name in the cloud that runs it (OpenNebula or Nova), from the XML's metadata."""
+    cloud_project: str | None
+    """Nova's project or OpenNebula's group of the VM."""
+    cloud_user: str | None
+    """Owner of the VM in the cloud."""
+    cloud_flavor: str | None
+    """Nova's flavor of the VM."""
 
 
 class LibvirtSample(TypedDict):
@@ -1071,6 +1137,75 @@ class Power(TypedDict):
     """Supplies."""
     voltage_readings: list[VoltageReading]
     """Rails."""
+
+
+ProducerStatus = Literal["alive", "silent", "stopped", "unknown"]
+"""State of a producer."""
+
+
+class HeldTarget(TypedDict):
+    """A target that has been failing for too few beats to raise an alert."""
+
+    host: str
+    """Host."""
+    status: str
+    """How it stands: unreachable or auth_failed."""
+    beats: int
+    """Beats in a row that say so. [1]"""
+
+
+class PresenceAlert(TypedDict):
+    """One active alert of a producer or its targets."""
+
+    id: str
+    """Id."""
+    revision: int
+    """Last revision. [1]"""
+    rule: str
+    """producer-silent, targets-failing, target-unreachable or target-auth-failed."""
+    host: str
+    """Host; the producer, where it is about that or many of its targets."""
+    component: str
+    """The producer."""
+    severity: str
+    """warning or critical."""
+    value: float | None
+    """How many targets it is about. [{target}]"""
+    text: str
+    """What to tell a person."""
+    started_at: datetime
+    """Since when it is so, as far as presence can tell."""
+    told_at: datetime
+    """Time of its last transition."""
+    labels: dict[str, str]
+    """Labels of the target."""
+
+
+class PresenceState(TypedDict):
+    """What presence knows of one producer."""
+
+    producer: str
+    """Producer."""
+    as_of: list[AsOf]
+    """Its last beat judged; the category is the producer."""
+    source: str
+    """What it polls: redfish, libvirt or host."""
+    targets: int
+    """Targets it polls. [{target}]"""
+    interval_s: float
+    """Intended time between two beats. [s]"""
+    clock_s: float
+    """Its last beat by presence's clock, in which time when nobody beats does not count. [s]"""
+    appended_at: datetime
+    """When that beat reached Kafka."""
+    status: ProducerStatus
+    """Whether it is heard. The targets of one that is silent are unknown."""
+    held: list[HeldTarget]
+    """Targets on hold."""
+    alerts: list[PresenceAlert]
+    """Active alerts."""
+    grouped: list[str]
+    """Targets that targets-failing is about."""
 
 
 class BootSource(TypedDict):
@@ -1543,6 +1678,21 @@ class RedfishSample(TypedDict):
     """Category storage."""
 
 
+class RulePack(TypedDict):
+    """A pack of alert rules, and from when on it judges."""
+
+    id: str
+    """effective_from and fingerprint."""
+    fingerprint: str
+    """Hash of what the rules say, whatever the file looks like; transitions carry it."""
+    name: str
+    """What the pack is called: its file."""
+    effective_from: datetime
+    """It judges what was observed at this time or later."""
+    text: str
+    """The file, TOML."""
+
+
 Status = Literal["up", "slow", "partial", "late", "auth_failed", "unreachable", "stopped", "unknown"]
 """State of a target."""
 
@@ -1576,6 +1726,24 @@ class TargetStatus(TypedDict):
     """How long the last poll took. [s]"""
     labels: dict[str, str]
     """Labels of the target."""
+    late: int
+    """Polls in this epoch that began more than half an interval late, or were left out for one that took too long. [{poll}]"""
+    requests: int | None
+    """Requests made since it is polled. [{request}]"""
+    request_mean_s: float | None
+    """How long one of them took on average. [s]"""
+    session_uri: str | None
+    """Session that is open there: whoever takes over deletes it. Never its token."""
+    vendor: str | None
+    """Who made it."""
+    model: str | None
+    """What it is: a BMC's product, a hypervisor's driver."""
+    firmware: str | None
+    """Version of what answers."""
+    left_out: list[str]
+    """Parts that are not asked now, or whose figures are stale, such as a VM that hangs."""
+    removed: bool
+    """True: it is no target any more. Nothing but history has to show it."""
 
 
 class VmFeature(TypedDict):

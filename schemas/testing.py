@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from schemas import catalog
@@ -11,6 +12,7 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 ZERO: Final = {"string": "", "long": 0, "int": 0, "double": 0.0, "float": 0.0, "boolean": False, "bytes": b""}
 
 
+@cache
 def _definitions() -> dict[str, Any]:
     found: dict[str, Any] = {}
 

@@ -91,7 +91,9 @@ STAMP: Final = frozenset({"timestamp"})
 ENTRIES: Final = (
     _Entry("vm_metrics", "raw-libvirt", ("domains",), VM, zero=True, computed={"state": ("string", _state)},
            only=("state", "cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns", "stale")),
-    _Entry("vm_devices", "raw-libvirt", ("domains",), DEVICE, zero=True, joins={"nic": "nics", "disk": "disks"}),
+    # Exactly seed 003's fields: what only the XML knows of a device is on the raw topic.
+    _Entry("vm_devices", "raw-libvirt", ("domains",), DEVICE, zero=True, joins={"nic": "nics", "disk": "disks"},
+           omit=frozenset({"mac", "alias", "source", "bus"})),
     _Entry("vm_totals", "vm-totals", ("vms",), VM, zero=True),
     _Entry("host_totals", "vm-totals", omit=ORIGIN),
     _Entry("vm_features", "vm-features", ("vms",), VM),

@@ -1,14 +1,15 @@
-"""libvirt producer: all active domains of one connection per poll. Importable without libvirt-python."""
+"""libvirt producer: all active domains of one connection per poll. Importable without libvirt-python.
+
+What it offers is imported when it is asked for: the process that holds a connection needs none of it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from producers.libvirt.connection import library
-from producers.libvirt.connector import LibvirtReader
-from producers.libvirt.kvm import KVMConnector, LibvirtSettings
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from producers.libvirt.connector import LibvirtReader
+    from producers.libvirt.kvm import KVMConnector
     from producers.targets import LibvirtTarget
 
 __all__ = ["KVMConnector", "LibvirtReader", "reader"]
@@ -20,5 +21,24 @@ def reader(target: LibvirtTarget, interval_s: float) -> LibvirtReader:
     Raises:
         Misconfigured: libvirt-python is not installed.
     """
-    ttl_s = LibvirtSettings.read().device_cache_ttl
-    return LibvirtReader(target, target.interval or interval_s, library(), device_cache_ttl_s=ttl_s)
+    from producers.libvirt.connection import require
+    from producers.libvirt.connector import LibvirtReader
+    from producers.libvirt.isolation import SOFT_S, Limits
+    from producers.libvirt.settings import LibvirtSettings
+
+    require()
+    settings, interval_s = LibvirtSettings.read(), target.interval or interval_s
+    limits = Limits(min(SOFT_S, interval_s), settings.libvirt_timeout, settings.device_cache_ttl)
+    return LibvirtReader(target, interval_s, limits)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "KVMConnector":
+        from producers.libvirt.kvm import KVMConnector
+
+        return KVMConnector
+    if name == "LibvirtReader":
+        from producers.libvirt.connector import LibvirtReader
+
+        return LibvirtReader
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,8 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-import structlog
-
+from producers.libvirt.causes import Causes, Whose
 from producers.libvirt.connection import (
     NO_DOMAIN,
     OPERATION_INVALID,
@@ -25,9 +24,13 @@ from producers.libvirt.connection import (
 )
 from producers.libvirt.deadline import Deadline, Late
 
-log = structlog.get_logger()
 NODE: Final = ""
 """Who is asked when it is no single domain."""
+
+
+def whose(dom: Any, *arguments: Any) -> Whose:
+    """Whose figures a call is about."""
+    return (dom.UUIDString(), *(each for each in arguments if isinstance(each, str)))
 
 
 class Gone(Exception):
@@ -44,7 +47,7 @@ class Asker:
         self._current: Connection | None = None
         self._left: weakref.WeakSet[Any] = weakref.WeakSet()
         """Connections that were given up: their domains are looked up anew."""
-        self._told: set[tuple[str, str]] = set()
+        self.causes = Causes()
 
     @property
     def timeout_s(self) -> float:
@@ -71,7 +74,7 @@ class Asker:
         try:
             return self.ask(dom, method, *arguments)
         except Gone as gone:
-            self.say(method, str(gone), dom)
+            self.causes.begin(method, str(gone), whose(dom, *arguments), dom.name())
             return None
 
     def ask(self, dom: Any, method: str, *arguments: Any) -> Any:
@@ -83,9 +86,11 @@ class Asker:
         with self.lock:
             connection = self._connection()
             try:
-                return self._deadline.call(
+                answer = self._deadline.call(
                     dom.UUIDString(), lambda: getattr(self._renewed(dom, connection), method)(*arguments)
                 )
+                self.causes.end(method, whose(dom, *arguments))
+                return answer
             except Late as late:
                 if late.fresh:
                     self._give_up()  # whoever uses a connection that a call hangs on, hangs too
@@ -96,7 +101,7 @@ class Asker:
                     raise Gone(why) from None
                 if lost:
                     self._give_up()
-            self.say(method, why, dom)
+            self.causes.begin(method, why, whose(dom, *arguments), dom.name())
             return None
 
     def on_node(self, function: Callable[[Any], Any]) -> Any:
@@ -118,12 +123,6 @@ class Asker:
                 self._give_up()
                 # The original message may name user and password.
                 raise ConnectionError(str(connection.failure(error))) from None
-
-    def say(self, what: str, why: str, dom: Any) -> None:
-        """Once per cause, not per cycle."""
-        if (what, why) not in self._told:
-            self._told.add((what, why))
-            log.warning("unknown figures are given as 0", what=what, why=why, first_seen_of=dom.name())
 
     def _connection(self) -> Connection:
         """The connection now in use; not opened by this."""

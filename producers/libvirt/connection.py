@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from producers.reader import PollFailed
@@ -30,6 +32,23 @@ USERINFO: Final = re.compile(r"^([^:/?#]+://)(?!/)[^?#]*@")
 """Up to the last @: a password may hold a slash that should have been escaped. Not where the URI has no server."""
 
 
+MISSING: Final = "libvirt targets need the package libvirt-python, which cannot be imported ({}): run `make setup`"
+
+
+def require() -> None:
+    """Checks that the libvirt module is there, without loading it.
+
+    Raises:
+        Misconfigured: it is not.
+    """
+    try:
+        found = importlib.util.find_spec("libvirt")
+    except ValueError:
+        found = None
+    if found is None:
+        raise Misconfigured(MISSING.format("it is not installed"))
+
+
 def library() -> Any:
     """The libvirt module, told to print nothing.
 
@@ -39,9 +58,7 @@ def library() -> Any:
     try:
         import libvirt
     except ImportError as error:
-        raise Misconfigured(
-            f"libvirt targets need the package libvirt-python, which cannot be imported ({error}): run `make setup`"
-        ) from error
+        raise Misconfigured(MISSING.format(error)) from error
     libvirt.registerErrorHandler(_silent, None)  # the default one prints to stderr what is raised as well
     return libvirt
 
@@ -73,12 +90,24 @@ def is_transport(error: Any) -> bool:
     return error.get_error_domain() in TRANSPORT and error.get_error_code() != NO_SUPPORT
 
 
-class Connection:
-    """Opens at need; after `close` or a failure, opens anew. For one thread: libvirt 9's client stalls when shared."""
+Opened = Callable[[Any], Callable[[], None]]
 
-    def __init__(self, uri: str, libvirt: Any) -> None:
+
+def _nothing() -> None:
+    pass
+
+
+class Connection:
+    """Opens at need; after `close` or a failure, opens anew. For one thread: libvirt 9's client stalls when shared.
+
+    `opened` is told each new virConnect, and returns what is to be called before it is closed.
+    """
+
+    def __init__(self, uri: str, libvirt: Any, opened: Opened = lambda _: _nothing) -> None:
         self._libvirt = libvirt
         self._uri = uri
+        self._tell = opened
+        self._release = _nothing
         self._handle: Any = None
         self.address = without_credentials(uri)
         self.opened = 0
@@ -103,6 +132,7 @@ class Connection:
         if self._handle is None:
             handle = self._libvirt.openReadOnly(self._uri)
             self.hypervisor = handle.getType()
+            self._release = self._tell(handle)
             self._handle = handle
             self.opened += 1
         return self._handle
@@ -115,7 +145,9 @@ class Connection:
     def close(self) -> None:
         """Lets the connection go; never raises."""
         handle, self._handle = self._handle, None
+        release, self._release = self._release, _nothing
         if handle is not None:
+            release()
             try:
                 handle.close()
             except self._libvirt.libvirtError:

@@ -1,8 +1,4 @@
-"""Polls one libvirt connection: bulk figures where the driver gives them, else a call per device. I/O; no record logic.
-
-libvirt offers no deadline: while a hypervisor process hangs, the first call that needs it blocks until it answers
-(NOWAIT spares only later callers). A poll in progress can therefore be ended by killing its process, and only so.
-"""
+"""The reader of one libvirt target: rounds (`isolation`) become samples; what does not answer is marked."""
 
 from __future__ import annotations
 
@@ -10,213 +6,105 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from producers.libvirt import devices, sample
-from producers.libvirt.connection import (
-    NO_DOMAIN,
-    NO_SUPPORT,
-    OPERATION_INVALID,
-    Connection,
-    cause,
-    code_of,
-    is_transport,
-)
-from producers.reader import Facts, PollFailed, Problems, Sample
+import structlog
+
+from producers.libvirt import sample
+from producers.libvirt.connection import without_credentials
+from producers.libvirt.devices import Key
+from producers.libvirt.isolation import Isolation, Limits
+from producers.reader import Facts, Problems, Sample
 
 if TYPE_CHECKING:
     from producers.targets import LibvirtTarget
     from schemas.records import Domain
 
+log = structlog.get_logger()
 CATEGORY: Final = "domains"
-DEVICE_CACHE_TTL: Final = 300.0
-"""Seconds for which a domain's device list is believed."""
-GROUPS: Final = 63
-"""STATE, CPU_TOTAL, BALLOON, VCPU, INTERFACE, BLOCK. Never all: IOTHREAD and DIRTYRATE fail the call for every domain
-when one dies during it."""
-ACTIVE: Final = 1
-"""VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE and VIR_CONNECT_LIST_DOMAINS_ACTIVE."""
-NOWAIT: Final = 1 << 29
-"""VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, since libvirt 4.5: partial figures of a busy domain, not a wait."""
-RUNNING: Final = 1
-UNSUPPORTED: Final = frozenset({3, 74, 84})
-"""NO_SUPPORT, ARGUMENT_UNSUPPORTED, OPERATION_UNSUPPORTED: this driver or daemon has no bulk call."""
-GONE: Final = "gone during the poll"
-
-
-class _Gone(Exception):
-    """The domain is no longer active."""
 
 
 class LibvirtReader:
-    """Reader of one libvirt target, category `domains`. Connects at the first `read`. `libvirt`: the module."""
+    """Reader of one libvirt target, category `domains`. Connects at the first `read`."""
 
     source = "libvirt"
 
     def __init__(
-        self,
-        target: LibvirtTarget,
-        interval_s: float,
-        libvirt: Any,
-        *,
-        device_cache_ttl_s: float = DEVICE_CACHE_TTL,
-        clock: Callable[[], float] = time.monotonic,
+        self, target: LibvirtTarget, interval_s: float, limits: Limits, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._connection = Connection(target.uri, libvirt)
-        self._devices = devices.DeviceCache(device_cache_ttl_s, clock)
-        self._clock = clock
-        self._bulk: bool | None = None
-        """Whether this connection's driver gives bulk figures; None: no running domain has shown it yet."""
-        self._judged = 0
-        """Which opening of the connection that was."""
         self.host = target.host
-        self.address = self._connection.address
+        self.address = without_credentials(target.uri)
         self.labels = target.labels
         self.intervals = {CATEGORY: interval_s}
+        self._isolation = Isolation(target.uri, self.address, limits)
+        self._clock = clock
+        self._last: dict[Key, Domain] = {}
+        """What each domain answered last."""
+        self._silent: dict[str, str] = {}
+        """UUID → name of those that do not answer."""
+        self._calls = 0
+        self._call_s = 0.0
 
     def read(self, category: str, timeout_s: float) -> Sample:
-        """All active domains. Within `timeout_s` seconds, but for a single call that blocks (see the module).
+        """All active domains. One that does not answer has its last known values and is `stale`.
 
         Raises:
-            PollFailed: `unreachable`, `auth_failed`, or `late` when time ran out between two domains.
+            PollFailed: `unreachable`, `auth_failed`, or `late`: the host answers, but not in time.
         """
         if category != CATEGORY:
             raise ValueError(f"libvirt has no category {category!r}")
-        problems = Problems()
-        deadline = self._clock() + timeout_s
+        began_s = self._clock()
         try:
-            handle = self._connection.open()
-            if self._connection.opened != self._judged:
-                self._judged, self._bulk = self._connection.opened, None
-            found = None if self._bulk is False else self._read_bulk(handle, problems)
-            if found is None:
-                found = self._read_each(handle, deadline, problems)
-        except self._connection.error_type as error:
-            self.close()
-            raise self._connection.failure(error) from None  # the original message may name user and password
-        self._devices.keep((domain["uuid"], domain["domain_id"]) for domain in found)
-        return Sample({"uri": self.address, "hypervisor": self._connection.hypervisor, "domains": found}, problems)
+            answer = self._isolation.round(timeout_s)
+        finally:
+            self._call_s += self._clock() - began_s
+        self._calls += answer["calls"]
+        problems = Problems()
+        for field, cause, count, whole in answer["problems"]:
+            problems.add(field, cause, count, whole=whole)
+        domains: list[Domain] = answer["domains"]
+        fresh: dict[Key, Domain] = {(each["uuid"], each["domain_id"]): each for each in domains}
+        silent = [sample.Who(*each) for each in answer["silent"]]
+        last = {key: self._last[key] for who in silent if (key := (who.uuid, who.domain_id)) in self._last}
+        self._last = fresh | last
+        for who in silent:
+            problems.add("domain", f"{who.name} does not answer", whole=True)
+        self._note(silent)
+        stale = [sample.unanswered(who, last.get((who.uuid, who.domain_id))) for who in silent]
+        hypervisor = self.described.get("hypervisor")
+        return Sample({"uri": self.address, "hypervisor": hypervisor, "domains": domains + stale}, problems)
 
     def facts(self) -> Facts:
-        """Which hypervisor answers."""
-        return Facts(model=self._connection.hypervisor)
-
-    def close(self) -> None:
-        """Closes the connection; a later `read` opens it again."""
-        self._connection.close()
-
-    def _read_bulk(self, handle: Any, problems: Problems) -> list[Domain] | None:
-        """One call for all domains, or None if this driver's bulk call has no figures."""
-        try:
-            answer = handle.getAllDomainStats(GROUPS, ACTIVE | NOWAIT)
-        except self._connection.error_type as error:
-            if code_of(error) not in UNSUPPORTED:
-                raise
-            self._bulk = False
-            return None
-        if self._bulk is None:
-            self._bulk = _gives_figures([stats for _, stats in answer])
-        if answer and not self._bulk:
-            return None
-        return self._gather(answer, self._from_bulk, problems)
-
-    def _read_each(self, handle: Any, deadline: float, problems: Problems) -> list[Domain]:
-        """Calls per domain and device."""
-        listed = handle.listAllDomains(ACTIVE)
-
-        def read(pair: tuple[Any, int], problems: Problems) -> Domain:
-            domain, number = pair
-            if self._clock() > deadline:
-                # A shorter list would say that the others are gone.
-                raise PollFailed("late", f"libvirt {self.address}: time was up after {number} of {len(listed)} domains")
-            return self._from_calls(domain, problems)
-
-        return self._gather(zip(listed, range(len(listed)), strict=True), read, problems)
-
-    def _gather(self, items: Any, read: Callable[[Any, Problems], Domain], problems: Problems) -> list[Domain]:
-        found = []
-        for item in items:
-            try:
-                domain = read(item, problems)
-            except _Gone:
-                problems.add("domain", GONE)
-                continue
-            if domain["state"] == sample.SHUT_OFF:
-                problems.add("domain", GONE)
-                continue
-            found.append(domain)
-        return found
-
-    def _from_bulk(self, entry: tuple[Any, dict[str, Any]], problems: Problems) -> Domain:
-        domain, stats = entry
-        who = _who(domain)
-        known = self._devices_of(domain, who, sample.shape(stats), problems)
-        return sample.from_bulk(who, stats, known, problems)
-
-    def _from_calls(self, domain: Any, problems: Problems) -> Domain:
-        who = _who(domain)
-
-        def ask(name: str, *arguments: Any) -> Any:
-            return self._ask(domain, name, problems, *arguments)
-
-        known = self._devices_of(domain, who, (), problems) or sample.Devices()
-        cpu = ask("getCPUStats", True)
-        calls = sample.Calls(
-            info=ask("info"),
-            state=ask("state"),
-            memory=ask("memoryStats"),
-            cpu=cpu[0] if cpu else None,
-            nics={name: ask("interfaceStats", name) for name in known.nics},
-            disks={name: ask("blockStats", name) for name, kind in known.disks if kind == "disk"},
+        """Which hypervisor answers, and which domains do not."""
+        return Facts(
+            requests=self._calls,
+            request_s=self._call_s,
+            model=self.described.get("hypervisor"),
+            firmware=self.described.get("version"),
+            left_out=tuple(sorted(self._silent.values())),
         )
-        return sample.from_calls(who, calls, known, problems)
 
-    def _devices_of(self, domain: Any, who: sample.Who, shape: Any, problems: Problems) -> sample.Devices | None:
-        def read() -> sample.Devices | None:
-            xml = self._ask(domain, "XMLDesc", problems)
-            if xml is None:
-                return None
-            try:
-                return devices.parse(xml)
-            except ValueError:
-                problems.add("XMLDesc", "not XML")
-                return None
+    @property
+    def described(self) -> dict[str, Any]:
+        """What answered last: `hypervisor`, `version`, `libvirt`; empty before."""
+        return self._isolation.described
 
-        return self._devices.get((who.uuid, who.domain_id), shape, read)
-
-    def _ask(self, domain: Any, name: str, problems: Problems, *arguments: Any) -> Any:
-        """One call on a domain; None if it failed, which is counted.
+    def survey(self, timeout_s: float) -> dict[str, Any]:
+        """What each group of figures gives (`survey`), without domains that do not answer.
 
         Raises:
-            _Gone: the domain is no longer active.
-            libvirtError: the connection is lost.
+            PollFailed: as for `read`.
         """
-        try:
-            return getattr(domain, name)(*arguments)
-        except self._connection.error_type as error:
-            if is_transport(error):
-                raise
-            code = code_of(error)
-            if code == NO_DOMAIN or (code == OPERATION_INVALID and not self._is_active(domain)):
-                raise _Gone from error
-            problems.add(name, cause(error), whole=code != NO_SUPPORT)
-            return None
+        return self._isolation.survey(timeout_s)
 
-    def _is_active(self, domain: Any) -> bool:
-        try:
-            return bool(domain.isActive())
-        except self._connection.error_type as error:
-            if is_transport(error):
-                raise
-            return False
+    def close(self) -> None:
+        """Ends the connection and its process; a later `read` begins anew."""
+        self._isolation.close()
 
-
-def _who(domain: Any) -> sample.Who:
-    """Answered by the handle itself: no round trip."""
-    number = domain.ID()
-    return sample.Who(domain.name(), domain.UUIDString(), number if number >= 0 else None)
-
-
-def _gives_figures(answers: list[dict[str, Any]]) -> bool | None:
-    """Judged by running domains only: one that is just dying says nothing about the driver."""
-    if any(sample.has_figures(stats) for stats in answers):
-        return True
-    return False if any(stats.get("state.state") == RUNNING for stats in answers) else None
+    def _note(self, silent: list[sample.Who]) -> None:
+        """Says once that a domain does not answer, and once that it does."""
+        before, self._silent = self._silent, {who.uuid: who.name for who in silent}
+        self._isolation.quarantine.settle(self._silent, time.monotonic())
+        for uuid in self._silent.keys() - before.keys():
+            log.warning("a domain does not answer: left out, its last values stand", host=self.host,
+                        domain=self._silent[uuid])  # fmt: skip
+        for uuid in before.keys() - self._silent.keys():
+            log.info("a domain that did not answer does so again, or is gone", host=self.host, domain=before[uuid])

@@ -12,16 +12,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final, Self
 
 import structlog
-from pydantic import Field
 
-from producers.libvirt import devices, sample
-from producers.libvirt.asker import Asker, Gone
-from producers.libvirt.connector import ACTIVE, DEVICE_CACHE_TTL
+from producers.libvirt import calls, devices, sample
+from producers.libvirt.asker import Asker, Gone, whose
+from producers.libvirt.inquiry import ACTIVE
+from producers.libvirt.settings import LibvirtSettings
 from producers.reader import Problems
-from runtime.settings import Settings
 
 log = structlog.get_logger()
 LIBVIRT_TIMEOUT: Final = 30.0
@@ -37,14 +36,7 @@ VM: Final = {
     "cputime": "cputime",
 }  # fmt: skip
 """Key of the seed's dictionary → figure of the record."""
-NOTHING: Final = sample.Calls(info=None, state=None, memory=None, cpu=None)
-
-
-class LibvirtSettings(Settings):
-    """Read where the constructor is told nothing."""
-
-    device_cache_ttl: Annotated[float, Field(validation_alias="DEVICE_CACHE_TTL", ge=0)] = DEVICE_CACHE_TTL
-    """Seconds for which a domain's device list is believed."""
+NOTHING: Final = calls.Calls(info=None, state=None, memory=None, cpu=None)
 
 
 class KVMConnector:
@@ -127,14 +119,15 @@ class KVMConnector:
                 vm["state"] = STATES[vm["state"]] if vm["state"] < len(STATES) else "unknown"
                 found.append(vm)
             self._device_cache.keep((vm["uuid"], vm["id"]) for vm in found)
+            self._asker.causes.keep({vm["uuid"] for vm in found})
             return found
 
     def get_devices_for_vm(self, dom: Any) -> tuple[list[str], list[str]]:
         """Names of its NICs (target device, else MAC) and of its disks (target; no CD-ROMs), from a cache."""
         with self._asker.lock:
             found = self._device_cache.get((dom.UUIDString(), dom.ID()), (), lambda: self._devices(dom))
-        known = found or sample.Devices()
-        return list(known.nics), [name for name, kind in known.disks if kind == "disk"]
+        known = found or devices.Devices()
+        return list(known.nics), [name for name, disk in known.disks.items() if disk.kind == "disk"]
 
     def get_interface_stats(self, dom: Any, iface_name: str) -> dict[str, int]:
         """`rxbytes rxpackets rxerrors rxdrops txbytes txpackets txerrors txdrops` of a NIC, cumulative.
@@ -142,12 +135,14 @@ class KVMConnector:
         rx is what the guest receives (virDomainInterfaceStats).
         """
         answer = self._asker.known(dom, "interfaceStats", iface_name)
-        return self._figures(dom, replace(NOTHING, nics={iface_name: answer}), NIC, sample.Devices(nics=(iface_name,)))
+        return self._figures(
+            dom, replace(NOTHING, nics={iface_name: answer}), NIC, devices.Devices(nics={iface_name: devices.NIC_WORDS})
+        )
 
     def get_block_stats(self, dom: Any, block_name: str) -> dict[str, int]:
         """`rd_req rd_bytes wr_reqs wr_bytes errors` of a disk, cumulative (virDomainBlockStats)."""
         answer = self._asker.known(dom, "blockStats", block_name)
-        known = sample.Devices(disks=((block_name, "disk"),))
+        known = devices.Devices(disks={block_name: devices.Disk()})
         return self._figures(dom, replace(NOTHING, disks={block_name: answer}), DISK, known)
 
     def get_memory_stats(self, dom: Any) -> dict[str, int]:
@@ -155,8 +150,8 @@ class KVMConnector:
 
         From virDomainMemoryStats; memactual is virDomainGetInfo's, as in the producer's records.
         """
-        calls = replace(NOTHING, info=self._asker.known(dom, "info"), memory=self._asker.known(dom, "memoryStats"))
-        return self._figures(dom, calls, MEMORY)
+        answers = replace(NOTHING, info=self._asker.known(dom, "info"), memory=self._asker.known(dom, "memoryStats"))
+        return self._figures(dom, answers, MEMORY)
 
     def get_cpu_stats(self, dom: Any) -> dict[str, int]:
         """`timeusr` and `timesys`, cumulative ns over all CPUs (virDomainGetCPUStats)."""
@@ -164,24 +159,29 @@ class KVMConnector:
         return self._figures(dom, replace(NOTHING, cpu=answer[0] if answer else None), CPU)
 
     def _figures(
-        self, dom: Any, calls: sample.Calls, names: Collection[str], known: sample.Devices | None = None
+        self, dom: Any, answers: calls.Calls, names: Collection[str], known: devices.Devices | None = None
     ) -> dict[str, int]:
         """Figures of a domain, or of its one `known` device, by the code that makes the producer's records."""
         problems = Problems()
         who = sample.Who(dom.name(), dom.UUIDString(), dom.ID())
-        record: Any = sample.from_calls(who, calls, known or sample.Devices(), problems)
+        record: Any = calls.from_calls(who, answers, known or devices.Devices(), problems)
         part = record if known is None else [*record["nics"], *record["disks"]][0]
-        for field, why in problems.counts:
-            if field.rpartition(".")[2] in names:
-                self._asker.say(field, why, dom)
+        prefix = "" if known is None else "nics." if known.nics else "disks."
+        about = whose(dom, *(() if known is None else [part["device"]]))
+        wrong = {field.rpartition(".")[2]: (field, why) for field, why in problems.counts}
+        for name in names:
+            if name in wrong:
+                self._asker.causes.begin(*wrong[name], about, who.name)
+            elif part[name] is not None:
+                self._asker.causes.end(prefix + name, about)
         return {name: part[name] or 0 for name in names}
 
-    def _devices(self, dom: Any) -> sample.Devices | None:
+    def _devices(self, dom: Any) -> devices.Devices | None:
         xml = self._asker.known(dom, "XMLDesc")
         if xml is None:
             return None
         try:
             return devices.parse(xml)
         except ValueError:
-            self._asker.say("XMLDesc", "not XML", dom)
+            self._asker.causes.begin("XMLDesc", "not XML", whose(dom), dom.name())
             return None

@@ -1,18 +1,20 @@
 """libvirt's answers → `Domain` records. Pure and total: no libvirt, no I/O, nothing raises, nothing is negative.
 
-Keys are those of virConnectGetAllDomainStats; what per-device calls return is brought into the same keys first.
+Keys are those of virConnectGetAllDomainStats; `calls` brings what per-device calls return into the same.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from producers.libvirt.devices import DOMAIN_WORDS, NIC_WORDS, Devices, Disk
 
 if TYPE_CHECKING:
     from producers.reader import Problems
-    from schemas.records import Domain, DomainDisk, DomainNic
+    from schemas.records import Domain
 
 Stats = Mapping[str, Any]
 """One domain's bulk figures. A key that is missing was not given; a key with None was asked for, failed and counted."""
@@ -60,19 +62,8 @@ DISK: Final = (
     ("errors", "errors"),  # bulk has it on Xen only; the per-device call says -1 on QEMU
 )
 """In the order of virDomainBlockStats."""
-MEMORY: Final = (
-    ("rss", "rss"),
-    ("available", "available"),
-    ("usable", "usable"),
-    ("swap_in", "swap_in"),
-    ("swap_out", "swap_out"),
-    ("major_fault", "major_fault"),
-    ("minor_fault", "minor_fault"),
-    ("disk_caches", "disk_caches"),
-    ("last_update", "last-update"),
-)
-"""virDomainMemoryStats → balloon.*"""
 OPENNEBULA: Final = re.compile(r"one-([0-9]+)")
+ANY_DISK: Final = Disk()
 _MISSING: Final = object()
 
 
@@ -84,31 +75,16 @@ class Who(NamedTuple):
     domain_id: int | None
 
 
-class Devices(NamedTuple):
-    """What a domain has by its XML, in the order of its definition, which is the order of net.N and block.N."""
-
-    nics: tuple[str, ...] = ()
-    """Target devices; MAC where there is none."""
-    disks: tuple[tuple[str, str], ...] = ()
-    """(target, device type): disk, lun, cdrom or floppy."""
+Plan = tuple[tuple[str, str, str], ...]
+"""Field of the record, key of the figure, field of the problem it may be."""
+DOMAIN: Final[Plan] = tuple((name, key, name) for name, key in FIGURES)
 
 
-@dataclass(frozen=True)
-class Calls:
-    """What the per-device calls returned; None: that call failed, and was counted."""
-
-    info: Sequence[int] | None
-    """virDomainGetInfo: state, maximum memory KiB, memory KiB, CPUs, CPU time ns."""
-    state: Sequence[int] | None
-    """virDomainGetState: state, reason."""
-    memory: Mapping[str, int] | None
-    """virDomainMemoryStats, KiB."""
-    cpu: Mapping[str, int] | None
-    """virDomainGetCPUStats over all CPUs, ns."""
-    nics: Mapping[str, Sequence[int] | None] = field(default_factory=dict)
-    """Device → virDomainInterfaceStats."""
-    disks: Mapping[str, Sequence[int] | None] = field(default_factory=dict)
-    """Device → virDomainBlockStats."""
+@cache
+def plan(group: str, index: int) -> Plan:
+    """What is read of net.N or block.N; there are as many as a domain has devices."""
+    table, field = {"net": (NIC, "nics"), "block": (DISK, "disks")}[group]
+    return tuple((name, f"{group}.{index}.{key}", f"{field}.{name}") for name, key in table)
 
 
 def from_bulk(who: Who, stats: Stats, devices: Devices | None, problems: Problems) -> Domain:
@@ -118,7 +94,6 @@ def from_bulk(who: Who, stats: Stats, devices: Devices | None, problems: Problem
         # libvirt then gives libvirtd's own CPU time (virDomainGetCPUStats reads the wrong cgroup).
         stats = {key: value for key, value in stats.items() if not key.startswith("cpu.")}
     known = devices or Devices()
-    types = dict(known.disks)
     domain: dict[str, Any] = {
         "vmid": vmid(who),
         "name": who.name,
@@ -127,41 +102,32 @@ def from_bulk(who: Who, stats: Stats, devices: Devices | None, problems: Problem
         "state": NO_STATE if state is None else state,
         "state_reason": _number(stats, "state.reason", "state_reason", problems),
         "stale": False,
-        **{name: _number(stats, key, name, problems) for name, key in FIGURES},
+        **_numbers(stats, DOMAIN, problems),
         "memlast_update": _last_update(stats, problems),
     }
     domain["nics"] = [
-        cast("DomainNic", {"device": device} | _counters(stats, f"net.{index}.", NIC, "nics.", problems))
-        for index, device in _named(stats, "net", known.nics, problems)
+        {
+            "device": device,
+            **known.nics.get(device, NIC_WORDS),
+            **_numbers(stats, plan("net", index), problems),
+        }
+        for index, device in _named(stats, "net", tuple(known.nics), problems)
     ]
     domain["disks"] = [
-        cast("DomainDisk", {"device": device} | _counters(stats, f"block.{index}.", DISK, "disks.", problems))
-        for index, device in _named(stats, "block", tuple(types), problems)
-        if types.get(device, "disk") == "disk"
+        {"device": device, **disk.words, **_numbers(stats, plan("block", index), problems)}
+        for index, device in _named(stats, "block", tuple(known.disks), problems)
+        if (disk := known.disks.get(device, ANY_DISK)).kind == "disk"
     ]
-    return cast("Domain", domain)
+    return cast("Domain", {**domain, **known.words})
 
 
-def from_calls(who: Who, calls: Calls, devices: Devices, problems: Problems) -> Domain:
-    """The record of one domain of a driver without bulk figures."""
-    info, memory, cpu = calls.info, calls.memory, calls.cpu
-    stats: dict[str, Any] = dict.fromkeys(("state.state", "balloon.maximum", "balloon.current", "vcpu.current"))
-    stats |= dict.fromkeys(("state.reason", "cpu.time", "cpu.user", "cpu.system"))
-    if info is not None:
-        # Its CPU time, not getCPUStats': two clocks under one name would look like a counter reset.
-        keys = ("state.state", "balloon.maximum", "balloon.current", "vcpu.current", "cpu.time")
-        stats |= zip(keys, info, strict=False)
-    if calls.state is not None:
-        stats |= zip(("state.state", "state.reason"), calls.state, strict=False)
-    if cpu is not None:
-        stats |= {"cpu.user": cpu.get("user_time", -1), "cpu.system": cpu.get("system_time", -1)}
-    if memory is None:
-        stats |= dict.fromkeys(f"balloon.{key}" for _, key in MEMORY)
-    else:
-        stats |= {f"balloon.{key}": memory[name] for name, key in MEMORY if name in memory}
-    stats |= _flat("net", NIC, devices.nics, calls.nics)
-    stats |= _flat("block", DISK, tuple(name for name, _ in devices.disks), calls.disks)
-    return from_bulk(who, stats, devices, problems)
+def unanswered(who: Who, last: Domain | None) -> Domain:
+    """The record of a domain that does not answer: its last known values, marked; else nothing but its names."""
+    if last is not None:
+        return cast("Domain", {**last, "stale": True})
+    domain: dict[str, Any] = {"vmid": vmid(who), **who._asdict(), "state": NO_STATE, "state_reason": None}
+    domain |= {"stale": True, **dict.fromkeys(name for name, _ in FIGURES), "memlast_update": None}
+    return cast("Domain", {**domain, "nics": [], "disks": [], **DOMAIN_WORDS})
 
 
 def shape(stats: Stats) -> tuple[Any, ...]:
@@ -173,6 +139,15 @@ def shape(stats: Stats) -> tuple[Any, ...]:
 def has_figures(stats: Stats) -> bool:
     """Whether a bulk answer holds more than the state, which is all that the test driver gives."""
     return any(not key.startswith("state.") for key in stats)
+
+
+def is_busy(stats: Stats) -> bool:
+    """Whether libvirt could not ask the hypervisor: NOWAIT then gives only what libvirt knows itself."""
+    return (
+        stats.get("state.state") != SHUT_OFF
+        and "balloon.rss" not in stats
+        and not any(key.endswith(".rd.reqs") for key in stats)
+    )
 
 
 def vmid(who: Who) -> str:
@@ -208,10 +183,14 @@ def _last_update(stats: Stats, problems: Problems) -> int | None:
     return seconds
 
 
-def _counters(
-    stats: Stats, prefix: str, table: tuple[tuple[str, str], ...], group: str, problems: Problems
-) -> dict[str, int | None]:
-    return {name: _number(stats, prefix + key, group + name, problems) for name, key in table}
+def _numbers(stats: Stats, wanted: Plan, problems: Problems) -> dict[str, int | None]:
+    found: dict[str, int | None] = {}
+    for name, key, field in wanted:
+        value = stats.get(key)
+        # As `_number`, whose call would cost more than the rest of this loop.
+        known = type(value) is int and 0 <= value <= LONG_MAX
+        found[name] = value if known else _number(stats, key, field, problems)
+    return found
 
 
 def _named(stats: Stats, group: str, known: Sequence[str], problems: Problems) -> Iterator[tuple[int, str]]:
@@ -228,19 +207,3 @@ def _named(stats: Stats, group: str, known: Sequence[str], problems: Problems) -
             continue
         seen.add(name)
         yield index, name
-
-
-def _flat(
-    group: str,
-    table: tuple[tuple[str, str], ...],
-    names: tuple[str, ...],
-    answers: Mapping[str, Sequence[int] | None],
-) -> dict[str, Any]:
-    """Per-device answers under bulk keys. No answer: keys with None."""
-    flat: dict[str, Any] = {f"{group}.count": len(names)}
-    for index, name in enumerate(names):
-        flat[f"{group}.{index}.name"] = name
-        answer = answers.get(name)
-        values = [None] * len(table) if answer is None else answer
-        flat |= {f"{group}.{index}.{key}": value for (_, key), value in zip(table, values, strict=False)}
-    return flat

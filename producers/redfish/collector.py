@@ -7,7 +7,6 @@ value; nothing is raised, and no message holds the password.
 from __future__ import annotations
 
 import logging
-import time
 import weakref
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,18 +17,18 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from producers.reader import PollFailed, Problems, Sample
-from producers.redfish import export, faults, forms, tables
-from producers.redfish.client import Client, Credentials
-from producers.redfish.faults import Fault
+from producers.redfish import export, forms, tables
 from producers.redfish.fields import Table, at, row, text
-from producers.redfish.sweep import CATEGORIES, RedfishReader
+from producers.redfish.http import faults
+from producers.redfish.http.adapter import session_of
+from producers.redfish.http.client import Client, Credentials
+from producers.redfish.http.faults import Fault
+from producers.redfish.sweep import ARRAYS, CATEGORIES, RedfishReader
 
 # Not structlog, which unconfigured writes to stdout: this class is for scripts, whose own output that is.
 log = logging.getLogger(__name__)
 TIMEOUT_S: Final = 120.0
 """For one category: the most members on record, 96 DIMMs at 0.5 s each and four at once, take a tenth of it."""
-REQUEST_S: Final = 30.0
-"""For one request of `_make_request` that names no `timeout`."""
 
 Telemetry = dict[str, Any]
 
@@ -62,9 +61,9 @@ class RedfishTelemetryCollector:
         self.telemetry_service: str | None = None
         self._client = Client(self.base_url, _credentials_of(weakref.ref(self)), verify=verify_ssl)
         self._reader = RedfishReader(host, self._client, labels={}, intervals=dict.fromkeys(CATEGORIES, TIMEOUT_S))
-        self.session = self._client.session
-        # Scripts make collectors and forget them, as the seed's examples do: their connections must not stay open.
-        weakref.finalize(self, self.session.close)
+        self.session = session_of(self._client)
+        # Scripts make collectors and forget them, as the seed's examples do: a BMC has few sessions to forget.
+        weakref.finalize(self, self._client.close)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_url!r}, username={self.username!r})"
@@ -76,7 +75,7 @@ class RedfishTelemetryCollector:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections; they are opened again when needed."""
+        """Deletes the session and closes the connections; both are opened again when needed."""
         self._client.close()
 
     def discover_endpoints(self) -> bool:
@@ -161,14 +160,12 @@ class RedfishTelemetryCollector:
 
     def _make_request(self, method: str, url: str, **kwargs: Any) -> requests.Response | None:
         """One request to this BMC, with options of `requests`; None on error, an HTTP error status among them."""
-        limit = kwargs.get("timeout")
-        limit_s = limit if isinstance(limit, int | float) else REQUEST_S
         try:
-            response = self._client.request(method, url, time.monotonic() + limit_s, **kwargs)
+            response = self.session.request(method, urljoin(self.base_url, url), **kwargs)
             if fault := faults.of_status(response.status_code):
                 raise fault
-        except Fault as fault:
-            log.error("%s %s: %s", method, urlsplit(url).path, fault)  # noqa: TRY400
+        except (Fault, requests.RequestException) as error:
+            log.error("%s %s: %s", method, urlsplit(url).path, error)  # noqa: TRY400
             return None
         return response
 
@@ -193,8 +190,7 @@ class RedfishTelemetryCollector:
         sample = self._read(category)
         if sample is None:
             return None
-        arrays = [table.record for table in CATEGORIES[category]]
-        told = [each for array in arrays for each in self._told(array, sample.body[array])]
+        told = [each for array in ARRAYS[category] for each in self._told(array, sample.body[array])]
         failed = any(where != category for where, _ in sample.problems.whole)
         return None if failed and not told else told
 

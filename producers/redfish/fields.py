@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +15,7 @@ Read = Callable[[Any], Any]
 """A property's value → the field's, None where it cannot be used. Never raises."""
 
 LONG_END: Final = 2**63
-BLANK: Final = string.whitespace + "\0"
+BLANK: Final = "\0" + "".join(each for each in map(chr, range(0x10000)) if each.isspace())
 NO_READING: Final = frozenset({"absent", "unavailableoffline"})
 """Status.State in which whatever number is given means nothing: BMCs say 0 °C of an empty slot."""
 ZERO_IS_NO_READING: Final = frozenset({"disabled"})
@@ -76,6 +75,13 @@ def wholes(value: Any) -> list[int] | None:
     return [each for each in map(whole, value) if each is not None] if isinstance(value, list) else None
 
 
+def rating(value: Any) -> float | None:
+    """Percent of a PowerSupply's EfficiencyRatings: at half load, where efficiency classes peak, else the first."""
+    each = [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    each.sort(key=lambda entry: number(entry.get("LoadPercent")) != 50)
+    return next((known for entry in each if (known := number(entry.get("EfficiencyPercent"))) is not None), None)
+
+
 def port_count(value: Any) -> int | None:
     """Ports that the Controllers of a NetworkAdapter say to have, or members of a collection of ports."""
     if isinstance(value, dict):
@@ -96,6 +102,7 @@ EXPECTED: Final[Mapping[Read, str]] = {
     led: "not text",
     texts: "not a list",
     wholes: "not a list",
+    rating: "not a list",
 }
 """Reader → what is wrong with a value it cannot use."""
 
@@ -111,6 +118,8 @@ class Field:
     read: Read = text
     unit_is: str = ""
     """Only where ReadingUnits says so."""
+    unless: str = ""
+    """Only where no number is at this path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,8 @@ class Table:
     """Fields of which one should be set; an entry that is there without any is a problem."""
     parts: tuple[Table, ...] = ()
     """Objects inside it that become records of their own."""
+    linked: tuple[tuple[str, str], ...] = ()
+    """Start of a path that goes on through a link → DMTF schema of what is linked."""
 
 
 def rows(table: Table, resource: Json, problems: Problems) -> Iterator[dict[str, Any]]:
@@ -191,6 +202,8 @@ def _miss(table: Table, record: Json, causes: Json, problems: Problems) -> None:
 
 def _value(field: Field, entry: Json) -> tuple[Any, str]:
     """A field's value, or None and why; no cause where the property is not there."""
+    if field.unless and number(at(entry, field.unless)) is not None:
+        return None, ""
     if field.unit_is:
         unit = text(entry.get("ReadingUnits", entry.get("Units"))) or "none"  # Units: iLO 4
         known = UNITS.get(unit.casefold())

@@ -1,72 +1,99 @@
-"""Where each category's documents are: from Systems and Chassis over collections to their members. Plain GETs.
+"""Systems, processors, memory and network interfaces: the documents that their tables read.
 
-What is linked (`Metrics`, `Links/NetworkAdapter`, `Drives`) stands in place of its link in the documents handed on.
+What is linked (`Metrics`, `Links/NetworkAdapter`) stands in place of its link in the documents handed on.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-from producers.redfish import subsystem
-from producers.redfish.fields import Json, at, port_count, text
-from producers.redfish.plan import Plan, Resource, end_of
+from producers.redfish import choice, tables
+from producers.redfish.fields import Field, Json, Table, at, port_count, text, whole
+from producers.redfish.http.patience import key_of
+from producers.redfish.plan import OF_SYSTEM, Plan, Resource
+from producers.redfish.storage import storage
 from producers.redfish.tables import ADAPTER, PORTS
 from producers.redfish.walk import Found, Walk
 
 Gather = Callable[[Walk, Plan], Iterator[Found]]
-OF_STORAGE: Final = ("@odata.id", "Id", "Name", "Manufacturer", "Model", "Status")
-"""What a Storage, or a SimpleStorage, says of itself as a controller."""
 
 
 def systems(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """The ComputerSystems."""
-    resources = plan.resources["system"]
-    for resource, document in zip(resources, walk.all([each.uri for each in resources]), strict=True):
-        if document is not None:
-            yield Found(resource.uri, document, {})
+    """The ComputerSystems. One that links or is other than when the plan was made ends the plan."""
+    for resource, document in zip(plan.systems, walk.all([each.uri for each in plan.systems]), strict=True):
+        if document is None:
+            continue
+        links = {name: link for name in OF_SYSTEM if (link := text(at(document, f"{name}/@odata.id")))}
+        if resource.links and links != resource.links:
+            plan.outdated = True
+        power = text(document.get("PowerState")) or ""
+        if walk.learnt.power.setdefault(key_of(resource.uri), power) != power:
+            walk.learnt.power[key_of(resource.uri)] = power
+            walk.learnt.choices.clear()  # sensors come and go with the host's power
+        yield Found(resource.uri, document, {}, (tables.SYSTEM,))
 
 
 def thermal(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """Thermal of each Chassis, or else its ThermalSubsystem."""
-    yield from _directly(walk, [each for each in plan.resources["thermal"] if each.link == "Thermal"])
-    yield from subsystem.thermal(walk, [each for each in plan.resources["thermal"] if each.link != "Thermal"])
+    """Temperatures and fans of each Chassis."""
+    yield from choice.gather(walk, "thermal", plan.chassis)
 
 
 def power(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """Power of each Chassis, or else its PowerSubsystem."""
-    yield from _directly(walk, [each for each in plan.resources["power"] if each.link == "Power"])
-    yield from subsystem.power(walk, [each for each in plan.resources["power"] if each.link != "Power"])
-
-
-def _directly(walk: Walk, resources: Sequence[Resource]) -> Iterator[Found]:
-    for resource, document in zip(resources, walk.all([each.uri for each in resources]), strict=True):
-        if document is not None:
-            yield Found(resource.uri, document, {"chassis_id": resource.owner})
+    """Power controls, voltages and power supplies of each Chassis."""
+    yield from choice.gather(walk, "power", plan.chassis)
 
 
 def processors(walk: Walk, plan: Plan) -> Iterator[Found]:
     """The Processors of each System: CPUs, GPUs and other accelerators."""
-    yield from _of_systems(walk, plan, "Processors", "Metrics", "EnvironmentMetrics")
+    yield from _joined(walk, _of_systems(walk, plan, "Processors", tables.PROCESSOR, levels=2))
 
 
 def memory(walk: Walk, plan: Plan) -> Iterator[Found]:
     """The Memory of each System: DIMMs, and empty slots with State Absent."""
-    yield from _of_systems(walk, plan, "Memory", "EnvironmentMetrics")
+    found = [_slot(each) for each in _of_systems(walk, plan, "Memory", tables.DIMM, levels=2)]
+    # MemoryMetrics tell one thing that a record has, and most Memory has it too.
+    slow = [whole(each.document.get("OperatingSpeedMhz")) is None for each in found]
+    with_metrics = iter(_joined(walk, [each for each, need in zip(found, slow, strict=True) if need]))
+    without = iter(_joined(walk, [each for each, need in zip(found, slow, strict=True) if not need], skip="Metrics"))
+    yield from (next(with_metrics if need else without) for need in slow)
 
 
-def _of_systems(walk: Walk, plan: Plan, name: str, *linked: str) -> Iterator[Found]:
-    found = list(systems(walk, plan))
-    members = walk.members([each.document for each in found], name)
-    documents = iter(walk.join([document for each in members for document in each], *linked))
-    for system, each in zip(found, members, strict=True):
-        for document in itertools.islice(documents, len(each)):
-            yield Found(str(document["@odata.id"]), document, {"system_id": _id(system)})
+def _slot(found: Found) -> Found:
+    """A slot that iLO 4 says to be empty, in its own words, with the State for it."""
+    if found.document.get("DIMMStatus") != "NotPresent" or "Status" in found.document:
+        return found
+    return replace(found, document={**found.document, "Status": {"State": "Absent"}})
 
 
-def _id(found: Found) -> str:
-    return text(found.document.get("Id")) or end_of(found.uri)
+def _of_systems(walk: Walk, plan: Plan, name: str, table: Table, levels: int = 1) -> list[Found]:
+    """The members of a collection of each System."""
+    members = walk.members([each.links.get(name) for each in plan.systems], levels)
+    return [
+        Found(str(document["@odata.id"]), document, {"system_id": system.owner}, (table,))
+        for system, each in zip(plan.systems, members, strict=True)
+        for document in each
+    ]
+
+
+def _joined(walk: Walk, found: Sequence[Found], skip: str = "") -> list[Found]:
+    """The documents with what their table reads through links."""
+    if not found:
+        return []
+    table = found[0].tables[0]
+    documents = [each.document for each in found]
+    for path, _ in table.linked:
+        if path != skip:
+            documents = walk.join(documents, path, _properties(table, path))
+    return [Found(each.uri, document, each.place, each.tables) for each, document in zip(found, documents, strict=True)]
+
+
+def _properties(table: Table, before: str) -> set[str]:
+    """What a table reads below a path."""
+    every: list[Field] = [field for one in (table, *table.parts) for field in one.fields]
+    paths = [path for field in every for path in field.paths] + [part.each for part in table.parts]
+    return {path.removeprefix(f"{before}/").split("/")[0] for path in paths if path.startswith(f"{before}/")}
 
 
 def network(walk: Walk, plan: Plan) -> Iterator[Found]:
@@ -74,93 +101,63 @@ def network(walk: Walk, plan: Plan) -> Iterator[Found]:
 
     The same ports are behind all three, so only the first kind that there is one of is taken.
     """
-    found = list(_of_systems(walk, plan, "NetworkInterfaces", ADAPTER))
+    found = _with_adapters(walk, plan, _of_systems(walk, plan, "NetworkInterfaces", tables.INTERFACE))
     if not found and walk.sure:
-        found = list(_of_chassis(walk, plan.resources["network"]))
+        found = _of_chassis(walk, plan.chassis)
     if not found and walk.sure:
-        found = list(_of_systems(walk, plan, "EthernetInterfaces"))
+        found = _of_systems(walk, plan, "EthernetInterfaces", tables.INTERFACE)
     documents = _with_ports(walk, [each.document for each in found])
     for each, document in zip(found, documents, strict=True):
-        yield Found(each.uri, document, {"system_id": None, "chassis_id": None, **each.place})
+        yield replace(each, document=document, place={"system_id": None, "chassis_id": None, **each.place})
+
+
+def _of_chassis(walk: Walk, chassis: Sequence[Resource]) -> list[Found]:
+    members = walk.members([each.links.get("NetworkAdapters") for each in chassis])
+    return [
+        Found(str(document["@odata.id"]), document, {"chassis_id": each.owner}, (tables.INTERFACE,))
+        for each, one in zip(chassis, members, strict=True)
+        for document in one
+    ]
+
+
+def _with_adapters(walk: Walk, plan: Plan, found: Sequence[Found]) -> list[Found]:
+    """The interfaces with their adapters: read at each poll where only they tell the health, else once."""
+    links = [text(at(each.document, f"{ADAPTER}/@odata.id")) for each in found]
+    stale = [link for link, each in zip(links, found, strict=True) if link and not _judged(each.document)]
+    adapters = walk.through(stale, [each.links.get("NetworkAdapters") for each in plan.chassis]) if stale else {}
+    walk.learnt.kept |= adapters
+    steady = [link for link in links if link and link not in stale]
+    adapters |= {key_of(link): each for link, each in zip(steady, walk.kept(steady), strict=True) if each is not None}
+    return [_with_adapter(each, adapters.get(key_of(link or ""))) for each, link in zip(found, links, strict=True)]
+
+
+def _judged(document: Json) -> bool:
+    return all(text(at(document, f"Status/{name}")) for name in ("Health", "State"))
+
+
+def _with_adapter(found: Found, adapter: Json | None) -> Found:
+    if adapter is None:
+        return found
+    return replace(found, document={**found.document, "Links": {**found.document["Links"], "NetworkAdapter": adapter}})
 
 
 def _with_ports(walk: Walk, documents: Sequence[Json]) -> list[Json]:
-    """The documents, with their collection of ports where no controller says how many there are."""
+    """The documents, with their collection of ports where no controller says how many there are: that is read once."""
     told = list(documents)
     for before, name in ((PORTS[:2], "Ports"), (PORTS[:3], "NetworkPorts")):
-        untold = [place for place, each in enumerate(told) if not any(_count(each, path) for path in before)]
-        joined = walk.join([told[place] for place in untold], name)
-        for place, document in zip(untold, joined, strict=True):
-            told[place] = document
+        untold = [
+            place
+            for place, each in enumerate(told)
+            if text(at(each, f"{name}/@odata.id")) and not any(_count(each, path) for path in before)
+        ]
+        pages = walk.kept([str(at(told[place], f"{name}/@odata.id")) for place in untold])
+        for place, page in zip(untold, pages, strict=True):
+            told[place] = told[place] if page is None else {**told[place], name: page}
     return told
 
 
 def _count(document: Json, path: str) -> bool:
     return port_count(at(document, path)) is not None
-
-
-def _of_chassis(walk: Walk, resources: Sequence[Resource]) -> Iterator[Found]:
-    """The members of the collections that the Chassis link."""
-    holders = [{"link": {"@odata.id": resource.uri}} for resource in resources]
-    for resource, members in zip(resources, walk.members(holders, "link"), strict=True):
-        for document in members:
-            yield Found(str(document["@odata.id"]), document, {"chassis_id": resource.owner})
-
-
-def storage(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """The Storages of each System with their controllers and drives, else its SimpleStorages.
-
-    Drives that only Chassis list are taken where no Storage lists any: others would be told twice (GB200: the same
-    nine under Systems and under Chassis, with URIs of their own).
-    """
-    found = list(systems(walk, plan))
-    documents = [each.document for each in found]
-    drives = 0
-    for system, members in zip(found, walk.members(documents, "Storage"), strict=True):
-        if members or not walk.sure:
-            told = _storages(walk, members)
-        else:
-            told = [_simple(each) for each in walk.members([system.document], "SimpleStorage")[0]]
-        for document in told:
-            place = {"system_id": _id(system), "chassis_id": None, "storage_id": text(document["Id"])}
-            drives += len(document["Drives"])
-            yield Found(str(document["@odata.id"]), document, place)
-    if drives or not walk.sure:
-        return
-    for each in _of_chassis(walk, plan.resources["storage"]):
-        place = {"system_id": None, "storage_id": None, **each.place}
-        yield Found(each.uri, {"Drives": [each.document]}, place)
-
-
-def _storages(walk: Walk, documents: Sequence[Json]) -> list[Json]:
-    """Storages (DMTF Storage v1_17) with controllers and drives in place of links."""
-    inline = [_inline(each.get("StorageControllers")) for each in documents]
-    without = [each for each, controllers in zip(documents, inline, strict=True) if not controllers]
-    linked = iter(walk.members(without, "Controllers"))
-    joined: list[Json] = []
-    for document, here, drives in zip(documents, inline, walk.members(documents, "Drives"), strict=True):
-        controllers = here or next(linked) or [_itself(document)]
-        # Supermicro's inline ones have no name.
-        named = [{"Name": document.get("Name"), **each} for each in controllers]
-        joined.append({**document, "StorageControllers": named, "Drives": drives})
-    return joined
-
-
-def _inline(controllers: Any) -> list[Json]:
-    """Controllers given in the Storage, as before Storage v1_9; nothing where they are links only."""
-    each = controllers if isinstance(controllers, list) else []
-    return [one for one in each if isinstance(one, dict) and one.keys() - {"@odata.id"}]
-
-
-def _itself(document: Json) -> Json:
-    return {name: document[name] for name in OF_STORAGE if name in document}
-
-
-def _simple(document: Json) -> Json:
-    """A SimpleStorage (DMTF SimpleStorage v1_3) as a Storage; its devices have no ids but their positions."""
-    devices = document.get("Devices")
-    drives = devices if isinstance(devices, list) else []
-    return {**document, "StorageControllers": [_itself(document)], "Drives": drives}
 
 
 GATHER: Final[Mapping[str, Gather]] = {

@@ -1,4 +1,4 @@
-"""One BMC as a Reader: what it has is discovered once, then polled by category. No session yet.
+"""One BMC as a Reader: what it has is discovered once, then polled by category.
 
 A resource that is not got is counted and does not lose the rest; only a BMC that gives nothing fails the poll.
 """
@@ -12,24 +12,30 @@ from typing import Any, Final
 
 from producers.reader import Facts, PollFailed, Problems, Sample
 from producers.redfish import tables
-from producers.redfish.client import Client, Clock
-from producers.redfish.faults import Denied, Fault, Unreachable
-from producers.redfish.fields import Json, Table, row, rows, text
+from producers.redfish.choice import KINDS
+from producers.redfish.fields import Json, Table, row, rows
+from producers.redfish.http.client import Client, Clock
+from producers.redfish.http.faults import Denied, Fault, Unreachable
+from producers.redfish.http.patience import PatientClient
 from producers.redfish.inventory import GATHER
-from producers.redfish.patience import PatientClient, key_of
+from producers.redfish.once import Once
 from producers.redfish.plan import LINKS, Discovery, Plan, end_of
+from producers.redfish.sides import SIDES
 from producers.redfish.walk import Found, Walk
 
 CATEGORIES: Final[Mapping[str, tuple[Table, ...]]] = {
     "system": (tables.SYSTEM,),
-    "thermal": (tables.TEMPERATURE, tables.FAN),
-    "power": (tables.POWER_CONTROL, tables.VOLTAGE, tables.POWER_SUPPLY),
+    **{category: tuple(table for kind in kinds for table in SIDES[kind].values()) for category, kinds in KINDS.items()},
     "processor": (tables.PROCESSOR,),
     "memory": (tables.DIMM,),
     "network": (tables.INTERFACE,),
     "storage": (tables.CONTROLLER, tables.DRIVE),
 }
 """Category → the tables of its resources."""
+ARRAYS: Final[Mapping[str, tuple[str, ...]]] = {
+    category: tuple(dict.fromkeys(table.record for table in each)) for category, each in CATEGORIES.items()
+}
+"""Category → the arrays of the record that it fills."""
 OUTER: Final = ("system", "thermal", "power")
 """The categories of few resources, without one of which a target is partial; the others ask for each member."""
 
@@ -98,9 +104,21 @@ class RedfishReader:
         """The service root as last read; empty before that."""
         return self._discovery.root
 
+    @property
+    def chassis_systems(self) -> Mapping[str, tuple[str, ...]]:
+        """`chassis_id` of the records → `system_id`s of the Systems in it; empty before the first poll."""
+        return {each.owner: each.systems for each in self._plan.chassis}
+
     def facts(self) -> Facts:
-        """Who answers, as far as the service root tells."""
-        return Facts(vendor=text(self.root.get("Vendor")), model=text(self.root.get("Product")))
+        """The client's counts, its session, and who answers, as far as it tells."""
+        return Facts(
+            requests=self._raw_client.requests,
+            request_s=self._raw_client.request_s,
+            session_uri=self._raw_client.session_uri,
+            vendor=self._discovery.told("Vendor", "Manufacturer"),
+            model=self._discovery.told("Model", "Product"),
+            firmware=self._discovery.firmware,
+        )
 
     def close(self) -> None:
         """Closes the connections."""
@@ -123,17 +141,20 @@ class RedfishReader:
 
     def _sweep(self, category: str, plan: Plan, deadline_s: float, problems: Problems) -> Arrays:
         """The records of a category, each reading once."""
-        arrays: Arrays = {table.record: [] for each in CATEGORIES.values() for table in each}
-        if category in OUTER and not plan.resources[category]:
+        arrays: Arrays = {name: [] for names in ARRAYS.values() for name in names}
+        if category in OUTER and not _links(plan, category):
             if category == "system" or not plan.problems.counts:  # else those say why
                 problems.add(category, "the BMC links no such resource", whole=category != "system")
             return arrays
-        walk = Walk(self._client, deadline_s, problems)
-        seen: set[tuple[str | None, ...]] = set()
+        walk = Walk(self._client, plan.learnt, self._clock(), deadline_s, problems)
         found = list(GATHER[category](walk, plan))
+        if not walk.got and not walk.faults:  # nothing to ask for: whether the BMC is there has to be known still
+            walk.all([each.uri for each in (*plan.systems, *plan.chassis)][:1])
         self._judge(plan, walk)
+        once = Once(problems)
         for each in found:
-            _fill(arrays, category, each, (seen, problems))
+            for table in each.tables:
+                arrays[table.record] += once.records(table, each, _records(table, each, problems))
         if not found and not walk.faults:
             problems.add(category, "the BMC lists none")
         return arrays
@@ -141,7 +162,7 @@ class RedfishReader:
     def _judge(self, plan: Plan, walk: Walk) -> None:
         """Fails the poll if its faults are the BMC's; discovers anew after one that got nothing."""
         nothing = not walk.got
-        if nothing and any(fault.fresh for fault in walk.faults):
+        if plan.outdated or (nothing and any(fault.fresh for fault in walk.faults)):
             plan.until_s = float("-inf")
             self._discovery.forget()
         for fault in walk.faults:
@@ -149,22 +170,10 @@ class RedfishReader:
                 raise fault
 
 
-def _fill(arrays: Arrays, category: str, found: Found, memory: tuple[set[tuple[str | None, ...]], Problems]) -> None:
-    """Adds the records of one document; what was added already, of this or of another document, is left out."""
-    seen, problems = memory
-    for table in CATEGORIES[category]:
-        for bare in _records(table, found, problems):
-            record = {**bare, **found.place}
-            keys: set[tuple[str | None, ...]] = {(table.record, *found.place.values(), record[table.identity])}
-            uri = key_of(record["odata_id"] or "")
-            # Some BMCs give each entry of an array the URI of its resource.
-            if uri and not (table.each and uri == key_of(found.uri)):
-                keys.add(("uri", uri))
-            if keys & seen:
-                problems.add(table.record, "given twice, taken once")
-            else:
-                arrays[table.record].append(record)
-            seen |= keys
+def _links(plan: Plan, category: str) -> bool:
+    if category == "system":
+        return bool(plan.systems)
+    return any(name in each.links for each in plan.chassis for name in LINKS[category])
 
 
 def _records(table: Table, found: Found, problems: Problems) -> list[dict[str, Any]]:

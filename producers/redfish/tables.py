@@ -2,6 +2,7 @@
 
 A vendor's spelling is a further path of the same line. A path goes on through a link (`Metrics/…`) where `inventory`
 reads what is linked. Result: the records of RedfishSample.avsc, but for `chassis_id`, `system_id` and `storage_id`.
+What replaced Thermal and Power is in `tables_new`: other properties, the same fields.
 """
 
 from __future__ import annotations
@@ -114,7 +115,10 @@ CACHE: Final = Table("cache_metrics", "Metrics/CacheMetricsTotal/CurrentPeriod",
     Field("occupancy_bytes", ("OccupancyBytes",), number),
     Field("occupancy_percent", ("OccupancyPercent",), number),
 ))  # fmt: skip
-PROCESSOR: Final = Table("processors", "", "Processor.v1_20_0", identity="processor_id", parts=(CACHE,), fields=(
+ENVIRONMENT: Final = ("EnvironmentMetrics", "EnvironmentMetrics.v1_3_0")
+PROCESSOR: Final = Table(
+    "processors", "", "Processor.v1_20_0", identity="processor_id", parts=(CACHE,),
+    linked=(("Metrics", "ProcessorMetrics.v1_6_0"), ENVIRONMENT), fields=(
     Field("odata_id", ("@odata.id",)),
     Field("processor_id", ("Id",)),
     Field("socket", ("Socket",)),
@@ -131,28 +135,33 @@ PROCESSOR: Final = Table("processors", "", "Processor.v1_20_0", identity="proces
     Field("temperature_celsius", (CELSIUS, "Metrics/TemperatureCelsius"), number),  # Metrics: Dell GPUs, Lenovo, Intel
     Field("consumed_power_watts", (WATTS, "Metrics/ConsumedPowerWatt"), number),
 ))  # fmt: skip
-DIMM: Final = Table("dimms", "", "Memory.v1_20_0", identity="memory_id", fields=(
+DIMM: Final = Table(
+    "dimms", "", "Memory.v1_20_0", identity="memory_id",
+    linked=(("Metrics", "MemoryMetrics.v1_7_0"), ENVIRONMENT), fields=(
     Field("odata_id", ("@odata.id",)),
     Field("memory_id", ("Id",)),
-    Field("device_locator", ("DeviceLocator", "Location/PartLocation/ServiceLabel")),  # the first is deprecated
+    # The first is deprecated, the last of iLO 4, as are the last ones below.
+    Field("device_locator", ("DeviceLocator", "Location/PartLocation/ServiceLabel", "SocketLocator")),
     Field("memory_type", ("MemoryType",)),
-    Field("memory_device_type", ("MemoryDeviceType",)),
-    Field("capacity_mib", ("CapacityMiB",), whole),
-    Field("operating_speed_mhz", ("OperatingSpeedMhz",), whole),
+    Field("memory_device_type", ("MemoryDeviceType", "DIMMType")),
+    Field("capacity_mib", ("CapacityMiB", "SizeMB"), whole),
+    Field("operating_speed_mhz", ("OperatingSpeedMhz", "Metrics/OperatingSpeedMHz"), whole),
     Field("allowed_speeds_mhz", ("AllowedSpeedsMHz",), wholes),
     Field("manufacturer", ("Manufacturer",)),
     Field("part_number", ("PartNumber",)),
     Field("serial_number", ("SerialNumber",)),
-    Field("rank_count", ("RankCount",), whole),
-    Field("data_width_bits", ("DataWidthBits",), whole),
-    Field("bus_width_bits", ("BusWidthBits",), whole),
+    Field("rank_count", ("RankCount", "Rank"), whole),
+    Field("data_width_bits", ("DataWidthBits", "DataWidth"), whole),
+    Field("bus_width_bits", ("BusWidthBits", "TotalWidth"), whole),
     *STATUS,
     Field("temperature_celsius", (CELSIUS,), number),
     Field("consumed_power_watts", (WATTS,), number),
 ))  # fmt: skip
 ADAPTER: Final = "Links/NetworkAdapter"
 PORTS: Final = (f"{ADAPTER}/Controllers", "Controllers", "Ports", "NetworkPorts")
-INTERFACE: Final = Table("interfaces", "", "NetworkInterface.v1_2_0", identity="interface_id", fields=(
+INTERFACE: Final = Table(
+    "interfaces", "", "NetworkInterface.v1_2_0", identity="interface_id",
+    linked=((ADAPTER, "NetworkAdapter.v1_11_0"),), fields=(
     Field("odata_id", ("@odata.id",)),
     Field("interface_id", ("Id",)),
     Field("name", ("Name", f"{ADAPTER}/Name")),

@@ -1,200 +1,228 @@
-"""A BMC that is not there: its Redfish documents as a pure function of (number, seconds since start). No I/O, no clock.
-
-Watts and fans follow a load; one CPU's temperature goes round a cycle past 90 % of its critical limit and back.
-"""
+"""One simulated BMC: what it answers, by its shape, its sessions and its fault. No I/O; the time is an argument."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from typing import Final
+import base64
+import json
+import secrets
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import unquote
 
-from producers.simulate import members
-from producers.simulate.moment import (
-    CHASSIS,
-    CPU_CRITICAL_CELSIUS,
-    CPU_WARNING_CELSIUS,
-    ROOT,
-    SYSTEM,
-    Document,
-    Moment,
-    collection,
-    link,
-    status,
+from producers.simulate.faults import Fault
+from producers.simulate.moment import Moment
+from producers.simulate.sessions import Sessions
+from producers.simulate.shape import ROOT, collection, link, resource
+from producers.simulate.tree import BadQuery, Tree
+from producers.simulate.wire import Answer, Request
+
+OPEN: Final = ("/redfish", ROOT)
+"""What DSP0266 serves without a login."""
+SERVICE: Final = f"{ROOT}/SessionService"
+SESSIONS: Final = f"{SERVICE}/Sessions"
+SLOWEST: Final = frozenset(
+    {
+        "Thermal",
+        "Power",
+        "ThermalSubsystem",
+        "PowerSubsystem",
+        "Sensors",
+        "Processors",
+        "Memory",
+        "NetworkInterfaces",
+        "NetworkAdapters",
+        "Storage",
+    }
 )
-
-PSU: Final = {"Manufacturer": "Rackstream", "Model": "SIM PSU", "PartNumber": "SIM-PSU", "FirmwareVersion": "00.01"}
-
-
-def _server(moment: Moment) -> Document:
-    """What its System and its Chassis say alike."""
-    return {
-        "Manufacturer": "Rackstream",
-        "Model": "Simulated server",
-        "SerialNumber": f"SIM{moment.number:06d}",
-        "PartNumber": "SIM-1U",
-        "Status": status("Warning" if moment.cpu_celsius >= CPU_WARNING_CELSIUS else "OK"),
-    }
+"""Ends of the URIs that BMCs take longest for, at least one in each category; and the Systems themselves."""
+USUAL: Final = 0.05
+"""The share of the longest time that all others take."""
+JSON: Final = {"Content-Type": "application/json", "OData-Version": "4.0"}
+GARBAGE: Final = b"\x00\xff<html><body>Please log in</body>"
 
 
-def _entry(resource: str, array: str, position: int, name: str) -> Document:
-    """What all entries of an array have."""
-    uri = f"{CHASSIS}/{resource}#/{array}/{position}"
-    return {"@odata.id": uri, "MemberId": str(position), "Name": name, "Status": status()}
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What all BMCs of a fleet have in common."""
+
+    username: str | None = None
+    password: str = ""
+    latency_s: float = 0.0
+    """How long the slowest answers take."""
+    heat_period_s: float = 40.0
+    session_limit: int = 8
+    session_ttl_s: float = 1800.0
 
 
-def _root(moment: Moment) -> Document:
-    return {
-        "@odata.id": ROOT,
-        "@odata.type": "#ServiceRoot.v1_15_0.ServiceRoot",
-        "Id": "RootService",
-        "RedfishVersion": "1.17.0",
-        "UUID": f"00000000-0000-4000-8000-{moment.number:012x}",
-        "Vendor": "Rackstream simulator",
-        **{name: link(f"{ROOT}/{name}") for name in ("Systems", "Chassis")},
-    }
+class Bmc:
+    """One BMC."""
 
+    def __init__(self, number: int, tree: Tree, manner: Manner, fault: Fault | None = None) -> None:
+        self.number = number
+        self.shape = tree.shape
+        self.answers: Counter[int] = Counter()
+        """HTTP status → answers; 0: none was given."""
+        self._tree = tree
+        self._manner = manner
+        self.sessions = Sessions(manner.session_limit, manner.session_ttl_s)
+        self._login = _basic(manner.username, manner.password) if manner.username else None
+        self.fault: Fault | None = None
+        self.suffer(fault)
 
-def _system(moment: Moment) -> Document:
-    return {
-        "@odata.id": SYSTEM,
-        "@odata.type": "#ComputerSystem.v1_20_0.ComputerSystem",
-        "Id": "System.Embedded.1",
-        "SystemType": "Physical",
-        "PowerState": "On",
-        "Boot": {
-            "BootSourceOverrideEnabled": "Disabled",
-            "BootSourceOverrideTarget": "None",
-            "BootSourceOverrideMode": "UEFI",
-            "UefiTargetBootSourceOverride": None,
-        },
-        "ProcessorSummary": {"Count": 2, "Model": "Simulated CPU, 32 cores", "Status": status()},
-        "MemorySummary": {"TotalSystemMemoryGiB": 512, "Status": status()},
-        "BiosVersion": "1.0.0",
-        "UUID": f"00000000-0000-4000-8000-{moment.number:012x}",
-        **_server(moment),
-        **{name: link(f"{SYSTEM}/{name}") for name in ("Processors", "Memory", "NetworkInterfaces", "Storage")},
-    }
+    def suffer(self, fault: Fault | None) -> None:
+        """Has this fault from now on, and no other."""
+        self.fault = fault
+        kind = fault.kind if fault else ""
+        value = fault.value if fault else 0.0
+        self.sessions.limit = int(value) if kind == "sessions" else self._manner.session_limit
+        self.sessions.ttl_s = value if kind == "expiry" else self._manner.session_ttl_s
+        self.sessions.leaks = kind == "leak"
+        if kind == "dead":
+            self.sessions.forget()
 
-
-def _chassis(moment: Moment) -> Document:
-    return {
-        "@odata.id": CHASSIS,
-        "@odata.type": "#Chassis.v1_21_0.Chassis",
-        "Id": "System.Embedded.1",
-        "ChassisType": "RackMount",
-        **_server(moment),
-        **{name: link(f"{CHASSIS}/{name}") for name in ("Thermal", "Power", "NetworkAdapters")},
-    }
-
-
-def _temperatures(moment: Moment) -> list[Document]:
-    load, inlet = moment.load, 22.0 + math.sin(2 * math.pi * moment.at_s / 900)
-    lines = [  # name, context, Cel now, lower critical, warning, critical
-        ("CPU1 Temp", "CPU", moment.cpu_celsius, 3.0, CPU_WARNING_CELSIUS, CPU_CRITICAL_CELSIUS),
-        ("CPU2 Temp", "CPU", 42.0 + 20 * load, 3.0, CPU_WARNING_CELSIUS, CPU_CRITICAL_CELSIUS),
-        ("System Board Inlet Temp", "Intake", inlet, -7.0, 38.0, 42.0),
-        ("System Board Exhaust Temp", "Exhaust", inlet + 8 + 12 * load, 3.0, 70.0, 75.0),
-        *((f"DIMM A{n} Temp", "Memory", 34.0 + n / 2 + 14 * load, 3.0, 85.0, 95.0) for n in range(1, 5)),
-    ]
-    return [
-        {
-            **_entry("Thermal", "Temperatures", position, name),
-            "PhysicalContext": context,
-            "ReadingCelsius": round(celsius, 1),
-            "LowerThresholdCritical": low,
-            "UpperThresholdNonCritical": warning,
-            "UpperThresholdCritical": critical,
-            "UpperThresholdFatal": None,
-            "Status": status("Warning" if celsius >= warning else "OK"),
+    def counts(self) -> dict[str, Any]:
+        """What was asked of it so far."""
+        sessions = self.sessions
+        return {
+            "requests": self.answers.total(),
+            "answers": {str(code): count for code, count in sorted(self.answers.items())},
+            "logins": sessions.opened,
+            "logouts": sessions.closed,
+            "sessions_open": len(sessions.ids),
+            "sessions_most": sessions.most,
+            "sessions_expired": sessions.expired,
+            "sessions_refused": sessions.refused,
         }
-        for position, (name, context, celsius, low, warning, critical) in enumerate(lines)
-    ]
+
+    def answer(self, request: Request, at_s: float) -> Answer:
+        """What it says at a time, seconds since its start."""
+        path = unquote(request.path).rstrip("/")
+        answer = self._faulty(path) or self._right(request, path, at_s)
+        answer = self._late(answer, path)
+        self.answers[0 if answer.reset or answer.after_s == float("inf") else answer.status] += 1
+        return answer
+
+    def _has(self, path: str) -> str:
+        """The kind of fault that this path has."""
+        return self.fault.kind if self.fault and self.fault.path in path else ""
+
+    def _faulty(self, path: str) -> Answer | None:
+        """An answer that has nothing to do with the question."""
+        kind = self._has(path)
+        if kind == "hang":
+            return Answer(0, after_s=float("inf"))
+        if kind == "reset":
+            return Answer(0, reset=True)
+        if kind == "401" and path not in OPEN:
+            return _unauthorised()
+        if kind == "404":
+            return _error(404, "Base.1.8.ResourceMissingAtURI")
+        if kind == "5xx" and self.fault:
+            return _error(int(self.fault.value), "Base.1.8.InternalError")
+        return None
+
+    def _late(self, answer: Answer, path: str) -> Answer:
+        """The answer, with the time it takes and what is wrong with its body."""
+        usual_s = self._usual_s(path)
+        kind = self._has(path)
+        if not (kind and self.fault):
+            return replace(answer, after_s=usual_s) if usual_s else answer
+        value = self.fault.value
+        after_s = answer.after_s + usual_s * (value if kind == "slow" else 1) + value * (kind == "latency")
+        if kind in {"garbage", "empty"}:
+            return replace(answer, status=200, body=GARBAGE if kind == "garbage" else b"", after_s=after_s)
+        return replace(answer, after_s=after_s, cut=kind == "truncated", drip_s=value * (kind == "drip"))
+
+    def _usual_s(self, path: str) -> float:
+        above, _, end = path.rpartition("/")
+        longest = end in SLOWEST or above.endswith("/Systems")
+        return self._manner.latency_s * (1 if longest else USUAL)
+
+    def _right(self, request: Request, path: str, at_s: float) -> Answer:
+        if request.method == "POST" and path == SESSIONS and self.shape.sessions:
+            return self._open(request, at_s)
+        if not self._admits(request, path, at_s):
+            return _unauthorised()
+        if request.method == "DELETE" and path.startswith(f"{SESSIONS}/"):
+            closed = self.sessions.close(path.rpartition("/")[2])
+            return Answer(204, headers=JSON) if closed else _error(404, "Base.1.8.ResourceMissingAtURI")
+        if request.method not in ("GET", "HEAD"):
+            return _error(405, "Base.1.8.OperationNotAllowed", Allow="GET, HEAD")
+        if self.shape.slashes and request.path == ROOT:
+            return Answer(308, headers={"Location": f"{ROOT}/"})
+        return self._document(request, path, at_s)
+
+    def _document(self, request: Request, path: str, at_s: float) -> Answer:
+        body = self._of_sessions(path, at_s) if self.shape.sessions else None
+        if body is None:
+            moment = Moment(self.number, at_s, self._manner.heat_period_s)
+            try:
+                body = self._tree.body(path, unquote(request.query), moment)
+            except BadQuery:
+                return _error(400, "Base.1.8.QueryParameterValueFormatError")
+        if body is None:
+            return _error(404, "Base.1.8.ResourceMissingAtURI")
+        etag = self._tree.etag(body)
+        if etag is None:
+            return Answer(200, body, JSON)
+        if request.headers.get("if-none-match") == etag:
+            return Answer(304, headers={"ETag": etag})
+        return Answer(200, body, {**JSON, "ETag": etag})
+
+    def _admits(self, request: Request, path: str, at_s: float) -> bool:
+        if self._login is None or path in OPEN:
+            return True
+        if (token := request.headers.get("x-auth-token")) is not None:
+            return self.sessions.accepts(token, at_s)
+        given = request.headers.get("authorization", "")
+        return secrets.compare_digest(given.encode(), self._login.encode())
+
+    def _open(self, request: Request, at_s: float) -> Answer:
+        """A login."""
+        try:
+            told = json.loads(request.body)
+            pair = (told["UserName"], told["Password"])
+        except (ValueError, TypeError, KeyError):
+            return _error(400, "Base.1.8.MalformedJSON")
+        if self._login is not None and pair != (self._manner.username, self._manner.password):
+            return _unauthorised()
+        opened = self.sessions.open(at_s)
+        if opened is None:
+            return _error(503, self.shape.full)
+        ident, token = opened
+        uri = f"{SESSIONS}/{ident}"
+        body = json.dumps(_session(uri, self._manner.username)).encode()
+        return Answer(201, body, {**JSON, "X-Auth-Token": token, "Location": uri})
+
+    def _of_sessions(self, path: str, at_s: float) -> bytes | None:
+        """A document of the SessionService."""
+        self.sessions.expire(at_s)
+        above, _, ident = path.rpartition("/")
+        if path == SERVICE:
+            timeout_s = round(self.sessions.ttl_s)
+            found = resource(SERVICE, "SessionService.v1_1_8", SessionTimeout=timeout_s, Sessions=link(SESSIONS))
+        elif path == SESSIONS:
+            found = collection(SESSIONS, "Session", [f"{SESSIONS}/{each}" for each in self.sessions.ids])
+        elif above == SESSIONS and ident in self.sessions.ids:
+            found = _session(path, self._manner.username)
+        else:
+            return None
+        return json.dumps(found).encode()
 
 
-def _thermal(moment: Moment) -> Document:
-    rpm = 4200 + 6000 * max(moment.heat, moment.load / 2)
-    return {
-        "@odata.id": f"{CHASSIS}/Thermal",
-        "@odata.type": "#Thermal.v1_7_1.Thermal",
-        "Id": "Thermal",
-        "Temperatures": _temperatures(moment),
-        "Fans": [
-            {
-                **_entry("Thermal", "Fans", position, f"System Board Fan{position + 1}"),
-                "PhysicalContext": "SystemBoard",
-                "Reading": round(rpm + 60 * position),
-                "ReadingUnits": "RPM",
-                "LowerThresholdCritical": 600,
-                "UpperThresholdCritical": None,
-            }
-            for position in range(6)
-        ],
-    }
+def _session(uri: str, username: str | None) -> dict[str, Any]:
+    return resource(uri, "Session.v1_5_0", UserName=username)
 
 
-def _power_control(moment: Moment) -> list[Document]:
-    """The total first, then two of its parts, as Lenovo has them."""
-    parts = (
-        ("System Power Control", moment.watts, 2400),
-        ("CPU Sub-system Power", 60 + 220 * moment.load, None),
-        ("Memory Sub-system Power", 25 + 30 * moment.load, None),
-    )
-    return [
-        {
-            **_entry("Power", "PowerControl", position, name),
-            "PowerConsumedWatts": round(watts, 1),
-            "PowerCapacityWatts": capacity,
-            "PowerLimit": {"LimitInWatts": None},
-        }
-        for position, (name, watts, capacity) in enumerate(parts)
-    ]
+def _basic(username: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def _power(moment: Moment) -> Document:
-    efficiency = 91.0 + 3 * moment.load
-    rails = (("PS1 Voltage", 230.0), ("12V Rail", 12.1), ("5V Rail", 5.02), ("3.3V Rail", 3.31))
-    return {
-        "@odata.id": f"{CHASSIS}/Power",
-        "@odata.type": "#Power.v1_7_1.Power",
-        "Id": "Power",
-        "PowerControl": _power_control(moment),
-        "Voltages": [
-            {
-                **_entry("Power", "Voltages", position, name),
-                "PhysicalContext": "VoltageRegulator" if position else "PowerSupply",
-                "ReadingVolts": round(volts * (1 - 0.004 * moment.load), 3),
-                "UpperThresholdCritical": round(volts * 1.1, 2),
-                "LowerThresholdCritical": round(volts * 0.9, 2),
-            }
-            for position, (name, volts) in enumerate(rails)
-        ],
-        "PowerSupplies": [
-            {
-                **_entry("Power", "PowerSupplies", position, f"PS{position + 1} Status"),
-                "PowerCapacityWatts": 1200,
-                "PowerInputWatts": round(moment.watts / 2, 1),
-                "PowerOutputWatts": round(moment.watts / 2 * efficiency / 100, 1),
-                "EfficiencyPercent": round(efficiency, 1),
-                "LineInputVoltage": 230,
-                "LineInputVoltageType": "AC240V",
-                **PSU,
-                "SerialNumber": f"SIMPSU{moment.number:06d}{position}",
-            }
-            for position in range(2)
-        ],
-    }
+def _unauthorised() -> Answer:
+    return _error(401, "Base.1.8.NoValidSession", **{"WWW-Authenticate": 'Basic realm="redfish"'})
 
 
-DOCUMENTS: Final[Mapping[str, Callable[[Moment], Document]]] = {
-    "/redfish": lambda _: {"v1": f"{ROOT}/"},
-    ROOT: _root,
-    f"{ROOT}/Systems": lambda _: collection(f"{ROOT}/Systems", "ComputerSystem", ["System.Embedded.1"]),
-    SYSTEM: _system,
-    f"{ROOT}/Chassis": lambda _: collection(f"{ROOT}/Chassis", "Chassis", ["System.Embedded.1"]),
-    CHASSIS: _chassis,
-    f"{CHASSIS}/Thermal": _thermal,
-    f"{CHASSIS}/Power": _power,
-    **members.DOCUMENTS,
-}
-"""Path, without a slash at its end → its document."""
+def _error(status: int, code: str, **headers: str) -> Answer:
+    body = {"error": {"code": code, "message": "See @Message.ExtendedInfo of a real BMC."}}
+    return Answer(status, json.dumps(body).encode(), {**JSON, **headers})

@@ -1,17 +1,11 @@
-"""One simulated BMC at one time, and what its documents have in common. No I/O, no clock."""
+"""One simulated BMC at one time: what its readings follow. No I/O, no clock, no Redfish."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-Document = dict[str, Any]
-
-ROOT: Final = "/redfish/v1"
-SYSTEM: Final = f"{ROOT}/Systems/System.Embedded.1"
-CHASSIS: Final = f"{ROOT}/Chassis/System.Embedded.1"
 LOAD_PERIOD_S: Final = 120.0
 COOL_CELSIUS: Final = 52.0
 HOT_CELSIUS: Final = 98.0
@@ -49,31 +43,62 @@ class Moment:
 
     @property
     def cpu_celsius(self) -> float:
-        """The temperature that goes round the cycle."""
+        """The temperature that goes round the cycle: of the first CPU."""
         return COOL_CELSIUS + (HOT_CELSIUS - COOL_CELSIUS) * self.heat
+
+    @property
+    def other_celsius(self) -> float:
+        """Of the other CPUs."""
+        return 42.0 + 20 * self.load
+
+    @property
+    def inlet_celsius(self) -> float:
+        """Of the air coming in."""
+        return 22.0 + math.sin(2 * math.pi * self.at_s / 900)
+
+    @property
+    def exhaust_celsius(self) -> float:
+        """Of the air going out."""
+        return self.inlet_celsius + 8 + 12 * self.load
+
+    @property
+    def gpu_celsius(self) -> float:
+        """Of a GPU."""
+        return 40 + 40 * self.load
+
+    def dimm_celsius(self, number: int) -> float:
+        """Of a DIMM, from 1."""
+        return 34.0 + number / 2 + 14 * self.load
+
+    def fan_rpm(self, number: int) -> int:
+        """Of a fan, from 0."""
+        return round(4200 + 6000 * max(self.heat, self.load / 2) + 60 * number)
+
+    def fan_percent(self, number: int) -> int:
+        """The same of its most."""
+        return round(self.fan_rpm(number) / 120)
 
     @property
     def watts(self) -> float:
         """Of the whole server."""
         return 180.0 + 320.0 * self.load
 
+    @property
+    def cpu_watts(self) -> float:
+        """Of all CPUs together."""
+        return 60 + 220 * self.load
 
-def status(health: str = "OK") -> Document:
-    """Status of something that is there."""
-    return {"State": "Enabled", "Health": health}
+    @property
+    def memory_watts(self) -> float:
+        """Of all DIMMs together."""
+        return 25 + 30 * self.load
 
+    @property
+    def efficiency(self) -> float:
+        """Of the power supplies, as a percentage."""
+        return 91.0 + 3 * self.load
 
-def link(uri: str) -> Document:
-    """A link."""
-    return {"@odata.id": uri}
-
-
-def collection(uri: str, kind: str, ids: Sequence[str]) -> Document:
-    """A collection of members under its own URI."""
-    return {
-        "@odata.id": uri,
-        "@odata.type": f"#{kind}Collection.{kind}Collection",
-        "Name": f"{kind} Collection",
-        "Members": [link(f"{uri}/{each}") for each in ids],
-        "Members@odata.count": len(ids),
-    }
+    @property
+    def cpu_health(self) -> str:
+        """What a BMC says of the first CPU's temperature."""
+        return "Warning" if self.cpu_celsius >= CPU_WARNING_CELSIUS else "OK"

@@ -1,92 +1,101 @@
-"""Simulated BMCs: real HTTP(S) servers on loopback, one port each, one asyncio loop for all. Documents: `bmc.py`."""
+"""Simulated BMCs: real HTTP(S) servers on loopback, one port each, one asyncio loop for all."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
-import secrets
-import signal
+import resource
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from aiohttp import web
-
-from producers.simulate.bmc import DOCUMENTS
-from producers.simulate.moment import ROOT, Moment
+from producers.simulate.bmc import Bmc, Manner
+from producers.simulate.faults import Fault, Share, assign
+from producers.simulate.port import HOST, Port
+from producers.simulate.shapes import shape_of
+from producers.simulate.tree import tree_of
+from producers.simulate.wire import Answer, Request
 from runtime.errors import Misconfigured
 
-HOST: Final = "127.0.0.1"
-START_S: Final = 30.0
-OPEN: Final = ("/redfish", ROOT)
-"""What DSP0266 serves without a login."""
+START_S: Final = 60.0
+FILES_EACH: Final = 6
+"""Files that a BMC may have open: its port, and connections."""
+FILES_ELSE: Final = 200
 
 
+@dataclass
 class Simulator:
     """A number of BMCs. `async with`, or `with`, which serves them from a thread of its own.
 
-    Args:
-        count: how many.
-        first_port: port of the first, the others following; 0: free ports.
-        username: user of Basic authentication; none: no authentication.
-        password: its password.
-        cert: file of a PEM certificate; none: plain HTTP.
-        key: file of its key.
-        heat_period_s: length of the temperature's cycle.
-        clock: seconds that only grow.
+    Raises:
+        Misconfigured: when it is entered: a port is taken, or the certificate is of no use.
     """
 
-    def __init__(  # noqa: PLR0913
-        self,
-        count: int = 1,
-        *,
-        first_port: int = 0,
-        username: str | None = None,
-        password: str | None = None,
-        cert: Path | None = None,
-        key: Path | None = None,
-        heat_period_s: float = 40.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    count: int = 1
+    """How many."""
+    _: KW_ONLY
+    first_port: int = 0
+    """Port of the first, the others following; 0: free ports."""
+    shape: str = "dell"
+    """A name of `shapes.SHAPES`, or `mix`."""
+    faults: Sequence[Share] = ()
+    username: str | None = None
+    """User of Basic authentication and of sessions; none: no authentication."""
+    password: str | None = field(default=None, repr=False)
+    cert: Path | None = None
+    """File of a PEM certificate; none: plain HTTP."""
+    key: Path | None = None
+    """File of its key."""
+    heat_period_s: float = 40.0
+    """Length of the temperature's cycle."""
+    latency_s: float = 0.0
+    """How long the slowest answer of a category takes; most others take a twentieth of it."""
+    session_limit: int = 8
+    session_ttl_s: float = 1800.0
+    numbers: range | None = None
+    """Those of the BMCs that are served here; none: all."""
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    """Seconds that only grow."""
+
+    def __post_init__(self) -> None:
+        self.bmcs: list[Bmc] = []
+        """The BMCs, from the start on."""
         self.urls: list[str] = []
-        """Addresses of the BMCs, while they are served."""
-        self._count = count
-        self._first_port = first_port
-        self._login = _basic(username, password or "") if username else None
-        self._tls = _tls(cert, key) if cert else None
-        self._heat_period_s = heat_period_s
-        self._clock = clock
-        self._began_s = clock()
-        self._runners: list[web.ServerRunner] = []
+        """Their addresses, while they are served."""
+        self._ports: list[Port] = []
+        self._began_s = self.clock()
         self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: Callable[[], object] = lambda: None
 
     async def __aenter__(self) -> Self:
-        self._began_s = self._clock()
-        try:
-            for number in range(self._count):
-                await self._listen(number)
-        except OSError as error:
-            port = self._first_port + len(self.urls) if self._first_port else "of the system's choice"
-            await self.__aexit__()
-            why = os.strerror(error.errno or 0).lower()
-            raise Misconfigured(f"port {port} cannot be listened on: {why}; choose another --port") from error
+        self._began_s = self.clock()
+        self._loop = asyncio.get_running_loop()
+        numbers = self.numbers if self.numbers is not None else range(self.count)
+        _allow_files(len(numbers))
+        tls = _tls(self.cert, self.key) if self.cert else None
+        manner = Manner(
+            self.username, self.password or "", self.latency_s, self.heat_period_s,
+            self.session_limit, self.session_ttl_s,
+        )  # fmt: skip
+        faults = self._assigned()
+        self.bmcs = [Bmc(each, tree_of(shape_of(self.shape, each).name), manner, faults.get(each)) for each in numbers]
+        for bmc in self.bmcs:
+            await self._open(bmc, tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for runner in self._runners:
-            open_ones = [each.transport for each in runner.server.connections] if runner.server else []
-            await runner.cleanup()
-            for transport in open_ones:
-                if transport is not None:
-                    transport.abort()  # a TLS client that keeps silent would be waited for longer than the loop lives
+        for port in self._ports:
+            port.close()
         await asyncio.sleep(0.01)  # connections are told of their end by the loop's next rounds
-        self._runners.clear()
+        self._ports.clear()
         self.urls.clear()
 
     def __enter__(self) -> Self:
@@ -103,6 +112,30 @@ class Simulator:
         if self._thread is not None:
             self._thread.join(START_S)
 
+    def suffer(self, place: int, fault: Fault | None) -> None:
+        """Gives the BMC at a place of `bmcs` another fault, or none. From another thread than that which serves."""
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._suffer(place, fault), self._loop).result(START_S)
+
+    def counts(self) -> dict[str, Any]:
+        """What was asked of all of them together."""
+        return total([bmc.counts() for bmc in self.bmcs])
+
+    def _assigned(self) -> dict[int, Fault]:
+        if not self.latency_s and any(each.fault.kind == "slow" for each in self.faults):
+            raise Misconfigured("slow multiplies --latency, and there is none: give one")
+        try:
+            return assign(self.count, self.faults)
+        except ValueError as error:
+            raise Misconfigured(str(error)) from None
+
+    async def _suffer(self, place: int, fault: Fault | None) -> None:
+        self.bmcs[place].suffer(fault)
+        if fault and fault.kind == "dead":
+            await self._ports[place].refuse()
+        else:
+            await self._ports[place].listen()
+
     async def _serve(self, ready: Future[None]) -> None:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -116,69 +149,53 @@ class Simulator:
                 raise
             ready.set_exception(error)
 
-    async def _listen(self, number: int) -> None:
-        async def answer(request: web.BaseRequest) -> web.Response:
-            return self._answer(number, request)
+    async def _open(self, bmc: Bmc, tls: ssl.SSLContext | None) -> None:
+        port = Port(partial(self._answer, bmc), tls)
+        wanted = self.first_port + bmc.number if self.first_port else 0
+        try:
+            await port.open(wanted, listening=not (bmc.fault and bmc.fault.kind == "dead"))
+        except OSError as error:
+            await self.__aexit__()
+            why = os.strerror(error.errno or 0).lower()
+            named = wanted or "of the system's choice"
+            raise Misconfigured(f"port {named} cannot be listened on: {why}; choose another --port") from error
+        self._ports.append(port)
+        self.urls.append(f"{'https' if tls else 'http'}://{HOST}:{port.number}")
 
-        runner = web.ServerRunner(web.Server(answer, access_log=None))
-        await runner.setup()
-        self._runners.append(runner)
-        port = self._first_port + number if self._first_port else 0
-        await web.TCPSite(runner, HOST, port, ssl_context=self._tls).start()
-        self.urls.append(f"{'https' if self._tls else 'http'}://{HOST}:{runner.addresses[0][1]}")
-
-    def _answer(self, number: int, request: web.BaseRequest) -> web.Response:
-        path = request.path.rstrip("/")
-        if request.method not in ("GET", "HEAD"):
-            return _error(405, "Base.1.8.OperationNotAllowed", {"Allow": "GET, HEAD"})
-        given = request.headers.get("Authorization", "")
-        if self._login and path not in OPEN and not secrets.compare_digest(given.encode(), self._login.encode()):
-            return _error(401, "Base.1.8.NoValidSession", {"WWW-Authenticate": 'Basic realm="redfish"'})
-        make = DOCUMENTS.get(path)
-        if make is None:
-            return _error(404, "Base.1.8.ResourceMissingAtURI")
-        moment = Moment(number, self._clock() - self._began_s, self._heat_period_s)
-        return web.json_response(make(moment), headers={"OData-Version": "4.0"})
+    def _answer(self, bmc: Bmc, request: Request) -> Answer:
+        return bmc.answer(request, self.clock() - self._began_s)
 
 
-def run(  # noqa: PLR0913, PLR0917
-    count: int,
-    first_port: int,
-    username: str | None,
-    password: str | None,
-    cert: Path | None,
-    key: Path | None,
-    heat_period_s: float,
-    announce: Callable[[Sequence[str]], None] = lambda _: None,
-) -> None:
-    """Serves BMCs until SIGINT or SIGTERM; `announce` is given their URLs once they are listened on.
+def total(counts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The counts of several BMCs added up."""
+    found: dict[str, Any] = {}
+    for each in counts:
+        for name, value in each.items():
+            found[name] = (
+                dict(Counter(found.get(name, {})) + Counter(value))
+                if isinstance(value, dict)
+                else (found.get(name, 0) + value)
+            )
+    return found
+
+
+def _allow_files(bmcs: int) -> None:
+    """Raises this process's limit of open files as far as so many BMCs may need it.
 
     Raises:
-        Misconfigured: a port is taken, or the certificate is of no use.
+        Misconfigured: it must not be raised so far that there is a port for each.
     """
-    simulator = Simulator(
-        count,
-        first_port=first_port,
-        username=username,
-        password=password,
-        cert=cert,
-        key=key,
-        heat_period_s=heat_period_s,
-    )
-
-    async def serve() -> None:
-        stopped = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        async with simulator:
-            announce(tuple(simulator.urls))
-            await stopped.wait()
-
-    asyncio.run(serve())
-
-
-def _basic(username: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = bmcs * FILES_EACH + FILES_ELSE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if most < bmcs * 2 + FILES_ELSE:
+        raise Misconfigured(
+            f"{bmcs} BMCs need {bmcs * 2 + FILES_ELSE} open files in one process, and it may have {most}: "
+            "raise the limit (ulimit -n), or give more --processes"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _tls(cert: Path, key: Path | None) -> ssl.SSLContext:
@@ -188,8 +205,3 @@ def _tls(cert: Path, key: Path | None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise Misconfigured(f"certificate {cert} and its key cannot be used: {error.strerror}") from error
     return context
-
-
-def _error(status: int, code: str, headers: dict[str, str] | None = None) -> web.Response:
-    body = {"error": {"code": code, "message": "See @Message.ExtendedInfo of a real BMC."}}
-    return web.json_response(body, status=status, headers=headers)

@@ -117,7 +117,9 @@ def test_a_cycle_over_ten_vms_has_the_seeds_counts(ten):
 
 
 def test_it_says_what_the_producers_record_says(ten):
-    record = source.reader(LibvirtTarget(host="h", uri=ten._asker._uri), 1.0).read("domains", 10).body["domains"]
+    reader = source.reader(LibvirtTarget(host="h", uri=ten._asker._uri), 1.0)
+    record = reader.read("domains", 60).body["domains"]
+    reader.close()
     by_uuid = {vm["uuid"]: vm for vm in ten.get_live_vms()}
 
     for domain in record:

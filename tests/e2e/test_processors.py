@@ -2,7 +2,10 @@
 
 import itertools
 import json
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from confluent_kafka import TopicPartition
 
-from processors import health
+from processors import health, packs
 from processors.drive import Partition
 from processors.mounts import mounted
 from rackstream.audit import Audit
@@ -21,10 +24,18 @@ from runtime.kafka import admin, watermarks
 from runtime.settings import KafkaSettings
 from schemas import codec
 from schemas.catalog import schema
-from schemas.testing import item, raw
+from schemas.testing import item
+from schemas.testing import raw as blank
 from tests.e2e.parts import part, publish, records, running, until
 
 pytestmark = pytest.mark.kafka
+BEGAN = datetime.now(UTC)
+
+
+def raw(kind, *, at_s=0, **fields):
+    """A record of now, for old ones are not judged."""
+    now = {"observed_at": BEGAN + timedelta(seconds=at_s), "interval_s": 3600.0}
+    return blank(kind, at_s=at_s, **(now | fields))
 
 
 def libvirt(n, host):
@@ -295,7 +306,9 @@ def test_health_survives_the_killing_of_its_worker(kafka):
             publish(kafka, "raw-redfish", *batch)
             inputs += batch
             if n in (7, 17, 33):
-                until(lambda: worker.state == "ready" and records(kafka, "state-health"), tend=supervisor.tend)
+                again = 1 + (7, 17, 33).index(n)
+                until(lambda: worker.starts == again and worker.state == "ready", tend=supervisor.tend)  # noqa: B023
+                until(lambda: records(kafka, "state-health"), tend=supervisor.tend)
                 supervisor.kill("processor")
             supervisor.tend()
         final = {each["host"]: each for each in healths(kafka, inputs)}
@@ -327,3 +340,81 @@ def test_a_worker_told_to_stop_while_kafka_is_away_ends(tmp_path):
             process.terminate()
 
             assert process.wait(60) is not None
+
+
+def test_a_pack_that_is_applied_judges_from_its_time_on_and_is_told_apart(kafka, tmp_path):
+    """Applied while a worker runs; then the audit and a tryout find what the worker did."""
+    mild = tmp_path / "mild.toml"
+    mild.write_text(
+        packs.PACK.read_text().replace(
+            "ratio = 0.9, otherwise = 75.0", "ratio = 0.5, otherwise = 75.0").replace("ratio = 0.85", "ratio = 0.4")
+    )  # fmt: skip
+    environment = part(kafka, "rules", "rules").environment
+    with running(part(kafka, "processor", "processor")):
+        publish(kafka, "raw-redfish", warm(0))
+        until(lambda: records(kafka, "state-health"))
+        applied = rackstream(environment, "rules", "apply", str(mild), "--json")
+        effective = datetime.fromisoformat(applied["effective_from"])
+        numbers = itertools.count(1)
+
+        def judged():
+            publish(kafka, "raw-redfish", warm(next(numbers)))
+            return records(kafka, "alerts")
+
+        [alert] = until(judged, every_s=0.5)
+    tried = rackstream(environment, "rules", "test", str(packs.PACK), "--from", "-1h", "--json")
+    listed = rackstream(environment, "rules", "list", "--json")
+
+    assert (applied["pack"], "raised") == (alert["pack"], alert["transition"])
+    assert effective <= alert["observed_at"]
+    assert applied["pack"] == listed["active"]
+    assert ["temperature-high"] == [each["rule"] for each in tried["only_current"]], "the built-in one had not"
+    assert [] == tried["only_candidate"] + tried["failures"]
+    live = rackstream(environment, "rules", "test", str(packs.PACK), "--live", "--duration", "0.5", "--json")
+    assert ["temperature-high"] == [each["rule"] for each in live["only_current"]], "active when it began"
+    assert [alert["id"]] == [each["id"] for each in records(kafka, "alerts")], "a tryout writes nothing"
+    counts = Audit(kafka).run().audit
+    assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented), "recounted by the rules of then"
+
+
+def warm(n):
+    return thermal(n, "node-1", 60.0) | {"observed_at": datetime.now(UTC)}
+
+
+def rackstream(environment, *arguments):
+    command = [sys.executable, "-m", "rackstream", *arguments]
+    done = subprocess.run(command, env=os.environ | dict(environment), capture_output=True, text=True, timeout=120)
+    assert 0 == done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_producer_that_falls_silent_is_one_alert_and_is_heard_again_after_a_restart_of_the_worker(kafka):
+    """The clock is what Kafka appended: intervals of a second make silence quick."""
+    sequence = itertools.count()
+
+    def beat(name):
+        publish(
+            kafka, "heartbeats",
+            item("Heartbeat", producer=name, epoch="0-a", sequence=next(sequence), observed_at=datetime.now(UTC),
+                 interval_s=1.0, source="redfish", targets=10_000),
+        )  # fmt: skip
+        return [(each["transition"], each["host"]) for each in records(kafka, "alerts")]
+
+    worker = part(kafka, "processor", "processor")
+    with running(worker) as supervisor:
+        beat("p1")
+        until(lambda: beat("p2"), every_s=0.3)
+        assert [("raised", "p1")] == beat("p2")
+        supervisor.kill("processor")
+        until(
+            lambda: len(beat("p2")) and worker.state == "ready" and worker.starts == 2,
+            tend=supervisor.tend,
+            every_s=0.3,
+        )
+        beat("p1")
+        found = until(lambda: len(found := beat("p2")) > 1 and found, every_s=0.3)
+
+    assert [("raised", "p1"), ("cleared", "p1")] == found
+    assert 1 == len({each["id"] for each in records(kafka, "alerts")})
+    counts = Audit(kafka).run().audit
+    assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented), "it replays the same"

@@ -15,6 +15,7 @@ from producers import redfish
 from producers.reader import PollFailed, Sample
 from producers.redfish.inventory import GATHER
 from producers.redfish.sweep import CATEGORIES
+from producers.simulate.faults import Fault
 from producers.simulate.redfish import Simulator
 from producers.targets import Category, RedfishTarget
 from runtime.errors import Misconfigured
@@ -141,3 +142,15 @@ def test_the_sushy_emulator_is_read(emulator: str) -> None:
     assert set(counts(samples["network"].body)) <= {"interfaces"}
     assert {each["speed_rpm"] for each in samples["thermal"].body["fans"]} == {2100, 2050}
     assert all(as_avro(category, sample) for category, sample in samples.items())
+
+
+def test_a_simulated_bmc_dies_and_comes_back_at_its_port_while_it_is_being_read() -> None:
+    with Simulator() as simulator:
+        reader = redfish.reader(RedfishTarget(host="node1", address=simulator.urls[0]), 10)
+        for _ in range(3):
+            assert counts(reader.read("memory", 5).body) == {"dimms": 10}
+            simulator.suffer(0, Fault.of("dead"))
+            with socket.socket() as refused, pytest.raises(ConnectionRefusedError):
+                refused.connect(("127.0.0.1", int(simulator.urls[0].rpartition(":")[2])))
+            simulator.suffer(0, None)
+        reader.close()

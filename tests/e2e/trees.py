@@ -34,13 +34,16 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(self.server.slow_s)
         with self.server.lock:
             self.server.at_once -= 1
+        bare, _, query = path.partition("?")
+        path = bare if self.server.expands and query.startswith("$expand=") else path
         if self.server.login and path != "/redfish/v1" and given != self.server.login:
             self.answer(401, {"error": {"code": "Base.1.8.NoValidSession"}})
         elif path not in self.server.tree:
             self.answer(404, {"error": {"code": "Base.1.8.ResourceMissingAtURI"}})
         else:
-            document = self.server.tree[path]
-            self.answer(200, {"@odata.id": path} | document if isinstance(document, dict) else document)
+            self.answer(
+                200, self.server.expanded(path) if path != self.path.rstrip("/") else self.server.document(path)
+            )
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
@@ -70,6 +73,8 @@ class Tree(ThreadingHTTPServer):
         self.at_once = self.most_at_once = 0
         self.slow_s = 0.0
         """How long each answer takes."""
+        self.expands = False
+        """Whether $expand puts the members of a collection into it; else it is a resource that is not there."""
         self.scheme = "http"
         if tls:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -79,6 +84,16 @@ class Tree(ThreadingHTTPServer):
 
     def handle_error(self, *_: Any) -> None:
         pass
+
+    def document(self, path: str) -> Any:
+        document = self.tree[path]
+        return {"@odata.id": path} | document if isinstance(document, dict) else document
+
+    def expanded(self, path: str) -> Any:
+        document = self.document(path)
+        links = [each["@odata.id"].rstrip("/") for each in document["Members"]]
+        members = [self.document(link) if link in self.tree else {"@odata.id": link} for link in links]
+        return document | {"Members": members}
 
     @property
     def port(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from producers.libvirt import devices
-from producers.libvirt.sample import Devices
+from producers.libvirt.devices import DISK_WORDS, NIC_WORDS, Devices, Disk
 
 XML = """<domain id='3'><devices>
   <disk type='file'><target dev='vda'/></disk>
@@ -37,9 +37,12 @@ def cache(clock: Clock) -> devices.DeviceCache:
 
 
 def test_nics_go_by_target_else_mac_and_disks_keep_their_type():
-    expected = Devices(("52:54:00:00:00:01", "vnet1"), (("vda", "disk"), ("hdc", "cdrom"), ("sda", "lun")))
+    found = devices.parse(XML)
 
-    assert expected == devices.parse(XML)
+    assert ["52:54:00:00:00:01", "vnet1"] == list(found.nics)
+    assert [("vda", "disk"), ("hdc", "cdrom"), ("sda", "lun")] == [
+        (name, each.kind) for name, each in found.disks.items()
+    ]
 
 
 def test_what_is_not_xml_is_an_error_that_says_so():
@@ -47,7 +50,7 @@ def test_what_is_not_xml_is_an_error_that_says_so():
         devices.parse("<domain>")
 
 
-OLD, NEW = Devices(("old",)), Devices(("new",))
+OLD, NEW = Devices({"old": NIC_WORDS}), Devices({"new": NIC_WORDS})
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,67 @@ def test_domains_that_are_gone_are_forgotten(cache):
     cache.keep([])
 
     assert NEW == cache.get(KEY, (), lambda: NEW)
+
+
+def test_an_event_has_the_xml_read_again_once(cache):
+    cache.get(KEY, (), lambda: OLD)
+    cache.changed("u")
+
+    assert NEW == cache.get(KEY, (), lambda: NEW)
+    assert NEW == cache.get(KEY, (), lambda: OLD)
+
+
+def test_an_event_that_comes_while_the_xml_is_read_counts(cache):
+    def read() -> Devices:
+        cache.changed("u")
+        return OLD
+
+    cache.get(KEY, (), read)
+
+    assert NEW == cache.get(KEY, (), lambda: NEW)
+
+
+def test_an_event_is_not_forgotten_when_the_xml_cannot_be_read(cache):
+    cache.get(KEY, (), lambda: OLD)
+    cache.changed("u")
+
+    assert OLD == cache.get(KEY, (), lambda: None)
+    assert NEW == cache.get(KEY, (), lambda: NEW)
+
+
+NOVA = """<domain><title> </title><metadata>
+  <nova:instance xmlns:nova='http://openstack.org/xmlns/libvirt/nova/{version}'>
+    <nova:name>web-1</nova:name><nova:flavor name='m1.small'><nova:memory>2048</nova:memory></nova:flavor>
+    <nova:owner><nova:user uuid='1'>ada</nova:user><nova:project uuid='2'>shop</nova:project></nova:owner>
+  </nova:instance></metadata></domain>"""
+ONE = """<domain><metadata><x:vm xmlns:x='http://opennebula.org/xmlns/libvirt/1.0'><x:name><![CDATA[web]]></x:name>
+  <x:uname>ada</x:uname><x:gname>shop</x:gname></x:vm></metadata></domain>"""
+
+
+@pytest.mark.parametrize(
+    ("xml", "expected"),
+    [
+        pytest.param(NOVA.format(version="1.0"), ("web-1", "shop", "ada", "m1.small"), id="Nova"),
+        pytest.param(NOVA.format(version="1.1"), ("web-1", "shop", "ada", "m1.small"), id="a newer Nova"),
+        pytest.param(ONE, ("web", "shop", "ada", None), id="OpenNebula"),
+        pytest.param("<domain><metadata><a:vm xmlns:a='urn:other'/></metadata></domain>", (None,) * 4, id="others"),
+        pytest.param("<domain/>", (None,) * 4, id="none"),
+    ],
+)
+def test_a_clouds_names_come_from_the_metadata(xml, expected):
+    words = devices.parse(xml).words
+
+    assert expected == tuple(words[f"cloud_{name}"] for name in ("name", "project", "user", "flavor"))
+    assert words["title"] is None
+
+
+def test_devices_carry_what_only_the_xml_knows():
+    found = devices.parse("""<domain><title>shop</title><devices>
+      <disk device='disk'><target dev='vda' bus='virtio'/><alias name='virtio-disk0'/></disk>
+      <interface type='network'><mac address='52:54:00:00:00:01'/><source network='lan' bridge='br0'/>
+      <target dev='vnet0'/><alias name='net0'/></interface></devices></domain>""")
+
+    assert {"vnet0": {"mac": "52:54:00:00:00:01", "alias": "net0", "source": "br0"}} == found.nics
+    assert {"vda": Disk("disk", {"alias": "virtio-disk0", "bus": "virtio"})} == found.disks
+    assert "shop" == found.words["title"]
+    assert {"alias", "bus"} == set(DISK_WORDS)

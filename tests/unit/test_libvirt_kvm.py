@@ -153,6 +153,38 @@ def test_a_vm_that_goes_between_list_and_look_is_left_out(connected):
     assert ["there"] == [vm["name"] for vm in kvm.get_live_vms()]
 
 
+def test_a_cause_is_said_once_when_it_begins_and_once_when_it_has_ended_for_all(connected):
+    lacking, whole = (1, 2, 3, 4, -1), (1, 2, 3, 4, 9)
+    kvm, module = connected(a={"blockStats": lacking}, b={"blockStats": LibvirtError(68)})
+
+    def cycle() -> None:
+        for vm in kvm.get_live_vms():
+            for disk in ("vda", "vdb"):
+                kvm.get_block_stats(vm["dom"], disk)
+
+    with capture_logs() as logs:
+        cycle()
+        cycle()
+        begun = len(logs)
+        module.answers["a"]["blockStats"] = module.answers["b"]["blockStats"] = whole
+        cycle()
+        cycle()
+
+    causes = [("disks.errors", "unknown to libvirt (-1)"), ("blockStats", "the hypervisor did not answer in time")]
+    assert (2, causes) == (begun, [(each["what"], each["why"]) for each in logs[:2]])
+    assert sorted(causes) == sorted((each["what"], each["why"]) for each in logs[2:])
+
+
+def test_a_cause_ends_with_its_domain(connected):
+    kvm, module = connected(a={"blockStats": LibvirtError(68)})
+    with capture_logs() as logs:
+        kvm.get_block_stats(kvm.get_live_vms()[0]["dom"], "vda")
+        module.opened[0].domains.clear()
+        kvm.get_live_vms()
+
+    assert ["warning", "info"] == [each["log_level"] for each in logs]
+
+
 def test_one_connector_serves_several_threads(connected):
     kvm, module = connected(**{f"vm{n}": {"memoryStats": {"rss": n}} for n in range(4)})
     found: list[list[int]] = []

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.libvirt import devices, sample
+from producers.libvirt import calls, devices, sample
 from producers.reader import Problems
 from schemas import catalog, codec
 
@@ -77,10 +77,12 @@ VALUES = (
     | st.sampled_from(["vda", "tap0", ""])
     | st.text(max_size=8)
 )
+NIC = {"mac": "52:54:00:00:00:01", "alias": "net0", "source": None}
 DEVICES = st.none() | st.builds(
-    sample.Devices,
-    st.lists(st.sampled_from(["tap0", "tap1", "52:54:00:00:00:01"])).map(tuple),
-    st.lists(st.tuples(st.sampled_from(["vda", "vdb"]), st.sampled_from(["disk", "cdrom"]))).map(tuple),
+    devices.Devices,
+    st.lists(st.sampled_from(["tap0", "tap1", "52:54:00:00:00:01"])).map(lambda names: dict.fromkeys(names, NIC)),
+    st.dictionaries(st.sampled_from(["vda", "vdb"]), st.sampled_from(["disk", "cdrom"]).map(devices.Disk)),
+    st.just(devices.DOMAIN_WORDS),
 )
 
 
@@ -90,6 +92,7 @@ def test_no_answer_raises_or_gives_a_negative_number_or_one_device_twice(stats: 
     domain = sample.from_bulk(WHO, stats, known, problems)
     sample.shape(stats)
     sample.has_figures(stats)
+    sample.is_busy(stats)
 
     numbers = [value for part in [domain, *domain["nics"], *domain["disks"]] for value in part.values()]
     assert [] == [value for value in numbers if isinstance(value, int) and not 0 <= value < 2**63]
@@ -111,8 +114,9 @@ def test_every_number_is_libvirts_own_and_every_null_has_a_cause(stats: dict[str
         assert (domain[name] is None) == ((name, "missing") in problems.counts)
 
 
+COUNTERS = [name for name, _ in sample.NIC]
 INFO = [1, 4194304, 2097152, 4, 1_000]
-CALLS = sample.Calls(
+CALLS = calls.Calls(
     info=INFO,
     state=[1, 5],
     memory={"actual": 2097152, "rss": 7, "usable": 8, "last_update": 9, "swap_in": -1},
@@ -120,28 +124,29 @@ CALLS = sample.Calls(
     nics={"tap0": (1, 2, 3, 4, 5, 6, 7, 8), "52:54:00:00:00:01": None},
     disks={"vda": (1, 2, 3, 4, -1)},
 )
-KNOWN = sample.Devices(("tap0", "52:54:00:00:00:01"), (("vda", "disk"), ("hda", "cdrom")))
+KNOWN = devices.Devices(
+    dict.fromkeys(("tap0", "52:54:00:00:00:01"), NIC), {"vda": devices.Disk(), "hda": devices.Disk("cdrom")}
+)
 
 
 def test_per_device_calls_fill_the_same_record():
     problems = Problems()
-    domain = sample.from_calls(WHO, CALLS, KNOWN, problems)
+    domain = calls.from_calls(WHO, CALLS, KNOWN, problems)
 
     assert ("5", 3, 1, 5, 4) == tuple(domain[key] for key in ("vmid", "domain_id", "state", "state_reason", "cpus"))
     assert (4194304, 2097152, 2097152) == (domain["memory_max_kb"], domain["memory_used_kb"], domain["memactual"])
     assert (1_000, 600, 300) == (domain["cputime"], domain["timeusr"], domain["timesys"])
     assert (7, 8, 9, None) == tuple(domain[key] for key in ("memrss", "memusable", "memlast_update", "memswap_in"))
-    assert [1, 2, 3, 4, 5, 6, 7, 8] == list(domain["nics"][0].values())[1:]
-    assert {"52:54:00:00:00:01", None} == set(domain["nics"][1].values())
-    assert [{"device": "vda", "rd_req": 1, "rd_bytes": 2, "wr_reqs": 3, "wr_bytes": 4, "errors": None}] == domain[
-        "disks"
-    ]
+    assert {"device": "tap0", **NIC, **dict(zip(COUNTERS, range(1, 9), strict=True))} == domain["nics"][0]
+    assert {"device": "52:54:00:00:00:01", **NIC, **dict.fromkeys(COUNTERS)} == domain["nics"][1]
+    disk = {"device": "vda", **devices.DISK_WORDS, "rd_req": 1, "rd_bytes": 2, "wr_reqs": 3, "wr_bytes": 4}
+    assert [disk | {"errors": None}] == domain["disks"]
 
 
 def test_a_failed_call_leaves_nulls_that_are_not_counted_again():
     problems = Problems()
-    failed = sample.Calls(info=None, state=None, memory=None, cpu=None)
-    domain = sample.from_calls(WHO, failed, sample.Devices(("tap0",), (("vda", "disk"),)), problems)
+    failed = calls.Calls(info=None, state=None, memory=None, cpu=None)
+    domain = calls.from_calls(WHO, failed, devices.Devices({"tap0": NIC}, {"vda": devices.Disk()}), problems)
 
     assert [] == problems.as_records()
     assert sample.NO_STATE == domain["state"]
@@ -174,3 +179,54 @@ def test_without_xml_every_block_device_passes_for_a_disk():
     stats = {"block.count": 1, "block.0.name": "hdc"}
 
     assert ["hdc"] == [disk["device"] for disk in sample.from_bulk(WHO, stats, None, Problems())["disks"]]
+
+
+NUMBERS = st.integers(-2, 5) | st.sampled_from([2**63 - 1, 2**63, 2**64 - 1]) | st.integers(-(2**65), 2**65)
+ANSWERS = st.builds(
+    calls.Calls,
+    info=st.none() | st.lists(NUMBERS, min_size=5, max_size=5),
+    state=st.none() | st.lists(NUMBERS, min_size=2, max_size=2),
+    memory=st.none() | st.dictionaries(st.sampled_from([name for name, _ in calls.MEMORY]), NUMBERS),
+    cpu=st.none() | st.dictionaries(st.sampled_from(["user_time", "system_time"]), NUMBERS),
+    nics=st.fixed_dictionaries({"tap0": st.none() | st.tuples(*[NUMBERS] * 8)}),
+    disks=st.fixed_dictionaries({"vda": st.none() | st.tuples(*[NUMBERS] * 5)}),
+)
+
+
+@given(answers=ANSWERS)
+def test_a_number_of_a_single_call_is_libvirts_own_or_null_with_a_cause(answers: calls.Calls):
+    problems = Problems()
+    domain: Any = calls.from_calls(WHO, answers, devices.Devices({"tap0": NIC}, {"vda": devices.Disk()}), problems)
+
+    info = answers.info or [None] * 5
+    pairs = [("memory_max_kb", info[1]), ("memory_used_kb", info[2]), ("cpus", info[3]), ("cputime", info[4])]
+    got = [(domain[name], said, name) for name, said in pairs]
+    got += [(domain["nics"][0][name], (answers.nics["tap0"] or [None] * 8)[n], f"nics.{name}")
+            for n, name in enumerate(COUNTERS)]  # fmt: skip
+    got += [(domain["disks"][0][name], (answers.disks["vda"] or [None] * 5)[n], f"disks.{name}")
+            for n, (name, _) in enumerate(sample.DISK)]  # fmt: skip
+    for value, said, name in got:
+        if domain["state"] == sample.SHUT_OFF and name == "cputime":
+            continue
+        known = said is not None and 0 <= said < 2**63
+        assert value == (said if known else None)
+        assert ((name in {field for field, _ in problems.counts}) or said is None) == (not known)
+
+
+@pytest.mark.parametrize("last", [pytest.param(True, id="answered before"), pytest.param(False, id="never answered")])
+def test_a_domain_that_does_not_answer_has_its_last_values_or_none_and_is_marked(last):
+    known = sample.from_bulk(WHO, {"state.state": 1, "cpu.time": 5}, None, Problems()) if last else None
+    domain = sample.unanswered(WHO, known)
+
+    assert (True, 5 if last else None, int(last)) == (domain["stale"], domain["cputime"], domain["state"])
+    assert known is None or not known["stale"], "the values kept are not changed"
+    decoded, record = through_avro(domain, Problems())
+    assert record == decoded
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [("hung", True), ("running", False), ("paused", False), ("no_balloon_driver", False), ("shut_off", False)],
+)
+def test_what_libvirt_gives_of_a_busy_domain_shows_that_it_is(case, expected):
+    assert expected == sample.is_busy(json.loads((CASES[0].parent / case / "bulk.json").read_text()))

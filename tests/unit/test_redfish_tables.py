@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from producers.reader import Problems
 from producers.redfish import fields, tables
-from producers.redfish.patience import key_of
+from producers.redfish.choice import KINDS
+from producers.redfish.http.patience import key_of
+from producers.redfish.sides import SIDES
 from producers.redfish.sweep import CATEGORIES
 from schemas import catalog
 
@@ -42,9 +44,10 @@ def test_a_document_gives_the_records_of_its_case(case: Path) -> None:
     expected = json.loads((case / "expected.json").read_text())
     problems = Problems()
     found: dict[str, Any] = {}
-    for category in ("system", "thermal", "power"):
+    old = {category: [SIDES[kind][category.title()] for kind in KINDS[category]] for category in KINDS}
+    for category, each in {"system": [tables.SYSTEM], **old}.items():
         document = json.loads((case / f"{category}.json").read_text())
-        for table in CATEGORIES[category]:
+        for table in each:
             found[table.record] = [without_nulls(record) for record in records(table, document, problems)]
     found["problems"] = {f"{name}: {cause}": count for (name, cause), count in problems.counts.items()}
     assert expected == found

@@ -41,7 +41,25 @@ def test_a_module_is_small_and_says_what_it_is(path):
     assert len(text.splitlines()) <= 320
 
 
-PURE = ["steps", "rates", "totals", "vms", "hosts", "power", "vm_power", "join", "checks", "health", "alerts", "drive"]
+PURE = [
+    "steps",
+    "rates",
+    "totals",
+    "vms",
+    "hosts",
+    "power",
+    "vm_power",
+    "join",
+    "checks",
+    "health",
+    "alerts",
+    "drive",
+    "presence",
+    "sitting",
+    "rules",
+    "packs",
+    "wording",
+]
 
 
 @pytest.mark.parametrize("module", PURE)

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from producers.redfish.client import AT_ONCE, Client, Clock
-from producers.redfish.faults import Denied, Fault, Missing, Unreachable
 from producers.redfish.fields import Json
+from producers.redfish.http.client import Client, Clock
+from producers.redfish.http.faults import Denied, Fault, Missing, Unreachable
 
 DEAD_S: Final = 600.0
 """A resource that is not there is not asked for again before this."""
 BROKEN_S: Final = 15.0
 """Nor one that broke twice before this, then doubled up to DEAD_S; one that broke once is tried at the next poll."""
+
+HELPERS: Final = ThreadPoolExecutor(1024, thread_name_prefix="redfish-get")
+"""Shared by all BMCs: threads begun anew for each poll took more time than their requests. As many begin as are busy at
+once, three to a poll under way; the number here is never met."""
 
 
 def key_of(uri: str) -> str:
@@ -40,7 +44,7 @@ class PatientClient:
         key = key_of(link)
         failures, until_s, known = self._dead.get(key, (0, 0.0, None))
         if known is not None and self._clock() < until_s:
-            raise known
+            raise known.remembered()  # a copy: the traceback of one raised again and again only grows
         try:
             answer = self.client.get(link, deadline_s)
         except (Unreachable, Denied):  # says something about the BMC, not about the resource
@@ -58,14 +62,19 @@ class PatientClient:
 
     def together(self, links: Sequence[str], deadline_s: float) -> list[Json | Fault]:
         """The resources, or their faults, in the order of the links. Side by side: one that hangs starves no other."""
+        answers: list[Json | Fault] = [Missing("not asked")] * len(links)
+        # Each thread takes the next one; `next` of a range is atomic.
+        positions = iter(range(len(links)))
 
-        def one(link: str) -> Json | Fault:
-            try:
-                return self.get(link, deadline_s)
-            except Fault as fault:
-                return fault
+        def work() -> None:
+            for position in positions:
+                try:
+                    answers[position] = self.get(links[position], deadline_s)
+                except Fault as fault:
+                    answers[position] = fault
 
-        if len(links) < 2:
-            return [one(link) for link in links]
-        with ThreadPoolExecutor(min(AT_ONCE, len(links)), thread_name_prefix="redfish-get") as pool:
-            return list(pool.map(one, links))
+        helpers = [HELPERS.submit(work) for _ in range(min(self.client.at_once, len(links)) - 1)]
+        work()
+        for each in helpers:
+            each.result()
+        return answers

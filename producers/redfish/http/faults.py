@@ -1,9 +1,11 @@
 """What can go wrong with one GET, and what it means. Pure: no I/O.
 
 Fault
-├── Unreachable    the BMC does not answer: refused, TLS failure, timeout, the poll's deadline
-│   └── Reset      the same; the connection broke, so that the request may be sent once more
-├── Denied         the BMC refuses the login (401): nothing is asked again for a minute
+├── Unreachable    the BMC does not answer: refused, TLS failure, no connection in time
+│   ├── Reset      the connection broke, so that the request may be sent once more
+│   ├── Silent     there is no answer in time, from a BMC that may only be slow
+│   └── Late       the poll has no time left: says nothing of the BMC
+├── Denied         the BMC refuses the login (401): nothing is asked again for a minute, then ever longer
 ├── Missing        this resource is not to be had: 404, 405, 410, a link to another origin, …
 │   └── Forbidden  403: a right or a licence is missing
 └── Broken         this answer is unusable: 5xx, empty, no JSON, cut off, too large
@@ -18,7 +20,8 @@ from http import HTTPStatus
 from http.client import HTTPException
 from typing import Final, Self
 
-from requests.exceptions import ProxyError, Timeout
+from urllib3.exceptions import ConnectTimeoutError, ProxyError
+from urllib3.exceptions import TimeoutError as Timeout
 
 TEMPORARY: Final = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.LOCKED, HTTPStatus.TOO_MANY_REQUESTS}
@@ -44,6 +47,20 @@ class Unreachable(Fault):
 
 class Reset(Unreachable):
     """The BMC broke the connection off."""
+
+
+class Silent(Unreachable):
+    """The BMC did not answer in the time there was."""
+
+    def __init__(self, cause: str = "no answer in time") -> None:
+        super().__init__(cause)
+
+
+class Late(Unreachable):
+    """The poll had no time left."""
+
+    def __init__(self, cause: str = "no time left in this poll") -> None:
+        super().__init__(cause)
 
 
 class Denied(Fault):
@@ -77,8 +94,8 @@ def of_status(code: int) -> Fault | None:
 MEANING: Final[tuple[tuple[type[BaseException], type[Unreachable], str], ...]] = (
     (socket.gaierror, Unreachable, "name not resolved"),
     (ConnectionRefusedError, Unreachable, "connection refused"),
-    (Timeout, Unreachable, "no answer in time"),
-    (TimeoutError, Unreachable, "no answer in time"),
+    (Timeout, Silent, "no answer in time"),
+    (TimeoutError, Silent, "no answer in time"),
     (ConnectionError, Reset, "connection reset"),  # also aborted, broken pipe, closed without an answer
     (HTTPException, Unreachable, "answer is not HTTP"),
 )
@@ -86,13 +103,15 @@ MEANING: Final[tuple[tuple[type[BaseException], type[Unreachable], str], ...]] =
 
 
 def of_error(error: BaseException) -> Fault:
-    """What an exception of `requests` means. Only its innermost causes tell; its text may name a proxy's password."""
+    """What an exception of urllib3 means. Only its innermost causes tell; its text may name a proxy's password."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Unreachable(f"certificate not accepted: {cause.verify_message}")
         if isinstance(cause, ssl.SSLError):
             return Unreachable(f"TLS failed: {(cause.reason or 'unknown').replace('_', ' ').lower()}")
+    if any(type(cause) is ConnectTimeoutError for cause in causes):  # its heirs are other failures
+        return Unreachable("no answer in time")
     proxy = "proxy: " if any(isinstance(cause, ProxyError) for cause in causes) else ""
     for cause in reversed(causes):
         for kind, fault, words in MEANING:

@@ -1,0 +1,93 @@
+"""Storage controllers and drives: the documents that their tables read, from Storage, SimpleStorage or Chassis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from producers.redfish import tables
+from producers.redfish.expand import inline
+from producers.redfish.fields import Json, at, text
+from producers.redfish.http.patience import key_of
+from producers.redfish.plan import Plan
+from producers.redfish.walk import Found, Walk, links_at
+
+OF_STORAGE: Final = ("@odata.id", "Id", "Name", "Manufacturer", "Model", "Status")
+"""What a Storage, or a SimpleStorage, says of itself as a controller."""
+TABLES: Final = (tables.CONTROLLER, tables.DRIVE)
+
+
+def storage(walk: Walk, plan: Plan) -> Iterator[Found]:
+    """The Storages of each System with their controllers and drives, else its SimpleStorages.
+
+    Drives that only Chassis list are taken where no Storage lists any: others would be told twice (GB200: the same
+    nine under Systems and under Chassis, with URIs of their own).
+    """
+    found = walk.members([each.links.get("Storage") for each in plan.systems])
+    told = iter(_storages(walk, plan, [document for each in found for document in each]))
+    drives = 0
+    for system, members in zip(plan.systems, found, strict=True):
+        if members or not walk.sure:
+            documents = [next(told) for _ in members]
+        else:
+            documents = [_simple(each) for each in walk.members([system.links.get("SimpleStorage")])[0]]
+        for document in documents:
+            place = {"system_id": system.owner, "chassis_id": None, "storage_id": text(document["Id"])}
+            drives += len(document["Drives"])
+            yield Found(str(document["@odata.id"]), document, place, TABLES)
+    if drives or not walk.sure:
+        return
+    of_chassis = walk.members([each.links.get("Drives") for each in plan.chassis])
+    for chassis, documents in zip(plan.chassis, of_chassis, strict=True):
+        place = {"system_id": None, "storage_id": None, "chassis_id": chassis.owner}
+        for document in documents:
+            yield Found(str(document["@odata.id"]), {"Drives": [document]}, place, TABLES)
+
+
+def _storages(walk: Walk, plan: Plan, documents: Sequence[Json]) -> list[Json]:
+    """Storages (DMTF Storage v1_17) with controllers and drives in place of links."""
+    inside = [_inside(document) for document in documents]
+    without = [each for each, controllers in zip(documents, inside, strict=True) if not controllers]
+    linked = iter(walk.members([text(at(each, "Controllers/@odata.id")) for each in without]))
+    joined: list[Json] = []
+    for document, here, drives in zip(documents, inside, _drives(walk, plan, documents), strict=True):
+        controllers = here or next(linked) or [_itself(document)]
+        # Supermicro's inline ones have no name.
+        named = [{"Name": document.get("Name"), **each} for each in controllers]
+        joined.append({**document, "StorageControllers": named, "Drives": drives})
+    return joined
+
+
+def _inside(document: Json) -> list[Json]:
+    """Controllers given in the Storage, as before Storage v1_9; nothing where they are links only."""
+    return [each for each in links_at(document, "StorageControllers") if each.keys() - {"@odata.id"}]
+
+
+def _drives(walk: Walk, plan: Plan, documents: Sequence[Json]) -> list[list[Json]]:
+    """The drives of each Storage; of a Chassis that lists some of them in its collection, all at once."""
+    linked = [_once(links_at(document, "Drives")) for document in documents]
+    links = [uri for one in linked for each in one if not inline(each) and (uri := text(each.get("@odata.id")))]
+    got = walk.through(links, [each.links.get("Drives") for each in plan.chassis])
+    told: list[list[Json]] = []
+    for one in linked:
+        drives = (each if inline(each) else got.get(key_of(text(each.get("@odata.id")) or "")) for each in one)
+        told.append([each for each in drives if each is not None])
+    return told
+
+
+def _once(links: Iterable[Json]) -> list[Json]:
+    once: dict[str, Json] = {}
+    for place, each in enumerate(links):
+        once.setdefault(key_of(text(each.get("@odata.id")) or str(place)), each)
+    return list(once.values())
+
+
+def _itself(document: Json) -> Json:
+    return {name: document[name] for name in OF_STORAGE if name in document}
+
+
+def _simple(document: Json) -> Json:
+    """A SimpleStorage (DMTF SimpleStorage v1_3) as a Storage; its devices have no ids but their positions."""
+    devices: Any = document.get("Devices")
+    drives = devices if isinstance(devices, list) else []
+    return {**document, "StorageControllers": [_itself(document)], "Drives": drives}
