@@ -1,10 +1,14 @@
 """What mutes, what is posted, what an answer means."""
 
 import hashlib
+import hmac
 import json
+import re
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 import trustme
@@ -19,6 +23,7 @@ from sinks.takeover import partition_of
 from tests.e2e.receiver import Receiver
 
 HOUR = timedelta(hours=1)
+README = Path(__file__).parents[2] / "README.md"
 PARTITION = ("fleet.alerts", 0)
 
 
@@ -182,6 +187,23 @@ def test_a_signature_covers_time_and_body():
 
     assert 3 == len(signed)
     assert all(each.startswith("sha256=") and len(each) == 7 + 2 * hashlib.sha256().digest_size for each in signed)
+
+
+def test_the_receiver_in_the_readme_knows_what_is_genuine():
+    (code,) = re.findall(r"```python\n(def is_genuine.*?)```", README.read_text(), re.DOTALL)
+    known = {"hmac": hmac, "hashlib": hashlib, "time": time}
+    exec(code, known)
+
+    def genuine(at_s, body, secret):
+        stamp = str(int(at_s))
+        headers = {"X-Rackstream-Timestamp": stamp, "X-Rackstream-Signature": bodies.signature(secret, stamp, b"{}")}
+        return known["is_genuine"](headers, body, "k")
+
+    now_s = time.time()
+    assert genuine(now_s, b"{}", "k")
+    assert not genuine(now_s, b"[]", "k")
+    assert not genuine(now_s, b"{}", "other")
+    assert not genuine(now_s - 3600, b"{}", "k")
 
 
 def settings(url, **more):
