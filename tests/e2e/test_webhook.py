@@ -197,7 +197,7 @@ def check(wanted, receiver):
 
 
 def test_each_transition_arrives_in_the_order_of_its_alert_whenever_the_sink_is_killed(kafka):
-    check(*survives(kafka, kills=2, alerts=80, revisions=5))
+    check(*survives(kafka, kills=3, alerts=80, revisions=5))
 
 
 @pytest.mark.soak
