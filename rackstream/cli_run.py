@@ -64,9 +64,9 @@ def processor() -> None:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["files", "influx"]))
+@click.argument("kind", type=click.Choice(["files", "influx", "archive"]))
 def sink(kind: str) -> None:
-    """Store records: Parquet or JSONL files, or InfluxDB."""
+    """Store records: Parquet or JSONL files, InfluxDB, or the raw records' own bytes in Avro files."""
     from rackstream.store import run
 
     set_up(f"sink-{kind}")

@@ -13,7 +13,7 @@ from runtime.topics import verify
 from sinks import batch
 from sinks.manifest import Range
 from sinks.replayed import Destination, Points, Topics
-from sinks.settings import FilesSettings, InfluxSettings, Limits
+from sinks.settings import ArchiveSettings, FilesSettings, InfluxSettings, Limits
 from sinks.sink import Sink
 
 
@@ -28,10 +28,19 @@ def sink(kind: str, settings: KafkaSettings) -> tuple[Sink, Limits]:
 
         influx = InfluxSettings.read()
         return InfluxSink(influx), influx.limits
+    from sinks.retention import Keep
+
+    if kind == "archive":
+        from sinks.archive import ArchiveSink
+
+        archive = ArchiveSettings.read()
+        keep = Keep(archive.keep_days, archive.keep_bytes)
+        return ArchiveSink(settings, history.archive_root(settings), keep), archive.limits
     from sinks.files import FilesSink
 
     files = FilesSettings.read()
-    return FilesSink(settings, history.root(settings), files.format), files.limits
+    keep = Keep(files.keep_days, files.keep_bytes)
+    return FilesSink(settings, history.root(settings), files.format, keep), files.limits
 
 
 def destination(kind: str, within: Range, topics: Topics, root: Path, *, started: datetime, write: bool) -> Destination:

@@ -22,7 +22,7 @@ from runtime import kafka as clients
 from runtime import topics
 from runtime.settings import KafkaSettings
 from schemas.testing import item, raw
-from sinks import datasets
+from sinks import archive, datasets
 from tests.e2e.influxdb import INFLUXD, Influx
 from tests.e2e.parts import part, publish, running, until
 
@@ -95,6 +95,7 @@ def live(kafka, *names):
     made = {
         "processor": lambda: part(kafka, "processor", "processor"),
         "files": lambda: part(kafka, "files", "sink", "files", RACKSTREAM_FILES_MAX_SEC="0.5"),
+        "archive": lambda: part(kafka, "archive", "sink", "archive", RACKSTREAM_ARCHIVE_MAX_SEC="0.5"),
     }
     return running(*[made[name]() for name in names])
 
@@ -107,6 +108,10 @@ def stored(kafka, kind="files"):
     return lag(kafka, f"rackstream-{kind}", datasets.aliases()) == 0
 
 
+def archived(kafka):
+    return lag(kafka, "rackstream-archive", archive.aliases()) == 0
+
+
 def run_live(kafka, *names):
     """Runs these parts until they have nothing left to do."""
     with live(kafka, *names) as supervisor:
@@ -114,6 +119,8 @@ def run_live(kafka, *names):
             until(lambda: stepped(kafka), tend=supervisor.tend)
         if "files" in names:
             until(lambda: stored(kafka), tend=supervisor.tend)
+        if "archive" in names:
+            until(lambda: archived(kafka), tend=supervisor.tend)
 
 
 def offsets(kafka):
@@ -177,7 +184,7 @@ WELL = (0, 0, 0, 0, 0)
 def lived(kafka):
     """20 polls of all sources, stepped and stored; everything stopped. The rows there are."""
     produce(kafka, range(20))
-    run_live(kafka, "processor", "files")
+    run_live(kafka, "processor", "files", "archive")
     found = rows(kafka)
     assert (WELL, []) == audit(kafka)
     assert found.keys() > {"vm_metrics", "vm_features", "vm_device_rates", "power", "alert", "target", "producer"}
@@ -222,6 +229,35 @@ def test_the_whole_directory_deleted_and_replayed_has_the_same_rows(kept):
     assert {name: found.total() for name, found in before.items()} == said["rows"]
     assert ({}, 0, 0, 0) == (said["there"], said["later"], said["failed"], said["refused"])
     assert offsets_before == offsets(kafka)
+
+
+def test_the_whole_directory_deleted_and_replayed_from_the_archive_has_the_same_rows(kept, history):
+    kafka, before = kept
+    offsets_before = offsets(kafka)
+    shutil.rmtree(files(kafka))
+
+    said = replay(kafka, "--archive", str(history[0].data_dir / "archive"))
+
+    assert before == rows(kafka)
+    assert (WELL, []) == audit(kafka)
+    assert ({}, 0, [], []) == (said["there"], said["failed"], said["not_recomputed"], said["left_out"])
+    assert offsets_before == offsets(kafka)
+
+
+def test_what_kafka_no_longer_holds_comes_from_the_archive(kafka, before):
+    """Everything is gone from Kafka but the offsets."""
+    admin = clients.admin(kafka)
+    for alias in datasets.aliases():
+        spans = clients.watermarks(kafka, kafka.catalog[alias].name)
+        ends = [TopicPartition(kafka.catalog[alias].name, number, end) for number, (_, end) in spans.items()]
+        if "compact" not in kafka.catalog[alias].cleanup:
+            for future in admin.delete_records(ends).values():
+                future.result(10)
+    shutil.rmtree(files(kafka))
+
+    for _ in range(2):
+        replay(kafka, "--archive", str(kafka.data_dir / "archive"))
+        assert before == rows(kafka)
 
 
 def test_a_second_replay_changes_nothing_and_the_sink_goes_on_where_it_was(kafka, before):

@@ -209,7 +209,7 @@ KILLED = """
     import os, signal, sys, threading
     from pathlib import Path
     from runtime.settings import KafkaSettings
-    from sinks import batch, files, manifest
+    from sinks import batch, files, hours, manifest
     from sinks.settings import Limits
 
     moment, bootstrap, prefix, root = sys.argv[1:]
@@ -229,7 +229,7 @@ KILLED = """
         return call
 
     if moment == "within the files":
-        files.write_file = third(files.write_file, before=False)
+        hours.write_file = third(hours.write_file, before=False)
     elif moment == "before the manifest line":
         manifest.Manifest.commit = third(manifest.Manifest.commit, before=True)
     elif moment == "after the manifest line":
