@@ -13,6 +13,7 @@ import click
 import structlog
 
 from rackstream import (
+    cli_letters,
     cli_load,
     cli_look,
     cli_probe,
@@ -40,7 +41,7 @@ def cli() -> None:
 for each in (
     cli_run.up, cli_run.demo, cli_run.producer, cli_run.processor, cli_run.sink, cli_run.serve, cli_run.broker,
     cli_simulate.simulate, cli_look.topics, cli_look.tail, cli_look.audit, cli_replay.replay,
-    cli_query.query, cli_targets.targets, cli_probe.probe, cli_rules.rules,
+    cli_query.query, cli_targets.targets, cli_letters.dead_letters, cli_probe.probe, cli_rules.rules,
 ):  # fmt: skip
     cli.add_command(each)
 cli_simulate.simulate.add_command(cli_load.simulate_libvirt)

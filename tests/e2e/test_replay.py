@@ -328,8 +328,9 @@ def test_one_host_and_one_topic_bring_back_just_their_rows(kept):
     said = replay(kafka, "--host", "kvm-1", "--topic", "fleet.derived.vm-totals".replace("fleet.", kafka.topic_prefix))
 
     expected = {row: count for row, count in before["vm_totals"].items() if "kvm-1" == json.loads(row)["host"]}
-    assert {"vm_totals": expected} == rows(kafka)
-    assert {"vm_totals": 20 * 2} == said["rows"]
+    assert {"vm_totals", "host_totals"} == rows(kafka).keys()
+    assert expected == rows(kafka)["vm_totals"]
+    assert {"vm_totals": 20 * 2, "host_totals": 20} == said["rows"]
     assert (0, 0, 0, 0) == audit(kafka)[0][:4]
     replay(kafka)
     assert before == rows(kafka)
