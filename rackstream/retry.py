@@ -8,6 +8,7 @@ having had the record, and a transition of then, said now, would contradict it.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -55,27 +56,27 @@ class Retrier:
             Retry: Kafka or the destination is away.
             Misconfigured: settings of the sink are missing.
         """
-        record = letter.record
-        if record["reason"] == "retention":
-            return Outcome(False, "not retriable: retention deleted these records before they were read; drop it")
         try:
-            value = self._value(record)
-            if value is None:
-                return Outcome(
-                    False, f"its {record['size']:,} bytes were kept by reference, and Kafka has them no more"
-                )
-            alias = self._settings.catalog.named(record["topic"]).alias
-            decoded = decoder(self._settings, alias).decode(value)
-            if record["stage"].startswith("sink-"):
-                return self._store(record, alias, decoded)
-            if record["stage"] == "processors":
-                return self._step(record, alias, decoded)
+            return self._retry(letter.record)
         except KeyError as error:
             return Outcome(False, str(error.args[0]))
         except codec.Undecodable as error:
             return Outcome(False, f"still {error.reason}: {error}")
         except KafkaException as error:
             raise Retry(f"no answer from Kafka at {self._settings.bootstrap}: {error.args[0].str()}") from error
+
+    def _retry(self, record: dict[str, Any]) -> Outcome:
+        if record["reason"] == "retention":
+            return Outcome(False, "not retriable: retention deleted these records before they were read; drop it")
+        alias = self._settings.catalog.named(record["topic"]).alias
+        value = self._value(record)
+        if value is None:
+            return Outcome(False, f"its {record['size']:,} bytes were kept by reference, and Kafka has them no more")
+        decoded = decoder(self._settings, alias).decode(value)
+        if record["stage"].startswith("sink-"):
+            return self._store(record, alias, decoded)
+        if record["stage"] == "processors":
+            return self._step(record, alias, decoded)
         return Outcome(False, f"not retriable: nothing is known of the stage {record['stage']}")
 
     def _value(self, record: dict[str, Any]) -> bytes | None:
@@ -176,8 +177,6 @@ class Retrier:
 def _around(alias: str, record: dict[str, Any]) -> Range:
     """The stretch of time in which a record's rows lie."""
     times = [record["observed_at"]]
-    try:
+    with contextlib.suppress(Exception):  # the destination refuses it, and says why
         times += [row[0] for dataset in datasets.of(alias) for row in dataset.rows(record)]
-    except Exception:  # noqa: BLE001, S110  the destination refuses it, and says why
-        pass
     return Range(min(times), max(times) + MOMENT)
