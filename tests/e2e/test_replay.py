@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from pyarrow import parquet
 
+from processors import packs
 from processors.mounts import mounted
 from rackstream.audit import Audit
 from rackstream.lag import lag, positions
@@ -255,9 +256,78 @@ def test_what_kafka_no_longer_holds_comes_from_the_archive(kafka, before):
                 future.result(10)
     shutil.rmtree(files(kafka))
 
-    for _ in range(2):
-        replay(kafka, "--archive", str(kafka.data_dir / "archive"))
-        assert before == rows(kafka)
+    replay(kafka, "--archive", str(kafka.data_dir / "archive"))
+
+    assert before == rows(kafka)
+
+
+def changed(path, change):
+    """Writes a Parquet file again with its rows changed."""
+    table = parquet.ParquetFile(path).read()
+    parquet.write_table(table.from_pylist(change(table.to_pylist()), schema=table.schema), path)
+
+
+def test_verify_names_every_difference_and_stores_nothing(kept):
+    kafka, _ = kept
+    one = {name: min((files(kafka) / name).rglob("*.parquet")) for name in ("vm_totals", "power", "host", "alert")}
+    gone = parquet.ParquetFile(one["host"]).metadata.num_rows
+    assert {"missing": 0, "additional": 0, "different": 0, "twice": 0} == verified(kafka, 0)["counts"]
+    one["host"].unlink()
+    changed(one["vm_totals"], lambda rows: [rows[0] | {"net_rxbytes": -7}, *rows[1:]])
+    changed(one["power"], lambda rows: [*rows, rows[0] | {"host": "ghost"}])
+    changed(one["alert"], lambda rows: [*rows, rows[0]])
+    before = listing(kafka)
+
+    said = verified(kafka, 1)
+
+    assert {"missing": gone, "additional": 1, "different": 1, "twice": 1} == said["counts"]
+    found = {each["what"]: each for each in said["differences"]}
+    assert -7 == found["different"]["fields"]["net_rxbytes"][0]
+    assert ("power", "ghost") == (found["additional"]["dataset"], found["additional"]["row"]["host"])
+    assert ("host", "alert") == (found["missing"]["dataset"], found["twice"]["dataset"])
+    assert before == listing(kafka)
+
+
+def verified(kafka, code):
+    done = command(kafka, "--verify")
+    assert code == done.returncode, done.stdout[-1500:] + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_replay_into_topics_leaves_live_topics_alone_and_is_completed_by_its_id(kept, history):
+    kafka, _ = kept
+    ends = {topic.name: clients.watermarks(kafka, topic.name) for topic in kafka.catalog.topics.values()}
+    archive = ("--archive", str(history[0].data_dir / "archive"))
+
+    first = replay(kafka, "--id", "one", "--topic", "vm-totals", "--host", "kvm-1", into="topic")
+    second = replay(kafka, "--id", "one", "--topic", "vm-totals", "--topic", "raw-libvirt", *archive, into="topic")
+
+    prefix = kafka.topic_prefix
+    totals, raws = f"{prefix}replay.one.derived.vm-totals", f"{prefix}replay.one.raw.libvirt"
+    assert ({totals: 20}, {}) == (first["rows"], first["there"])
+    assert ({totals: 40, raws: 60}, {totals: 20}) == (second["rows"], second["there"])
+    for alias, name in (("vm-totals", totals), ("raw-libvirt", raws)):
+        live_topic = kafka.catalog[alias].name
+        assert clients.watermarks(kafka, live_topic).keys() == clients.watermarks(kafka, name).keys()
+        assert content(kafka, live_topic) == content(kafka, name)
+    assert ends == {name: clients.watermarks(kafka, name) for name in ends}
+
+
+def content(kafka, name):
+    return sorted((each.partition(), each.key(), each.value()) for each in clients.read_all(kafka, name))
+
+
+def test_raw_recomputes_nothing_and_another_pack_of_rules_judges_anew(kept, tmp_path):
+    kafka, before = kept
+    shutil.rmtree(files(kafka))
+    pack = tmp_path / "quiet.toml"
+    pack.write_text((Path(packs.__file__).parent / "rules.toml").read_text().replace("[[rules]]", "[[rules]]", 1))
+
+    said = replay(kafka, "--raw", "--topic", "vm-features", "--topic", "alerts")
+    again = replay(kafka, "--rules", str(pack), "--topic", "alerts", "--dry-run")
+
+    assert {name: before[name].total() for name in ("vm_features", "alert")} == said["rows"]
+    assert ({}, {"alert": before["alert"].total()}) == (again["rows"], again["there"])
 
 
 def test_a_second_replay_changes_nothing_and_the_sink_goes_on_where_it_was(kafka, before):
