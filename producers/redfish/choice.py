@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from producers.reader import Problems
-from producers.redfish.faults import Fault, Missing
 from producers.redfish.fields import Json, Table, rows
-from producers.redfish.learnt import Choice
-from producers.redfish.patience import DEAD_S, key_of
+from producers.redfish.http.faults import Fault, Missing
+from producers.redfish.http.patience import DEAD_S, key_of
+from producers.redfish.learnt import Choice, Problem
 from producers.redfish.plan import LINKS, UNFINISHED_S, Resource
 from producers.redfish.sides import READ, SIDES, present, sensors
 from producers.redfish.walk import Found, Walk
@@ -77,8 +77,8 @@ class _Poll:
     def read_chosen(self) -> None:
         """Reads what was chosen at a poll before."""
         self._read((choice.side, uri, kind) for (uri, kind), choice in self._choices.items())
-        for where, cause in dict.fromkeys(each for choice in self._choices.values() for each in choice.problems):
-            self._walk.problems.add(where, cause)
+        for each in dict.fromkeys(each for choice in self._choices.values() for each in choice.problems):
+            self._walk.problems.add(each.where, each.cause, whole=each.whole)
         for (uri, kind), choice in self._choices.items():
             if choice.side and any(isinstance(fault, Missing) for fault in self._faults(uri, choice.side)):
                 self._walk.learnt.choices.pop((uri, kind), None)  # it has gone; the next poll chooses anew
@@ -154,10 +154,16 @@ class _Poll:
                 self._choices[key] = Choice(first, 0.0)
             return
         taken = self._faults_of(uri, side) if side else {}
-        problems = [(where, str(fault)) for where, fault in faults.items() if where not in taken]
+        # One that fails for whatever reason may have readings: that it is no longer asked makes its failure no smaller.
+        problems = [
+            Problem(where, str(fault), whole=not isinstance(fault, Missing))
+            for where, fault in faults.items()
+            if where not in taken
+        ]
         if left_out and "Sensors" in self._chassis[uri].links:
-            problems.append((self._chassis[uri].links["Sensors"], LEFT_OUT))
-            self._walk.problems.add(*problems[-1])
+            link = self._chassis[uri].links["Sensors"]
+            problems.append(Problem(link, LEFT_OUT, whole=False))
+            self._walk.problems.add(link, LEFT_OUT)
         again_s = float("inf") if worth.usable else DEAD_S
         if not all(isinstance(fault, Missing) for fault in faults.values()):
             again_s = UNFINISHED_S

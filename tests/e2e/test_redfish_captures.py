@@ -17,8 +17,8 @@ from typing import Any, Final
 import pytest
 
 from producers.redfish import RedfishReader
-from producers.redfish.client import Client
-from producers.redfish.patience import key_of
+from producers.redfish.http.client import Client
+from producers.redfish.http.patience import key_of
 from producers.redfish.sweep import CATEGORIES
 from tests.e2e.captured import PASSWORD, USERNAME, Captured, serving
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from producers.redfish import RedfishReader
-from producers.redfish.client import Client
+from producers.redfish.http.client import Client
 from tests.e2e.trees import Tree, serving
 
 ROOT = "/redfish/v1"

@@ -17,8 +17,8 @@ import pytest
 
 from producers.reader import PollFailed
 from producers.redfish import RedfishReader, RedfishTelemetryCollector
-from producers.redfish.client import Client
-from producers.redfish.faults import Denied, Fault, Forbidden, Missing
+from producers.redfish.http.client import Client
+from producers.redfish.http.faults import Denied, Fault, Forbidden, Missing
 from tests.e2e.doors import CHASSIS, PASSWORD, ROOT, SESSIONS, USERNAME, Door, link
 from tests.e2e.trees import serving
 

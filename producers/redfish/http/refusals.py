@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from producers.redfish.faults import Denied
-from producers.redfish.wire import Clock
+from producers.redfish.http.faults import Denied
+from producers.redfish.http.wire import Clock
 
 BARRED_S: Final = 60.0
 LONGEST_BARRED_S: Final = 3600.0

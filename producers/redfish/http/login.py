@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
-from producers.redfish.faults import Denied, Late, Missing
 from producers.redfish.fields import at, text
-from producers.redfish.leftovers import Ask, Leftovers
-from producers.redfish.origin import Origin
-from producers.redfish.refusals import Refusals
-from producers.redfish.wire import Answer, Clock
+from producers.redfish.http.faults import Denied, Late, Missing
+from producers.redfish.http.leftovers import Ask, Leftovers
+from producers.redfish.http.origin import Origin
+from producers.redfish.http.refusals import Refusals
+from producers.redfish.http.wire import Answer, Clock
 from runtime.errors import Misconfigured
 
 Credentials = Callable[[], tuple[str, str] | None]
