@@ -54,9 +54,8 @@ def main() -> NoReturn:
     # A command that does not say otherwise ends in order, so that a Kafka started just for it ends too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        # Not standalone, click returns the code of an `Exit` instead of raising it; commands themselves return nothing.
+        code = cli(standalone_mode=False)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -69,7 +68,7 @@ def main() -> NoReturn:
     except Failure as error:
         click.echo(f"rackstream: {error}", err=True)
         sys.exit(2 if isinstance(error, Misconfigured) else 1)
-    sys.exit(0)
+    sys.exit(code or 0)
 
 
 def _die_with_parent() -> None:

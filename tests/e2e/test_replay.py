@@ -24,6 +24,7 @@ from runtime import topics
 from runtime.settings import KafkaSettings
 from schemas.testing import item, raw
 from sinks import archive, datasets
+from sinks.retention import Keep, Retention
 from tests.e2e.influxdb import INFLUXD, Influx
 from tests.e2e.parts import part, publish, running, until
 
@@ -286,6 +287,16 @@ def test_verify_names_every_difference_and_stores_nothing(kept):
     assert ("power", "ghost") == (found["additional"]["dataset"], found["additional"]["row"]["host"])
     assert ("host", "alert") == (found["missing"]["dataset"], found["twice"]["dataset"])
     assert before == listing(kafka)
+
+
+def test_what_retention_deleted_is_neither_lost_nor_a_difference(kept):
+    kafka, _ = kept
+
+    assert 0 < Retention(files(kafka), Keep(days=1), now=lambda: HOUR + timedelta(days=1)).sweep()
+
+    assert {True} == {observed(row) >= HOUR for found in rows(kafka).values() for row in found}
+    assert (WELL, []) == audit(kafka)
+    assert [] == verified(kafka, 0)["differences"]
 
 
 def verified(kafka, code):
