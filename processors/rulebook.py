@@ -89,9 +89,7 @@ class Rulebook:
         self._next = max(self._next, end)
 
 
-def added(
-    known: Packs, decode: Callable[[bytes], dict[str, Any]], value: bytes, appended_at: datetime
-) -> Packs:
+def added(known: Packs, decode: Callable[[bytes], dict[str, Any]], value: bytes, appended_at: datetime) -> Packs:
     """The packs with one more record of the topic, if it can be understood."""
     try:
         record = decode(value)

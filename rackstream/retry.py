@@ -117,6 +117,8 @@ class Retrier:
         """A sink that remembers nothing."""
         chosen, _ = sink(kind, self._settings)
         try:
+            if chosen.name != kind:
+                return Outcome(False, f"not retriable: there is no sink {kind}")
             chosen.write(Batch((item,), {item.partition: (item.offset, item.offset + 1)}))
         except Reject as reject:
             return Outcome(False, f"refused again: {next(iter(reject.reasons.values()))}")

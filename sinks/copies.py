@@ -96,7 +96,10 @@ class Copies:
         return (*self._settings.catalog[alias].identity_of(record), record["observed_at"])
 
     def _existing(self) -> set[str]:
-        return set(kafka.admin(self._settings).list_topics(timeout=15).topics)
+        try:
+            return set(kafka.admin(self._settings).list_topics(timeout=15).topics)
+        except KafkaException as error:
+            raise Retry(f"no answer from Kafka at {self._settings.bootstrap}: {error.args[0].str()}") from error
 
     def _create(self) -> None:
         admin = kafka.admin(self._settings)
