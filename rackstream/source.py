@@ -65,12 +65,14 @@ class KafkaSource:
     def __init__(self, settings: KafkaSettings, spans: Mapping[str, Mapping[int, Span]]) -> None:
         self._settings, self.spans = settings, spans
         self.gaps: list[str] = []
+        self._known: dict[tuple[str, int, int], int] = {}
 
     def at(self, alias: str, number: int, moment: datetime) -> int:
         """The first offset appended at or after a time; the end noted if there is none."""
-        name = self._settings.catalog[alias].name
-        found = kafka.offsets_at(self._settings, name, number, max(0, int(moment.timestamp() * 1000)))
-        return min(found, self.spans[alias][number][1])
+        asked = (alias, number, max(0, int(moment.timestamp() * 1000)))
+        if asked not in self._known:  # several steps ask the same
+            self._known[asked] = kafka.offsets_at(self._settings, self._settings.catalog[alias].name, *asked[1:])
+        return min(self._known[asked], self.spans[alias][number][1])
 
     def read(self, alias: str, number: int, span: Span) -> Iterator[Read]:
         """The records in [first, end)."""
