@@ -456,7 +456,7 @@ def test_facts_whose_raw_records_are_gone_come_from_their_own_topics(kafka, befo
 
     said = replay(kafka)
 
-    assert ["alerts", "power"] == said["not_recomputed"]
+    assert ["alerts", "power", "vm-power"] == said["not_recomputed"]
     found = rows(kafka)
     raw_rows = {"redfish_temperature", "redfish_power_control"}
     assert {each: some for each, some in before.items() if each not in raw_rows} == {
