@@ -2,16 +2,18 @@
 
     make bench ONLY=bench/sinks.py ARGS="--json"
 
-`influx`   `rackstream sink influx` and Telegraf (kafka_consumer → influxdb) each read a prefilled topic of an embedded
-           Kafka and write to an HTTP server that only counts lines, in a process of its own: what is measured is user and
-           system time of the client, from a fifth of the lines on. The lines are those of seed 003's cycles: 10 VMs with
-           2 NICs and 3 disks each, 80 lines. Rackstream reads its Avro records and makes the lines. Telegraf reads the
-           same lines as text, as many in a message as a record makes: its cheapest input, since its Avro parser makes one
-           point of a record. Both escape, both bodies are uncompressed or gzip. `encode` is the sink's work without
-           Kafka and HTTP. With `--real`, both write to a real InfluxDB 1.8, and what it stored is counted.
-`files`    rows/s of each format, from decoded records to files that are synced and renamed
+`influx`   `rackstream sink influx` and Telegraf (kafka_consumer → influxdb) each read prefilled topics of an embedded
+           Kafka and write to an HTTP server that only counts lines, in a process of its own. Measured is user and system
+           time of the client, less what it takes to start. The lines are the same: those of seed 003's cycles, 10 VMs
+           with 2 NICs and 3 disks each, and one of the host. Two inputs of Telegraf:
+           `records`  the sink's own records, as JSON: one per host and poll, which the client takes apart
+           `lines`    the lines themselves, ready-made, as many in a message as a record makes: Telegraf only parses and
+                      writes them again, so someone else has done the sink's work
+           Both escape, and neither compresses, or both do (`--compression gzip`). `encode` and `decode` are the sink's work
+           without Kafka and HTTP. With `--real`, all write to a real InfluxDB 1.8, and what it stored is counted.
+`files`    rows/s of each format, from decoded records to a file that is closed
 `replay`   records/s of `rackstream replay --into files`
-`--rss N`  peak memory of the sink after N lines, and after a tenth of them: by hand, 10 million take minutes
+`--rss`    peak memory of the sink after a million lines, and after ten: takes minutes
 """
 
 from __future__ import annotations
@@ -21,24 +23,24 @@ import contextlib
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import socketserver
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))  # ruff: noqa: E402  what is measured is this checkout
+
+from confluent_kafka.admin import NewTopic
+from pyarrow import parquet
 
 from processors import vms
 from processors.drive import Partition
@@ -46,17 +48,19 @@ from rackstream.broker import EmbeddedKafka
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
-from schemas.testing import START, item, raw
+from schemas.testing import item, raw
 from sinks import datasets, formats
 from sinks.influx import InfluxSink
-from sinks.line import Encoder
+from sinks.line import Encoder, timestamp_ns
 from sinks.settings import InfluxSettings
 from sinks.sink import Item
 
 PARTITIONS, HOSTS, VMS = 4, 20, 10
 ALIASES = ("raw-libvirt", "vm-totals", "vm-features")
-MEASUREMENTS = ("vm_metrics", "vm_devices", "vm_totals", "vm_features")
-LINES = "bench-lines"
+COUNTED = {"vm_metrics": "cpu_count", "vm_totals": "cpus", "vm_features": "memory_angle_deg", "host_totals": "vm_count"}
+"""A field that every line of a measurement has. vm_devices: one of either kind."""
+NAMES = {"lines": "bench-lines"} | {alias: f"bench-json-{alias}" for alias in ALIASES}
+"""Topics that only Telegraf reads."""
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 NIC = "rxbytes rxpackets rxerrors rxdrops txbytes txpackets txerrors txdrops"
 DISK = "rd_req rd_bytes wr_reqs wr_bytes errors"
@@ -113,10 +117,7 @@ class Counting(socketserver.StreamRequestHandler):
                     name, _, value = line.partition(b":")
                     headers[name.lower()] = value.strip()
                 body = self.body(headers)
-                if body[:2] == b"\x1f\x8b":
-                    import zlib
-
-                    body = zlib.decompress(body, 31)
+                body = zlib.decompress(body, 31) if body[:2] == b"\x1f\x8b" else body
                 lines = body.count(b"\n") + (not body.endswith(b"\n"))
                 with self.server.counted.get_lock():  # type: ignore[attr-defined]
                     self.server.counted.value += lines  # type: ignore[attr-defined]
@@ -145,7 +146,7 @@ def serve(counted: Any, pipe: Any) -> None:
 class Counter:
     """The counting server, in a process of its own."""
 
-    def __enter__(self) -> Counter:
+    def __enter__(self) -> Self:
         spawn = multiprocessing.get_context("spawn")
         self.counted = spawn.Value("q", 0)
         ours, theirs = spawn.Pipe()
@@ -171,7 +172,7 @@ class Influxd:
 
         self.server = Influx(folder)
 
-    def __enter__(self) -> Influxd:
+    def __enter__(self) -> Self:
         self.server.start()
         self.url = self.server.url
         self.server.query("CREATE DATABASE bench")
@@ -181,8 +182,7 @@ class Influxd:
         self.server.kill()
 
     def lines(self) -> int:
-        fields = {"vm_metrics": "cputime_ns", "vm_totals": "cputime", "vm_features": "memory_angle_deg"}
-        asked = [f'SELECT count({field}) FROM "{name}"' for name, field in fields.items()]
+        asked = [f'SELECT count({field}) FROM "{name}"' for name, field in COUNTED.items()]
         asked += [f'SELECT count({field}) FROM "vm_devices"' for field in ("rxbytes", "rd_bytes")]
         return sum(row["count"] for text in asked for row in self.server.query(text, db="bench"))
 
@@ -211,35 +211,51 @@ def rss_mib(pid: int) -> float:
     return int(text.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def measured(process: subprocess.Popen[bytes], server: Any, total: int, log: Path) -> dict[str, float]:
-    """CPU per line of a client until the server has `total` lines, counted from a fifth of them on."""
-    started = None
-    deadline = time.monotonic() + 120
+Started = tuple[subprocess.Popen[bytes], Path]
+"""A client, and its log."""
+Client = Callable[[KafkaSettings, Path, str, argparse.Namespace], Started]
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(30)
+    process.kill()
+    process.wait()
+
+
+def idle_cpu_s(client: Client, settings: KafkaSettings, folder: Path, url: str, options: argparse.Namespace) -> float:
+    """What a client takes to start, with nothing to read."""
+    process, _ = client(settings, folder, url, options)
+    time.sleep(6)
+    used = cpu_s(process.pid)
+    end(process)
+    return used
+
+
+def measured(started: Started, server: Any, total: int, idle_s: float) -> dict[str, float]:
+    """What a client takes until the server has `total` lines."""
+    process, log = started
+    began, deadline = time.monotonic(), time.monotonic() + 900
+    early: float | None = None
     try:
         while (lines := server.lines()) < total:
-            if started is None and lines >= total / 5:
-                started = (lines, cpu_s(process.pid), time.monotonic(), rss_mib(process.pid))
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{lines} of {total} lines; {log.read_text()[-2000:]}")
-            time.sleep(0.005 if isinstance(server, Counter) else 0.5)
-        assert started is not None
-        used, wall = cpu_s(process.pid) - started[1], time.monotonic() - started[2]
-        peak = rss_mib(process.pid)
+            if early is None and lines >= total / 10:
+                early = rss_mib(process.pid)
+            time.sleep(0.01 if isinstance(server, Counter) else 0.5)
+        used, wall, peak = cpu_s(process.pid) - idle_s, time.monotonic() - began, rss_mib(process.pid)
     finally:
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(30)
-        process.kill()
-        process.wait()
-    count = lines - started[0]
-    return {"lines": lines, "lines_per_cpu_s": count / used, "lines_per_s": count / wall, "rss_mib": peak,
-            "rss_mib_at_a_fifth": started[3]}  # fmt: skip
+        end(process)
+    return {"lines": lines, "lines_per_cpu_s": lines / used, "lines_per_s": lines / wall, "rss_mib": peak,
+            "rss_mib_at_a_tenth": early or peak}  # fmt: skip
 
 
-def rackstream(settings: KafkaSettings, folder: Path, url: str, options: argparse.Namespace) -> tuple[Any, Path]:
+def rackstream(settings: KafkaSettings, folder: Path, url: str, options: argparse.Namespace) -> Started:
     """The sink, as a person starts it."""
+    admin = kafka.admin(settings)
     with contextlib.suppress(Exception):  # the first round has no group to forget
-        admin = kafka.admin(settings)
         admin.delete_consumer_groups(["rackstream-influx"])["rackstream-influx"].result(10)
     environment = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap, "RACKSTREAM_TOPIC_PREFIX": settings.topic_prefix,
@@ -247,74 +263,124 @@ def rackstream(settings: KafkaSettings, folder: Path, url: str, options: argpars
         "RACKSTREAM_INFLUX_API": "v2", "RACKSTREAM_INFLUX_COMPRESSION": options.compression, "BATCH_MAX_LINES": "5000",
     }  # fmt: skip
     log = folder / "sink.log"
-    command = [sys.executable, "-m", "rackstream", "sink", "influx"]
     with log.open("wb") as out:
+        command = [sys.executable, "-m", "rackstream", "sink", "influx"]
         return subprocess.Popen(command, env=environment, stdout=out, stderr=out, cwd=ROOT), log
 
 
-def telegraf(settings: KafkaSettings, folder: Path, url: str, options: argparse.Namespace) -> tuple[Any, Path]:
-    """Telegraf with the batches and buffers that made it fastest here."""
-    encoding = "gzip" if options.compression == "gzip" else "identity"
-    config = folder / "telegraf.conf"
-    config.write_text(f"""
-[agent]
+def telegraf_lines(settings: KafkaSettings, folder: Path, url: str, options: argparse.Namespace) -> Started:
+    return telegraf(
+        settings, folder, url, options, {"lines": 'data_format = "influx"\n  influx_parser_type = "upstream"\n'}
+    )
+
+
+def telegraf_records(settings: KafkaSettings, folder: Path, url: str, options: argparse.Namespace) -> Started:
+    inputs = {}
+    for alias in ALIASES:
+        inputs[alias] = 'data_format = "xpath_json"\n' + "".join(
+            xpath(each, part.path, number) for each in datasets.of(alias) for number, part in enumerate(each.parts)
+        )
+    return telegraf(settings, folder, url, options, inputs)
+
+
+def xpath(dataset: datasets.Dataset, path: tuple[str, ...], number: int) -> str:
+    """Telegraf's rules that make the lines of one part of a dataset."""
+    kind = ("nic", "disk")[number] if dataset.kind else None
+    up = "../../" * (len(path) - 1)
+    names = {"VMID": "vmid", "cpu_count": "cpus", "cputime_ns": "cputime"}
+    tags = {"host": "/host", "label_rack": "/labels/rack"}
+    if dataset.name != "host_totals":
+        tags |= {"VMID": f"{up}vmid", "name": f"{up}name", "uuid": f"{up}uuid"}
+    if kind:
+        tags |= {"devtype": f"'{kind}'", "device": "device"}
+    fields: dict[str, list[str]] = {"fields": [], "fields_int": []}
+    for column in dataset.columns:
+        if column.in_lines and not column.tag and column.kind in (None, kind):
+            where = names.get(column.name, column.name) if dataset.name == "vm_metrics" else column.name
+            text = "'running'" if dataset.name == "vm_metrics" and column.name == "state" else where
+            ending = "number({})" if column.type == "double" else "{}"
+            fields["fields_int" if column.type == "long" else "fields"].append(
+                f'      {column.name} = "{ending.format(text)}"\n'
+            )
+    selection = "/" + "/".join(f"{each}/*" for each in path)
+    return (
+        f"  [[inputs.kafka_consumer.xpath]]\n    metric_name = \"'{dataset.name}'\"\n"
+        f'    metric_selection = "{selection}"\n    timestamp = "/observed_at"\n    timestamp_format = "unix_ns"\n'
+        + "    [inputs.kafka_consumer.xpath.tags]\n"
+        + "".join(f'      {name} = "{where}"\n' for name, where in tags.items())
+        + "".join(
+            f"    [inputs.kafka_consumer.xpath.{group}]\n{''.join(each)}" for group, each in fields.items() if each
+        )
+    )
+
+
+def telegraf(
+    settings: KafkaSettings, folder: Path, url: str, options: argparse.Namespace, inputs: dict[str, str]
+) -> Started:
+    """Telegraf with batches and buffers as large as the sink's."""
+    parts = [
+        f"""[agent]
   interval = "1s"
   flush_interval = "1s"
   metric_batch_size = 5000
   metric_buffer_limit = 200000
   omit_hostname = true
-  quiet = true
-[[inputs.kafka_consumer]]
-  brokers = ["{settings.bootstrap}"]
-  topics = ["{settings.topic_prefix}{LINES}"]
-  consumer_group = "telegraf-{time.monotonic_ns()}"
-  kafka_version = "3.6.0"
-  offset = "oldest"
-  max_undelivered_messages = 10000
-  data_format = "influx"
-  influx_parser_type = "upstream"
 [[outputs.influxdb]]
   urls = ["{url}"]
   database = "bench"
   skip_database_creation = true
-  content_encoding = "{encoding}"
-""")
-    log = folder / "telegraf.log"
+  content_encoding = "{"gzip" if options.compression == "gzip" else "identity"}"
+"""
+    ]
+    parts += [f"""[[inputs.kafka_consumer]]
+  brokers = ["{settings.bootstrap}"]
+  topics = ["{settings.topic_prefix}{NAMES[what]}"]
+  consumer_group = "telegraf-{what}-{time.monotonic_ns()}"
+  kafka_version = "3.6.0"
+  offset = "oldest"
+  max_undelivered_messages = 10000
+  {data_format}""" for what, data_format in inputs.items()]  # fmt: skip
+    config, log = folder / "telegraf.conf", folder / "telegraf.log"
+    config.write_text("\n".join(parts))
     with log.open("wb") as out:
         return subprocess.Popen([built("get-telegraf"), "--config", str(config)], stdout=out, stderr=out), log
 
 
 def bare(records: list[tuple[str, bytes]]) -> dict[str, float]:
-    """Decoding records and making lines of them: the sink's work without Kafka and HTTP."""
+    """Decoding records, and making lines of them: the sink's work without Kafka and HTTP."""
     sink = InfluxSink(InfluxSettings.read(_env_file=None, url="http://127.0.0.1:9", database="bench", token="bench"))
-    schemas = {alias: catalog.schema(catalog.load()[alias].schema) for alias in ALIASES}
-    found = {}
-    for what in ("decode", "encode"):
-        best = float("inf")
-        for _ in range(3):
-            decode = {alias: decoder(alias, schemas[alias]) for alias in ALIASES}
-            began = time.process_time()
-            if what == "decode":
-                items = [Item(alias, (alias, 0), 0, decode[alias](value)) for alias, value in records]
-            else:
-                lines = sum(len(sink.lines(each)) for each in items)
-            best = min(best, time.process_time() - began)
-        found[what] = best
+    decode = {alias: codec.Decoder(catalog.schema(catalog.load()[alias].schema)).decode for alias in ALIASES}
+    decode_s, encode_s, lines = [], [], 0
+    for _ in range(3):
+        began = time.process_time()
+        items = [Item(alias, (alias, 0), 0, decode[alias](value)) for alias, value in records]
+        between = time.process_time()
+        lines = sum(len(sink.lines(each)) for each in items)
+        decode_s.append(between - began)
+        encode_s.append(time.process_time() - between)
     sink.close()
-    return {f"{what}_lines_per_cpu_s": lines / seconds for what, seconds in found.items()}
+    return {"decode_lines_per_cpu_s": lines / min(decode_s), "encode_lines_per_cpu_s": lines / min(encode_s)}
 
 
-def decoder(alias: str, schema: catalog.Schema) -> Any:
-    return codec.Decoder(schema).decode
-
-
-def fill(settings: KafkaSettings, count: int) -> tuple[int, int]:
-    """Puts the records and, for Telegraf, their lines on topics; returns how many of each."""
-    from confluent_kafka.admin import NewTopic
-
-    name = f"{settings.topic_prefix}{LINES}"
+def empty(settings: KafkaSettings) -> None:
+    """All topics of a prefix, without records."""
+    topics.create(settings)
+    topics.publish_schemas(settings)
     admin = kafka.admin(settings)
-    admin.create_topics([NewTopic(name, PARTITIONS, 1, config={"max.message.bytes": "8388608"})])[name].result(30)
+    wide = {"max.message.bytes": "8388608"}
+    made = admin.create_topics(
+        [NewTopic(f"{settings.topic_prefix}{name}", PARTITIONS, 1, config=wide) for name in NAMES.values()]
+    )
+    for each in made.values():
+        each.result(30)
+
+
+def _plain(value: object) -> object:
+    return timestamp_ns(value) if isinstance(value, datetime) else str(value)
+
+
+def fill(settings: KafkaSettings, count: int, *, all_inputs: bool = True) -> tuple[int, int]:
+    """Puts `count` polls on the topics, and what Telegraf reads; returns how many records and lines."""
     publisher = kafka.Publisher(settings, "bench")
     encoders = {alias: [(each, Encoder(each)) for each in datasets.of(alias)] for alias in ALIASES}
     decode = {alias: codec.Decoder(catalog.schema(catalog.load()[alias].schema)).decode for alias in ALIASES}
@@ -323,30 +389,122 @@ def fill(settings: KafkaSettings, count: int) -> tuple[int, int]:
         record = decode[alias](value)
         own = [line for dataset, write in encoders[alias] for row in dataset.rows(record) if (line := write(row))]
         publisher.send(settings.catalog[alias].name, host.encode(), value, wait_s=30)
-        publisher.send(name, host.encode(), b"\n".join(own), wait_s=30)
+        if all_inputs:
+            text = json.dumps(record, default=_plain).encode()
+            publisher.send(settings.topic_prefix + NAMES["lines"], host.encode(), b"\n".join(own), wait_s=30)
+            publisher.send(settings.topic_prefix + NAMES[alias], host.encode(), text, wait_s=30)
         records, lines = records + 1, lines + len(own)
     assert publisher.flush(60) == 0
     return records, lines
 
 
+def influx(settings: KafkaSettings, folder: Path, lines: int, options: argparse.Namespace) -> dict[str, Any]:
+    """All clients, in rounds."""
+    clients: dict[str, Client] = {"rackstream": rackstream}
+    found: dict[str, Any] = {"reason": None}
+    try:
+        built("get-telegraf")
+        clients |= {"telegraf_records": telegraf_records, "telegraf_lines": telegraf_lines}
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        found["reason"] = f"no Telegraf: {error}"
+    nothing = settings.model_copy(update={"topic_prefix": "idle."})
+    empty(nothing)
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in clients}
+    with Counter() as server:
+        idle = {name: idle_cpu_s(each, nothing, folder, server.url, options) for name, each in clients.items()}
+    for at in range(options.rounds):
+        for name, client in clients.items():
+            with Influxd(folder / f"influxd-{name}-{at}") if options.real else Counter() as server:
+                runs[name].append(measured(client(settings, folder, server.url, options), server, lines, idle[name]))
+    median = {name: statistics.median(run["lines_per_cpu_s"] for run in each) for name, each in runs.items()}
+    print(f"{'influx':18}{'lines per CPU s':>16}{'lines/s':>12}{'peak MiB':>10}   CPU s to start")
+    for name, each in runs.items():
+        print(f"{name:18}{median[name]:>16,.0f}{max(run['lines_per_s'] for run in each):>12,.0f}"
+              f"{max(run['rss_mib'] for run in each):>10,.0f}{idle[name]:>10.1f}")  # fmt: skip
+    for key, name in (("", "telegraf_records"), ("_given_lines", "telegraf_lines")):
+        ratio = median["rackstream"] / median[name] if name in median else None
+        found[f"influx_lines_per_cpu_s_vs_telegraf{key}"] = ratio
+        print(f"rackstream over {name}: {f'{ratio:.2f}' if ratio else found['reason']}")
+    return found | {"influx_lines_per_cpu_s": median, "runs": runs}
+
+
+def files(records: list[tuple[str, bytes]], folder: Path) -> dict[str, float]:
+    """Rows/s of each format."""
+    decode = {alias: codec.Decoder(catalog.schema(catalog.load()[alias].schema)).decode for alias in ALIASES}
+    items = [Item(alias, (alias, 0), at, decode[alias](value)) for at, (alias, value) in enumerate(records)]
+    found = {}
+    for kind in ("parquet", "jsonl"):
+        best, rows = float("inf"), 0
+        for _ in range(3):
+            began = time.perf_counter()
+            made, _ = formats.tables(items)
+            rows = sum(len(each) for each in made.values())
+            for number, ((dataset, _), each) in enumerate(made.items()):
+                path = folder / f"bench-{number}.{kind}"
+                if kind == "parquet":
+                    parquet.write_table(formats.table(dataset, each), path, compression="zstd")
+                else:
+                    path.write_bytes(formats.lines(dataset, each))
+            best = min(best, time.perf_counter() - began)
+        found[f"{kind}_rows_per_s"] = rows / best
+        print(f"{kind}: {rows / best:,.0f} rows/s")
+    return found
+
+
+def replay(settings: KafkaSettings, folder: Path, records: int) -> dict[str, float]:
+    """Records/s of a replay of raw records, and of what the steps make of them, into files."""
+    environment = os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap, "RACKSTREAM_TOPIC_PREFIX": settings.topic_prefix,
+        "RACKSTREAM_DATA_DIR": str(folder), "RACKSTREAM_FILES_ROOT": str(folder / "replayed"),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "rackstream", "replay", "--from", "2025-12-31", "--to", "2026-02-01"]
+    began = time.perf_counter()
+    subprocess.run([*command, "--into", "files"], env=environment, cwd=ROOT, check=True, capture_output=True)
+    rate = records / (time.perf_counter() - began)
+    print(f"replay: {rate:,.0f} records/s")
+    return {"replay_records_per_s": rate}
+
+
+def memory(settings: KafkaSettings, folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Peak memory of the sink at one and at ten million lines."""
+    polls = 10_000_000 // (HOSTS * (8 * VMS + 1)) + 1
+    _, lines = fill(settings, polls, all_inputs=False)
+    with Counter() as server:
+        run = measured(rackstream(settings, folder, server.url, options), server, lines, 0)
+    print(
+        f"peak memory: {run['rss_mib_at_a_tenth']:.0f} MiB at {lines / 10:,.0f} lines, {run['rss_mib']:.0f} at {lines:,}"
+    )
+    return {"rss_mib_at_a_tenth": run["rss_mib_at_a_tenth"], "rss_mib": run["rss_mib"], "lines": lines}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--cycles", type=int, default=40)
-    parser.add_argument("--compression", default="none")
-    parser.add_argument("--rounds", type=int, default=1)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory, EmbeddedKafka(Path(directory) / "kafka") as broker:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one object last")
+    parser.add_argument("--polls", type=int, default=100, help="of each of 20 hosts; 81 lines each")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compression", choices=("none", "gzip"), default="none")
+    parser.add_argument("--real", action="store_true", help="into a real InfluxDB 1.8")
+    parser.add_argument("--rss", action="store_true", help="only the memory after 10 million lines")
+    options = parser.parse_args()
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="rackstream-bench-") as directory:
         folder = Path(directory)
-        settings = KafkaSettings.read(bootstrap=broker.bootstrap, topic_prefix="bench.", partitions=PARTITIONS, data_dir=folder)
-        topics.create(settings)
-        topics.publish_schemas(settings)
-        t = time.monotonic()
-        records, lines = fill(settings, arguments.cycles)
-        print(records, lines, time.monotonic() - t)
-        print(bare([(a, v) for _, a, v in cycles(5)]))
-        for client in (rackstream, telegraf) * arguments.rounds:
-            with Counter() as server:
-                print(client.__name__, measured(*[(p, server, lines, log) for p, log in [client(settings, folder, server.url, arguments)]][0]))
+        with EmbeddedKafka(folder / "kafka") as broker:
+            settings = KafkaSettings.read(
+                bootstrap=broker.bootstrap, topic_prefix="bench.", partitions=PARTITIONS, data_dir=folder
+            )
+            empty(settings)
+            if options.rss:
+                result = memory(settings, folder, options)
+            else:
+                records, lines = fill(settings, options.polls)
+                some = [(alias, value) for _, alias, value in cycles(20)]
+                result = influx(settings, folder, lines, options) | bare(some) | files(some, folder)
+                for name in ("decode", "encode"):
+                    print(f"bare {name}: {result[f'{name}_lines_per_cpu_s']:,.0f} lines per CPU s")
+                result |= replay(settings, folder, records)
+    if options.json:
+        print(json.dumps(result))
 
 
 if __name__ == "__main__":

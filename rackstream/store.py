@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from rackstream import history
+from runtime.errors import Misconfigured
 from runtime.observe import notify
 from runtime.settings import KafkaSettings
 from runtime.topics import verify
@@ -32,6 +34,25 @@ def sink(kind: str, settings: KafkaSettings) -> tuple[Sink, Limits]:
 
     files = FilesSettings.read()
     return FilesSink(settings, history.root(settings), files.format), files.limits
+
+
+def prepare_influx(*, create: bool, say: Callable[[str], None]) -> None:
+    """Says what InfluxDB has of what the sink needs; creates what is missing if `create`.
+
+    Raises:
+        Misconfigured: something is wrong or missing.
+        Retry: the server is away.
+    """
+    from sinks.influx_setup import Server
+
+    settings = InfluxSettings.read()
+    server = Server(settings)
+    places = server.places(create=create)
+    for place in places:
+        say(str(place))
+    if missing := [place.name for place in places if not place.there]:
+        raise Misconfigured(f"missing: {', '.join(missing)}; `rackstream sink influx --set-up` creates it")
+    say("the token may write")
 
 
 def destination(kind: str, within: Range, topics: Topics, root: Path, *, started: datetime, write: bool) -> Destination:
