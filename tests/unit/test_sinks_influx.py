@@ -296,8 +296,9 @@ class Old(BaseHTTPRequestHandler):
         pytest.param(
             "v2.7.12",
             "v2",
-            [("/api/v2/buckets", {"orgID": "0a", "name": name, "retentionRules": [{"type": "expire", "everySeconds": s}]})
-             for name, s in (("fleet", 2592000), ("devices", 604800))],
+            [("/api/v2/buckets",
+              {"orgID": "0a", "name": name, "retentionRules": [{"type": "expire", "everySeconds": seconds}]})
+             for name, seconds in (("fleet", 2592000), ("devices", 604800))],
             id="buckets of version 2",
         ),
     ],
