@@ -13,7 +13,7 @@
            work without Kafka and HTTP. With `--real`, all write to a real InfluxDB 1.8, and what it stored is counted.
 `files`    rows/s of each format, from decoded records to a file that is closed
 `replay`   records/s of `rackstream replay --into files`
-`--rss`    peak memory of the sink after a million lines, and after ten: takes minutes
+`--rss`    peak memory of the sink after ten million lines, and after a tenth of them: takes minutes
 """
 
 from __future__ import annotations
@@ -173,6 +173,7 @@ class Influxd:
         os.environ["RACKSTREAM_INFLUXD"] = built("get-influxd")
         from tests.e2e.influxdb import Influx
 
+        folder.mkdir()
         self.server = Influx(folder)
 
     def __enter__(self) -> Self:
@@ -469,8 +470,8 @@ def replay(settings: KafkaSettings, folder: Path, records: int) -> dict[str, flo
 
 
 def memory(settings: KafkaSettings, folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Peak memory of the sink at one and at ten million lines."""
-    polls = 10_000_000 // (HOSTS * (8 * VMS + 1)) + 1
+    """Peak memory of the sink at the end, and at a tenth of the lines."""
+    polls = options.rss // (HOSTS * (8 * VMS + 1)) + 1
     _, lines = fill(settings, polls, all_inputs=False)
     with Counter() as server:
         run = measured(rackstream(settings, folder, server.url, options), server, lines, 0)
@@ -486,7 +487,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compression", choices=("none", "gzip"), default="none")
     parser.add_argument("--real", action="store_true", help="into a real InfluxDB 1.8")
-    parser.add_argument("--rss", action="store_true", help="only the memory after 10 million lines")
+    parser.add_argument("--rss", type=int, nargs="?", const=10_000_000, metavar="LINES", help="only the peak memory")
     options = parser.parse_args()
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="rackstream-bench-") as directory:
