@@ -19,10 +19,10 @@ from pydantic import Field
 
 from processors.assigned import Assigned
 from processors.delivery import Delivery
-from processors.drive import Encoded, StopLimit
+from processors.drive import Applied, Encoded, StopLimit
 from processors.restore import appended_at
 from processors.rulebook import Rulebook
-from processors.steps import Join, Step
+from processors.steps import Join, Record, Step
 from runtime import observe
 from runtime.deadletter import DeadLetters
 from runtime.deadletter import Encoded as Letter
@@ -35,8 +35,6 @@ log = structlog.get_logger()
 GROUP: Final = "rackstream-processors"
 """Consumer group and prefix of everything Faust names: changing it is changing the schema of the state."""
 UNDELIVERED_S: Final = 20.0
-SLICE_S: Final = 0.02
-"""So long a batch is stepped before others have their turn."""
 EXIT_AGAIN, EXIT_HUNG, EXIT_BAD_CODE = 1, 3, 4
 
 
@@ -48,13 +46,13 @@ class ProcessorSettings(KafkaSettings, ProcessSettings):
 
 
 class Progress:
-    """What the watchdog looks at: since when batches are in delivery, by topic (alias)."""
+    """What the watchdog looks at: since when a record is stepped, or a batch delivered, by topic (alias)."""
 
     def __init__(self) -> None:
         self.since: dict[str, float] = {}
 
     def oldest(self) -> float | None:
-        """When the delivery that takes longest began, or None."""
+        """When what takes longest began, or None."""
         return min(list(self.since.values()), default=None)
 
 
@@ -98,13 +96,8 @@ class Shell:
         outputs: list[Encoded] = []
         if self._rulebook.is_due:
             await asyncio.get_running_loop().run_in_executor(None, self._rulebook.follow)
-        began_s = time.monotonic()
         for event in events:
             outputs += await self._one(alias, _Message(event.message), delivery)
-            if time.monotonic() - began_s > SLICE_S:
-                # Other topics have their turn: a load of one does not hold up the alerts of another.
-                await asyncio.sleep(0)
-                began_s = time.monotonic()
         for number in {event.message.partition for event in events}:
             for joint, side in await self.memories.quiet(number):
                 outputs += joint.quiet(side, joint.appended_ms)
@@ -128,24 +121,32 @@ class Shell:
         except codec.Undecodable as error:
             self._reject(delivery, message, error.reason, str(error))
             return []
+        self.progress.since[alias] = time.monotonic()
         partition.packs = self._rulebook.packs
         applied = partition.apply(record, appended_at=appended_at(message))
-        observe.RECORDS_LATE.labels("processors", alias).inc(applied.late)
-        for repeated in applied.repeated:
-            observe.RECORDS_REPEATED.labels(repeated).inc()
-        failures = applied.failures
         for joint in joints:
             applied.outputs += joint.take(alias, offset, record, appended_ms)
-            failures += [(joint.join.name, error) for error in joint.failures]
+            applied.failures += [(joint.join.name, error) for error in joint.failures]
             joint.failures.clear()
-        for name, failure in failures:
-            log.warning("step failed", step=name, topic=message.topic(), offset=offset, why=repr(failure)[:1000])
+        del self.progress.since[alias]
+        self._tell(alias, message, record, applied, delivery)
+        return applied.outputs
+
+    def _tell(self, alias: str, message: _Message, record: Record, applied: Applied, delivery: Delivery) -> None:
+        """Counts what became of a record; what failed on it goes to the dead letter."""
+        if applied.late:
+            observe.RECORDS_LATE.labels("processors", alias).inc(applied.late)
+        for repeated in applied.repeated:
+            observe.RECORDS_REPEATED.labels(repeated).inc()
+        for name, failure in applied.failures:
+            log.warning(
+                "step failed", step=name, topic=message.topic(), offset=message.offset(), why=repr(failure)[:1000]
+            )
             self._reject(delivery, message, "step-failed", f"{name}: {failure!r}", failure)
-        if self._limit.count(time.monotonic(), record.get("host", ""), failed=bool(failures)):
+        if self._limit.count(time.monotonic(), record.get("host", ""), failed=bool(applied.failures)):
             leave(
                 EXIT_BAD_CODE, "more than half of the records fail: this version's fault, not theirs; not started again"
             )
-        return applied.outputs
 
     def _hole(self, topic: str, number: int, first: int, end: int) -> None:
         self._holes.append(self._letters.of_hole(topic, number, first, end))

@@ -31,7 +31,7 @@ def probe(  # noqa: PLR0917
     fleet: Path,
     as_json: bool,
 ) -> None:
-    """Show what TARGET gives: the URL of a BMC, such as https://10.0.0.11, or a host that the fleet file names.
+    """Show what TARGET gives: a BMC's URL (https://10.0.0.11), a libvirt URI, or a host that the fleet file names.
 
     It is read once as a producer would, its session deleted at the end. Nothing is published. Exit 1 if it does not
     answer or some of it could not be read, 2 if a person must act.

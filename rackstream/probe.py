@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import click
+from rich.console import Console
 
 from runtime.errors import Misconfigured
 
-SCHEMES: Final[Mapping[str, str]] = {"https": "redfish", "http": "redfish"}
+SCHEMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("https", "http"), "redfish"),
+    **dict.fromkeys(("qemu", "test", "xen", "lxc", "ch", "bhyve", "vz", "vbox", "esx", "vpx", "hyperv"), "libvirt"),
+}
 """Scheme of a URI, without what follows a `+` → source."""
-PROBERS: Final[Mapping[str, str]] = {"redfish": "rackstream.probe_redfish"}
+PROBERS: Final[Mapping[str, str]] = {"redfish": "rackstream.probe_redfish", "libvirt": "rackstream.probe_libvirt"}
 """Source → the module that probes it, a `Prober`."""
 
 
@@ -36,11 +40,14 @@ class Prober(Protocol):
         """The target at a URI, as the fleet file would have it; raises Misconfigured where that cannot be."""
         ...
 
-    def probe(self, target: Any, timeout_s: float) -> dict[str, Any]:
-        """What it gives, as JSON's types, with `source` and `address`; raises Failure where it gives nothing."""
+    def probe_target(self, target: Any, timeout_s: float) -> dict[str, Any]:
+        """What it gives, as JSON's types, with `source`, `address` and whether it is `whole`.
+
+        Raises Failure where it gives nothing.
+        """
         ...
 
-    def show(self, found: Mapping[str, Any]) -> None:
+    def show(self, found: dict[str, Any], console: Console) -> None:
         """Prints that for people."""
         ...
 
@@ -64,7 +71,7 @@ def targets(name: str, access: Access, fleet: Path) -> Sequence[tuple[str, Any]]
             )
         source = SCHEMES.get(scheme.partition("+")[0])
         if source is None:
-            raise Misconfigured(f"nothing here reads {scheme}://…: give {', '.join(f'{each}://…' for each in SCHEMES)}")
+            raise Misconfigured(f"nothing here reads {scheme}://…: give https://HOST or qemu:///system, say")
         return [(source, prober(source).target_of(name, access))]
     return _named(name, access, fleet)
 
@@ -94,13 +101,14 @@ def _hosts(target: Any) -> set[str]:
 def run(chosen: Sequence[tuple[str, Any]], timeout_s: float, *, as_json: bool) -> bool:
     """Probes them one after another and prints what they give; whether all of it could be read."""
     whole = True
+    console = Console(highlight=False)
     found: list[dict[str, Any]] = []
     for source, target in chosen:
         module = prober(source)
-        found.append(module.probe(target, timeout_s))
+        found.append(module.probe_target(target, timeout_s))
         whole = whole and found[-1]["whole"]
         if not as_json:
-            module.show(found[-1])
+            module.show(found[-1], console)
     if as_json:
         told = found[0] if len(found) == 1 else {each["source"]: each for each in found}
         click.echo(json.dumps(told, ensure_ascii=False, indent=2, default=str))

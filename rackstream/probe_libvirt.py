@@ -12,6 +12,8 @@ from producers.libvirt import LibvirtReader, reader
 from producers.libvirt.survey import GROUPS
 from producers.reader import PollFailed
 from producers.targets import LibvirtTarget
+from rackstream.probe import Access
+from runtime.errors import Misconfigured, Retry
 from sinks.datasets import STATES
 
 INTERVAL_S: Final = 60.0
@@ -35,6 +37,33 @@ def probe(uri: str, timeout_s: float = 30.0) -> dict[str, Any]:
         return {"address": source.address, "status": failed.status, "error": str(failed)}
     finally:
         source.close()
+
+
+def target_of(uri: str, access: Access) -> LibvirtTarget:
+    """The target at a libvirt URI.
+
+    Raises:
+        Misconfigured: options for BMCs were given.
+    """
+    if access != Access():
+        raise Misconfigured(
+            "options for a login or a certificate are for BMCs: a libvirt URI says itself how to get in"
+        )
+    return LibvirtTarget(host="probe", uri=uri)
+
+
+def probe_target(target: LibvirtTarget, timeout_s: float) -> dict[str, Any]:
+    """The same as `probe`, for the command.
+
+    Raises:
+        Misconfigured: libvirt-python is not installed, or the login is refused.
+        Retry: there is no connection.
+    """
+    found = probe(target.uri, timeout_s)
+    if found["error"] is not None:
+        kind = Misconfigured if found["status"] == "auth_failed" else Retry
+        raise kind(f"{found['error']}: does libvirt run there, and may this user connect to it?")
+    return {"source": "libvirt", "whole": found["status"] == "up", **found}
 
 
 def _ask(source: LibvirtReader, timeout_s: float) -> dict[str, Any]:

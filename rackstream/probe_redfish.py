@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from producers import redfish
 from producers.reader import PollFailed
-from producers.redfish.client import Client
 from producers.redfish.expand import members
-from producers.redfish.faults import Fault, Forbidden, Missing
 from producers.redfish.fields import at, text
+from producers.redfish.http.client import Client
+from producers.redfish.http.faults import Fault, Forbidden, Missing
 from producers.redfish.plan import end_of
 from producers.redfish.quirks import Quirk, quirks
 from producers.redfish.sweep import CATEGORIES
@@ -24,7 +24,7 @@ from rackstream.probe import Access
 from rackstream.probe_redfish_show import show
 from runtime.errors import Misconfigured, Retry
 
-__all__ = ["probe", "show", "target_of"]
+__all__ = ["probe_target", "show", "target_of"]
 
 Json = Mapping[str, Any]
 OLD: Final = ("Thermal", "Power")
@@ -76,7 +76,7 @@ class Watched:
                 self.documents[link] = found
 
 
-def probe(target: RedfishTarget, timeout_s: float) -> dict[str, Any]:
+def probe_target(target: RedfishTarget, timeout_s: float) -> dict[str, Any]:
     """Reads a BMC once; `timeout_s` seconds are for each category.
 
     Raises:

@@ -57,9 +57,8 @@ COLUMNS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 """Array → its fields and what they are called here; columns that are empty are left out."""
 
 
-def show(found: Json) -> None:
+def show(found: Json, console: Console) -> None:
     """Prints it all."""
-    console = Console(highlight=False)
     for each in (*_head(found), *_categories(found["categories"]), *_costs(found), *_offers(found), *_oddities(found)):
         console.print(each)
 

@@ -110,7 +110,8 @@ def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event
         make=lambda new: _readers_now(settings, source, new),
         change=loop.change,
     )  # fmt: skip
-    signal.signal(signal.SIGHUP, lambda *_: reloading.ask())
+    if threading.current_thread() is threading.main_thread():  # who runs it in another has the signals of its own
+        signal.signal(signal.SIGHUP, lambda *_: reloading.ask())
 
     def forward() -> None:
         stop.wait()

@@ -21,6 +21,9 @@ SECOND: Final = b"\x02"
 """The index of a union's second branch."""
 MOST: Final = 1 << 16
 """Numbers whose bytes are kept: most counters stand still, or repeat."""
+SHORT: Final = 64
+"""Bytes of a text that is kept: names come again at every poll."""
+_known_texts: dict[str, bytes] = {}
 _known: dict[int, bytes] = {}
 _known_nullable: dict[int | None, bytes] = {None: NULL}
 
@@ -63,8 +66,15 @@ def nullable_long(value: int | None) -> bytes:
 
 def string(value: str) -> bytes:
     """UTF-8 after its length."""
-    text = value.encode()
-    return long(len(text)) + text
+    found = _known_texts.get(value)
+    if found is None:
+        text = value.encode()
+        found = long(len(text)) + text
+        if len(text) <= SHORT:
+            if len(_known_texts) >= MOST:
+                _known_texts.clear()
+            _known_texts[value] = found
+    return found
 
 
 def boolean(value: bool) -> bytes:  # noqa: FBT001

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from producers.redfish.client import Client
 from producers.redfish.collector import RedfishTelemetryCollector
+from producers.redfish.http.client import Client
 from producers.redfish.nodes import NodesReader
 from producers.redfish.sweep import CATEGORIES, RedfishReader
 from producers.targets import secret

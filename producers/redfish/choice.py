@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from producers.reader import Problems
-from producers.redfish.faults import Fault, Missing
 from producers.redfish.fields import Json, Table, rows
-from producers.redfish.learnt import Choice
-from producers.redfish.patience import DEAD_S, key_of
+from producers.redfish.http.faults import Fault, Missing
+from producers.redfish.http.patience import DEAD_S, key_of
+from producers.redfish.learnt import Choice, Problem
 from producers.redfish.plan import LINKS, UNFINISHED_S, Resource
 from producers.redfish.sides import READ, SIDES, present, sensors
 from producers.redfish.walk import Found, Walk
@@ -44,7 +44,8 @@ class Worth(NamedTuple):
     """How much of a kind a side has; the larger is the better."""
 
     usable: int
-    entries: int
+    unusable: int
+    """Entries, where none of them is usable; what has readings gains nothing by empty slots."""
 
 
 def gather(walk: Walk, category: str, chassis: Sequence[Resource]) -> Iterator[Found]:
@@ -64,6 +65,8 @@ class _Poll:
         self._kinds = KINDS[category]
         self._told: dict[tuple[str, str], Json | None] = {}
         """(Side, URI of the chassis) → what it says."""
+        self._asked: set[tuple[str, str, str]] = set()
+        """(Side, URI of the chassis, kind), of what was to be read."""
         self._choices: dict[Key, Choice] = {}
         for each in chassis:
             for kind in self._kinds:
@@ -74,8 +77,8 @@ class _Poll:
     def read_chosen(self) -> None:
         """Reads what was chosen at a poll before."""
         self._read((choice.side, uri, kind) for (uri, kind), choice in self._choices.items())
-        for where, cause in {each for choice in self._choices.values() for each in choice.problems}:
-            self._walk.problems.add(where, cause)
+        for each in dict.fromkeys(each for choice in self._choices.values() for each in choice.problems):
+            self._walk.problems.add(each.where, each.cause, whole=each.whole)
         for (uri, kind), choice in self._choices.items():
             if choice.side and any(isinstance(fault, Missing) for fault in self._faults(uri, choice.side)):
                 self._walk.learnt.choices.pop((uri, kind), None)  # it has gone; the next poll chooses anew
@@ -119,6 +122,7 @@ class _Poll:
         """Reads (side, URI of a chassis, kind), each resource once."""
         sides: dict[str, dict[str, set[str]]] = {}
         for side, uri, kind in wanted:
+            self._asked.add((side, uri, kind))
             if side and (side, uri) not in self._told and LINKED_BY[side] in self._chassis[uri].links:
                 sides.setdefault(side, {}).setdefault(uri, set()).add(SIDES[kind][side].each)
         for side, uris in sides.items():
@@ -134,7 +138,8 @@ class _Poll:
 
     def _best(self, uri: str, kind: str) -> tuple[str, Worth]:
         """The side that has most; the first of equal ones, and none where no side was got."""
-        got = {side: self._told[side, uri] for side in SIDES[kind] if self._told.get((side, uri)) is not None}
+        asked = [side for side in SIDES[kind] if (side, uri, kind) in self._asked]
+        got = {side: self._told[side, uri] for side in asked if self._told.get((side, uri)) is not None}
         worths = {side: _worth(SIDES[kind][side], document) for side, document in got.items()}
         return max(worths.items(), key=lambda each: each[1], default=("", Worth(0, 0)))
 
@@ -149,15 +154,21 @@ class _Poll:
                 self._choices[key] = Choice(first, 0.0)
             return
         taken = self._faults_of(uri, side) if side else {}
-        problems = [(where, str(fault)) for where, fault in faults.items() if where not in taken]
+        # One that fails for whatever reason may have readings: that it is no longer asked makes its failure no smaller.
+        problems = [
+            Problem(where, str(fault), whole=not isinstance(fault, Missing))
+            for where, fault in faults.items()
+            if where not in taken
+        ]
         if left_out and "Sensors" in self._chassis[uri].links:
-            problems.append((self._chassis[uri].links["Sensors"], LEFT_OUT))
-            self._walk.problems.add(*problems[-1])
+            link = self._chassis[uri].links["Sensors"]
+            problems.append(Problem(link, LEFT_OUT, whole=False))
+            self._walk.problems.add(link, LEFT_OUT)
         again_s = float("inf") if worth.usable else DEAD_S
         if not all(isinstance(fault, Missing) for fault in faults.values()):
             again_s = UNFINISHED_S
         until_s = self._walk.now_s + again_s
-        choice = Choice(side if worth.entries else "", until_s, tuple(problems))
+        choice = Choice(side if any(worth) else "", until_s, tuple(problems))
         self._choices[key] = self._walk.learnt.choices[key] = choice
 
     def _faults_of(self, uri: str, side: str) -> dict[str, Fault]:
@@ -173,4 +184,4 @@ def _worth(table: Table, document: Json | None) -> Worth:
     there = [each for each in records if present(each)]
     if table.reading:
         there = [each for each in there if any(each[name] is not None for name in table.reading)]
-    return Worth(len(there), len(records))
+    return Worth(len(there), 0 if there else len(records))

@@ -17,11 +17,12 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from producers.reader import PollFailed, Problems, Sample
-from producers.redfish import export, faults, forms, tables
-from producers.redfish.adapter import session_of
-from producers.redfish.client import Client, Credentials
-from producers.redfish.faults import Fault
+from producers.redfish import export, forms, tables
 from producers.redfish.fields import Table, at, row, text
+from producers.redfish.http import faults
+from producers.redfish.http.adapter import session_of
+from producers.redfish.http.client import Client, Credentials
+from producers.redfish.http.faults import Fault
 from producers.redfish.sweep import ARRAYS, CATEGORIES, RedfishReader
 
 # Not structlog, which unconfigured writes to stdout: this class is for scripts, whose own output that is.

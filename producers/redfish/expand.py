@@ -10,9 +10,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from producers.redfish.faults import Fault, Forbidden, Missing, Unreachable
 from producers.redfish.fields import Json, at, number, text
-from producers.redfish.patience import PatientClient, key_of
+from producers.redfish.http.faults import Fault, Forbidden, Missing, Unreachable
+from producers.redfish.http.patience import PatientClient, key_of
 
 FEATURES: Final = "ProtocolFeaturesSupported/ExpandQuery"
 STRIKES: Final = 2

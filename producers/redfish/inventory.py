@@ -11,7 +11,7 @@ from typing import Final
 
 from producers.redfish import choice, tables
 from producers.redfish.fields import Field, Json, Table, at, port_count, text, whole
-from producers.redfish.patience import key_of
+from producers.redfish.http.patience import key_of
 from producers.redfish.plan import OF_SYSTEM, Plan, Resource
 from producers.redfish.storage import storage
 from producers.redfish.tables import ADAPTER, PORTS

@@ -9,6 +9,17 @@ from producers.redfish.fields import Json
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """A resource that was not to be had."""
+
+    where: str
+    """Its URI."""
+    cause: str
+    whole: bool
+    """Whether it may have readings all the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """Where one kind of reading of one chassis is read."""
 
@@ -16,8 +27,8 @@ class Choice:
     """Name of the resource; empty: nowhere."""
     until_s: float
     """Good until then: where nothing gave a reading, one may come with the host's power."""
-    problems: tuple[tuple[str, str], ...] = ()
-    """What was not to be had when this was chosen: URI and cause."""
+    problems: tuple[Problem, ...] = ()
+    """What was not to be had when this was chosen."""
 
 
 @dataclass(slots=True)

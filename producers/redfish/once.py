@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from producers.reader import Problems
 from producers.redfish.fields import Table, text
-from producers.redfish.patience import key_of
+from producers.redfish.http.patience import key_of
 from producers.redfish.walk import Found
 
 SHARED: Final = frozenset({"processors", "dimms"})

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from producers.reader import Problems
-from producers.redfish.client import Clock
 from producers.redfish.expand import Collections, Expanding, inline, members
-from producers.redfish.faults import Broken, Denied, Fault, Forbidden, Missing, Unreachable
 from producers.redfish.fields import Json, at, text
+from producers.redfish.http.client import Clock
+from producers.redfish.http.faults import Broken, Denied, Fault, Forbidden, Missing, Unreachable
+from producers.redfish.http.patience import DEAD_S, PatientClient, key_of
 from producers.redfish.learnt import Learnt
-from producers.redfish.patience import DEAD_S, PatientClient, key_of
 
 ROOT: Final = "/redfish/v1/"
 LINKS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -80,10 +80,17 @@ class Discovery:
         self._clock = clock
         self.root: Json = {}
         """The service root, as last read."""
+        self.firmware: str | None = None
+        """Of the first Manager that tells one."""
         self._known: dict[str, Json] = {}
         self._learnt = Learnt()
         self._firmware: tuple[str, ...] | None = None
         self._check_at_s = self._forget_at_s = float("-inf")
+
+    def told(self, *names: str) -> str | None:
+        """What the service root, else a System or Chassis, says under the first of these properties that is there."""
+        documents = (self.root, *tuple(self._known.values()))
+        return next((found for each in documents for name in names if (found := text(each.get(name)))), None)
 
     def forget(self) -> None:
         """Asks everything anew next time."""
@@ -142,12 +149,13 @@ class Discovery:
         if isinstance(listed, Fault):
             return tuple(told) if isinstance(listed, Missing) else None
         links = [str(each["@odata.id"]) for each in members(listed) if not inline(each)]
-        managers = [each for each in members(listed) if inline(each)]
-        answers = [*managers, *self._client.together(links, deadline_s)]
+        here = [each for each in members(listed) if inline(each)]
+        answers = [*here, *self._client.together(links, deadline_s)]
         if any(isinstance(each, Fault) and not isinstance(each, Missing) for each in answers):
             return None
-        told += [f"{at(each, 'Id')} {at(each, 'FirmwareVersion')}" for each in answers if not isinstance(each, Fault)]
-        return tuple(told)
+        managers = [each for each in answers if not isinstance(each, Fault)]
+        self.firmware = next((found for each in managers if (found := text(each.get("FirmwareVersion")))), None)
+        return (*told, *(f"{at(each, 'Id')} {at(each, 'FirmwareVersion')}" for each in managers))
 
     def _leave_out(self, plan: Plan, uri: str, fault: Fault, *, missing_s: float = DEAD_S) -> None:
         """Counts what was not got, and asks again: at the next poll after a first bad answer, else later."""
@@ -247,8 +255,15 @@ class Discovery:
 
 def _linked(document: Json | None, name: str) -> list[str]:
     """URIs in an array of links under Links."""
-    each: Any = at(document or {}, f"Links/{name}")
-    return [uri for link in (each if isinstance(each, list) else []) if (uri := text(at(link, "@odata.id")))]
+    return list(member_uris(at(document or {}, f"Links/{name}")))
+
+
+def member_uris(members: Any) -> Iterator[str]:
+    """The URIs in an array of links, or of resources."""
+    for member in members if isinstance(members, list) else []:
+        uri = text(member.get("@odata.id")) if isinstance(member, dict) else None
+        if uri:
+            yield uri
 
 
 def end_of(uri: str) -> str:

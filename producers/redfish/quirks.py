@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from producers.redfish.fields import NO_READING, Json, at, number, text
-from producers.redfish.patience import key_of
+from producers.redfish.http.patience import key_of
 
 ENTRIES: Final = frozenset({"Temperatures", "Fans", "Voltages", "PowerSupplies", "PowerControl"})
 """Arrays of the schemas Thermal and Power."""

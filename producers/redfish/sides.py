@@ -12,7 +12,7 @@ from typing import Any, Final
 from producers.redfish import tables, tables_new
 from producers.redfish.expand import inline
 from producers.redfish.fields import NO_READING, Json, Table, at, number, text
-from producers.redfish.patience import key_of
+from producers.redfish.http.patience import key_of
 from producers.redfish.plan import Resource, end_of
 from producers.redfish.walk import Walk, absent
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from producers.redfish import tables
 from producers.redfish.expand import inline
 from producers.redfish.fields import Json, at, text
-from producers.redfish.patience import key_of
+from producers.redfish.http.patience import key_of
 from producers.redfish.plan import Plan
 from producers.redfish.walk import Found, Walk, links_at
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 from producers.reader import Facts, PollFailed, Problems, Sample
 from producers.redfish import tables
 from producers.redfish.choice import KINDS
-from producers.redfish.client import Client, Clock
-from producers.redfish.faults import Denied, Fault, Unreachable
-from producers.redfish.fields import Json, Table, row, rows, text
+from producers.redfish.fields import Json, Table, row, rows
+from producers.redfish.http.client import Client, Clock
+from producers.redfish.http.faults import Denied, Fault, Unreachable
+from producers.redfish.http.patience import PatientClient
 from producers.redfish.inventory import GATHER
 from producers.redfish.once import Once
-from producers.redfish.patience import PatientClient
 from producers.redfish.plan import LINKS, Discovery, Plan, end_of
 from producers.redfish.sides import SIDES
 from producers.redfish.walk import Found, Walk
@@ -110,13 +110,14 @@ class RedfishReader:
         return {each.owner: each.systems for each in self._plan.chassis}
 
     def facts(self) -> Facts:
-        """The client's counts, its session, and who answers, as far as the service root tells."""
+        """The client's counts, its session, and who answers, as far as it tells."""
         return Facts(
             requests=self._raw_client.requests,
             request_s=self._raw_client.request_s,
             session_uri=self._raw_client.session_uri,
-            vendor=text(self.root.get("Vendor")),
-            model=text(self.root.get("Product")),
+            vendor=self._discovery.told("Vendor", "Manufacturer"),
+            model=self._discovery.told("Model", "Product"),
+            firmware=self._discovery.firmware,
         )
 
     def close(self) -> None:

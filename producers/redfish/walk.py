@@ -9,10 +9,10 @@ from typing import Any
 
 from producers.reader import Problems
 from producers.redfish.expand import Collections, inline, members
-from producers.redfish.faults import Fault, Missing
 from producers.redfish.fields import NO_READING, Json, Table, at, text
+from producers.redfish.http.faults import Fault, Missing
+from producers.redfish.http.patience import PatientClient, key_of
 from producers.redfish.learnt import Learnt
-from producers.redfish.patience import PatientClient, key_of
 from producers.redfish.plan import MEMBERS_MAX, PAGES_MAX, end_of
 
 

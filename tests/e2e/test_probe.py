@@ -89,11 +89,24 @@ def test_a_host_is_looked_up_in_the_fleet_file(tmp_path: Path, probe: Callable[.
     assert "that file says how to get in" in str(given.exception)
 
 
+@pytest.mark.libvirt
+def test_a_hypervisor_is_probed_by_its_uri(probe: Callable[..., Result]) -> None:
+    told = found(probe("test:///default", "--json"))
+    assert ("libvirt", ["test"]) == (told["source"], [each["name"] for each in told["vms"]])
+    result = probe("test:///default")
+    assert 0 == result.exit_code
+    assert "1 active VMs" in result.stdout
+    assert isinstance(probe("test:///default", "--insecure").exception, Misconfigured)
+    gone = probe("qemu+unix:///system?socket=/nonexistent/libvirt-sock")
+    assert isinstance(gone.exception, Failure)
+    assert "does libvirt run there" in str(gone.exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["10.0.0.11", "--fleet", "/nonexistent/fleet.yaml"], "is no URI, such as https://10.0.0.11"),
-        (["ftp://127.0.0.1"], "give https://"),
+        (["ftp://127.0.0.1"], "nothing here reads ftp://"),
         (["https://root:canary@127.0.0.1"], "no user or password in the URL"),
         (["https://127.0.0.1", "--username", "root"], "go together"),
         (["https://127.0.0.1/redfish", *ACCESS], "is no address of a BMC"),

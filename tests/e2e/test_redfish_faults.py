@@ -20,8 +20,10 @@ import trustme
 
 from producers.reader import PollFailed, Sample
 from producers.redfish import RedfishReader
-from producers.redfish.client import AT_ONCE, Client
-from producers.redfish.wire import BODY_BYTES
+from producers.redfish.http.client import AT_ONCE, Client
+from producers.redfish.http.wire import BODY_BYTES
+from producers.simulate.faults import Fault
+from producers.simulate.redfish import Simulator
 
 PASSWORD = "correct-horse-battery"
 ROOT = "/redfish/v1"
@@ -155,6 +157,14 @@ def stalls(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def drips_head(handler: Handler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    for number in range(40):
+        handler.wfile.write(b"X-%d: 1\r\n" % number)
+        time.sleep(0.1)
+    handler.close_connection = True
+
+
 def not_http(handler: Handler) -> None:
     handler.wfile.write(b"SSH-2.0-dropbear\r\n\r\n")
     handler.close_connection = True
@@ -216,6 +226,7 @@ BAD_ANSWERS = [
     pytest.param(reset, "connection reset", id="a reset"),
     pytest.param(hangs, "no answer in time", id="no answer"),
     pytest.param(not_http, "answer is not HTTP", id="no HTTP"),
+    pytest.param(drips_head, "no time left in this poll", id="a dripping head"),
     pytest.param(drips, "no time left in this poll", id="a dripping body"),
     pytest.param(stalls, "no time left in this poll", id="a body that stalls"),
     pytest.param(status(403), "HTTP 403", id="403"),
@@ -508,3 +519,20 @@ def test_at_most_four_requests_at_once(bmc: Bmc, reader: RedfishReader) -> None:
     )
     assert bmc.most_at_once == AT_ONCE
     assert bmc.times(ROOT) == 1
+
+
+def test_what_fails_for_good_is_told_at_every_poll_though_it_is_no_longer_asked_for() -> None:
+    passed_s = 0.0
+
+    def clock() -> float:
+        return passed_s + time.monotonic()
+
+    with Simulator(1, shape="lenovo", username="root", password="x") as simulator:
+        simulator.suffer(0, Fault.of("5xx", 500, "/Power"))
+        reader = RedfishReader(
+            "h", Client(simulator.urls[0], lambda: ("root", "x"), clock=clock), labels={}, intervals={}, clock=clock
+        )
+        for _ in range(10):
+            assert reader.read("power", 5).problems.whole
+            passed_s += 2
+        reader.close()

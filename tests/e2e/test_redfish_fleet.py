@@ -175,7 +175,8 @@ def test_a_refused_login_is_not_tried_again_and_again(seen: Seen) -> None:
 
 def test_a_bmc_that_dies_and_comes_back_is_told_and_polled_again(seen: Seen) -> None:
     assert seen.alive
-    assert ["up", "unreachable", "up"] == seen.history[-3:]
+    # It may die in the middle of a poll, of which some resources were got.
+    assert ["up", "unreachable", "up"] == [status for status in seen.history[1:] if status != "partial"][-3:]
 
 
 @pytest.mark.parametrize("host", [*HEALTHY[1:], "leak"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from producers.reader import PollFailed
 from producers.redfish import RedfishReader
-from producers.redfish.client import Client
+from producers.redfish.http.client import Client
 from producers.redfish.sweep import CATEGORIES
 from tests.e2e.trees import Tree, serving
 

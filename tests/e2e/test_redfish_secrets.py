@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from producers.reader import PollFailed
 from producers.redfish import RedfishReader, RedfishTelemetryCollector
-from producers.redfish.client import Client
+from producers.redfish.http.client import Client
 from rackstream.cli import cli
 from tests.e2e.doors import CHASSIS, PASSWORD, ROOT, SESSIONS, USERNAME, Door
 from tests.e2e.trees import serving

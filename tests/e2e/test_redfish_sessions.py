@@ -6,8 +6,10 @@ import gc
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ import pytest
 
 from producers.reader import PollFailed
 from producers.redfish import RedfishReader, RedfishTelemetryCollector
-from producers.redfish.client import Client
-from producers.redfish.faults import Denied, Fault, Forbidden, Missing
+from producers.redfish.http.client import Client
+from producers.redfish.http.faults import Denied, Fault, Forbidden, Missing
 from tests.e2e.doors import CHASSIS, PASSWORD, ROOT, SESSIONS, USERNAME, Door, link
 from tests.e2e.trees import serving
 
@@ -199,6 +201,33 @@ def test_a_refused_login_is_tried_less_and_less_and_a_new_password_at_once(
         get()
 
 
+def test_requests_side_by_side_are_one_refusal_and_one_of_them_tries_again(
+    door: Door, clock: Clock, open_client: Callable[..., Client]
+) -> None:
+    client = open_client()
+    door.post_status = 405
+    client.get(THERMAL, clock() + 20)
+    door.basic_works, door.slow_s = False, 0.0
+    barrier = threading.Barrier(8)
+
+    def ask(_: int) -> str:
+        barrier.wait(20)
+        with pytest.raises(Denied) as denied:
+            client.get(THERMAL, clock() + 20)
+        return str(denied.value)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+        for pause_s in (60, 120):
+            asked = len(door.seen)
+            clock.ahead_s += pause_s - 5
+            list(pool.map(ask, range(8)))
+            assert asked == len(door.seen)
+            clock.ahead_s += 10
+            list(pool.map(ask, range(8)))
+            assert asked + 1 == len(door.seen)
+
+
 def test_tokens_that_are_not_let_in_are_given_up_for_basic(
     door: Door, open_client: Callable[..., Client], clock: Clock
 ) -> None:
@@ -245,8 +274,6 @@ def test_close_is_bounded_and_the_session_stays_known(door: Door, open_client: C
 
 
 def test_threads_that_need_a_login_at_once_make_one(door: Door, open_client: Callable[..., Client]) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     client = open_client()
     door.slow_s = 0.05
     with ThreadPoolExecutor(8) as pool:

@@ -36,7 +36,7 @@ class Run:
 
 DEAD_AND_SLOW = ("dead=10%", "slow=10%:20")
 MIXED = tuple(f"{kind}=4%" for kind in KINDS)
-SHORT = Run(40, 8, 20, 0.1, DEAD_AND_SLOW, processes=2)
+SHORT = Run(20, 4, 10, 0.05, DEAD_AND_SLOW, processes=2)
 FULL = Run(1000, 60, 300, 1.0, DEAD_AND_SLOW)
 ALL_FAULTS = Run(100, 10, 120, 0.1, MIXED)
 
@@ -44,7 +44,7 @@ ALL_FAULTS = Run(100, 10, 120, 0.1, MIXED)
 @pytest.mark.parametrize(
     "run",
     [
-        pytest.param(SHORT, id="40 BMCs at 8 s for 20 s"),
+        pytest.param(SHORT, id="20 BMCs at 4 s for 10 s"),
         pytest.param(
             FULL, id="1,000 BMCs at 60 s for five minutes", marks=[pytest.mark.soak, pytest.mark.timeout(900)]
         ),

@@ -7,13 +7,13 @@ import zlib
 
 import pytest
 
-from producers.redfish import etags
-from producers.redfish.alarm import SPARE, Alarm
-from producers.redfish.breaker import FAILURES, LONGEST_S, PAUSE_S, Breaker
-from producers.redfish.etags import Etags
-from producers.redfish.faults import Late, Missing, Silent, Unreachable
-from producers.redfish.gate import Gate
-from producers.redfish.origin import Origin
+from producers.redfish.http import etags
+from producers.redfish.http.alarm import SPARE, Alarm
+from producers.redfish.http.breaker import FAILURES, LONGEST_S, PAUSE_S, Breaker
+from producers.redfish.http.etags import Etags
+from producers.redfish.http.faults import Late, Missing, Silent, Unreachable
+from producers.redfish.http.gate import Gate
+from producers.redfish.http.origin import Origin
 from producers.redfish.quirks import quirks
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from producers.reader import Problems
 from producers.redfish import fields, tables
 from producers.redfish.choice import KINDS
-from producers.redfish.patience import key_of
+from producers.redfish.http.patience import key_of
 from producers.redfish.sides import SIDES
 from producers.redfish.sweep import CATEGORIES
 from schemas import catalog

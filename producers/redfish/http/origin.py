@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
 
-from producers.redfish.faults import Missing
+from producers.redfish.http.faults import Missing
 
 PORTS: Final = {"http": 80, "https": 443}
 SAFE: Final = "/%:@!$&'()*+,;=~"

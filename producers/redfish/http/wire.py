@@ -1,7 +1,7 @@
 """One HTTP exchange with one origin, within a deadline: connections, TLS, proxy, body. Knows no login and no resource.
 
-By urllib3 alone: what `requests` adds took three quarters of a GET's CPU time, and at a thousand BMCs that is most of a
-producer's.
+By the transport adapter of `requests`. What its sessions add (logins, redirects, cookies, settings merged anew for each
+request) is ours here, or unwanted, and took most of a GET's CPU time: with a thousand BMCs, most of a producer's.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import certifi
 import urllib3
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+from requests.exceptions import RequestException
+from requests.hooks import default_hooks
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from producers.redfish import faults
-from producers.redfish.alarm import ALARM
-from producers.redfish.faults import Broken, Late, Silent
-from producers.redfish.gate import AT_ONCE
+from producers.redfish.http import faults
+from producers.redfish.http.alarm import ALARM
+from producers.redfish.http.faults import Broken, Late, Silent
+from producers.redfish.http.gate import AT_ONCE
 
 Clock = Callable[[], float]
 """Seconds that only grow."""
@@ -40,8 +44,8 @@ CHUNK_BYTES: Final = 2**16
 CONNECT_S: Final = 10.0
 """At most this long for a connection, so that one dead BMC does not hold a worker for a long interval."""
 NEVER: Final = urllib3.Retry.from_int(retries=False, redirect=False)
-ERRORS: Final = (OSError, HTTPError, HTTPException, ValueError)
-"""What urllib3 raises, and what lies below it."""
+ERRORS: Final = (RequestException, OSError, HTTPError, HTTPException, ValueError)
+"""What requests and urllib3 raise, and what lies below them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,10 @@ class Wire:
     def __init__(self, origin: str, *, verify: bool | str, proxy: str | None, clock: Clock) -> None:
         self._origin = origin
         self._verify = verify
-        self._proxy = proxy
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: HTTPConnectionPool | None = None
-        # A proxy is asked for the whole URL where it reads along, which of https it cannot.
-        self._before = origin if proxy and origin.startswith("http:") else ""
+        self._open: _Adapter | None = None
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float) -> Answer:
         """One request and its answer, by `deadline_s` on the clock. Redirects are not followed.
@@ -82,18 +84,10 @@ class Wire:
         left_s = deadline_s - self._clock()
         if left_s <= 0:
             raise Late
+        timeout: Any = urllib3.Timeout(total=left_s, connect=min(left_s, CONNECT_S))
         try:
-            response: Any = self._pool().urlopen(
-                method,
-                self._before + path,
-                body=body,
-                headers=headers,
-                retries=NEVER,
-                redirect=False,
-                assert_same_host=False,
-                timeout=urllib3.Timeout(total=left_s, connect=min(left_s, CONNECT_S)),
-                preload_content=False,
-            )
+            request = _request(method, self._origin + path, headers, body)
+            response: Any = self._adapter().send(request, stream=True, timeout=timeout, proxies=self._proxies).raw
         except ERRORS as error:
             if self._clock() >= deadline_s:
                 raise Silent from None
@@ -107,15 +101,21 @@ class Wire:
     def close(self) -> None:
         """Closes the connections that are idle; they are opened again when needed."""
         with self._lock:
-            pool, self._open = self._open, None
-        if pool is not None:
-            pool.close()
+            adapter, self._open = self._open, None
+        if adapter is not None:
+            adapter.close()
 
-    def _pool(self) -> HTTPConnectionPool:
+    def _adapter(self) -> _Adapter:
         with self._lock:
             if self._open is None:
-                self._open = _pool(self._origin, self._verify, self._proxy)
+                self._open = _Adapter(self._context())
             return self._open
+
+    def _context(self) -> ssl.SSLContext | None:
+        if not self._origin.startswith("https:"):
+            return None
+        changed_ns = Path(self._verify).stat().st_mtime_ns if isinstance(self._verify, str) else 0
+        return _context(self._verify, changed_ns)
 
     def _body(self, response: Any, deadline_s: float) -> bytes:
         """The whole body. Read piece by piece, for a timeout is per piece and a dripping BMC never meets it."""
@@ -164,23 +164,48 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _Tls
 
 
-def _pool(origin: str, verify: bool | str, proxy: str | None) -> HTTPConnectionPool:  # noqa: FBT001
-    options: dict[str, Any] = {"maxsize": AT_ONCE, "block": False}
-    if origin.startswith("https:"):
-        changed_ns = Path(verify).stat().st_mtime_ns if isinstance(verify, str) else 0
-        options["ssl_context"] = _context(verify, changed_ns)
-    manager: urllib3.PoolManager
-    if proxy:
-        parts = urlsplit(proxy)
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-        # Without the login, which urllib3 puts into its messages.
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        headers = urllib3.make_headers(proxy_basic_auth=login)
-        manager = urllib3.ProxyManager(bare, proxy_headers=headers, **options)
-    else:
-        manager = urllib3.PoolManager(**options)
-    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
-    return manager.connection_from_url(origin)
+POOLS: Final = {"http": _PlainPool, "https": _TlsPool}
+
+
+class _Adapter(HTTPAdapter):
+    """Connections to one origin under one TLS context, whatever a single request says."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._tls: dict[str, Any] = {"ssl_context": context} if context else {}
+        super().__init__(pool_connections=1, pool_maxsize=AT_ONCE)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002
+        """Pools of our own connections."""
+        super().init_poolmanager(connections, maxsize, block, **options, **self._tls)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """The same through a proxy."""
+        manager = super().proxy_manager_for(proxy, **options, **self._tls)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self,
+        request: PreparedRequest,
+        verify: Any,
+        cert: Any = None,
+    ) -> tuple[Any, Any]:
+        """Where it goes to; how certificates are checked is in the context."""
+        return super().build_connection_pool_key_attributes(request, verify, cert)[0], {}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: it would load the usual CA certificates for each pool."""
+
+
+def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> PreparedRequest:
+    """Ready as it is: `prepare` would look at the URL and the headers again."""
+    request = PreparedRequest()
+    request.method, request.url, request.body, request.hooks = method, url, body, default_hooks()
+    request.headers = CaseInsensitiveDict(headers)
+    if body is not None:
+        request.headers["Content-Length"] = str(len(body))
+    return request
 
 
 @functools.lru_cache(maxsize=64)

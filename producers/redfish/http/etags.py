@@ -14,7 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from producers.redfish.wire import Clock
+from producers.redfish.http.wire import Clock
 
 MEMORY_BYTES: Final = 96 * 1024
 """Compressed, of one BMC: what a server of a hundred DIMMs and drives takes. A thousand BMCs make 96 MB at most."""

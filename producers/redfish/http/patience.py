@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from producers.redfish.client import Client, Clock
-from producers.redfish.faults import Denied, Fault, Missing, Unreachable
 from producers.redfish.fields import Json
+from producers.redfish.http.client import Client, Clock
+from producers.redfish.http.faults import Denied, Fault, Missing, Unreachable
 
 DEAD_S: Final = 600.0
 """A resource that is not there is not asked for again before this."""

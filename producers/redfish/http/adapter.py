@@ -11,8 +11,8 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from producers.redfish.client import USUAL, Client
-from producers.redfish.faults import Fault
+from producers.redfish.http.client import USUAL, Client
+from producers.redfish.http.faults import Fault
 
 REQUEST_S: Final = 30.0
 """For one request that names no `timeout`."""

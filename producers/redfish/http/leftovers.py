@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from producers.redfish.faults import Fault, Missing
-from producers.redfish.origin import Origin
-from producers.redfish.wire import Answer
+from producers.redfish.http.faults import Fault, Missing
+from producers.redfish.http.origin import Origin
+from producers.redfish.http.wire import Answer
 
 Ask = Callable[[str, str, Mapping[str, str], bytes | None, float], Answer]
 """Method, path, headers, body and deadline → the answer; raises Fault."""

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from producers.redfish import faults
-from producers.redfish.breaker import Breaker
-from producers.redfish.etags import Etags
-from producers.redfish.faults import Broken, Fault, Forbidden, Late, Missing, Reset, Unreachable
 from producers.redfish.fields import at
-from producers.redfish.gate import AT_ONCE, Gate
-from producers.redfish.login import ROOT, Credentials, Login, Ticket
-from producers.redfish.origin import Origin
-from producers.redfish.wire import Answer, Clock, Wire
+from producers.redfish.http import faults
+from producers.redfish.http.breaker import Breaker
+from producers.redfish.http.etags import Etags
+from producers.redfish.http.faults import Broken, Fault, Forbidden, Late, Missing, Reset, Unreachable
+from producers.redfish.http.gate import AT_ONCE, Gate
+from producers.redfish.http.login import ROOT, Credentials, Login, Ticket
+from producers.redfish.http.origin import Origin
+from producers.redfish.http.wire import Answer, Clock, Wire
 from runtime import observe
 
 __all__ = ["AT_ONCE", "Client", "Clock", "Credentials"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from producers.redfish.faults import Late, Silent, Unreachable
-from producers.redfish.wire import Clock
+from producers.redfish.http.faults import Late, Silent, Unreachable
+from producers.redfish.http.wire import Clock
 
 FAILURES: Final = 3
 """One after another, without an answer between them."""

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
-from producers.redfish.faults import Denied, Late, Missing
 from producers.redfish.fields import at, text
-from producers.redfish.leftovers import Ask, Leftovers
-from producers.redfish.origin import Origin
-from producers.redfish.wire import Answer, Clock
+from producers.redfish.http.faults import Denied, Late, Missing
+from producers.redfish.http.leftovers import Ask, Leftovers
+from producers.redfish.http.origin import Origin
+from producers.redfish.http.refusals import Refusals
+from producers.redfish.http.wire import Answer, Clock
 from runtime.errors import Misconfigured
 
 Credentials = Callable[[], tuple[str, str] | None]
@@ -29,9 +30,6 @@ Look = Callable[[str, float], Mapping[str, Any]]
 ROOT: Final = "/redfish/v1/"
 USUAL: Final = "/redfish/v1/SessionService/Sessions"
 """Where sessions are made if the BMC does not say."""
-BARRED_S: Final = 60.0
-LONGEST_BARRED_S: Final = 3600.0
-"""No request after a refused login for so long: doubled at each refusal, up to the second."""
 NONE_S: Final = 3600.0
 """A BMC that makes no sessions is asked for one again after this."""
 USED_UP_S: Final = 60.0
@@ -75,7 +73,7 @@ class Login:
         self._basic_until_s = float("-inf")
         self._used_up_s = USED_UP_S
         self._short = 0
-        self._refused: tuple[int | None, float, float] | None = None
+        self._refusals = Refusals(clock)
         self.logins = 0
         """Sessions made."""
         self.why_basic = ""
@@ -107,21 +105,21 @@ class Login:
         """
         pair = self._pair()
         who = hash(pair) if pair else None
-        self._check(who)
+        self._refusals.check(who)
         session = self._session
         if session is not None and session.who == who:
             return session
-        if pair is None:
-            return Ticket({}, None)
-        if openly or (session is None and self._clock() < self._basic_until_s):
-            return _basic(pair)
+        if pair is None or openly or (session is None and self._clock() < self._basic_until_s):
+            if not openly:
+                self._refusals.trial(who)
+            return self._by_basic(pair)
         with self._turn(deadline_s):
+            self._refusals.trial(who)
             return self._made(pair, deadline_s)
 
     def basic(self) -> Ticket:
         """For a request without a session."""
-        pair = self._pair()
-        return _basic(pair) if pair else Ticket({}, None)
+        return self._by_basic(self._pair())
 
     def after_refusal(self, ticket: Ticket, deadline_s: float) -> Ticket:
         """Another ticket, for the request that was refused with this one (HTTP 401).
@@ -138,6 +136,7 @@ class Login:
                 self.refuse(ticket)
             if session is not None:
                 self._drop(session)
+            self._refusals.trial(hash(pair))
             return self._made(pair, deadline_s)
 
     def refuse(self, ticket: Ticket) -> NoReturn:
@@ -146,15 +145,11 @@ class Login:
         Raises:
             Denied: always.
         """
-        known = self._refused
-        wait_s = min(LONGEST_BARRED_S, known[2] * 2) if known and known[0] == ticket.who else BARRED_S
-        self._refused = (ticket.who, self._clock() + wait_s, wait_s)
-        raise Denied("credentials refused (HTTP 401)" if ticket.who else "a login is needed (HTTP 401)")
+        self._refusals.refuse(ticket.who, ticket.made_s)
 
     def accept(self, ticket: Ticket) -> None:
         """Notes that a request was let in that needs to be."""
-        if self._refused is not None and self._refused[0] == ticket.who:
-            self._refused = None
+        self._refusals.accept(ticket.who)
 
     def distrust(self) -> None:
         """Notes that the BMC makes sessions and does not let them in."""
@@ -190,19 +185,16 @@ class Login:
         except Misconfigured as error:
             raise Denied(str(error)) from None
 
-    def _check(self, who: int | None) -> None:
-        if self._refused is not None and self._refused[0] == who and self._clock() < self._refused[1]:
-            wait_s = self._refused[2]
-            raise Denied(f"credentials were refused (HTTP 401), not tried again for {wait_s:.0f} s").remembered()
+    def _by_basic(self, pair: tuple[str, str] | None) -> Ticket:
+        return _basic(pair, self._clock()) if pair else Ticket({}, None, made_s=self._clock())
 
     def _made(self, pair: tuple[str, str], deadline_s: float) -> Ticket:
         """A session's ticket, Basic's where there is none to be had. Others wait meanwhile."""
-        basic = _basic(pair)
+        basic = self._by_basic(pair)
         if self._session is not None:
             if self._session.who == basic.who:
                 return self._session
             self._drop(self._session)
-        self._check(basic.who)
         if self._clock() < self._basic_until_s:
             return basic
         # Before the login, for they may be what uses the BMC's sessions up.
@@ -295,7 +287,7 @@ class Login:
             self._without("sessions end too soon", NONE_S)
 
 
-def _basic(pair: tuple[str, str]) -> Ticket:
+def _basic(pair: tuple[str, str], now_s: float) -> Ticket:
     # As UTF-8: Latin-1, which others take, lacks most letters.
     encoded = base64.b64encode(":".join(pair).encode()).decode()
-    return Ticket({"Authorization": f"Basic {encoded}"}, hash(pair))
+    return Ticket({"Authorization": f"Basic {encoded}"}, hash(pair), made_s=now_s)
