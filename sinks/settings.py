@@ -97,6 +97,8 @@ class InfluxSettings(Settings):
     """`http://host[:port]`."""
     database: Annotated[str, Field(validation_alias="INFLUX_DB", min_length=1)]
     """Database, or bucket on version 2."""
+    devices_database: Annotated[str | None, Field(validation_alias="RACKSTREAM_INFLUX_DEVICES_DB", min_length=1)] = None
+    """Where `vm_devices` goes, to be kept for less time: a database, a bucket, on version 1 `database/policy`."""
     token: Annotated[SecretStr, AfterValidator(_token), Field(validation_alias="INFLUX_TOKEN")]
     """Token; on version 1 `user:password`."""
     org: Annotated[str, Field(validation_alias="INFLUX_ORG")] = "default"
