@@ -65,14 +65,21 @@ def processor() -> None:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["files", "influx", "webhook"]))
-@click.option("--name", help="Of a webhook: each name has a receiver and a position of its own")
-def sink(kind: str, name: str | None) -> None:
-    """Store records (Parquet or JSONL files, InfluxDB), or deliver alerts to a webhook."""
-    from rackstream.store import run
+@click.argument("kind", type=click.Choice(["files", "influx", "archive", "webhook"]))
+@click.option("--check", is_flag=True, help="influx: only say whether server, token and databases are as they must be")
+@click.option("--set-up", "create", is_flag=True, help="influx: the same, and create databases with their retention")
+@click.option("--name", help="webhook: each name has a receiver and a position of its own")
+def sink(kind: str, *, check: bool, create: bool, name: str | None) -> None:
+    """Store records (files, InfluxDB, an archive of their own bytes), or deliver alerts to a webhook."""
+    from rackstream.store import prepare_influx, run
 
+    if (check or create) and kind != "influx":
+        raise click.UsageError("--check and --set-up are of `rackstream sink influx`")
     if name is not None and (kind != "webhook" or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)):
         raise Misconfigured("--name goes with webhook, and is small letters and digits, with - between them")
+    if check or create:
+        prepare_influx(create=create, say=click.echo)
+        return
     set_up(f"sink-{kind}")
     run(kind, bootstrapped(kafka_settings(None)), stop_event(), name)
 
