@@ -37,14 +37,12 @@ def secret(reference: str) -> str:
     kind, _, where = reference.partition(":")
     if kind == "env":
         if where not in os.environ:
-            raise Misconfigured(f"the environment variable {where}, named in fleet.yaml, is not set")
+            raise Misconfigured(f"the environment variable {where}, which should hold a secret, is not set")
         return os.environ[where]
     try:
         return Path(where).read_text().strip()
     except OSError as error:
-        raise Misconfigured(
-            f"the secret file {where}, named in fleet.yaml, cannot be read: {error.strerror}"
-        ) from error
+        raise Misconfigured(f"the secret file {where} cannot be read: {error.strerror}") from error
 
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rackstream.cli_common import DATA_DIR, JSON, connected
+from rackstream.cli_common import DATA_DIR, JSON, connected, printable
 
 
 @click.group()
@@ -64,6 +64,6 @@ def _line(each: dict[str, Any]) -> str:
     if each["requests"]:
         mean = "" if each["request_mean_s"] is None else f" of {1000 * each['request_mean_s']:.0f} ms"
         requests = f", {each['requests']} requests{mean}"
-    who = " ".join(each[name] for name in ("vendor", "model", "firmware") if each[name])
+    who = printable(" ".join(each[name] for name in ("vendor", "model", "firmware") if each[name]))
     parts = [f"since {each['since']:%Y-%m-%d %H:%M:%S}", polls + requests, who, each["detail"]]
     return f"{each['status']:<12} {each['source']:<8} {each['host']:<20} " + "; ".join(part for part in parts if part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Final, Protocol, cast
 import click
 from rich.console import Console
 
+from rackstream.cli_common import printable
 from runtime.errors import Misconfigured
 
 SCHEMES: Final[Mapping[str, str]] = {
@@ -21,6 +23,8 @@ SCHEMES: Final[Mapping[str, str]] = {
 """Scheme of a URI, without what follows a `+` → source."""
 PROBERS: Final[Mapping[str, str]] = {"redfish": "rackstream.probe_redfish", "libvirt": "rackstream.probe_libvirt"}
 """Source → the module that probes it, a `Prober`."""
+FILE_WIDTH: Final = 160
+"""Columns where there is no terminal to fit: of a file or a pipe."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +106,15 @@ def run(chosen: Sequence[tuple[str, Any]], timeout_s: float, *, as_json: bool) -
     """Probes them one after another and prints what they give; whether all of it could be read."""
     whole = True
     console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = FILE_WIDTH
     found: list[dict[str, Any]] = []
     for source, target in chosen:
         module = prober(source)
         found.append(module.probe_target(target, timeout_s))
         whole = whole and found[-1]["whole"]
         if not as_json:
-            module.show(found[-1], console)
+            module.show(printable(found[-1]), console)
     if as_json:
         told = found[0] if len(found) == 1 else {each["source"]: each for each in found}
         click.echo(json.dumps(told, ensure_ascii=False, indent=2, default=str))

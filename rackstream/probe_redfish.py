@@ -221,7 +221,7 @@ def _quirks(root: Json, client: Client, watched: Watched) -> list[Quirk]:
     if client.why_basic:
         found.append(Quirk("no session, Basic authentication instead", 1, client.why_basic))
     if client.at_once == 1:
-        found.append(Quirk("takes one request at a time", 1, "MultipleHTTPRequests"))
+        found.append(Quirk("takes one request at a time", 1, "MultipleHTTPRequests, or HTTP 503 to several"))
     if not client.etags.believed:
         found.append(Quirk("ETags that are of no use", 1, "asked for without them"))
     if not text(root.get("Vendor")):

@@ -51,10 +51,13 @@ COLUMNS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     "drives": (
         ("drive_id", "drive"), ("model", "model"), ("media_type", "media"), ("protocol", "protocol"),
-        ("capacity_bytes", "bytes"), ("failure_predicted", "failing"), *STATUS,
+        ("capacity_bytes", "GB"), ("failure_predicted", "failing"), *STATUS,
     ),
 }  # fmt: skip
 """Array → its fields and what they are called here; columns that are empty are left out."""
+OWNERS: Final = frozenset({"chassis", "system", "storage"})
+"""Columns that become a line above their table where all rows say the same: ids are long, and terminals narrow."""
+GB: Final = 1e9
 
 
 def show(found: Json, console: Console) -> None:
@@ -85,30 +88,35 @@ def _head(found: Json) -> Iterator[RenderableType]:
 def _categories(categories: Mapping[str, Json]) -> Iterator[RenderableType]:
     for name, each in categories.items():
         yield Text()
-        cost = f"{each['requests']} requests, {each['seconds']:.2f} s"
+        requests = "1 request" if each["requests"] == 1 else f"{each['requests']} requests"
+        cost = f"{requests}, {each['seconds']:.2f} s"
         yield Text.assemble((name, "bold cyan"), (f"  {cost}", "dim"))
         if each["failed"]:
             yield Text(each["failed"], style="bold red")
         arrays = [(array, columns) for array, columns in COLUMNS.items() if array in each]
         for array, columns in arrays:
             if each[array]:
-                yield _table(each[array], columns)
+                yield from _table(each[array], columns)
         if not each["failed"] and not any(each[array] for array, _ in arrays):
             yield Text("nothing", style="dim")
         for error in each["errors"]:
             yield Text(f"{error['count']} × {error['field']}: {error['cause']}", style="yellow")
 
 
-def _table(records: Sequence[Json], columns: Sequence[tuple[str, str]]) -> Table:
+def _table(records: Sequence[Json], columns: Sequence[tuple[str, str]]) -> Iterator[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     used = [(field, title) for field, title in columns if any(each.get(field) is not None for each in records)]
+    for field, title in [each for each in used if each[1] in OWNERS]:
+        if len({each.get(field) for each in records}) == 1:
+            yield Text(f"of {title} {records[0][field]}", style="dim")
+            used.remove((field, title))
     for field, title in used:
         values = [each.get(field) for each in records]
         numbers = all(isinstance(value, int | float) for value in values if value is not None)
         table.add_column(title, justify="right" if numbers else "left", overflow="fold")
     for each in records:
         table.add_row(*(_cell(field, each.get(field)) for field, _ in used))
-    return table
+    yield table
 
 
 def _cell(field: str, value: Any) -> Text:
@@ -116,6 +124,8 @@ def _cell(field: str, value: Any) -> Text:
         return Text("–", style="dim")
     if isinstance(value, bool):
         return Text("yes", style="bold red") if value else Text("no")
+    if field == "capacity_bytes":
+        return Text(f"{value / GB:.0f}")
     bad = field == "health" and value != "OK"
     return Text(f"{value:g}" if isinstance(value, float) else str(value), style="red" if bad else "")
 
@@ -128,7 +138,7 @@ def _costs(found: Json) -> Iterator[RenderableType]:
         f"  {requests['count']} in {requests['seconds']:.2f} s, {requests['mean_s'] * 1000:.0f} ms each",
     )
     for each in requests["slowest"]:
-        yield Text(f"  {each['seconds']:8.3f} s  {each['link']}", style="dim")
+        yield Text(f"  {each['seconds']:8.3f} s  {each['link']}", style="dim", no_wrap=True, overflow="fold")
     for kind, count in requests["faults"].items():
         yield Text(f"  {count} × {kind}", style="yellow")
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
+from rackstream.cli_common import printable
 from rackstream.tail import plain
 from runtime.errors import Misconfigured
 
@@ -107,8 +108,7 @@ def _text(value: Any) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}" + (f".{value.microsecond:06d}".rstrip("0") if value.microsecond else "")
     if isinstance(value, float):
         return f"{value:g}"
-    # Names come from machines: none may steer the terminal.
-    return "".join(each if each.isprintable() else "�" for each in str(_flat(value)))
+    return str(printable(str(_flat(value))))
 
 
 def _flat(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from confluent_kafka import KafkaError, Message, TopicPartition
 
+from rackstream.cli_common import printable
 from rackstream.view import sentence
 from runtime import kafka
 from runtime.errors import Misconfigured
@@ -109,7 +110,7 @@ def _print(message: Message, decode: Callable[[bytes], Any], *, as_json: bool) -
         click.echo(text)
     else:
         key = (message.key() or b"").decode(errors="replace")
-        click.echo(f"{_at(message)} {key} {_summary(record) or text}")
+        click.echo(f"{_at(message)} {printable(key)} {printable(_summary(record) or text)}")
 
 
 def _at(message: Message) -> str:

@@ -51,7 +51,7 @@ def client_of(target: RedfishTarget, *, stale_session: str | None = None) -> Cli
         Misconfigured: its password or its CA file is not there.
     """
     if isinstance(target.verify, Path) and not target.verify.is_file():
-        raise Misconfigured(f"verify: {target.verify}, named in fleet.yaml, is not a file")
+        raise Misconfigured(f"verify: {target.verify} is not a file")
 
     def credentials() -> tuple[str, str] | None:
         if target.username is None or target.password is None:

@@ -110,13 +110,13 @@ class _Poll:
     def _within(self, chassis: Resource, totals: Collection[str]) -> bool:
         """Whether a chassis around this one tells a total too, of which this one's is a part."""
         by_key = {key_of(uri): each for uri, each in self._chassis.items()}
-        seen, around = {chassis.uri}, by_key.get(key_of(chassis.within))
-        while around is not None and around.uri not in seen:
-            if around.uri in totals:
-                return True
-            seen.add(around.uri)
+        seen, around = [chassis.uri], by_key.get(key_of(chassis.within))
+        while around is not None:
+            if around.uri in seen:
+                return False  # in a circle none is the outermost: each is told
+            seen.append(around.uri)
             around = by_key.get(key_of(around.within))
-        return False
+        return any(uri in totals for uri in seen[1:])
 
     def _read(self, wanted: Iterable[tuple[str, str, str]]) -> None:
         """Reads (side, URI of a chassis, kind), each resource once."""

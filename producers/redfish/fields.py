@@ -20,8 +20,13 @@ NO_READING: Final = frozenset({"absent", "unavailableoffline"})
 """Status.State in which whatever number is given means nothing: BMCs say 0 °C of an empty slot."""
 ZERO_IS_NO_READING: Final = frozenset({"disabled"})
 """Status.State in which 0 means nothing: Intel's disabled sensors read 0, but a disabled PowerControl has watts."""
-UNITS: Final = {"rpm": "RPM", "percent": "Percent", "%": "Percent"}
-"""Spellings of ReadingUnits → Redfish's own."""
+UNITS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("rpm", "{rev}/min"), "RPM"),  # the second is what Sensor prefers by now
+    **dict.fromkeys(("percent", "%"), "Percent"),
+    **dict.fromkeys(("cel", "c", "celsius"), "Cel"),
+    **dict.fromkeys(("v", "volts"), "V"),
+}
+"""Spellings of ReadingUnits → how a table says it."""
 
 
 def text(value: Any) -> str | None:
@@ -118,6 +123,8 @@ class Field:
     read: Read = text
     unit_is: str = ""
     """Only where ReadingUnits says so."""
+    says_unit: str = ""
+    """A path whose name says the unit, which is taken first, and without ReadingUnits."""
     unless: str = ""
     """Only where no number is at this path."""
 
@@ -204,6 +211,8 @@ def _value(field: Field, entry: Json) -> tuple[Any, str]:
     """A field's value, or None and why; no cause where the property is not there."""
     if field.unless and number(at(entry, field.unless)) is not None:
         return None, ""
+    if field.says_unit and (value := field.read(at(entry, field.says_unit))) is not None:
+        return value, ""
     if field.unit_is:
         unit = text(entry.get("ReadingUnits", entry.get("Units"))) or "none"  # Units: iLO 4
         known = UNITS.get(unit.casefold())

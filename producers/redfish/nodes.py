@@ -7,6 +7,7 @@ enclosure's: shared fans and supplies, Systems that nobody mapped.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from producers.reader import Facts, Problems, Sample
@@ -80,6 +81,11 @@ class NodesReader:
         """
         sample = self._reader.read(category, timeout_s)
         problems = share(sample.problems, set(self._systems.values()))
+        for system, host in self._systems.items():
+            if system not in self._reader.system_ids:  # else its host would be up, and empty for good
+                problems[host] = own = deepcopy(problems[host])
+                there = ", ".join(self._reader.system_ids) or "none"
+                own.add(f"systems.{system}", f"the BMC has no such System, but {there}", whole=True)
         parts = split(sample.body, self._systems, self._reader.chassis_systems)
         return [Sample(body, problems[host], host) for host, body in parts.items()]
 

@@ -16,8 +16,8 @@ Made by `python -m producers.redfish` from the tables in `tables.py` and `tables
 stale. Fields are those of `RedfishSample.avsc`, by category and array. The first property with a usable value is taken;
 a number that is quoted is one; what cannot be used is null, and counted in the record's `errors`. Of something absent
 no number is told. Where several tables fill one array, one of them is taken whole for each chassis: the one with more
-usable readings, and of equal ones the first. The schema is the version that the table follows; older ones have the same
-properties or fewer.
+usable readings, and of equal ones the first; Sensors, where Thermal or Power has none. A Sensor that names no unit has
+that of its ReadingType. The schema is the version that the table follows; older ones have the same properties or fewer.
 
 `chassis_id`, `system_id` and `storage_id` come from where a resource was found.
 """
@@ -54,7 +54,8 @@ def _lines(table: Table, types: Mapping[str, Any], before: str) -> Iterator[str]
     for field in table.fields:
         if not field.paths:
             continue
-        properties = ", else ".join(f"`{_full(table, path, before)}`" for path in field.paths)
+        first = (f"`{_full(table, field.says_unit, before)}`; ") if field.says_unit else ""
+        properties = first + ", else ".join(f"`{_full(table, path, before)}`" for path in field.paths)
         unit = types[field.name].get("unit")
         schemas = dict.fromkeys(_schema(table, path) for path in field.paths)
         yield (
@@ -68,9 +69,8 @@ def _full(table: Table, path: str, before: str) -> str:
 
 
 def _only(field: Field) -> str:
-    if field.unit_is:
-        return f" where ReadingUnits is {field.unit_is}"
-    return f" without `{field.unless}`" if field.unless else ""
+    unit = f" where ReadingUnits is {field.unit_is}" if field.unit_is else ""
+    return unit + (f", without `{field.unless}`" if field.unless else "")
 
 
 def _schema(table: Table, path: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from producers.redfish import tables, tables_new
 from producers.redfish.expand import inline
-from producers.redfish.fields import NO_READING, Json, Table, at, number, text
+from producers.redfish.fields import NO_READING, UNITS, Json, Table, at, number, text
 from producers.redfish.http.patience import key_of
 from producers.redfish.plan import Resource, end_of
 from producers.redfish.walk import Walk, absent
@@ -28,8 +28,11 @@ SIDES: Final[Mapping[str, Mapping[str, Table]]] = {
     "power_supplies": {"Power": tables.POWER_SUPPLY, "PowerSupplies": tables_new.SUPPLY},
 }
 """Kind of reading → the sides that may have it, with their tables. Of equal ones the first is taken."""
-UNITS: Final = {"cel": "Temperature", "c": "Temperature", "rpm": "Rotational", "v": "Voltage"}
+TYPES: Final = {"Cel": "Temperature", "RPM": "Rotational", "V": "Voltage"}
 """A Sensor's unit → its ReadingType; it is the unit that counts, for Lenovo's fans are AirFlow in RPM."""
+UNIT_OF: Final = {kind: unit for unit, kind in TYPES.items()}
+"""The other way round, for those that name no unit (NVIDIA)."""
+SCALE: Final = frozenset({"Thresholds", "ReadingRangeMin", "ReadingRangeMax"})
 Told = list[Json | None]
 """What a side says of each chassis; None where it was not got or is not there."""
 
@@ -87,7 +90,7 @@ def sensors(walk: Walk, chassis: Sequence[Resource], wanted: Collection[str] = (
         for each in members:
             walk.learnt.kept[key_of(str(each["@odata.id"]))] = each
             if (kind := type_of(each)) in by_type:
-                by_type[kind].append(each)
+                by_type[kind].append(_in_its_unit(each, kind))
         told.append(None if one is None else by_type)
     return told
 
@@ -99,11 +102,25 @@ def _may_be(walk: Walk, link: Json, wanted: Collection[str]) -> bool:
 
 def type_of(sensor: Json) -> str:
     """Temperature, Rotational or Voltage; empty for what no table reads."""
-    unit = (text(sensor.get("ReadingUnits")) or "").casefold()
+    unit = UNITS.get((text(sensor.get("ReadingUnits")) or "").casefold())
+    if unit in TYPES:
+        return TYPES[unit]
     kind = text(sensor.get("ReadingType")) or ""
-    if unit and not (unit == "%" and kind == "Rotational"):
-        return UNITS.get(unit, "")
-    return kind if kind in UNITS.values() else ""
+    percent = unit is not None  # of temperatures and volts it is something else
+    return kind if kind in UNIT_OF and not _is_flag(sensor) and (kind == "Rotational" or not percent) else ""
+
+
+def _in_its_unit(sensor: Json, kind: str) -> Json:
+    """A Sensor that says its unit; in one that is unknown, neither reading nor limits are told."""
+    unit = text(sensor.get("ReadingUnits"))
+    if unit is None:
+        return {**sensor, "ReadingUnits": UNIT_OF[kind]}
+    return sensor if unit.casefold() in UNITS else {**sensor, "Thresholds": None}
+
+
+def _is_flag(sensor: Json) -> bool:
+    """Whether it says yes or no (Lenovo: 0 of "CPU 1 Overtemp"): it has a blank for its unit, and no scale."""
+    return "ReadingUnits" in sensor and not text(sensor["ReadingUnits"]) and not SCALE & sensor.keys()
 
 
 def metrics(walk: Walk, chassis: Sequence[Resource]) -> Told:

@@ -109,6 +109,11 @@ class RedfishReader:
         """`chassis_id` of the records → `system_id`s of the Systems in it; empty before the first poll."""
         return {each.owner: each.systems for each in self._plan.chassis}
 
+    @property
+    def system_ids(self) -> tuple[str, ...]:
+        """`system_id`s of the Systems that the BMC lists; empty before the first poll."""
+        return tuple(each.owner for each in self._plan.systems)
+
     def facts(self) -> Facts:
         """The client's counts, its session, and who answers, as far as it tells."""
         return Facts(

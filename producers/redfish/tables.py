@@ -30,8 +30,9 @@ TEMPERATURE: Final = Table("temperatures", "Temperatures", "Thermal.v1_7_1", rea
 ))  # fmt: skip
 FAN: Final = Table("fans", "Fans", "Thermal.v1_7_1", reading=("speed_rpm", "speed_percent"), fields=(
     *ENTRY,
-    Field("speed_rpm", ("Reading", "CurrentReading"), number, unit_is="RPM"),
-    Field("speed_percent", ("Reading", "CurrentReading"), number, unit_is="Percent"),  # all HPE
+    # ReadingRPM: old services.
+    Field("speed_rpm", ("Reading", "CurrentReading"), number, unit_is="RPM", says_unit="ReadingRPM"),
+    Field("speed_percent", ("Reading", "CurrentReading"), number, unit_is="Percent", unless="ReadingRPM"),  # all HPE
     Field("upper_threshold_critical", ("UpperThresholdCritical",), number),
     Field("lower_threshold_critical", ("LowerThresholdCritical",), number),
     *STATUS,

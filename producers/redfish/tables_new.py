@@ -37,7 +37,7 @@ METRIC: Final = Table(
 ))  # fmt: skip
 SENSOR_TEMPERATURE: Final = Table("temperatures", "Temperature", SENSOR, reading=("reading_celsius",), fields=(
     *ITSELF,
-    Field("reading_celsius", ("Reading",), number),
+    Field("reading_celsius", ("Reading",), number, unit_is="Cel"),
     UPPER_CRITICAL,
     UPPER_FATAL,
     LOWER_CRITICAL,
@@ -65,7 +65,7 @@ SENSOR_FAN: Final = Table("fans", "Rotational", SENSOR, reading=("speed_rpm", "s
 ))  # fmt: skip
 SENSOR_VOLTAGE: Final = Table("voltages", "Voltage", SENSOR, reading=("reading_volts",), fields=(
     *ITSELF,
-    Field("reading_volts", ("Reading",), number),
+    Field("reading_volts", ("Reading",), number, unit_is="V"),
     UPPER_CRITICAL,
     UPPER_FATAL,
     LOWER_CRITICAL,

@@ -59,12 +59,25 @@ def test_a_person_sees_tables(probe: Callable[..., Result]) -> None:
         "Inlet",
         "°C",
         "Warning",
-        "thermal  1 requests",
+        "thermal  1 request,",
         "basic (no sessions: HTTP 405)",
         "ms each",
         "quirks",
     ):
         assert words in result.stdout
+
+
+def test_no_name_steers_the_terminal_and_in_a_file_none_is_folded(
+    probe: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "Inlet \x1b[2J\x9b\n" + "of a very long name " * 5
+    monkeypatch.delenv("COLUMNS")
+    with serving(Door()) as door:
+        door.tree[f"{CHASSIS}/Thermal"]["Temperatures"][0] |= {"Name": name}
+        shown = probe(door.url, *ACCESS).stdout
+    assert name.replace("\x1b", "�").replace("\x9b", "�").replace("\n", "�").strip() in shown
+    assert not {"\x1b", "\x9b"} & set(shown)
+    assert "of chassis 1\n" in shown
 
 
 def test_the_sushy_emulator_is_probed(tmp_path: Path, probe: Callable[..., Result]) -> None:

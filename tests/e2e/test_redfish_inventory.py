@@ -21,6 +21,7 @@ CASES = Path(__file__).parents[1] / "cases" / "redfish"
 FOLDERS = sorted(path.parent for path in CASES.glob("*/tree.json"))
 ROOT = "/redfish/v1"
 SYSTEM = f"{ROOT}/Systems/1"
+TOTALS = {"Rack": 100, "Tray": 60}
 
 
 def reader_of(tree: Tree) -> RedfishReader:
@@ -175,7 +176,7 @@ ODD = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(sorted(small())[1:]), st.dictionaries(st.sampled_from(NAMES), ODD), max_size=6))
 def test_no_tree_makes_a_poll_raise_anything_but_that_it_failed(tree: Tree, odd: dict[str, Any]) -> None:
     tree.tree = {path: document | odd.get(path, {}) for path, document in small().items()}
@@ -187,3 +188,28 @@ def test_no_tree_makes_a_poll_raise_anything_but_that_it_failed(tree: Tree, odd:
             continue
         assert all(isinstance(each, dict) for array in body.values() if isinstance(array, list) for each in array)
     reader.close()
+
+
+@pytest.mark.parametrize(
+    ("around", "watts"),
+    [
+        pytest.param({"Tray": "Rack"}, {"Rack": 100}, id="one around the other: the outer one's holds both"),
+        pytest.param({}, {"Rack": 100, "Tray": 60}, id="side by side: both"),
+        pytest.param({"Tray": "Rack", "Rack": "Tray"}, {"Rack": 100, "Tray": 60}, id="each around the other: both"),
+        pytest.param({"Tray": "Tray"}, {"Rack": 100, "Tray": 60}, id="around itself: both"),
+    ],
+)
+def test_a_total_that_another_holds_is_not_told_beside_it(around: dict[str, str], watts: dict[str, float]) -> None:
+    chassis = f"{ROOT}/Chassis"
+    tree: dict[str, Any] = {
+        ROOT: {"Chassis": link(chassis)},
+        chassis: {"Members": [link(f"{chassis}/{each}") for each in TOTALS]},
+    }
+    for name, total in TOTALS.items():
+        uri = f"{chassis}/{name}"
+        links = {"ContainedBy": link(f"{chassis}/{around[name]}")} if name in around else {}
+        tree |= {uri: {"Id": name, "EnvironmentMetrics": link(f"{uri}/EnvironmentMetrics"), "Links": links}}
+        tree |= {f"{uri}/EnvironmentMetrics": {"PowerWatts": {"Reading": total}}}
+    with serving(Tree(tree)) as served:
+        told = reader_of(served).read("power", 10).body["power_controls"]
+    assert watts == {each["chassis_id"]: each["power_consumed_watts"] for each in told}

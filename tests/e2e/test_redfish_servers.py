@@ -20,7 +20,7 @@ from producers.simulate.redfish import Simulator
 from producers.targets import Category, RedfishTarget
 from runtime.errors import Misconfigured
 from schemas import catalog, codec
-from tests.e2e.trees import emulated
+from tests.e2e.trees import Tree, emulated, serving
 
 PASSWORD = "sécret"
 
@@ -154,3 +154,35 @@ def test_a_simulated_bmc_dies_and_comes_back_at_its_port_while_it_is_being_read(
                 refused.connect(("127.0.0.1", int(simulator.urls[0].rpartition(":")[2])))
             simulator.suffer(0, None)
         reader.close()
+
+
+def test_the_hosts_of_one_bmc_have_records_of_their_own_and_a_system_it_does_not_have_is_told() -> None:
+    def link(uri: str) -> dict[str, str]:
+        return {"@odata.id": uri}
+
+    def chassis(name: str, *systems: str) -> dict[str, Any]:
+        uri = f"{root}/Chassis/{name}"
+        return {
+            uri: {"Id": name, "Thermal": link(f"{uri}/Thermal"), "Links": {"ComputerSystems": [*map(link, systems)]}},
+            f"{uri}/Thermal": {"Temperatures": [{"MemberId": "0", "Name": name, "ReadingCelsius": 20}]},
+        }
+
+    root = "/redfish/v1"
+    nodes = [f"{root}/Systems/Node0", f"{root}/Systems/Node1"]
+    tree = {
+        root: {"Systems": link(f"{root}/Systems"), "Chassis": link(f"{root}/Chassis")},
+        f"{root}/Systems": {"Members": [*map(link, nodes)]},
+        f"{root}/Chassis": {"Members": [link(f"{root}/Chassis/{name}") for name in ("Enclosure", "A", "B")]},
+        **{uri: {"Id": uri[-5:], "PowerState": "On"} for uri in nodes},
+        **chassis("Enclosure", *nodes), **chassis("A", nodes[0]), **chassis("B", nodes[1]),
+    }  # fmt: skip
+    with serving(Tree(tree)) as bmc:
+        systems = {"Node0": "kvm-1", "Node1": "kvm-2", "Node9": "kvm-9"}
+        reader = redfish.reader(RedfishTarget(host="rack-1", address=bmc.url, systems=systems), 10)
+        samples = {sample.host: sample for sample in reader.read("thermal", 5)}
+        reader.close()
+    assert {None: ["Enclosure"], "kvm-1": ["A"], "kvm-2": ["B"], "kvm-9": []} == {
+        host: [each["sensor_name"] for each in sample.body["temperatures"]] for host, sample in samples.items()
+    }
+    cause = ("systems.Node9", "the BMC has no such System, but Node0, Node1")
+    assert {"kvm-9": [cause]} == {host: [*each.problems.whole] for host, each in samples.items() if each.problems.whole}

@@ -372,6 +372,23 @@ def test_a_bmc_that_takes_one_request_at_a_time_gets_one(door: Door, open_client
     assert 1 == door.most_at_once
 
 
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_bmc_that_is_too_busy_for_several_requests_loses_none_and_gets_one_at_a_time(
+    door: Door, open_client: Callable[..., Client], code: int
+) -> None:
+    uris = [f"{ROOT}/Chassis/{number}" for number in range(8)]
+    door.tree[f"{ROOT}/Chassis"] = {"Members": [link(uri) for uri in uris]}
+    door.tree |= {uri: {"Thermal": link(f"{uri}/Thermal")} for uri in uris}
+    door.tree |= {f"{uri}/Thermal": {"Temperatures": [{"MemberId": "0", "ReadingCelsius": 20}]} for uri in uris}
+    door.slow_s, door.too_many = 0.02, code
+    reader = RedfishReader("node1", client := open_client(), labels={}, intervals={})
+    found = reader.read("thermal", 20)
+    assert (8, []) == (len(found.body["temperatures"]), found.problems.as_records())
+    asked = len(door.seen)
+    reader.read("thermal", 20)
+    assert (8, 1) == (len(door.seen) - asked, client.at_once)
+
+
 def test_a_dead_bmc_costs_one_request_per_pause(open_client: Callable[..., Client], clock: Clock, door: Door) -> None:
     client = open_client()
     client.get(THERMAL, clock() + 20)

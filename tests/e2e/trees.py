@@ -31,12 +31,15 @@ class Handler(BaseHTTPRequestHandler):
             self.server.asked.append(path)
             self.server.at_once += 1
             self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
+            refused = self.server.too_many if self.server.at_once > 1 else 0
         time.sleep(self.server.slow_s)
         with self.server.lock:
             self.server.at_once -= 1
         bare, _, query = path.partition("?")
         path = bare if self.server.expands and query.startswith("$expand=") else path
-        if self.server.login and path != "/redfish/v1" and given != self.server.login:
+        if refused:
+            self.answer(refused, {"error": {"code": "Base.1.8.ServiceTemporarilyUnavailable"}})
+        elif self.server.login and path != "/redfish/v1" and given != self.server.login:
             self.answer(401, {"error": {"code": "Base.1.8.NoValidSession"}})
         elif path not in self.server.tree:
             self.answer(404, {"error": {"code": "Base.1.8.ResourceMissingAtURI"}})
@@ -73,6 +76,8 @@ class Tree(ThreadingHTTPServer):
         self.at_once = self.most_at_once = 0
         self.slow_s = 0.0
         """How long each answer takes."""
+        self.too_many = 0
+        """Status of what is asked while another request is under way; 0: it takes several."""
         self.expands = False
         """Whether $expand puts the members of a collection into it; else it is a resource that is not there."""
         self.scheme = "http"

@@ -27,6 +27,7 @@ CLOSE_S: Final = 3.0
 """For the deletion of the session: who stops many BMCs' clients has not longer."""
 AGAIN: Final = frozenset({"GET", "HEAD", "DELETE"})
 """What may be sent once more when the connection breaks."""
+BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 USUAL: Final[Mapping[str, str]] = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip, deflate",
@@ -211,8 +212,12 @@ class Client:
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
     ) -> Answer:
-        """A request and its answer, as the number of requests at once and the breaker allow."""
-        if not self._gate.enter(deadline_s - self._clock()):
+        """A request and its answer, as the number of requests at once and the breaker allow.
+
+        A BMC that is too busy for one of several is asked again, and one at a time until its root is read anew.
+        """
+        inside = self._gate.enter(deadline_s - self._clock())
+        if not inside:
             raise Late
         try:
             trial = self._breaker.admit()
@@ -228,9 +233,10 @@ class Client:
                 self._breaker.released(trial=trial)
                 raise
             self._breaker.answered(self._clock() - began_s)
-            return answer
+            too_many = answer.status in BUSY and method in AGAIN and self._gate.narrow(inside)
         finally:
             self._gate.leave()
+        return self._exchange(method, path, headers, body, deadline_s) if too_many else answer
 
     def _sent(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float

@@ -17,12 +17,20 @@ class Gate:
         self._inside = 0
         self._open = threading.Condition()
 
-    def enter(self, timeout_s: float) -> bool:
-        """Waits for its turn, `timeout_s` seconds at most; whether it came."""
+    def enter(self, timeout_s: float) -> int:
+        """Waits for its turn, `timeout_s` seconds at most. How many are inside then; 0 if its turn did not come."""
         with self._open:
             if not self._open.wait_for(lambda: self._inside < self.limit, max(0.0, timeout_s)):
-                return False
+                return 0
             self._inside += 1
+            return self._inside
+
+    def narrow(self, at_first: int) -> bool:
+        """Lets one through at a time from now on, if somebody inside was not alone; `at_first`: what `enter` said."""
+        with self._open:
+            if max(at_first, self._inside) == 1:
+                return False
+            self.limit = 1
             return True
 
     def leave(self) -> None:
