@@ -217,10 +217,25 @@ def test_who_hangs_is_not_asked_again_before_it_is_back():
         deadline.call("a", lambda: 1)
     assert 2 == deadline.call("b", lambda: 2)
     free.set()
-    [thread] = deadline._out.values()
-    thread.join()
+    assert deadline._out["a"].is_back(60)
 
     assert 1 == deadline.call("a", lambda: 1)
+
+
+def test_calls_that_come_back_share_a_thread_and_none_is_left_behind():
+    deadline, free = Deadline(60), threading.Event()
+    shared = {deadline.call(str(n), threading.current_thread) for n in range(20)}
+    deadline.timeout_s = 0.05
+    with pytest.raises(Late):
+        deadline.call("a", free.wait)
+    other = deadline.call("b", threading.current_thread)
+    free.set()
+    shared.add(other)
+    del deadline
+    for thread in shared:
+        thread.join(60)
+
+    assert [False, False] == [thread.is_alive() for thread in shared]
 
 
 def test_the_connector_can_be_made_without_libvirt_python():
