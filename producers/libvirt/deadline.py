@@ -1,8 +1,8 @@
 """A deadline for calls that have none: libvirt waits for a hung hypervisor for ever, and cannot be interrupted.
 
-Calls run in a daemon thread, one after the other, as long as each is back in time. The thread of one that is not is left
-to that call, and what hangs is not asked again before it is back: so there is one thread per thing that hangs, however
-often it is asked, and one for all others.
+Calls run in a daemon thread, one after the other, as long as each is back in time. One that is not keeps its thread,
+and what hangs is not asked again before it is back: so there is one thread per thing that hangs, however often it is
+asked, and one for all others.
 """
 
 from __future__ import annotations
