@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -240,9 +241,11 @@ def test_garbage_goes_to_the_dead_letter_and_nothing_stalls(kafka):
     for value in bad:
         publisher.send(kafka.catalog["raw-libvirt"].name, b"kvm-1", value)
     assert publisher.flush(10) == 0
-    publish(kafka, "raw-libvirt", good)
+    # Larger than what is fetched at a time, and not to be compressed much.
+    large = libvirt(1, "kvm-1") | {"labels": {"notes": random.Random(1).randbytes(1_500_000).hex()}}
+    publish(kafka, "raw-libvirt", good, large)
     with running(part(kafka, "processor", "processor")):
-        until(lambda: len(records(kafka, "vm-totals")) == 1)
+        until(lambda: len(records(kafka, "vm-totals")) == 2)
         letters = until(lambda: len(found := records(kafka, "dead-letter")) == len(bad) and found)
 
     assert bad == {letter["value"]: letter["reason"] for letter in letters}

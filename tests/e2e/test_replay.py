@@ -86,7 +86,11 @@ def produce(kafka, numbers):
     for n in numbers:
         publish(kafka, "raw-libvirt", *[libvirt(n, f"kvm-{h}") for h in range(3)])
         publish(kafka, "raw-redfish", *[make(n, f"node-{h}") for h in range(2) for make in (thermal, power)])
-        publish(kafka, "raw-host", *[raw("HostSample", **header(n, f"h{h}", "host"), cpu_percent=n) for h in range(2)])
+        publish(
+            kafka,
+            "raw-host",
+            *[raw("HostSample", **header(n, f"h{h}", "host"), cpu_percent=n, swap_in=4096 * n) for h in range(2)],
+        )
         publish(kafka, "heartbeats", beat(n))
         publish(kafka, "state-targets", target(n))
 
@@ -291,9 +295,12 @@ def test_one_host_and_one_topic_bring_back_just_their_rows(kept):
 
     said = replay(kafka, "--host", "kvm-1", "--topic", "fleet.derived.vm-totals".replace("fleet.", kafka.topic_prefix))
 
-    expected = {row: count for row, count in before["vm_totals"].items() if "kvm-1" == json.loads(row)["host"]}
-    assert {"vm_totals": expected} == rows(kafka)
-    assert {"vm_totals": 20 * 2} == said["rows"]
+    expected = {
+        name: {row: count for row, count in before[name].items() if "kvm-1" == json.loads(row)["host"]}
+        for name in ("vm_totals", "host_totals")
+    }
+    assert expected == rows(kafka)
+    assert {"vm_totals": 20 * 2, "host_totals": 20} == said["rows"]
     assert (0, 0, 0, 0) == audit(kafka)[0][:4]
     replay(kafka)
     assert before == rows(kafka)
