@@ -49,8 +49,10 @@ class State(NamedTuple):
 
 def is_old(record: Record, context: Context) -> bool:
     """Whether a record was no news any more when it reached Kafka."""
-    interval = timedelta(seconds=min(max(context.raw.get("interval_s", 0.0), 0.0), 86400.0))
-    return bool(context.appended_at - record["observed_at"] > max(OLD * interval, OLD_S))
+    interval_s = context.raw.get("interval_s", 0.0)
+    # An interval that is no number is taken for none.
+    patience = timedelta(seconds=OLD * min(interval_s, 86400.0)) if interval_s > 0 else OLD_S
+    return bool(context.appended_at - record["observed_at"] > max(patience, OLD_S))
 
 
 def run(source: Source, state: State | None, record: Record, context: Context) -> tuple[State, list[Output]]:
