@@ -4,10 +4,12 @@ import itertools
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -119,11 +121,32 @@ def test_each_record_leads_to_its_facts_and_alerts_are_raised_and_cleared(kafka)
     inputs += [("raw-redfish", thermal(n, "node-1", c)) for n, c in enumerate([50.0, 95.0, 96.0, 50.0, 50.0])]
     for alias in ("raw-libvirt", "raw-redfish"):
         publish(kafka, alias, *[record for each, record in inputs if each == alias])
-    with running(part(kafka, "processor", "processor")):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running(part(kafka, "processor", "processor", RACKSTREAM_METRICS_PORT=str(port))):
         until(lambda: len(records(kafka, "alerts")) == 2 and len(records(kafka, "vm-totals")) == 20)
+        ends = {
+            f'rackstream_partition_lag_records{{partition="{number}",topic="{name}"}} 0.0'
+            for name in (kafka.catalog["raw-libvirt"].name, kafka.catalog["raw-redfish"].name)
+            for number, (_, end) in watermarks(kafka, name).items()
+            if end
+        }
+        found = until(lambda: ends <= set(shown := metrics(port)) and shown)
 
+    assert 20.0 == value(found, 'rackstream_stepped_records_total{step="vms"}')
+    assert 0 < value(found, 'rackstream_step_seconds_total{step="vms"}') < 20
     check(kafka, inputs)
     assert ["raised", "cleared"] == [record["transition"] for record in records(kafka, "alerts")]
+
+
+def metrics(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return answer.read().decode().splitlines()
+
+
+def value(lines, name):
+    [line] = [line for line in lines if line.startswith(f"{name} ")]
+    return float(line.rpartition(" ")[2])
 
 
 class Load(threading.Thread):
