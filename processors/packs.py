@@ -213,12 +213,12 @@ def _unknown(rule: Rule) -> Iterable[tuple[str, str]]:
         have = arrays[rule.readings] or frozenset()
     else:
         have = frozenset(found)
-    for key, name in (("value", rule.value), ("word", rule.word)):
+    judged = [("value", rule.value), ("word", rule.word)]
+    for key, limit in (("limit", rule.limit), ("clear", rule.clear)):
+        judged += [(key, name) for name in (limit.fields if limit is not None else ())]
+    for key, name in judged:
         if name is not None and name not in have:
             yield key, f"a reading has no field {name!r}; it has {', '.join(sorted(have))}"
-    for key, limit in (("limit", rule.limit), ("clear", rule.clear)):
-        if limit is not None and limit.field is not None and limit.field not in have:
-            yield key, f"a reading has no field {limit.field!r}; it has {', '.join(sorted(have))}"
     for key, template, more in (("component", rule.component, frozenset()), ("text", rule.text, EXTRA)):
         try:
             unknown = wording.fields(template) - have - more

@@ -31,8 +31,9 @@ def pointless(rule: Rule) -> Iterable[tuple[str, str]]:
     if rule.limit is None or rule.clear is None:
         return
     numbers = _numbers(catalog.load()[rule.topic].schema, rule.readings)
-    for key, name in (("value", rule.value), ("limit", rule.limit.field), ("clear", rule.clear.field)):
-        if name is not None and name not in numbers:
+    judged = [("value", rule.value), *(("limit", name) for name in rule.limit.fields)]
+    for key, name in [*judged, *(("clear", name) for name in rule.clear.fields)]:
+        if name not in numbers:
             yield key, f"{name!r} is no number; there are {', '.join(sorted(numbers))}"
     limit, clear = _level(rule.limit, rule.clear), _level(rule.clear, rule.limit)
     if limit is not None and clear is not None and (clear > limit if rule.worse == "above" else clear < limit):
@@ -44,7 +45,7 @@ def _level(one: Limit, other: Limit) -> float | None:
     if one.field is None:
         return one.fixed if other.field is None else None
     plain = one.at_least is None and other.at_least is None
-    return one.ratio if one.field == other.field and plain else None
+    return one.ratio if one.fields == other.fields and plain else None
 
 
 @cache

@@ -315,6 +315,17 @@ def test_errors_are_compared_with_traffic(errors_s, packets_s, raised):
     assert (["vm-nic-receive-errors"] if raised else []) == [each["rule"] for each in found]
 
 
+@pytest.mark.parametrize(("writes_s", "raised"), [(100, True), (10_000, False)])
+def test_errors_of_a_disk_are_compared_with_its_writes_too(writes_s, raised):
+    records = [domains(n * 10, "a") for n in range(8)]
+    for n, record in enumerate(records):
+        disk = {"rd_req": 0, "wr_reqs": writes_s * 10 * n, "errors": 20 * n}
+        record["domains"][0]["disks"] = [item("DomainDisk", device="vda", **disk)]
+    found = told(records, RATES, after=[vms.STEP])
+
+    assert (["vm-disk-errors"] if raised else []) == [each["rule"] for each in found]
+
+
 def test_a_stale_domain_leaves_its_alerts_as_they_are():
     records = [domains(n * 10, "a", errors_s=20, packets_s=100) for n in range(5)]
     records += [domains(n * 10, "a", stale="a") for n in range(5, 10)]

@@ -47,6 +47,13 @@ def test_the_pack_that_comes_with_the_code_is_a_good_one():
         pytest.param(
             "fixed = 45.0", 'field = "upper"', "line 9: hot: clear: a reading has no field", id="a limit's field"
         ),
+        pytest.param(
+            "fixed = 45.0",
+            'field = "reading_celsius", plus = "more"',
+            "clear: a reading has no field 'more'",
+            id="a term",
+        ),
+        pytest.param("fixed = 45.0", "fixed = 45.0, ratio = 2", "a fixed limit has no plus, ratio", id="a fixed share"),
         pytest.param("fixed = 45.0", "ratio = 2.0", "give one of `fixed` and `field`", id="half a limit"),
         pytest.param("{sensor_name}", "{name}", "line 11: hot: text: a reading has no field name", id="a text's field"),
         pytest.param("{sensor_name}", "{sensor_name.x}", "line 11: hot: text: not a text", id="a text that digs"),
@@ -152,6 +159,8 @@ def test_the_fingerprint_is_of_what_the_rules_say(text, same):
         pytest.param({"field": "max"}, {"max": None}, None, id="none"),
         pytest.param({"field": "max", "ratio": 0.01, "at_least": 1.0}, {"max": 20}, 1.0, id="at least"),
         pytest.param({"field": "max", "ratio": 0.01, "at_least": 1.0}, {"max": 0}, 1.0, id="at least, of nothing"),
+        pytest.param({"field": "rd", "plus": "wr", "ratio": 0.5}, {"rd": 20, "wr": 60}, 40.0, id="a share of a sum"),
+        pytest.param({"field": "rd", "plus": "wr", "at_least": 1.0}, {"rd": 20}, None, id="of a sum not known"),
         pytest.param({"fixed": 3.0}, {"max": 20}, 3.0, id="fixed"),
     ],
 )
