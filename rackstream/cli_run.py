@@ -64,11 +64,18 @@ def processor() -> None:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["files", "influx"]))
-def sink(kind: str) -> None:
-    """Store records: Parquet or JSONL files, or InfluxDB."""
-    from rackstream.store import run
+@click.argument("kind", type=click.Choice(["files", "influx", "archive"]))
+@click.option("--check", is_flag=True, help="influx: only say whether server, token and databases are as they must be")
+@click.option("--set-up", "create", is_flag=True, help="influx: the same, and create databases with their retention")
+def sink(kind: str, *, check: bool, create: bool) -> None:
+    """Store records: Parquet or JSONL files, InfluxDB, or the raw records' own bytes in Avro files."""
+    from rackstream.store import prepare_influx, run
 
+    if (check or create) and kind != "influx":
+        raise click.UsageError("--check and --set-up are of `rackstream sink influx`")
+    if check or create:
+        prepare_influx(create=create, say=click.echo)
+        return
     set_up(f"sink-{kind}")
     run(kind, bootstrapped(kafka_settings(None)), stop_event())
 

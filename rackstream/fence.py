@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from processors.mounts import mounted
+from processors.mounts import joined, mounted
 from processors.shell import ProcessorSettings
 from rackstream.lag import committed, positions
 from rackstream.refold import Fact
@@ -60,7 +60,7 @@ def note(settings: KafkaSettings, aliases: Iterable[str], files: Path | None) ->
     if files is None:
         return Noted({alias: kafka.watermarks(settings, settings.catalog[alias].name) for alias in topics})
     processors = ProcessorSettings.read().group
-    inputs = {step.input for step in mounted()} & set(topics)
+    inputs = ({step.input for step in mounted()} | {alias for join in joined() for alias in join.inputs}) & set(topics)
     stepped = {
         (alias, number): offset
         for alias in inputs
@@ -91,11 +91,13 @@ class Fence:
 
     def __init__(self, settings: KafkaSettings, noted: Noted, number: int, recomputed: Mapping[str, set[str]]) -> None:
         """`recomputed`: output alias → the inputs that it is recomputed from."""
-        self._settings, self._noted, self._number = settings, noted, number
+        self._settings, self._noted, self._number, self._recomputed = settings, noted, number, recomputed
         self._later: dict[str, set[Hashable]] = {}
         """Identities on a topic that the sink will store."""
         self._there: dict[str, set[Hashable]] = {}
         """Identities that it has stored once, of records that the processors may step again."""
+        self._unsure: dict[str, int | None] = {}
+        """When the first record of a topic that is not stepped for sure was appended, in ms; None: there is none."""
         if noted.stored is not None:
             for alias, sources in recomputed.items():
                 for source in sources:
@@ -105,35 +107,50 @@ class Fence:
         """Whether the replay stores it."""
         if self._noted.stored is None:
             return True
-        if fact.alias == fact.source:
+        if fact.is_record:
             return fact.offset < self._noted.end(fact.alias, self._number)
-        identity = self._settings.catalog[fact.alias].identity_of(fact.record)
-        if fact.offset < self._stepped(fact.source):
+        identity = self._identity(fact.alias, fact.record)
+        if self._is_stepped(fact):
             return identity not in self._later[fact.alias]
         # The processors step it again after a restart, and know what they have sent of it before.
         return identity in self._there[fact.alias]
+
+    def _is_stepped(self, fact: Fact) -> bool:
+        if any(fact.alias in join.outputs for join in joined()):
+            # Which record of which side settles it depends on the interleaving.
+            ends = (self._unsure[source] for source in self._recomputed[fact.alias])
+            return all(end is None or fact.appended_ms < end for end in ends)
+        return fact.offset < self._stepped(fact.source)
+
+    def _identity(self, alias: str, record: dict[str, Any]) -> Hashable:
+        # A compacted topic's identity says whose state it is, not which.
+        return (*self._settings.catalog[alias].identity_of(record), record["observed_at"])
 
     def _stepped(self, source: str) -> int:
         return self._noted.stepped.get((source, self._number), 0)
 
     def _look(self, alias: str, source: str) -> None:
-        topic = self._settings.catalog[alias]
         _, end = self._noted.spans[alias].get(self._number, (0, 0))
         stored = self._noted.end(alias, self._number)
         later, there = self._later.setdefault(alias, set()), self._there.setdefault(alias, set())
         for offset, record in self._records(alias, (min(self._tail(alias, source), stored), end)):
-            (there if offset < stored else later).add(topic.identity_of(record))
+            (there if offset < stored else later).add(self._identity(alias, record))
 
     def _tail(self, alias: str, source: str) -> int:
         """Where the outputs of records not surely stepped begin: appended no sooner than the first of those."""
+        if source not in self._unsure:
+            self._unsure[source] = self._first_unsure(source)
+        appended_ms = self._unsure[source]
+        if appended_ms is None or self._number not in self._noted.spans[alias]:
+            return self._noted.end(alias, self._number)
+        return kafka.offsets_at(self._settings, self._settings.catalog[alias].name, self._number, appended_ms)
+
+    def _first_unsure(self, source: str) -> int | None:
         low, end = self._noted.spans[source].get(self._number, (0, 0))
         first = max(low, self._stepped(source))
         name = self._settings.catalog[source].name
         message = next(kafka.read(self._settings, name, {self._number: (first, min(first + 1, end))}), None)
-        if message is None:
-            return self._noted.end(alias, self._number)
-        appended_ms = message.timestamp()[1]
-        return kafka.offsets_at(self._settings, self._settings.catalog[alias].name, self._number, appended_ms)
+        return None if message is None else int(message.timestamp()[1])
 
     def _records(self, alias: str, span: Span) -> Iterator[tuple[int, dict[str, Any]]]:
         decode = decoder(self._settings, alias).decode

@@ -24,7 +24,7 @@ from runtime.errors import Misconfigured, Reject, Retry
 from runtime.observe import RECORDS_IN, RECORDS_STORED, RETRIES
 from sinks.intake import Assignment, Decoders, Held, spans
 from sinks.letters import Letters
-from sinks.sink import Batch, Item, Partition, Sink
+from sinks.sink import Batch, Item, Partition, Sink, takes_bytes
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
@@ -78,7 +78,7 @@ class _Run:
         self._stage = f"sink-{sink.name}"
         self._aliases = {settings.catalog[alias].name: alias for alias in sink.topics}
         self._letters = Letters(settings, self._stage)
-        self._decoders = Decoders(settings, self._aliases)
+        self._decoders = Decoders(settings, self._aliases, original=takes_bytes(sink))
         self._assignment = Assignment(settings, consumer, sink, self._letters, self._drop)
         self._work: list[Held] = []
         """Being written."""

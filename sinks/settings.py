@@ -39,6 +39,32 @@ class FilesSettings(Settings):
     """Bytes of records held before files are written."""
     max_sec: Annotated[float, Field(validation_alias="RACKSTREAM_FILES_MAX_SEC", gt=0, le=3600)] = 10.0
     """Seconds records are held at most. Longer makes fewer and larger files, which queries read faster."""
+    keep_days: Annotated[float | None, Field(validation_alias="RACKSTREAM_FILES_KEEP_DAYS", gt=0)] = None
+    """Rows of older hours are deleted; unset: none are."""
+    keep_bytes: Annotated[int | None, Field(validation_alias="RACKSTREAM_FILES_KEEP_BYTES", gt=0)] = None
+    """Bytes of files that are kept, the oldest hours going first; unset: all."""
+
+    @property
+    def limits(self) -> Limits:
+        """When files are written."""
+        return Limits(self.max_records, self.max_bytes, self.max_sec)
+
+
+class ArchiveSettings(Settings):
+    """`rackstream sink archive`."""
+
+    root: Annotated[Path | None, Field(validation_alias="RACKSTREAM_ARCHIVE_ROOT")] = None
+    """Where files go; unset: `archive` in the data directory."""
+    max_records: Annotated[int, Field(validation_alias="RACKSTREAM_ARCHIVE_MAX_RECORDS", ge=1)] = 50_000
+    """Records held before files are written."""
+    max_bytes: Annotated[int, Field(validation_alias="RACKSTREAM_ARCHIVE_MAX_BYTES", ge=1)] = 32 * 1024 * 1024
+    """Bytes of records held before files are written."""
+    max_sec: Annotated[float, Field(validation_alias="RACKSTREAM_ARCHIVE_MAX_SEC", gt=0, le=3600)] = 60.0
+    """Seconds records are held at most. Kafka has them meanwhile."""
+    keep_days: Annotated[float | None, Field(validation_alias="RACKSTREAM_ARCHIVE_KEEP_DAYS", gt=0)] = None
+    """Records of older hours are deleted; unset: none are."""
+    keep_bytes: Annotated[int | None, Field(validation_alias="RACKSTREAM_ARCHIVE_KEEP_BYTES", gt=0)] = None
+    """Bytes of files that are kept, the oldest hours going first; unset: all."""
 
     @property
     def limits(self) -> Limits:
@@ -71,6 +97,8 @@ class InfluxSettings(Settings):
     """`http://host[:port]`."""
     database: Annotated[str, Field(validation_alias="INFLUX_DB", min_length=1)]
     """Database, or bucket on version 2."""
+    devices_database: Annotated[str | None, Field(validation_alias="RACKSTREAM_INFLUX_DEVICES_DB", min_length=1)] = None
+    """Where `vm_devices` goes, to be kept for less time: a database, a bucket, on version 1 `database/policy`."""
     token: Annotated[SecretStr, AfterValidator(_token), Field(validation_alias="INFLUX_TOKEN")]
     """Token; on version 1 `user:password`."""
     org: Annotated[str, Field(validation_alias="INFLUX_ORG")] = "default"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -14,6 +15,17 @@ Partition = tuple[str, int]
 
 
 @dataclass(frozen=True)
+class Wire:
+    """A record as Kafka has it."""
+
+    key: bytes | None
+    value: bytes | None
+    appended_at: datetime
+    """UTC, by the broker's clock."""
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+@dataclass(frozen=True)
 class Item:
     """One decoded record, with where it is from."""
 
@@ -21,6 +33,17 @@ class Item:
     partition: Partition
     offset: int
     record: dict[str, Any]
+    """Empty for bytes that are no record, which only a sink is given that takes bytes."""
+    wire: Wire | None = None
+    """Its own bytes; only for a sink that takes them."""
+
+    @property
+    def moment(self) -> datetime:
+        """When it was observed; of what does not say so, when it arrived."""
+        assert self.record or self.wire
+        found = self.record.get("observed_at") or (self.wire and self.wire.appended_at)
+        assert isinstance(found, datetime)
+        return found
 
 
 @dataclass(frozen=True)
@@ -29,6 +52,11 @@ class Batch:
 
     items: tuple[Item, ...]
     spans: Mapping[Partition, Span]
+
+
+def takes_bytes(sink: Sink) -> bool:
+    """Whether a sink stores the records' own bytes (`takes_bytes = True`), those that are no records among them."""
+    return bool(getattr(sink, "takes_bytes", False))
 
 
 class Sink(Protocol):
