@@ -99,7 +99,8 @@ def _what(rule: Any) -> str:
     if rule.word is not None:
         return f"{rule.word} {'not ' if rule.good else ''}in {', '.join(map(str, rule.good or rule.bad))}"
     limit = rule.limit
-    share = f"{limit.ratio:g} × {limit.field}" if limit.field else f"{limit.fixed:g}"
+    of = f"({' + '.join(limit.fields)})" if limit.plus else limit.field
+    share = f"{limit.ratio:g} × {of}" if of else f"{limit.fixed:g}"
     otherwise = f", else {limit.otherwise:g}" if limit.otherwise is not None else ""
     at_least = f", at least {limit.at_least:g}" if limit.at_least is not None else ""
     return f"{rule.value} {rule.worse} {share}{otherwise}{at_least}"
