@@ -176,5 +176,7 @@ def test_a_secret_comes_from_environment_or_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("reference", ["env:NOBODY_SET_THIS", "file:/nowhere/at/all"])
 def test_a_secret_that_is_not_there_is_named(reference):
-    with pytest.raises(Misconfigured, match=r"variable NOBODY_SET_THIS, .* not set|file /nowhere/at/all cannot be read"):
+    with pytest.raises(
+        Misconfigured, match=r"variable NOBODY_SET_THIS, .* not set|file /nowhere/at/all cannot be read"
+    ):
         targets.secret(reference)
