@@ -12,19 +12,7 @@ from typing import NoReturn
 import click
 import structlog
 
-from rackstream import (
-    cli_alerts,
-    cli_letters,
-    cli_load,
-    cli_look,
-    cli_probe,
-    cli_query,
-    cli_replay,
-    cli_rules,
-    cli_run,
-    cli_simulate,
-    cli_targets,
-)
+from rackstream.commands import alerts, letters, load, look, probe, query, replay, rules, run, simulate, targets
 from runtime.errors import Failure, Misconfigured
 
 
@@ -40,13 +28,12 @@ def cli() -> None:
 
 
 for each in (
-    cli_run.up, cli_run.demo, cli_run.producer, cli_run.processor, cli_run.sink, cli_run.serve, cli_run.broker,
-    cli_simulate.simulate, cli_look.topics, cli_look.tail, cli_look.audit, cli_replay.replay,
-    cli_query.query, cli_targets.targets, cli_letters.dead_letters, cli_probe.probe, cli_rules.rules,
-    cli_alerts.alerts, cli_alerts.silence,
+    run.up, run.demo, run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate,
+    look.topics, look.tail, look.audit, query.query, probe.probe, targets.targets,
+    alerts.alerts, alerts.silence, rules.rules, replay.replay, letters.dead_letters,
 ):  # fmt: skip
     cli.add_command(each)
-cli_simulate.simulate.add_command(cli_load.simulate_libvirt)
+simulate.simulate.add_command(load.simulate_libvirt)
 
 
 def main() -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from rackstream.cli_common import printable
+from rackstream.printable import printable
 from rackstream.view import sentence
 from runtime import kafka
 from runtime.errors import Misconfigured

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import fastavro
 import pytest
 
-from rackstream.progress import words
+from rackstream.replaying.progress import words
 from runtime import topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings

@@ -9,7 +9,7 @@ import pytest
 from processors import power, vm_power, vms
 from processors.mounts import mounted
 from rackstream import history
-from rackstream.refold import Ask, Refold
+from rackstream.replaying.refold import Ask, Refold
 from runtime.errors import Misconfigured, Retry
 from schemas import catalog
 from schemas.testing import START, item, raw

@@ -9,7 +9,7 @@ from processors import packs, pointless
 from processors.packs import Applied, Pack
 from processors.rules import Limit, Rule, judge
 from producers import redfish
-from rackstream.cli_rules import rules
+from rackstream.commands.rules import rules
 from runtime.errors import Misconfigured
 from schemas.testing import START
 

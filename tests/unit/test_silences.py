@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from rackstream.cli_alerts import silence
+from rackstream.commands.alerts import silence
 from runtime.errors import Misconfigured
 
 

@@ -20,8 +20,8 @@ from producers.redfish.plan import end_of
 from producers.redfish.quirks import Quirk, quirks
 from producers.redfish.sweep import CATEGORIES
 from producers.targets import RedfishTarget
-from rackstream.probe import Access
-from rackstream.probe_redfish_show import show
+from rackstream.probing.redfish_show import show
+from rackstream.probing.target import Access
 from runtime.errors import Misconfigured, Retry
 
 __all__ = ["probe_target", "show", "target_of"]

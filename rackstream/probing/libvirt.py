@@ -12,7 +12,7 @@ from producers.libvirt import LibvirtReader, reader
 from producers.libvirt.survey import GROUPS
 from producers.reader import PollFailed
 from producers.targets import LibvirtTarget
-from rackstream.probe import Access
+from rackstream.probing.target import Access
 from runtime.errors import Misconfigured, Retry
 from sinks.datasets import STATES
 

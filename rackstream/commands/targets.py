@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from rackstream.cli_common import DATA_DIR, JSON, connected, printable
+from rackstream.commands.common import DATA_DIR, JSON, connected
+from rackstream.printable import printable
 
 
 @click.group()

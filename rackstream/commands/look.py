@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rackstream.cli_common import DATA_DIR, JSON, connected, stop_event
+from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event
 
 
 @click.command()

@@ -15,7 +15,7 @@ from typing import Any
 from processors.mounts import joined, mounted
 from processors.shell import ProcessorSettings
 from rackstream.lag import committed, positions
-from rackstream.refold import Fact
+from rackstream.replaying.refold import Fact
 from rackstream.store import group
 from runtime import kafka
 from runtime.kafka import Span

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rackstream.cli_common import FLEET, JSON
+from rackstream.commands.common import FLEET, JSON
 from runtime.errors import Misconfigured
 
 
@@ -36,7 +36,7 @@ def probe(  # noqa: PLR0917
     It is read once as a producer would, its session deleted at the end. Nothing is published. Exit 1 if it does not
     answer or some of it could not be read, 2 if a person must act.
     """
-    from rackstream import probe as probing
+    from rackstream.probing import target as probing
 
     if password_env and password_file:
         raise Misconfigured("give --password-env or --password-file, not both")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rackstream.cli_common import DATA_DIR, JSON, connected
+from rackstream.commands.common import DATA_DIR, JSON, connected
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rackstream.cli_common import DATA_DIR, JSON, connected, stop_event
+from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event
 from runtime.errors import Misconfigured
 
 WHEN = "Like 2026-01-02T03:04 (UTC), or -2h"

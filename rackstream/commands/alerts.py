@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from rackstream.cli_common import DATA_DIR, JSON, connected, stop_event
+from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 

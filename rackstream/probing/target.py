@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, cast
 import click
 from rich.console import Console
 
-from rackstream.cli_common import printable
+from rackstream.printable import printable
 from runtime.errors import Misconfigured
 
 SCHEMES: Final[Mapping[str, str]] = {
@@ -21,7 +21,7 @@ SCHEMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("qemu", "test", "xen", "lxc", "ch", "bhyve", "vz", "vbox", "esx", "vpx", "hyperv"), "libvirt"),
 }
 """Scheme of a URI, without what follows a `+` → source."""
-PROBERS: Final[Mapping[str, str]] = {"redfish": "rackstream.probe_redfish", "libvirt": "rackstream.probe_libvirt"}
+PROBERS: Final[Mapping[str, str]] = {"redfish": "rackstream.probing.redfish", "libvirt": "rackstream.probing.libvirt"}
 """Source → the module that probes it, a `Prober`."""
 FILE_WIDTH: Final = 160
 """Columns where there is no terminal to fit: of a file or a pipe."""

@@ -100,12 +100,3 @@ def set_up(component: str) -> None:
     from runtime import observe
 
     observe.set_up(ProcessSettings.read(), component)
-
-
-def printable(value: Any) -> Any:
-    """The same for a terminal, which no name that a machine tells may steer."""
-    if isinstance(value, str):
-        return "".join(each if each.isprintable() else "�" for each in value)
-    if isinstance(value, dict):
-        return {printable(name): printable(each) for name, each in value.items()}
-    return [printable(each) for each in value] if isinstance(value, list | tuple) else value

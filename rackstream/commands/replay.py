@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rackstream.cli_common import DATA_DIR, JSON, connected
+from rackstream.commands.common import DATA_DIR, JSON, connected
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from rackstream.fence import Noted
-    from rackstream.refold import Ask
-    from rackstream.source import Source
+    from rackstream.replaying.fence import Noted
+    from rackstream.replaying.refold import Ask
+    from rackstream.replaying.source import Source
     from runtime.settings import KafkaSettings
     from sinks.replayed import Destination
 
@@ -51,8 +51,8 @@ def replay(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
     anew, delete their files first: the whole files directory, or directories of datasets in it, but not _manifest
     alone. Into topics: give the --id of the run that was killed.
     """
-    from rackstream.progress import Progress
-    from rackstream.replay import Replay
+    from rackstream.replaying.progress import Progress
+    from rackstream.replaying.replay import Replay
 
     _check(given)
     started = datetime.now(UTC)
@@ -87,11 +87,11 @@ def _prepared(settings: KafkaSettings, given: dict[str, Any], started: datetime)
     """What is asked for, where everything stands now, and where the records come from."""
     from processors import packs
     from rackstream import history
-    from rackstream.fence import note
     from rackstream.period import period
-    from rackstream.plan import topics_needed
-    from rackstream.refold import Ask
-    from rackstream.source import ArchiveSource, KafkaSource
+    from rackstream.replaying.fence import note
+    from rackstream.replaying.plan import topics_needed
+    from rackstream.replaying.refold import Ask
+    from rackstream.replaying.source import ArchiveSource, KafkaSource
     from runtime.topics import verify
     from sinks.manifest import Range
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rackstream.cli_common import DATA_DIR, JSON, bootstrapped, kafka_settings, stop_event
+from rackstream.commands.common import DATA_DIR, JSON, bootstrapped, kafka_settings, stop_event
 
 if TYPE_CHECKING:
     from producers.publish import Publication

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rackstream.cli_common import DATA_DIR, kafka_settings
+from rackstream.commands.common import DATA_DIR, kafka_settings
 from runtime.errors import Misconfigured
 
 EXAMPLES = """\b

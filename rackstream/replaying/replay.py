@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
-from rackstream.fence import Fence, Noted
-from rackstream.plan import Plan, Planner
-from rackstream.progress import Progress
-from rackstream.refold import Ask, Fact, Refold
-from rackstream.source import Read, Source
+from rackstream.replaying.fence import Fence, Noted
+from rackstream.replaying.plan import Plan, Planner
+from rackstream.replaying.progress import Progress
+from rackstream.replaying.refold import Ask, Fact, Refold
+from rackstream.replaying.source import Read, Source
 from runtime.errors import Retry
 from runtime.settings import KafkaSettings
 from schemas import codec

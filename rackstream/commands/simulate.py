@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rackstream.cli_common import JSON
+from rackstream.commands.common import JSON
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import Final
 from processors.mounts import joined, mounted
 from processors.restore import SLACK
 from processors.steps import Join, Step
-from rackstream.fence import Noted
-from rackstream.refold import Ask
-from rackstream.source import Source
+from rackstream.replaying.fence import Noted
+from rackstream.replaying.refold import Ask
+from rackstream.replaying.source import Source
 from runtime import kafka
 from runtime.kafka import Span
 from runtime.settings import KafkaSettings

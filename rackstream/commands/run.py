@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rackstream.cli_common import DATA_DIR, FLEET, bootstrapped, kafka_settings, set_up, stop_event
+from rackstream.commands.common import DATA_DIR, FLEET, bootstrapped, kafka_settings, set_up, stop_event
 from runtime.errors import Failure, Misconfigured
 
 
