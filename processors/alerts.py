@@ -5,6 +5,7 @@
 - A reading that was not got (null, absent, stale, absurd) is neither good nor bad: the alert stays as it is.
 - A component missing from `GONE_AFTER` whole records in a row is cleared as `gone`. A record that lacks a resource, or
   rates of a record of which something is stale, tell nothing of what they do not list.
+- A host that is no target any more has no alerts: the last record of it (`catalog.REMOVED`) clears all as `gone`.
 - A record that was old when it reached Kafka is not judged: what it says may long be over.
 - The id is a hash of rule, host, component and first breach, so a replay finds the same alert again.
 - A host has at most `MOST` alerts and breaches on hold per source; one more alert says that there are too many.
@@ -25,6 +26,7 @@ from typing import Any, Final, NamedTuple
 from processors.rules import FEEDS, Source
 from processors.sitting import Key, Sitting
 from processors.steps import WRITTEN_AGAIN, Context, Output, Record, Step
+from schemas.catalog import REMOVED
 
 MEMORY: Final = "state-alerts"
 OLD: Final = 3
@@ -47,23 +49,29 @@ class State(NamedTuple):
 
 def is_old(record: Record, context: Context) -> bool:
     """Whether a record was no news any more when it reached Kafka."""
-    interval = timedelta(seconds=min(max(context.raw.get("interval_s", 0.0), 0.0), 86400.0))
-    return bool(context.appended_at - record["observed_at"] > max(OLD * interval, OLD_S))
+    interval_s = context.raw.get("interval_s", 0.0)
+    # An interval that is no number is taken for none.
+    patience = timedelta(seconds=OLD * min(interval_s, 86400.0)) if interval_s > 0 else OLD_S
+    return bool(context.appended_at - record["observed_at"] > max(patience, OLD_S))
 
 
 def run(source: Source, state: State | None, record: Record, context: Context) -> tuple[State, list[Output]]:
     """Judges one record; the outputs are transitions and, if anything changed, the new memory."""
     before = state or State()
     moved = before._replace(as_of=_advanced(before.as_of, record))
-    if is_old(record, context):
+    removed = record["category"] == REMOVED
+    if is_old(record, context) and not removed:
         return moved, []
     pack = context.packs.at(record["observed_at"], context.appended_at)
     sitting = Sitting(source, record, context.raw, pack.fingerprint)
     sitting.take(before.active, before.pending, before.known)
-    for rule in pack.by_topic.get(source, ()):
-        if rule.wants(record):
-            sitting.hear(rule)
-    sitting.miss(pack.by_name)
+    if removed:
+        sitting.end()
+    else:
+        for rule in pack.by_topic.get(source, ()):
+            if rule.wants(record):
+                sitting.hear(rule)
+        sitting.miss(pack.by_name)
     outputs: list[Output] = [("alerts", transition) for transition in sitting.transitions]
     after = moved._replace(active=sitting.active or NONE, pending=sitting.pending or NONE, known=sitting.known or NONE)
     changed = after[1:4] != before[1:4]

@@ -5,6 +5,7 @@ A new check is a line of `CHECKS`; a new detail a line of `COUNTS` or `FACTS` an
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -195,5 +196,6 @@ def details(part: str, tally: Tally, systems: list[Reading]) -> dict[str, Any]:
         value: Any = systems[0] if systems else None
         for key in path:
             value = None if value is None else value[key]
-        found[name] = value
+        # NaN is not what it was a record ago: health would change at each.
+        found[name] = None if isinstance(value, float) and not math.isfinite(value) else value
     return found

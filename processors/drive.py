@@ -101,6 +101,13 @@ class Partition:
             if each["topic"] == (step.via or step.input):
                 self._order[*key, each["category"]] = (each["epoch"], each["sequence"])
 
+    def skip(self, record: Record, steps: Iterable[Step]) -> None:
+        """Notes that steps have taken a record before: should it come again, or late, it is no news to them."""
+        for step in steps:
+            if step.wants(record):
+                key, order = step.order_key(record), (record["epoch"], record["sequence"])
+                self._order[key] = max(self._order.get(key, order), order)
+
     def apply(
         self, record: Record, steps: Iterable[Step] | None = None, *, appended_at: datetime | None = None
     ) -> Applied:
@@ -114,8 +121,10 @@ class Partition:
         applied = Applied()
         context = Context(appended_at or record["observed_at"], self.packs, record)
         wanted = self.steps if steps is None else tuple(steps)
+        removed = record.get("category") == catalog.REMOVED
         for step in wanted:
-            if step.via is None:
+            # That a host left is for what lasts; no other step makes anything of it that others are given.
+            if isinstance(step.memory, str) if removed else step.via is None:
                 self._step(step, record, context, applied, wanted)
         return applied
 

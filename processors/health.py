@@ -4,6 +4,7 @@ The last record of each category counts. The stream differs from the seed's func
 
 - what is absent or says nothing is skipped and counted as `unknown`; a host of which nothing is known is `unknown`;
 - power supplies, and processors and memory by each system's summary, are judged too: by the worst health;
+- of a host that is no target any more (`catalog.REMOVED`) nothing is known;
 - a record that lacks a whole resource does not tell that what it lacks is well: known alerts of it stay.
 
 The health record is the step's whole memory, as for alerts: it is written when more than its order or a reading
@@ -18,6 +19,7 @@ from typing import Final
 from processors.checks import CHECKS, Tally, details, status
 from processors.dashboard import COMPONENTS, generate_health_dashboard
 from processors.steps import WRITTEN_AGAIN, Output, Record, Step, advanced
+from schemas.catalog import REMOVED
 
 __all__ = ["STEP", "generate_health_dashboard", "nothing", "step"]
 
@@ -37,7 +39,8 @@ def step(state: Record | None, record: Record) -> tuple[Record, list[Output]]:
     """Judges one record; the output is the health, if it is another or was long not told."""
     before = state or nothing(record["host"])
     as_of = advanced(before["as_of"], "raw-redfish", record)
-    after = before | _judged(before, record) | {"labels": record["labels"]}
+    judged = nothing(record["host"]) if record["category"] == REMOVED else _judged(before, record)
+    after = before | judged | {"labels": record["labels"]}
     after["overall"] = max((after[part]["status"] for part in COMPONENTS), key=RANK.index)
     after["unknown"] = sum(after[part]["unknown"] for part in COMPONENTS)
     if state is not None and _essence(after) == _essence(before):
@@ -99,5 +102,5 @@ STEP: Final = Step(
     outputs=(),
     memory=MEMORY,
     run=step,
-    categories=frozenset(CHECKS),
+    categories=frozenset(CHECKS) | {REMOVED},
 )

@@ -9,16 +9,18 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
 from processors import wording
+from processors.pointless import pointless
 from processors.rules import Model, Rule
 from runtime.errors import Misconfigured
 from schemas import catalog
@@ -136,7 +138,17 @@ def load(path: Path = PACK) -> Pack:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path}: {getattr(error, 'strerror', error)}; start from processors/rules.toml") from error
-    return parse(text, path.name)
+    pack = parse(text, path.name)
+    if not pack.rules:
+        raise Misconfigured(f"{path} has no [[rules]], so nothing would be judged; start from processors/rules.toml")
+    problems = [
+        (line(text, ("rules", at, key)), f"{rule.name}: {key}: {what}")
+        for at, rule in enumerate(pack.rules)
+        for key, what in pointless(rule)
+    ]
+    if problems:
+        raise _refused(path.name, problems)
+    return pack
 
 
 def parse(text: str, name: str) -> Pack:
@@ -156,15 +168,33 @@ def parse(text: str, name: str) -> Pack:
         for each in error.errors(include_input=False, include_url=False):
             where = ".".join(str(part) for part in each["loc"])
             problems.append((line(text, each["loc"]), f"{where}: {each['msg'].removeprefix('Value error, ')}"))
-        raise _refused(name, problems) from None
-    names = [rule.name for rule in pack.rules]
-    for at, rule in enumerate(pack.rules):
-        if rule.name in names[:at]:
-            problems.append((line(text, ("rules", at, "name")), f"{rule.name}: named twice; give one another name"))
-        problems += [(line(text, ("rules", at, key)), f"{rule.name}: {key}: {what}") for key, what in _unknown(rule)]
+        raise _refused(name, problems + _meant(text, _readable(document))) from None
+    problems = _meant(text, dict(enumerate(pack.rules)))
     if problems:
         raise _refused(name, problems)
     return pack
+
+
+def _readable(document: dict[str, Any]) -> dict[int, Rule]:
+    """The rules of a document that has others which are none, by position."""
+    found: dict[int, Rule] = {}
+    rules = document.get("rules")
+    for at, each in enumerate(rules if isinstance(rules, list) else ()):
+        with suppress(ValidationError):
+            found[at] = Rule.model_validate(each)
+    return found
+
+
+def _meant(text: str, rules: Mapping[int, Rule]) -> list[tuple[int, str]]:
+    """(line, what is wrong) of names: given twice, or of what records do not have. `rules`: by position."""
+    problems = []
+    names: set[str] = set()
+    for at, rule in rules.items():
+        if rule.name in names:
+            problems.append((line(text, ("rules", at, "name")), f"{rule.name}: named twice; give one another name"))
+        names.add(rule.name)
+        problems += [(line(text, ("rules", at, key)), f"{rule.name}: {key}: {what}") for key, what in _unknown(rule)]
+    return problems
 
 
 def _refused(name: str, problems: list[tuple[int, str]]) -> Misconfigured:
@@ -183,12 +213,12 @@ def _unknown(rule: Rule) -> Iterable[tuple[str, str]]:
         have = arrays[rule.readings] or frozenset()
     else:
         have = frozenset(found)
-    for key, name in (("value", rule.value), ("word", rule.word)):
+    judged = [("value", rule.value), ("word", rule.word)]
+    for key, limit in (("limit", rule.limit), ("clear", rule.clear)):
+        judged += [(key, name) for name in (limit.fields if limit is not None else ())]
+    for key, name in judged:
         if name is not None and name not in have:
             yield key, f"a reading has no field {name!r}; it has {', '.join(sorted(have))}"
-    for key, limit in (("limit", rule.limit), ("clear", rule.clear)):
-        if limit is not None and limit.field is not None and limit.field not in have:
-            yield key, f"a reading has no field {limit.field!r}; it has {', '.join(sorted(have))}"
     for key, template, more in (("component", rule.component, frozenset()), ("text", rule.text, EXTRA)):
         try:
             unknown = wording.fields(template) - have - more

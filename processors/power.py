@@ -84,8 +84,8 @@ def _sum(values: Iterable[float | None]) -> float | None:
     return _finite(sum(known)) if known else None
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _ratio(part: float | None, whole: float | None, *, times: float = 1.0) -> float | None:
@@ -122,14 +122,18 @@ def analysis(record: Record) -> dict[str, Any]:
         "power_supplies": [
             {
                 "name": each["sensor_name"],
-                "capacity": each["power_capacity_watts"],
-                "efficiency": each["efficiency_percent"],
+                "capacity": _known(each["power_capacity_watts"]),
+                "efficiency": _known(each["efficiency_percent"]),
                 "health": each["health"],
             }
             for each in supplies
         ],
         "voltage_readings": [
-            {"name": each["sensor_name"], "voltage": each["reading_volts"], "context": each["physical_context"]}
+            {
+                "name": each["sensor_name"],
+                "voltage": _finite(each["reading_volts"]),
+                "context": each["physical_context"],
+            }
             for each in record["voltages"]
         ],
     }

@@ -51,6 +51,8 @@ def partition(
         first = max(low, kafka.offsets_at(settings, topic.name, number, since))
         for record, appended in _decoded(settings, topic.alias, {number: (min(first, offset), offset)}):
             restored.apply(record, [step for step, _ in lasting], appended_at=appended)
+            # Their newest state is older than this where a record changed nothing of it.
+            restored.skip(record, [step for step, _ in memories])
     outputs = {alias for step in steps for alias in step.outputs}
     restored.present = _present(settings, outputs, number, appended_ms)
     restored.next_offset = offset

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -19,7 +20,7 @@ from processors.restore import appended_at
 from runtime import kafka, observe
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
-from runtime.topics import decoder
+from runtime.topics import decoder, publish_schemas
 from schemas import catalog, codec
 
 log = structlog.get_logger()
@@ -84,17 +85,22 @@ class Rulebook:
             self._next = message.offset() + 1
             if not message.value():
                 continue
-            try:
-                record = self._decoder.decode(message.value())
-                pack = packs.parse(record["text"], record["name"])
-            except (codec.Undecodable, Misconfigured) as error:
-                # A pack for a newer version of this code. Those before it go on judging.
-                log.warning("rule pack not understood", offset=message.offset(), why=str(error))
-                observe.RECORDS_REJECTED.labels("processors", "rule-pack").inc()
-                continue
-            self.packs = self.packs.with_pack(Applied(pack, record["effective_from"], appended_at(message)))
-            log.info("rule pack read", pack=pack.fingerprint, effective_from=record["effective_from"].isoformat())
+            self.packs = added(self.packs, self._decoder.decode, message.value(), appended_at(message))
         self._next = max(self._next, end)
+
+
+def added(known: Packs, decode: Callable[[bytes], dict[str, Any]], value: bytes, appended_at: datetime) -> Packs:
+    """The packs with one more record of the topic, if it can be understood."""
+    try:
+        record = decode(value)
+        pack = packs.parse(record["text"], record["name"])
+    except (codec.Undecodable, Misconfigured) as error:
+        # A pack for a newer version of this code. Those before it go on judging.
+        log.warning("rule pack not understood", appended_at=appended_at.isoformat(), why=str(error))
+        observe.RECORDS_REJECTED.labels("processors", "rule-pack").inc()
+        return known
+    log.info("rule pack read", pack=pack.fingerprint, effective_from=record["effective_from"].isoformat())
+    return known.with_pack(Applied(pack, record["effective_from"], appended_at))
 
 
 def read(settings: KafkaSettings) -> Packs:
@@ -127,6 +133,7 @@ def publish(settings: KafkaSettings, pack: Pack, text: str, effective_from: date
         "text": text,
     }
     topic = settings.catalog["rules"]
+    publish_schemas(settings, (topic.schema,))
     publisher = kafka.Publisher(settings, "rackstream-rules")
     publisher.send(topic.name, topic.key_of(record), codec.encode(catalog.schema(topic.schema), record))
     if publisher.flush(30) or publisher.failures:

@@ -38,6 +38,8 @@ class Limit(Model):
     """A share of another field of the reading, or a fixed value."""
 
     field: str | None = None
+    plus: str | None = None
+    """A field to add to it, such as writes to reads; where one of the two is unknown, so is their sum."""
     ratio: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     otherwise: float | None = Field(default=None, allow_inf_nan=False)
     """Where the reading has no such field, or one of 0 or less: some BMCs send 0 for "not set"."""
@@ -45,12 +47,18 @@ class Limit(Model):
     """Never lower than this."""
     fixed: float | None = Field(default=None, allow_inf_nan=False)
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a reading that it is a share of."""
+        return tuple(each for each in (self.field, self.plus) if each is not None)
+
     @model_validator(mode="after")
     def _one_kind(self) -> Limit:
         if (self.field is None) == (self.fixed is None):
             raise ValueError("a limit is either fixed or a share of a field: give one of `fixed` and `field`")
-        if self.fixed is not None and (self.otherwise is not None or self.at_least is not None or self.ratio != 1):
-            raise ValueError("a fixed limit has no ratio, otherwise or at_least: leave them out")
+        share = (self.plus, self.ratio, self.otherwise, self.at_least)
+        if self.fixed is not None and share != (None, 1, None, None):
+            raise ValueError("a fixed limit has no plus, ratio, otherwise or at_least: leave them out")
         return self
 
     def of(self, reading: Reading) -> float | None:
@@ -58,6 +66,9 @@ class Limit(Model):
         if self.field is None:
             return self.fixed
         own = number(reading.get(self.field))
+        if self.plus is not None and own is not None:
+            more = number(reading.get(self.plus))
+            own = None if more is None else own + more
         if own is None or own < 0 or (own == 0 and self.at_least is None):
             return self.otherwise
         limit = own * self.ratio

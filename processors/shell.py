@@ -35,8 +35,6 @@ log = structlog.get_logger()
 GROUP: Final = "rackstream-processors"
 """Consumer group and prefix of everything Faust names: changing it is changing the schema of the state."""
 UNDELIVERED_S: Final = 20.0
-SLICE_S: Final = 0.02
-"""So long a batch is stepped before others have their turn."""
 EXIT_AGAIN, EXIT_HUNG, EXIT_BAD_CODE = 1, 3, 4
 
 
@@ -98,13 +96,8 @@ class Shell:
         outputs: list[Encoded] = []
         if self._rulebook.is_due:
             await asyncio.get_running_loop().run_in_executor(None, self._rulebook.follow)
-        began_s = time.monotonic()
         for event in events:
             outputs += await self._one(alias, _Message(event.message), delivery)
-            if time.monotonic() - began_s > SLICE_S:
-                # Other topics have their turn: a load of one does not hold up the alerts of another.
-                await asyncio.sleep(0)
-                began_s = time.monotonic()
         for number in {event.message.partition for event in events}:
             for joint, side in await self.memories.quiet(number):
                 outputs += joint.quiet(side, joint.appended_ms)

@@ -129,6 +129,12 @@ class Sitting:
             self._tell("updated", alert)
         self.active[key] = alert
 
+    def end(self) -> None:
+        """The host is no target any more: nothing of it is awaited."""
+        for alert in self.active.values():
+            self._clear(alert, cause="gone")
+        self.active, self.pending, self.known = {}, {}, {}
+
     def miss(self, rules: Mapping[str, Rule]) -> None:
         """Applies the absence of components, and says so where there is too much to tell."""
         if self.whole:

@@ -29,7 +29,7 @@ def total(parts: Iterable[int | None]) -> tuple[int | None, bool]:
     if values and not known:
         return None, False
     summed: int = sum(known)  # type: ignore[arg-type]  # None is not among them
-    return (summed, len(known) < len(values)) if summed <= LARGEST else (None, False)
+    return (summed, len(known) < len(values)) if abs(summed) <= LARGEST else (None, False)
 
 
 def vm_total(domain: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ It is `partial` where the readings do not cover all of it. A minute of which one
 
 It keeps to these, so that a replay, and any interleaving of the two topics, finds the same:
 
-- A side goes forward only: a minute it has passed takes nothing more, though a clock steps back.
+- A side goes forward only: time that it has counted is not counted again, though a clock steps back.
 - A record appended more than 5 min after, or before, the time it names is not used: a clock that is off, or records
   that come out of a producer's memory after an outage.
 - Elapsed time is the producer's monotonic clock; nothing is added up over a restart, a gap longer than 5 min, a
@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 
 from processors.power import analysis
 from processors.steps import Folded, Join, Output, Record
+from schemas.catalog import REMOVED
 
 MINUTE_S: Final = 60
 LATE_S: Final = 300
@@ -71,6 +72,8 @@ class Side(NamedTuple):
     last: Reading | None = None
     minute: int = 0
     """Minutes since 1970: those before take nothing more."""
+    counted_s: float = 0.0
+    """Seconds since 1970: up to there time has been counted."""
     parts: dict[int, Part] = {}  # noqa: RUF012  never changed in place
 
 
@@ -91,7 +94,7 @@ def take(state: State | None, alias: str, record: Record, appended_ms: int) -> F
             power = _fold(power, _power(record), record, at_s)
         return _settle(state._replace(power=power))
     libvirt = _past(state.libvirt, appended_ms)
-    if (at_s := _moment(record, appended_ms)) is not None:
+    if record["category"] != REMOVED and (at_s := _moment(record, appended_ms)) is not None:
         libvirt = _fold(libvirt, _cpu(record), record, at_s)
     return _settle(state._replace(libvirt=libvirt))
 
@@ -130,19 +133,19 @@ def _fold(side: Side, now: Reading, record: Record, at_s: float) -> Side:
     parts = dict(side.parts)
     if side.last is not None and side.last.epoch == now.epoch:
         elapsed_s = now.monotonic_s - side.last.monotonic_s
-        for minute, seconds in _stretches(side.minute, at_s, elapsed_s):
+        for minute, seconds in _stretches(side, at_s, elapsed_s):
             part = _grown(parts.get(minute, Part()), side.last, now, seconds, elapsed_s)
             if part is not None:
                 parts[minute] = replace(part, epoch=record["epoch"], labels=record["labels"])
-    return Side(now, max(side.minute, int(at_s // MINUTE_S)), parts)
+    return Side(now, max(side.minute, int(at_s // MINUTE_S)), max(side.counted_s, at_s), parts)
 
 
-def _stretches(first: int, at_s: float, elapsed_s: float) -> Iterator[tuple[int, float]]:
-    """(minute, seconds of it) of the time since the reading before, from minute `first` on."""
+def _stretches(side: Side, at_s: float, elapsed_s: float) -> Iterator[tuple[int, float]]:
+    """(minute, seconds of it) of the time since the reading before, as far as it is not counted yet."""
     if not 0 < elapsed_s <= GAP_S:
         return
-    began_s = at_s - elapsed_s
-    for minute in range(max(int(began_s // MINUTE_S), first), int(at_s // MINUTE_S) + 1):
+    began_s = max(at_s - elapsed_s, side.counted_s)
+    for minute in range(max(int(began_s // MINUTE_S), side.minute), int(at_s // MINUTE_S) + 1):
         seconds = min(at_s, (minute + 1) * MINUTE_S) - max(began_s, minute * MINUTE_S)
         if seconds > 0:
             yield minute, seconds

@@ -58,7 +58,7 @@ class Loop:
         self._alias = alias
         self._source = source
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._members = Members(source, publication, known or {}, self._inbox.put)
+        self._members = Members(source, alias, publication, known or {}, self._inbox.put)
         self._schedule: Schedule[Member] = Schedule(random.Random())  # noqa: S311  jitter
         self._workers = Workers(source, THREADS)
         self._stopping = False

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from producers import status
-from producers.publish import Publication
+from producers.publish import Left, Publication
 from producers.reader import Reader
 from producers.status import Outcome, Standing
 from producers.workers import Workers
@@ -53,10 +53,10 @@ class Members:
     """Writes a status when it changes and now and then; closes a reader when its last poll has ended."""
 
     def __init__(
-        self, source: str, publication: Publication, known: Mapping[str, Mapping[str, Any]], later: Later
+        self, source: str, alias: str, publication: Publication, known: Mapping[str, Mapping[str, Any]], later: Later
     ) -> None:
-        """`known`: the newest TargetStatus of each host of this source, by whichever producer."""
-        self._source = source
+        """`alias`: of the topic; `known`: the newest TargetStatus of each host of this source, by any producer."""
+        self._source, self._alias = source, alias
         self._publication = publication
         self._known = dict(known)
         self._later = later
@@ -101,6 +101,7 @@ class Members:
         """Says of targets that this producer once polled, and that left the fleet file since, that they are none."""
         for record in self._known.values():
             if record["producer"] == self._publication.producer and not record["removed"]:
+                self._farewell(record["host"], record["address"], record["labels"])
                 end = {"status": "stopped", "detail": REMOVED, "observed_at": datetime.now(UTC), "removed": True}
                 self._publication.state("state-targets", {**record, **end})
         self._known.clear()
@@ -181,8 +182,13 @@ class Members:
             self._write_removed(member)
 
     def _write_removed(self, member: Member) -> None:
-        if member.reader.host not in self._members:
+        reader = member.reader
+        if reader.host not in self._members:
+            self._farewell(reader.host, reader.address, reader.labels)
             self._write(member, removed=True)
+
+    def _farewell(self, host: str, address: str, labels: Mapping[str, str]) -> None:
+        self._publication.farewell(self._alias, Left(host, address, dict(labels)))
 
     def _write_if_due(self, member: Member) -> None:
         if member.standing.due(time.monotonic()):

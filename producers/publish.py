@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -12,7 +13,7 @@ import structlog
 from confluent_kafka import KafkaError
 
 from producers.journal import Journal
-from producers.reader import Sample
+from producers.reader import Problems, Sample
 from runtime import observe
 from runtime.kafka import MAX_RECORD_BYTES, Publisher
 from runtime.settings import KafkaSettings
@@ -43,6 +44,24 @@ class Origin(Protocol):
         ...
 
 
+ADDRESS: Final = {"raw-redfish": "address", "raw-libvirt": "uri"}
+"""Alias of a topic about targets → the field with the target's address. Who reports by himself is no target."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A target that is none any more."""
+
+    host: str
+    address: str
+    labels: Mapping[str, str]
+
+    @property
+    def intervals(self) -> Mapping[str, float]:
+        """Its one record has none."""
+        return {catalog.REMOVED: 0.0}
+
+
 class Publication:
     """Numbers and hands over the records of one producer process. Thread-safe.
 
@@ -59,6 +78,8 @@ class Publication:
         self._lock = threading.RLock()  # a delivery report may be served within `publish`
         self._next: dict[tuple[str, str], int] = {}
         self._dropped: dict[tuple[str, str], list[Record]] = {}
+        self._hosts: dict[str, dict[str, None]] = {}
+        """Target → the hosts that records of it were about."""
         self._closed = False
         self.producer = producer
         self.epoch = journal.epoch
@@ -88,6 +109,7 @@ class Publication:
         with self._lock:
             if self._closed:
                 return  # a poll that was not waited for: it has no number, so nothing is missing
+            self._hosts.setdefault(origin.host, {})[key[0]] = None
             header = self._header(origin, key, sample, monotonic_s, monotonic_s - began_s)
             sequence = header["sequence"]
             record = header | sample.body
@@ -106,6 +128,16 @@ class Publication:
             else:
                 self._dropped.pop(key, None)
         self._publisher.poll(0)
+
+    def farewell(self, alias: str, left: Left) -> None:
+        """The last record of each host that a target was about: alerts of it end, for nobody looks any more."""
+        if (address := ADDRESS.get(alias)) is None:
+            return
+        for host in self._hosts.pop(left.host, {left.host: None}):
+            if any(host in others for others in self._hosts.values()):
+                continue  # another target tells of it, too
+            sample = Sample({address: left.address}, Problems(), host)
+            self.publish(alias, left, catalog.REMOVED, sample, began_s=time.monotonic())
 
     def state(self, alias: str, record: Record) -> None:
         """Hands over a status or heartbeat record; dropped silently when the queue is full, for a newer one follows."""

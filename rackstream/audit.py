@@ -15,13 +15,14 @@ from processors.join import Joint
 from processors.mounts import joined, mounted
 from processors.restore import at
 from processors.steps import Join, Step
-from rackstream import history
+from rackstream import history, letters
 from rackstream.recount import Facts, Series, Tally, collect, compare
 from runtime import kafka
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
 from sinks import datasets
+from sinks.retention import kept_since
 
 
 @dataclass
@@ -112,7 +113,7 @@ class Audit:
         raised = sorted(f"{record['rule']} {record['host']}" for record in by_kind.get("raised", ()))
         self._finding.raised = dict(Counter(raised))
         self._finding.audit.republished += len(self._records["alerts"]) - len(transitions)
-        self._finding.dead_letters = len({identity for identity, _ in self._identified("dead-letter")})
+        self._finding.dead_letters = len(letters.read(self._settings))
         return self._finding
 
     def _read(self, alias: str) -> list[_Read]:
@@ -198,7 +199,7 @@ class Audit:
 
     def _stored(self) -> None:
         """Expands the records of each topic into rows and compares with the rows in the files."""
-        coverage = history.coverage(self._files)
+        coverage, since = history.coverage(self._files), kept_since(self._files)  # what retention deleted is not lost
         held: dict[str, list[dict[str, Any]]] = {}
         for alias in datasets.aliases():
             name, records = self._settings.catalog[alias].name, self._records[alias]
@@ -209,8 +210,9 @@ class Audit:
             expected: Facts = {}
             for record in held[dataset.alias]:
                 for row in dataset.rows(record):
-                    expected.setdefault(dataset.identity(row), []).append(row)
-            rows = list(history.rows(self._files, dataset))
+                    if since is None or row[0] >= since:
+                        expected.setdefault(dataset.identity(row), []).append(row)
+            rows = [row for row in history.rows(self._files, dataset) if since is None or row[0] >= since]
             if rows:
                 self._finding.datasets[dataset.name] = len(rows)
             whole = self._from_start[dataset.alias] and "compact" not in topic.cleanup

@@ -12,17 +12,7 @@ from typing import NoReturn
 import click
 import structlog
 
-from rackstream import (
-    cli_load,
-    cli_look,
-    cli_probe,
-    cli_query,
-    cli_replay,
-    cli_rules,
-    cli_run,
-    cli_simulate,
-    cli_targets,
-)
+from rackstream.commands import alerts, letters, load, look, probe, query, replay, rules, run, simulate, targets
 from runtime.errors import Failure, Misconfigured
 
 
@@ -38,12 +28,12 @@ def cli() -> None:
 
 
 for each in (
-    cli_run.up, cli_run.demo, cli_run.producer, cli_run.processor, cli_run.sink, cli_run.serve, cli_run.broker,
-    cli_simulate.simulate, cli_look.topics, cli_look.tail, cli_look.audit, cli_replay.replay,
-    cli_query.query, cli_targets.targets, cli_probe.probe, cli_rules.rules,
+    run.up, run.demo, run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate,
+    look.topics, look.tail, look.audit, query.query, probe.probe, targets.targets,
+    alerts.alerts, alerts.silence, rules.rules, replay.replay, letters.dead_letters,
 ):  # fmt: skip
     cli.add_command(each)
-cli_simulate.simulate.add_command(cli_load.simulate_libvirt)
+simulate.simulate.add_command(load.simulate_libvirt)
 
 
 def main() -> NoReturn:
@@ -53,9 +43,8 @@ def main() -> NoReturn:
     # A command that does not say otherwise ends in order, so that a Kafka started just for it ends too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        # Not standalone, click returns the code of an `Exit` instead of raising it; commands themselves return nothing.
+        code = cli(standalone_mode=False)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -68,7 +57,7 @@ def main() -> NoReturn:
     except Failure as error:
         click.echo(f"rackstream: {error}", err=True)
         sys.exit(2 if isinstance(error, Misconfigured) else 1)
-    sys.exit(0)
+    sys.exit(code or 0)
 
 
 def _die_with_parent() -> None:

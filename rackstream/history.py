@@ -9,12 +9,17 @@ from runtime.settings import KafkaSettings
 from sinks.coverage import Coverage
 from sinks.manifest import read_manifest, stored
 from sinks.rows import Dataset, Row
-from sinks.settings import FilesSettings
+from sinks.settings import ArchiveSettings, FilesSettings
 
 
 def root(settings: KafkaSettings) -> Path:
     """Where the files sink stores."""
     return FilesSettings.read().root or settings.data_dir / "files"
+
+
+def archive_root(settings: KafkaSettings) -> Path:
+    """Where the archive is."""
+    return ArchiveSettings.read().root or settings.data_dir / "archive"
 
 
 def coverage(files: Path) -> Coverage:

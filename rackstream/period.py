@@ -21,7 +21,7 @@ def moment(text: str, now: datetime) -> datetime:
         if text == "now":
             return now
         if ago := AGO.fullmatch(text):
-            return now - timedelta(**{unit: int(count) for unit, count in ago.groupdict(default="0").items()})
+            return now - _length(ago)
         at = datetime.fromisoformat(text)
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
@@ -29,6 +29,24 @@ def moment(text: str, now: datetime) -> datetime:
             f"{text!r} is no time: give ISO 8601 (2026-01-02, 2026-01-02T03:04, 2026-01-02T03:04:05+01:00; UTC unless "
             "it says otherwise), how long ago (-2h, -90m, -1d12h) or now"
         ) from None
+
+
+def _length(found: re.Match[str]) -> timedelta:
+    return timedelta(**{unit: int(count) for unit, count in found.groupdict(default="0").items()})
+
+
+def duration(text: str) -> timedelta:
+    """How long a text says.
+
+    Raises:
+        Misconfigured: it says nothing of the kind.
+    """
+    try:
+        if found := AGO.fullmatch(f"-{text}"):
+            return _length(found)
+    except OverflowError:
+        pass
+    raise Misconfigured(f"{text!r} is no duration: give 90m, 2h or 1d12h")
 
 
 def period(since: str, until: str, now: datetime) -> tuple[datetime, datetime]:

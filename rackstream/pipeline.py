@@ -18,7 +18,7 @@ from rackstream.supervise import BACKOFF_S, Part, Supervisor
 from runtime import topics
 from runtime.errors import Failure, Retry
 from runtime.settings import KafkaSettings
-from sinks.settings import InfluxSettings
+from sinks.settings import InfluxSettings, WebhookSettings
 
 INFLUX: Final = ("INFLUX_URL", "INFLUX_DB", "INFLUX_TOKEN")
 
@@ -42,7 +42,8 @@ class Pipeline:
         self.broker = None if settings.bootstrap else EmbeddedKafka(settings.data_dir)
         self.settings = settings
         self._environment = dict(environment or {})
-        self._sinks = [*sinks, "influx"] if "influx" not in sinks and self._wants_influx() else list(sinks)
+        wanted = {"influx": self._wants_influx(), "webhook": self._wants_webhook()}
+        self._sinks = [*sinks, *(kind for kind, is_wanted in wanted.items() if is_wanted and kind not in sinks)]
         self._console = console
         self.part_environment: dict[str, dict[str, str]] = {}
         """More for single parts, by name."""
@@ -101,6 +102,12 @@ class Pipeline:
         given = any(os.environ.get(name) for name in INFLUX)
         if given:
             InfluxSettings.read()  # says now what is missing or wrong, wherever it may be set
+        return given
+
+    def _wants_webhook(self) -> bool:
+        given = bool(os.environ.get("RACKSTREAM_WEBHOOK_URL"))
+        if given:
+            WebhookSettings.read()
         return given
 
     def tend(self) -> None:

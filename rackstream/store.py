@@ -2,36 +2,72 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from rackstream import history
+from runtime.errors import Misconfigured
 from runtime.observe import notify
 from runtime.settings import KafkaSettings
-from runtime.topics import verify
+from runtime.topics import publish_schemas, verify
 from sinks import batch
 from sinks.manifest import Range
 from sinks.replayed import Destination, Points, Topics
-from sinks.settings import FilesSettings, InfluxSettings, Limits
+from sinks.settings import ArchiveSettings, FilesSettings, InfluxSettings, Limits, WebhookSettings
 from sinks.sink import Sink
 
 
-def sink(kind: str, settings: KafkaSettings) -> tuple[Sink, Limits]:
-    """The sink of this kind, and when it writes what it holds.
+def sink(kind: str, settings: KafkaSettings, name: str | None = None) -> tuple[Sink, Limits]:
+    """The sink of this kind, and when it writes what it holds. `name`: of a webhook, where there are several.
 
     Raises:
         Misconfigured: settings of the sink are missing.
     """
+    if kind == "webhook":
+        from sinks.webhook import WebhookSink
+
+        webhook = WebhookSettings.read()
+        return WebhookSink(webhook, settings, group(kind, name), name), webhook.limits
     if kind == "influx":
         from sinks.influx import InfluxSink
 
         influx = InfluxSettings.read()
         return InfluxSink(influx), influx.limits
+    from sinks.retention import Keep
+
+    if kind == "archive":
+        from sinks.archive import ArchiveSink
+
+        archive = ArchiveSettings.read()
+        keep = Keep(archive.keep_days, archive.keep_bytes)
+        return ArchiveSink(settings, history.archive_root(settings), keep), archive.limits
     from sinks.files import FilesSink
 
     files = FilesSettings.read()
-    return FilesSink(settings, history.root(settings), files.format), files.limits
+    keep = Keep(files.keep_days, files.keep_bytes)
+    return FilesSink(settings, history.root(settings), files.format, keep), files.limits
+
+
+def prepare_influx(*, create: bool, say: Callable[[str], None]) -> None:
+    """Says what InfluxDB has of what the sink needs; creates what is missing if `create`.
+
+    Raises:
+        Misconfigured: something is wrong or missing.
+        Retry: the server is away.
+    """
+    from sinks.influx_setup import Server
+
+    settings = InfluxSettings.read()
+    server = Server(settings)
+    places = server.places(create=create)
+    for place in places:
+        say(str(place))
+    if missing := [place.name for place in places if not place.there]:
+        raise Misconfigured(f"missing: {', '.join(missing)}; `rackstream sink influx --set-up` creates it")
+    say("the token may write")
 
 
 def destination(kind: str, within: Range, topics: Topics, root: Path, *, started: datetime, write: bool) -> Destination:
@@ -50,19 +86,27 @@ def destination(kind: str, within: Range, topics: Topics, root: Path, *, started
     return Refill(root, FilesSettings.read().format, within, topics, started=started, write=write)
 
 
-def group(kind: str) -> str:
+def group(kind: str, name: str | None = None) -> str:
     """The consumer group of a sink."""
-    return f"rackstream-{kind}"
+    return f"rackstream-{kind}" + (f"-{name}" if name else "")
 
 
-def run(kind: str, settings: KafkaSettings, stop: threading.Event) -> None:
-    """Stores until `stop` is set.
+def run(kind: str, settings: KafkaSettings, stop: threading.Event, name: str | None = None) -> None:
+    """Stores until `stop` is set. `name`: of a webhook, where there are several.
 
     Raises:
         Misconfigured: settings are missing, or topics are.
     """
-    chosen, limits = sink(kind, settings)
+    chosen, limits = sink(kind, settings, name)
     verify(settings)
+    publish_schemas(settings, ("DeadLetter",))
+    if kind == "webhook":
+        from sinks import takeover
+
+        takeover.begin(settings, group(kind, name))
+    # Records are trees without cycles: the collector finds nothing in them, and looks for a tenth of the CPU time.
+    gc.set_threshold(50_000, 20, 100)
     batch.run(
-        chosen, settings, group=group(kind), limits=limits, stop=stop, ready=lambda: notify("READY=1"),
+        chosen, settings, group=group(kind, name), limits=limits, stop=stop, ready=lambda: notify("READY=1"),
+        alone=kind == "webhook",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from rackstream.cli_common import printable
+from rackstream.printable import printable
 from rackstream.tail import plain
 from runtime.errors import Misconfigured
 

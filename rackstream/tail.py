@@ -12,7 +12,7 @@ from typing import Any
 import click
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from rackstream.cli_common import printable
+from rackstream.printable import printable
 from rackstream.view import sentence
 from runtime import kafka
 from runtime.errors import Misconfigured
@@ -70,7 +70,7 @@ def tail(
     for message in old[-last:] if last else []:
         _print(message, decode, as_json=as_json)
     if follow:
-        for message in _follow(settings, topic.name, {number: end for number, (_, end) in spans.items()}, stopping):
+        for message in following(settings, topic.name, {number: end for number, (_, end) in spans.items()}, stopping):
             _print(message, decode, as_json=as_json)
 
 
@@ -78,9 +78,10 @@ def _decode(settings: KafkaSettings, topic: catalog.Topic) -> Callable[[bytes], 
     return json.loads if topic.schema == "json" else decoder(settings, topic.alias).decode
 
 
-def _follow(
+def following(
     settings: KafkaSettings, name: str, starts: dict[int, int], stopping: Callable[[], bool]
 ) -> Iterator[Message]:
+    """The messages of a topic from these offsets on, as they come."""
     reader = kafka.consumer(settings, "rackstream-tail", **{"fetch.wait.max.ms": 100})
     try:
         reader.assign([TopicPartition(name, number, offset) for number, offset in starts.items()])

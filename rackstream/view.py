@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from processors.presence import SILENT
+from schemas.catalog import REMOVED
 
 Record = dict[str, Any]
 RATE_WINDOW_S: Final = 10.0
@@ -109,6 +110,8 @@ def _nearness(reading: Record) -> float:
 
 
 def _redfish(view: View, record: Record) -> None:
+    if record["category"] == REMOVED:
+        return
     host = view.host(record["host"])
     host.seen_at = record["observed_at"]
     readings = [each for each in record["temperatures"] if each["reading_celsius"] is not None]
@@ -119,6 +122,8 @@ def _redfish(view: View, record: Record) -> None:
 
 
 def _libvirt(view: View, record: Record) -> None:
+    if record["category"] == REMOVED:
+        return
     host = view.host(record["host"])
     host.seen_at, host.vms = record["observed_at"], len(record["domains"])
     view.domains[record["host"]] = record["domains"]

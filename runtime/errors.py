@@ -16,11 +16,15 @@ class Failure(Exception):
 
 
 class Retry(Failure):
-    """The destination cannot take it now. `after_s`: what the destination asked us to wait, in seconds."""
+    """The destination cannot take it now.
 
-    def __init__(self, message: str, *, after_s: float | None = None) -> None:
+    `after_s`: what the destination asked us to wait, in seconds. `progress`: it has taken a part of the work since it
+    was tried last, so that there is no reason to wait longer than the last time.
+    """
+
+    def __init__(self, message: str, *, after_s: float | None = None, progress: bool = False) -> None:
         super().__init__(message)
-        self.after_s = after_s
+        self.after_s, self.progress = after_s, progress
 
 
 class Reject(Failure):

@@ -19,6 +19,9 @@ RECORDS_STORED = Counter("rackstream_records_stored", "Records a sink has stored
 LINES_STORED = Counter("rackstream_lines_stored", "Lines of line protocol that InfluxDB has stored.", ["component"])
 RECORDS_REJECTED = Counter("rackstream_records_rejected", "Records put on the dead letter.", ["component", "reason"])
 RECORDS_DROPPED = Counter("rackstream_records_dropped", "Records given up, by cause.", ["component", "cause"])
+HELD_BACK = Counter(
+    "rackstream_alerts_held_back", "Alert transitions not delivered because something muted them.", ["component"]
+)
 RECORDS_LATE = Counter("rackstream_records_late", "Records at or before one already stepped.", ["component", "topic"])
 RECORDS_REPEATED = Counter(
     "rackstream_outputs_repeated", "Outputs not sent again, being on the topic already.", ["topic"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.errors import Misconfigured
@@ -42,6 +43,16 @@ class Settings(BaseSettings):
             raise Misconfigured("settings (environment, .env or secret files): " + "; ".join(problems)) from None
 
 
+def _registry(url: SecretStr | None) -> SecretStr | None:
+    if url is None or not url.get_secret_value().strip():
+        return None
+    text = url.get_secret_value().strip().rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or not text.isprintable():
+        raise ValueError("give http://[user:password@]host[:port][/path] or https://…")
+    return SecretStr(text)
+
+
 class KafkaSettings(Settings):
     """Where Kafka is and how to log in. The names are Kafka's own."""
 
@@ -69,6 +80,10 @@ class KafkaSettings(Settings):
     """Replaces `fleet.` at the start of every topic."""
     partitions: Annotated[int | None, Field(validation_alias="RACKSTREAM_PARTITIONS", ge=1)] = None
     """Partitions of host-keyed topics, used only when they are created; unset: as in topics.toml."""
+    schema_registry: Annotated[
+        SecretStr | None, AfterValidator(_registry), Field(validation_alias="RACKSTREAM_SCHEMA_REGISTRY_URL")
+    ] = None
+    """A Confluent-compatible schema registry, whose ids are then written; user and password may be in the URL."""
     data_dir: Annotated[Path, Field(validation_alias="RACKSTREAM_DATA_DIR")] = Path(".rackstream")
     """Stored files, the embedded Kafka, producers' journals."""
 

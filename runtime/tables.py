@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
+
+from confluent_kafka import Message, TopicPartition
 
 from runtime import kafka
 from runtime.settings import KafkaSettings
@@ -36,3 +39,48 @@ def newest(settings: KafkaSettings, alias: str, *, partition: int | None = None)
         except codec.Undecodable:
             continue
     return values
+
+
+class Followed:
+    """Compacted topics as tables that are kept up to date: read whole at first, then followed. Not thread-safe."""
+
+    def __init__(self, settings: KafkaSettings, *aliases: str) -> None:
+        """Reads all of them to the ends they have now.
+
+        Raises:
+            KafkaException: the broker did not answer.
+        """
+        self.tables: dict[str, dict[Key, dict[str, Any]]] = {alias: {} for alias in aliases}
+        """By alias: key → its newest record."""
+        self._aliases = {settings.catalog[alias].name: alias for alias in aliases}
+        self._decoders = {alias: decoder(settings, alias) for alias in aliases}
+        starts = []
+        for name in self._aliases:
+            spans = kafka.watermarks(settings, name)
+            for message in kafka.read(settings, name, spans):
+                self._take(message)
+            starts += [TopicPartition(name, number, end) for number, (_, end) in spans.items()]
+        self._reader = kafka.consumer(settings, "rackstream-reader", **{"fetch.wait.max.ms": 100})
+        self._reader.assign(starts)
+
+    def refresh(self) -> bool:
+        """Takes in what has come since, without waiting for more; whether anything has. Kafka away: nothing comes."""
+        changed = False
+        while messages := self._reader.consume(1000, timeout=0):
+            for message in messages:
+                if message.error() is None:
+                    self._take(message)
+                    changed = True
+        return changed
+
+    def _take(self, message: Message) -> None:
+        alias = self._aliases[message.topic()]
+        if not message.value():
+            self.tables[alias].pop(message.key(), None)
+            return
+        with suppress(codec.Undecodable):
+            self.tables[alias][message.key()] = self._decoders[alias].decode(message.value())
+
+    def close(self) -> None:
+        """Lets go of Kafka."""
+        self._reader.close()

@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
-from runtime import kafka
+from runtime import kafka, registry
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
@@ -90,23 +90,48 @@ def published_schemas(settings: KafkaSettings) -> dict[int, dict[str, Any]]:
 def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = None) -> None:
     """Puts the schemas of these record types (default: all) on the schemas topic, and waits for the broker's word.
 
-    A producer calls it before its first record, so that no reader meets an id it cannot look up.
+    A producer calls it before its first record, so that no reader meets an id it cannot look up. With a schema registry
+    they are registered there first, and this process writes its ids from then on; they are on the topic under these,
+    so that our readers need no registry.
 
     Raises:
-        Retry: the broker did not confirm.
+        Retry: the broker did not confirm, or the registry did not answer.
+        Misconfigured: the registry refuses.
     """
+    wanted = [catalog.schema(name) for name in names or catalog.names()]
+    if settings.schema_registry is not None:
+        given = {each.id: id_ for each in wanted if (id_ := _register(settings, each)) is not None}
+        codec.use_ids(given)
     known = published_schemas(settings)
-    missing = [each for each in map(catalog.schema, names or catalog.names()) if each.id not in known]
+    missing = [each for each in wanted if codec.wire_id(each) not in known]
     if not missing:
         return
     publisher = kafka.Publisher(settings, "rackstream-schemas")
     topic = settings.catalog["schemas"].name
     for each in missing:
-        value = json.dumps({"id": each.id, "subject": each.name, "schema": each.definition}, ensure_ascii=False)
-        publisher.send(topic, str(each.id).encode(), value.encode())
+        id_ = codec.wire_id(each)
+        value = json.dumps({"id": id_, "subject": each.name, "schema": each.definition}, ensure_ascii=False)
+        publisher.send(topic, str(id_).encode(), value.encode())
     if publisher.flush(30) or publisher.failures:
         raise Retry(f"schemas not confirmed by {settings.bootstrap}: {publisher.failures or 'no answer'}")
     log.info("schemas published", count=len(missing))
+
+
+def _register(settings: KafkaSettings, schema: catalog.Schema) -> int | None:
+    """The registry's id of a schema, registered as the value of each topic that has such records; None: no topic has.
+
+    Raises:
+        Retry: the registry did not answer.
+        Misconfigured: it refuses.
+    """
+    given = None
+    for topic in settings.catalog.topics.values():
+        if topic.schema == schema.name:
+            given = registry.register(settings, f"{topic.name}-value", schema.definition)
+            other = catalog.published().get(given)
+            if other is not None and other.name != schema.name:
+                raise Misconfigured(f"the schema registry's id {given} is our id of another schema, {other.name}")
+    return given
 
 
 def decoder(settings: KafkaSettings, alias: str) -> codec.Decoder:

@@ -14,6 +14,8 @@ from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
 HERE: Final = Path(__file__).parent
 PREFIX: Final = "fleet."
+REMOVED: Final = "removed"
+"""Category of the last raw record of a host that is no target any more: nothing was read, and no more will be."""
 COMPACTED: Final = {
     # A state topic must stay short enough to be read whole at every start.
     "segment.ms": "600000",

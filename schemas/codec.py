@@ -6,7 +6,7 @@ It is the framing of Confluent's serialisers, so everyone's tools read the topic
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO
 from typing import Any, Final
@@ -21,6 +21,18 @@ Resolve = Callable[[int], dict[str, Any] | None]
 """Finds the definition of a schema id that this code does not know, or None."""
 
 HEADER: Final = struct.Struct(">bI")
+_given: dict[int, int] = {}
+"""Our id of a schema → the id that a registry gave it."""
+
+
+def use_ids(given: Mapping[int, int]) -> None:
+    """From now on this process writes a registry's ids of these schemas (our id → its id), in place of ours."""
+    _given.update(given)
+
+
+def wire_id(schema: catalog.Schema) -> int:
+    """The id that records of a schema are written with."""
+    return _given.get(schema.id, schema.id)
 
 
 class Undecodable(Exception):
@@ -37,7 +49,7 @@ def encode(schema: catalog.Schema, record: Record) -> bytes:
     Raises:
         ValueError: the record does not fit its schema.
     """
-    header = HEADER.pack(0, schema.id)
+    header = HEADER.pack(0, wire_id(schema))
     write = _writer(schema.name, schema.id)
     if write is not None:
         try:
@@ -67,7 +79,8 @@ class Decoder:
     def __init__(self, schema: catalog.Schema, resolve: Resolve | None = None) -> None:
         self.schema = schema
         self._resolve = resolve
-        self._writers: dict[int, Any] = {schema.id: schema.parsed}
+        self._writers: dict[int, tuple[Any, Any]] = {schema.id: (schema.parsed, None)}
+        """By id: the schema written with, and the one to read it as; None: the same."""
 
     def decode(self, value: bytes | None) -> Record:
         """The record.
@@ -80,10 +93,9 @@ class Decoder:
         if len(value) <= HEADER.size or value[0] != 0:
             raise Undecodable("not-framed", f"{len(value)} bytes that do not begin with 0 and a schema id")
         schema_id = HEADER.unpack_from(value)[1]
-        writer = self._writers.get(schema_id) or self._learn(schema_id)
+        writer, reader = self._writers.get(schema_id) or self._learn(schema_id)
         buffer = BytesIO(value)
         buffer.seek(HEADER.size)
-        reader = None if schema_id == self.schema.id else self.schema.parsed
         try:
             record: Record = schemaless_reader(buffer, writer, reader)
         except Exception as error:
@@ -93,12 +105,15 @@ class Decoder:
             raise Undecodable("truncated", f"{len(value) - buffer.tell()} bytes left over after a {self.schema.name}")
         return record
 
-    def _learn(self, schema_id: int) -> Any:
+    def _learn(self, schema_id: int) -> tuple[Any, Any]:
         known = catalog.published().get(schema_id)
         definition = known.definition if known else self._resolve(schema_id) if self._resolve else None
         if definition is None:
             raise Undecodable("unknown-schema", f"no schema has the id {schema_id}")
         if definition.get("name") != self.schema.name:
             raise Undecodable("foreign-schema", f"a {definition.get('name')} where a {self.schema.name} belongs")
-        self._writers[schema_id] = parse_schema(definition)
-        return self._writers[schema_id]
+        # Under a registry's id it may be the very schema that this code knows.
+        known_here = catalog.fingerprint_id(definition) == self.schema.id
+        writer = (self.schema.parsed, None) if known_here else (parse_schema(definition), self.schema.parsed)
+        self._writers[schema_id] = writer
+        return writer

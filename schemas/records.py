@@ -1693,6 +1693,34 @@ class RulePack(TypedDict):
     """The file, TOML."""
 
 
+class Matcher(TypedDict):
+    """What a field of an alert must be like."""
+
+    name: str
+    """rule, host, severity or component; anything else is a label."""
+    pattern: str
+    """The value; * and ? stand for any characters and any one."""
+
+
+class Silence(TypedDict):
+    """For a time, alerts that match are not delivered."""
+
+    id: str
+    """Id: 12 hex digits."""
+    matchers: list[Matcher]
+    """All of them must match; there is at least one."""
+    starts_at: datetime
+    """From when on."""
+    ends_at: datetime
+    """Until when, itself left out. Ending a silence early sets it."""
+    who: str
+    """Who wants it."""
+    why: str
+    """Why."""
+    created_at: datetime
+    """When it was made."""
+
+
 Status = Literal["up", "slow", "partial", "late", "auth_failed", "unreachable", "stopped", "unknown"]
 """State of a target."""
 

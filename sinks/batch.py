@@ -24,7 +24,7 @@ from runtime.errors import Misconfigured, Reject, Retry
 from runtime.observe import RECORDS_IN, RECORDS_STORED, RETRIES
 from sinks.intake import Assignment, Decoders, Held, spans
 from sinks.letters import Letters
-from sinks.sink import Batch, Item, Partition, Sink
+from sinks.sink import Batch, Item, Partition, Sink, Tended, takes_bytes
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
@@ -42,7 +42,7 @@ MAX_REFUSED_IN_ROW: Final = 200
 FORBIDDEN: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 
 
-def run(
+def run(  # noqa: PLR0913  all but the first two by name
     sink: Sink,
     settings: KafkaSettings,
     *,
@@ -50,6 +50,7 @@ def run(
     limits: Limits,
     stop: Event,
     ready: Callable[[], None] = lambda: None,
+    alone: bool = False,
 ) -> None:
     """Runs one sink until `stop` is set; then writes what is held, commits and leaves.
 
@@ -60,11 +61,12 @@ def run(
         limits: when what is held is written.
         stop: ends the loop.
         ready: called once, when every partition assigned first is being read.
+        alone: the group has one member: a second one ends the first, and one that died is replaced at once.
 
     Raises:
         Misconfigured: a person must act.
     """
-    consumer = kafka.consumer(settings, group)
+    consumer = kafka.consumer(settings, group, **({"group.instance.id": group} if alone else {}))
     try:
         _Run(sink, settings, consumer, limits, stop).loop(ready)
     finally:
@@ -78,7 +80,7 @@ class _Run:
         self._stage = f"sink-{sink.name}"
         self._aliases = {settings.catalog[alias].name: alias for alias in sink.topics}
         self._letters = Letters(settings, self._stage)
-        self._decoders = Decoders(settings, self._aliases)
+        self._decoders = Decoders(settings, self._aliases, original=takes_bytes(sink))
         self._assignment = Assignment(settings, consumer, sink, self._letters, self._drop)
         self._work: list[Held] = []
         """Being written."""
@@ -91,6 +93,7 @@ class _Run:
         self._refused_in_row = 0
         self._trouble = ""
         self._deadline: float | None = None
+        self._tended_s, self._tend_failures = 0.0, 0
 
     def loop(self, ready: Callable[[], None]) -> None:
         self._assignment.subscribe(list(self._aliases))
@@ -106,9 +109,25 @@ class _Run:
                 self._store()
                 while self._displaced:
                     self._assignment.again(self._displaced.pop())
+            self._tend()
         self._drain()
         if not self._work:
             self._store()
+
+    def _tend(self) -> None:
+        """Lets a sink do what it has to do by itself; where that fails, again after a growing delay."""
+        if not isinstance(self._sink, Tended) or time.monotonic() < self._tended_s:
+            return
+        try:
+            self._sink.tend()
+        except Retry as retry:
+            RETRIES.labels(self._stage).inc()
+            self._once("must be tried again", str(retry))
+            delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2**self._tend_failures) * random.uniform(0.5, 1)  # noqa: S311
+            self._tended_s = time.monotonic() + max(delay, retry.after_s or 0)
+            self._tend_failures = min(self._tend_failures + 1, 10)
+        else:
+            self._tend_failures = 0
 
     def _drain(self) -> None:
         """At an orderly stop: reads up to where the partitions end now, as far as `drain_s` goes.
@@ -199,6 +218,7 @@ class _Run:
                 if self._over():
                     log.warning("stopped before all was written", records=len(self._work), why=str(retry))
                     return
+                attempt = 0 if retry.progress else attempt
                 delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
                 self._wait(max(delay, retry.after_s or 0))
                 attempt = min(attempt + 1, 10)

@@ -1,198 +1,56 @@
-"""The files sink: rows as Parquet or JSON lines, partitioned by their own day and hour (UTC).
-
-    <root>/<dataset>/date=YYYY-MM-DD/hour=HH/<topic>-<topic id>-<partition>-<first>-<last>.<format>
-    <root>/_manifest/<topic>-<topic id>-<partition>.jsonl
-
-Files are written aside, synced, renamed, and then committed by one line in the partition's manifest. A crash before
-that line leaves files that the next owner of the partition deletes; a crash after it loses nothing, for reading resumes
-after the last line. So a row is stored exactly once, whatever Kafka's committed offset is.
-"""
+"""The files sink: rows as Parquet or JSON lines, partitioned by their own day and hour (UTC). How: `hours`."""
 
 from __future__ import annotations
 
-import os
-import re
-import time
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
-import structlog
 from pyarrow import parquet
 
-from runtime import topics
-from runtime.errors import Reject, Retry
 from sinks import datasets, formats
-from sinks.manifest import File, Manifest
+from sinks.hours import Contents, HourSink, Write
+from sinks.retention import FOREVER, Keep
 
 if TYPE_CHECKING:
-    from runtime.kafka import Span
     from runtime.settings import KafkaSettings
     from sinks.rows import Dataset, Row
-    from sinks.sink import Batch, Partition
+    from sinks.sink import Item
 
-log = structlog.get_logger()
-CLOCK_SLACK_S: Final = 3600.0
-"""How far the machine's clock may have been put back between a crash and the restart."""
-TOPIC_ID_S: Final = 60.0
-"""How long a topic's id is believed: a topic may be deleted and created again while we run."""
 Format = Literal["parquet", "jsonl"]
 
 
-def sync(path: Path) -> None:
-    """Returns when a folder's names would survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def writer(dataset: Dataset, rows: list[Row], kind: Format) -> Write:
+    """What writes rows in a format."""
+    return partial(_parquet if kind == "parquet" else _lines, dataset, rows)
 
 
-def _make(path: Path, root: Path) -> None:
-    """Makes a folder under the root, durably."""
-    if path == root or path.is_dir():
-        return
-    _make(path.parent, root)
-    path.mkdir(exist_ok=True)
-    sync(path.parent)
+def _parquet(dataset: Dataset, rows: list[Row], file: IO[bytes]) -> int:
+    parquet.write_table(formats.table(dataset, rows), file, compression="zstd")
+    return len(rows)
 
 
-def write_file(root: Path, path: Path, dataset: Dataset, rows: list[Row], made: list[Path]) -> File:
-    """Writes one file aside and renames it; `made` names it whatever happens. Its ending says the format.
-
-    Raises:
-        OSError: the disk says no.
-    """
-    _make(path.parent, root)
-    aside = path.with_name(f".{path.name}.tmp")
-    made.append(aside)
-    with aside.open("wb") as file:
-        if path.suffix == ".parquet":
-            parquet.write_table(formats.table(dataset, rows), file, compression="zstd")
-        else:
-            file.write(formats.lines(dataset, rows))
-        file.flush()
-        os.fsync(file.fileno())
-        size = file.tell()
-    aside.rename(path)
-    made[-1] = path
-    return File(dataset.name, str(path.relative_to(root)), len(rows), size)
+def _lines(dataset: Dataset, rows: list[Row], file: IO[bytes]) -> int:
+    file.write(formats.lines(dataset, rows))
+    return len(rows)
 
 
-def remove(paths: list[Path]) -> None:
-    """Deletes files that are not committed, as far as it goes."""
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            # It is not committed, so the next owner of the partition deletes it.
-            log.warning("partial file left behind", path=str(path), why=error.strerror)
-
-
-class FilesSink:
-    """Stores rows as files. `write` returns when they would survive a power cut."""
+class FilesSink(HourSink):
+    """Stores rows as files."""
 
     name = "files"
     topics = datasets.aliases()
 
-    def __init__(self, settings: KafkaSettings, root: Path, kind: Format = "parquet") -> None:
-        self._settings, self._root, self._format = settings, root, kind
-        self._owned: dict[Partition, Manifest] = {}
-        self._ids: dict[str, tuple[str, float]] = {}
-        # Kept over a Retry: the partition a record was refused in may be committed by then, and is not looked at again.
-        self._refused: dict[tuple[Partition, int], str] = {}
+    def __init__(self, settings: KafkaSettings, root: Path, kind: Format = "parquet", keep: Keep = FOREVER) -> None:
+        super().__init__(settings, root, kind, keep)
+        self._format: Format = kind
 
-    def assigned(self, partition: Partition, span: Span) -> int | None:
-        """Locks the partition, deletes what was not committed, and says where reading resumes; None: anywhere.
+    def datasets_of(self, topic: str) -> list[str]:
+        """The datasets of a topic."""
+        return [each.name for each in datasets.of(self._settings.catalog.named(topic).alias)]
 
-        Raises:
-            Retry: another process has it, or the disk says no.
-        """
-        topic, number = partition
-        manifest = Manifest(self._root, topic, self._topic_id(topic), number)
-        try:
-            self._clean(manifest, topic)
-            if manifest.last >= span[1]:
-                why = "the broker has lost records; they are stored here, and new ones get their numbers"
-                log.error("topic ends before what is stored", topic=topic, partition=number, end=span[1], why=why)
-                manifest.restart(span[1], self._format)
-        except OSError as error:
-            manifest.close()
-            raise Retry(f"cannot write under {self._root}: {error.strerror}") from error
-        self._owned[partition] = manifest
-        return None if manifest.empty else manifest.last + 1
-
-    def released(self, partition: Partition) -> None:
-        """Lets the next owner in."""
-        if (manifest := self._owned.pop(partition, None)) is not None:
-            manifest.close()
-
-    def close(self) -> None:
-        """Lets every partition go."""
-        for partition in list(self._owned):
-            self.released(partition)
-
-    def write(self, batch: Batch) -> None:
-        """Stores a batch, partition by partition; what a manifest covers already is skipped.
-
-        Raises:
-            Retry: the disk is full, read-only or gone.
-            Reject: some records make no rows; the others are stored.
-        """
-        for partition, (first, end) in batch.spans.items():
-            manifest = self._owned[partition]
-            if end - 1 <= manifest.last:
-                continue
-            fresh = [item for item in batch.items if item.partition == partition and item.offset > manifest.last]
-            tables, refused = formats.tables(fresh)
-            self._refused |= {(partition, offset): why for offset, why in refused.items()}
-            self._store(manifest, max(first, manifest.last + 1), end - 1, tables)
-        refused_now, self._refused = self._refused, {}
-        where = {(item.partition, item.offset): index for index, item in enumerate(batch.items)}
-        if reasons := {where[key]: why for key, why in refused_now.items() if key in where}:
-            raise Reject(reasons)
-
-    def _store(self, manifest: Manifest, first: int, last: int, tables: formats.Tables) -> None:
-        made: list[Path] = []
-        name = manifest.file_name(first, last, self._format)
-        try:
-            manifest.check()
-            files = [
-                write_file(self._root, self._root / dataset.name / hour / name, dataset, rows, made)
-                for (dataset, hour), rows in tables.items()
-            ]
-            for each in {path.parent for path in made}:
-                sync(each)
-            manifest.check()
-            manifest.commit(first, last, self._format, tuple(files))
-        except (OSError, Retry) as error:
-            remove(made)
-            if isinstance(error, Retry):
-                raise
-            raise Retry(f"cannot write under {self._root}: {error.strerror or error}") from error
-
-    def _topic_id(self, topic: str) -> str:
-        known, at = self._ids.get(topic, ("", 0.0))
-        if not known or time.monotonic() - at > TOPIC_ID_S:
-            known = topics.topic_id(self._settings, topic)
-            self._ids[topic] = (known, time.monotonic())
-        return known
-
-    def _clean(self, manifest: Manifest, topic: str) -> None:
-        """Deletes the partition's files that no entry lists: of a crash between file and manifest."""
-        found = set(self._candidates(manifest, topic))
-        left = found - manifest.committed(found)
-        if left:
-            log.info("uncommitted files deleted", topic=topic, files=len(left), first=min(left))
-        for path in left:
-            (self._root / path).unlink(missing_ok=True)
-
-    def _candidates(self, manifest: Manifest, topic: str) -> Iterator[str]:
-        ours = re.compile(rf"\.?{re.escape(manifest.prefix)}-\d+-\d+(-r\d+)?\.(parquet|jsonl)(\.tmp)?")
-        for dataset in datasets.of(self._settings.catalog.named(topic).alias):
-            for hour in (self._root / dataset.name).glob("date=*/hour=*"):
-                # A folder changes when a file comes into it: older ones hold nothing that is not committed.
-                if manifest.empty or hour.stat().st_mtime >= manifest.changed_at - CLOCK_SLACK_S:
-                    yield from (
-                        str(path.relative_to(self._root)) for path in hour.iterdir() if ours.fullmatch(path.name)
-                    )
+    def contents(self, items: list[Item]) -> tuple[Contents, dict[int, str]]:
+        """Rows by dataset and hour."""
+        tables, refused = formats.tables(items)
+        made = {(each.name, hour): writer(each, rows, self._format) for (each, hour), rows in tables.items()}
+        return made, refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from sinks import datasets
+from sinks.hours import folder
 from sinks.rows import Dataset, Row
 
 if TYPE_CHECKING:
@@ -80,11 +81,6 @@ def read(path: Path, dataset: Dataset, names: tuple[str, ...]) -> Iterator[Row]:
 
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
-
-
-def folder(moment: datetime) -> str:
-    """The hour folder of a row's time."""
-    return moment.astimezone(UTC).strftime("date=%Y-%m-%d/hour=%H")
 
 
 def tables(items: Iterable[Item]) -> tuple[Tables, dict[int, str]]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 """InfluxDB 3 takes 10 MiB, counted after gunzip."""
+DEVICES: Final = b"vm_devices,"
+"""How the lines begin that may have a database of their own."""
 REFUSED: Final = (400, 413, 422)
 """This body will never pass whole. Whether its good lines are stored differs by version."""
 
@@ -84,57 +86,73 @@ class InfluxClient:
             Retry: the server is away or busy; part of the lines may be stored.
             Misconfigured: token, database or endpoint is wrong.
         """
-        spans = list(bodies(lines, self._settings.max_lines))
-        if len(spans) <= 1:
-            return self._put(list(enumerate(lines)))
-        jobs = [self._pool.submit(self._put, [(at, lines[at]) for at in range(first, end)]) for first, end in spans]
+        jobs = []
+        for database, places in self._by_database(lines).items():
+            own = lines if len(places) == len(lines) else [lines[at] for at in places]
+            for first, end in bodies(own, self._settings.max_lines):
+                numbered = list(zip(places[first:end], own[first:end], strict=True))
+                jobs.append(self._pool.submit(self._put, numbered, database))
         failures = [error for error in (job.exception() for job in jobs) if error is not None]
         if failures:
             raise next((error for error in failures if not isinstance(error, Retry)), failures[0])
         return {at: why for job in jobs for at, why in job.result().items()}
 
-    def _put(self, lines: list[tuple[int, bytes]]) -> dict[int, str]:
+    def _by_database(self, lines: Sequence[bytes]) -> dict[str, Sequence[int]]:
+        """Database → indices of its lines."""
+        database, devices = self._settings.database, self._settings.devices_database
+        if devices is None:
+            return {database: range(len(lines))}
+        there = [line.startswith(DEVICES) for line in lines]
+        return {
+            database: [at for at, moved in enumerate(there) if not moved],
+            devices: [at for at, moved in enumerate(there) if moved],
+        }
+
+    def _put(self, lines: list[tuple[int, bytes]], database: str) -> dict[int, str]:
         """Writes one body of numbered lines, in parts where the server refuses it."""
         refused: dict[int, str] = {}
         while lines:
             try:
-                self._send(b"\n".join(line for _, line in lines))
+                self._send(b"\n".join([line for _, line in lines]), database)
             except InfluxDBPartialWriteError as error:
                 bad = {each.line_number - 1: each.error_message for each in error.line_errors}
                 if not all(0 <= at < len(lines) for at in bad):
-                    return refused | self._halves(lines, self._text(error))
+                    return refused | self._halves(lines, self._text(error), database)
                 refused |= {lines[at][0]: self._clean(why) for at, why in bad.items()}
                 # Written again without them: only an acknowledgement says that the others are stored.
                 lines = [line for at, line in enumerate(lines) if at not in bad]
             except ApiException as error:
                 if error.status in REFUSED:
-                    return refused | self._halves(lines, self._text(error))
-                raise self._failure(error) from None
+                    return refused | self._halves(lines, self._text(error), database)
+                raise self._failure(error, database) from None
             except (HTTPError, OSError) as error:
                 raise Retry(f"InfluxDB at {self._settings.url} not reached: {self._clean(str(error))}") from None
             else:
                 break
         return refused
 
-    def _halves(self, lines: list[tuple[int, bytes]], why: str) -> dict[int, str]:
+    def _halves(self, lines: list[tuple[int, bytes]], why: str, database: str) -> dict[int, str]:
         if len(lines) == 1:
             return {lines[0][0]: why}
         middle = len(lines) // 2
-        return self._put(lines[:middle]) | self._put(lines[middle:])
+        return self._put(lines[:middle], database) | self._put(lines[middle:], database)
 
-    def _send(self, body: bytes) -> None:
+    def _send(self, body: bytes, database: str) -> None:
         if self._settings.compression == "gzip":
-            self._client.write(gzip.compress(body, 1), content_encoding="gzip")
+            self._client.write(gzip.compress(body, 1), database=database, content_encoding="gzip")
         else:
-            self._client.write(body)
+            self._client.write(body, database=database)
 
-    def _failure(self, error: ApiException) -> Failure:
+    def _failure(self, error: ApiException, database: str) -> Failure:
         """What an HTTP status other than success and refusal means."""
         status, text, url = error.status, self._text(error), self._settings.url
         if status in (401, 403):
             return Misconfigured(f"InfluxDB at {url} answers {status} ({text}): check INFLUX_TOKEN and its rights")
         if status == 404 and "not found" in text.lower() and self._settings.api == "v2":
-            return Misconfigured(f"InfluxDB at {url} has no {self._settings.database!r} ({text}): check INFLUX_DB")
+            return Misconfigured(
+                f"InfluxDB at {url} has no {database!r} ({text}): check INFLUX_DB, "
+                "or let `rackstream sink influx --set-up` create it"
+            )
         if status == 0 and "CERTIFICATE_VERIFY_FAILED" in str(error.reason):
             return Misconfigured(f"certificate of {url} not trusted: set RACKSTREAM_INFLUX_CA to its CA's certificate")
         if status in (404, 405) or (status == 0 and "API endpoint" in str(error.reason)):
@@ -152,7 +170,9 @@ class InfluxClient:
 
     def _clean(self, text: str) -> str:
         """Fit for logs and letters: short, and without the token, should a proxy repeat it."""
-        return text.replace(self._token, "***").strip()[:500]
+        text = text.replace(self._token, "***").strip()
+        # The reason is at either end: versions repeat a line that is refused before it or after it.
+        return text if len(text) <= 500 else f"{text[:200]} … {text[-300:]}"
 
     def close(self) -> None:
         """Lets connections go."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -15,7 +16,7 @@ from runtime import kafka, topics
 from runtime.errors import Retry
 from runtime.kafka import Span
 from schemas import catalog, codec
-from sinks.sink import Item, Partition
+from sinks.sink import Item, Partition, Wire
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sinks.sink import Sink
 
 log = structlog.get_logger()
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 TIMEOUT_S: Final = 10.0
 """For one question to the broker."""
 
@@ -60,11 +62,18 @@ def spans(held: list[Held]) -> dict[Partition, Span]:
     return found
 
 
+def wire_of(message: Message) -> Wire:
+    """A message's own bytes."""
+    appended_at = EPOCH + timedelta(milliseconds=max(0, message.timestamp()[1]))
+    return Wire(message.key(), message.value(), appended_at, tuple(message.headers() or ()))
+
+
 class Decoders:
     """A decoder per topic. Unknown schema ids are looked up at most once per batch: garbage has a new one each time."""
 
-    def __init__(self, settings: KafkaSettings, aliases: Mapping[str, str]) -> None:
-        self._settings, self._aliases = settings, aliases
+    def __init__(self, settings: KafkaSettings, aliases: Mapping[str, str], *, original: bool = False) -> None:
+        """`original`: items carry their own bytes, and bytes that are no record make one too, instead of a letter."""
+        self._settings, self._aliases, self._original = settings, aliases, original
         self._schemas: dict[int, dict[str, Any]] | None = None
         self._decoders: dict[str, codec.Decoder] = {}
 
@@ -82,10 +91,15 @@ class Decoders:
             if each.decoded:
                 continue
             alias = self._aliases[each.partition[0]]
+            wire = wire_of(each.message) if self._original else None
             try:
-                each.item = Item(alias, each.partition, each.offset, self._decode(alias, each.message.value()))
+                record = self._decode(alias, each.message.value())
+                each.item = Item(alias, each.partition, each.offset, record, wire)
             except codec.Undecodable as error:
-                letters.record(each.message, error.reason, str(error))
+                if wire is None:
+                    letters.record(each.message, error.reason, str(error))
+                else:
+                    each.item = Item(alias, each.partition, each.offset, {}, wire)
             each.decoded = True
 
     def _decode(self, alias: str, value: bytes | None) -> codec.Record:

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Final
 from runtime.errors import Misconfigured, Retry
 from sinks import datasets, formats
 from sinks.coverage import Coverage
-from sinks.files import Format, remove, sync, write_file
+from sinks.files import Format, writer
+from sinks.hours import folder, remove, sync, write_file
 from sinks.manifest import FOLDER, Entry, File, Journal, Range, read_manifest
 from sinks.replayed import Tally, Topics
 from sinks.rows import Dataset, Row
@@ -75,7 +76,7 @@ class Refill:
 
     def open(self, number: int, aliases: Iterable[str]) -> None:
         """Begins one partition number: learns which records of these topics are stored."""
-        hours = formats.folder(self._range.since), formats.folder(self._range.until)
+        hours = folder(self._range.since), folder(self._range.until)
         names = {self._topics[alias][0] for alias in aliases}
         self._seen = {each.name: set() for alias in aliases for each in datasets.of(alias)}
         for entry in read_manifest(self._root):
@@ -103,6 +104,9 @@ class Refill:
         if self._held >= HELD_ROWS:
             self._guarded(self._write)
 
+    def leave(self, item: Item) -> None:
+        """Nothing to do."""
+
     def commit(self, number: int, covered: Mapping[str, Span]) -> None:
         """Ends one partition number: of each topic the records at these offsets, of the replay's range, are stored."""
         if self._journal is not None:
@@ -120,7 +124,9 @@ class Refill:
         for (dataset, hour), rows in self._rows.items():
             name = f"replay-{self._id}-{self._topics[dataset.alias][0]}-{self._written}.{self._format}"
             path = self._root / dataset.name / hour / name
-            self._files.setdefault(dataset.alias, []).append(write_file(self._root, path, dataset, rows, self._made))
+            write = writer(dataset, rows, self._format)
+            file = write_file(self._root, path, dataset.name, write, self._made)
+            self._files.setdefault(dataset.alias, []).append(file)
         self._rows, self._held = {}, 0
 
     def _commit(self, number: int, covered: Mapping[str, Span]) -> None:

@@ -54,12 +54,16 @@ class Destination(Protocol):
 
     tally: Tally
 
-    def open(self, number: int, aliases: Iterable[str]) -> None:
-        """Begins a partition number of these topics."""
+    def open(self, number: int, aliases: Mapping[str, Span]) -> None:
+        """Begins a partition number of these topics: their records at these offsets come."""
         ...
 
     def put(self, item: Item) -> None:
         """Takes one record."""
+        ...
+
+    def leave(self, item: Item) -> None:
+        """Is told of a record that the live sink will store."""
         ...
 
     def commit(self, number: int, covered: Mapping[str, Span]) -> None:
@@ -81,6 +85,9 @@ class Points:
 
     def open(self, number: int, aliases: Iterable[str]) -> None:
         """Nothing to prepare."""
+
+    def leave(self, item: Item) -> None:
+        """Nothing to do."""
 
     def put(self, item: Item) -> None:
         """Takes one record."""

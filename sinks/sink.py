@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from runtime.kafka import Span
 
 Partition = tuple[str, int]
 """Topic (its name on Kafka) and partition."""
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A record as Kafka has it."""
+
+    key: bytes | None
+    value: bytes | None
+    appended_at: datetime
+    """UTC, by the broker's clock."""
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -21,6 +33,17 @@ class Item:
     partition: Partition
     offset: int
     record: dict[str, Any]
+    """Empty for bytes that are no record, which only a sink is given that takes bytes."""
+    wire: Wire | None = None
+    """Its own bytes; only for a sink that takes them."""
+
+    @property
+    def moment(self) -> datetime:
+        """When it was observed; of what does not say so, when it arrived."""
+        assert self.record or self.wire
+        found = self.record.get("observed_at") or (self.wire and self.wire.appended_at)
+        assert isinstance(found, datetime)
+        return found
 
 
 @dataclass(frozen=True)
@@ -29,6 +52,11 @@ class Batch:
 
     items: tuple[Item, ...]
     spans: Mapping[Partition, Span]
+
+
+def takes_bytes(sink: Sink) -> bool:
+    """Whether a sink stores the records' own bytes (`takes_bytes = True`), those that are no records among them."""
+    return bool(getattr(sink, "takes_bytes", False))
 
 
 class Sink(Protocol):
@@ -65,4 +93,18 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Lets files and connections go."""
+        ...
+
+
+@runtime_checkable
+class Tended(Protocol):
+    """A sink that also has work of its own, when there is nothing to store."""
+
+    def tend(self) -> None:
+        """Called several times a second, but not while a batch is being written.
+
+        Raises:
+            Retry: not now; called again later.
+            Misconfigured: not before a person acts.
+        """
         ...

@@ -17,14 +17,14 @@ from processors import restore
 from processors.drive import Partition
 from processors.mounts import mounted
 from processors.steps import Step
-from rackstream.lag import lag
+from rackstream.lag import await_none, lag
 from runtime import kafka
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 
 GROUP = "bench-latency"
 MEMORY = "state-alerts"
-WARM_S = 10.0
+WARM_S = 5.0
 HOT = tuple(f"hot-{number}" for number in range(5))
 EVERY_S = 0.25
 
@@ -76,11 +76,16 @@ def latency(settings: KafkaSettings, data: Path, seconds: float, per_s: float) -
     with (data / "latency.log").open("wb") as log:
         command = [sys.executable, "-m", "rackstream", "processor"]
         worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    for each in fleet:
+        publisher.send(*wire(settings.catalog, "raw-libvirt", each.sample(0)), wait_s=10)
+    hot.publish()
+    if await_none(settings, GROUP, ["raw-libvirt", "raw-redfish"], timeout_s=60, tend=lambda: publisher.poll(0)):
+        raise RuntimeError(f"the worker steps nothing: {(data / 'latency.log').read_text()[-2000:]}")
     began_s = time.monotonic()
-    load = polls = 0
+    load, polls = len(fleet), 0
     warm = True
     while (now_s := time.monotonic() - began_s) < WARM_S + seconds:
-        while load < now_s * per_s:
+        while load < len(fleet) + now_s * per_s:
             record = fleet[load % HOSTS].sample(load // HOSTS)
             publisher.send(*wire(settings.catalog, "raw-libvirt", record), wait_s=10)
             load += 1

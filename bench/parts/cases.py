@@ -8,20 +8,22 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import TopicPartition
 
 from processors import vms
 from processors.drive import Partition
+from processors.mounts import joined, mounted
 from processors.shell import ProcessorSettings, Shell
+from processors.steps import Join, Step
 from runtime import kafka
 from runtime.topics import decoder
 from schemas import catalog, codec
 
 PARTITIONS = 4
-TAKE, WITHIN_S, COMMIT_S = 500, 0.1, 0.5
+TAKE, WITHIN_S, COMMIT_S = 100, 0.1, 0.5
 
 
 def cpu_s() -> float:
@@ -89,6 +91,15 @@ def bare(settings: ProcessorSettings, meter: Meter) -> None:
 
 def faust(settings: ProcessorSettings, meter: Meter) -> None:
     """The worker as `rackstream processor` runs it, with this step alone."""
+    _worker(settings, meter, [vms.STEP], [])
+
+
+def whole(settings: ProcessorSettings, meter: Meter) -> None:
+    """The same with every step and join."""
+    _worker(settings, meter, mounted(), joined())
+
+
+def _worker(settings: ProcessorSettings, meter: Meter, steps: Sequence[Step], joins: Sequence[Join]) -> None:
     import faust as library
     import uvloop
 
@@ -97,7 +108,7 @@ def faust(settings: ProcessorSettings, meter: Meter) -> None:
     logging.disable(logging.DEBUG)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    shell = Shell(settings, [vms.STEP])
+    shell = Shell(settings, steps, joins)
     app = worker.build(settings, shell)
     stepped = shell.batch
 
@@ -159,5 +170,5 @@ def unsafe(settings: ProcessorSettings, meter: Meter) -> None:
 
 
 CASES: dict[str, Callable[[ProcessorSettings, Meter], None]] = {
-    each.__name__: each for each in (step, bare, faust, naive, unsafe)
+    each.__name__: each for each in (step, bare, faust, naive, unsafe, whole)
 }

@@ -24,6 +24,8 @@ from producers.libvirt.connection import (
 )
 from producers.libvirt.deadline import Deadline, Late
 
+By = Callable[[Any, type[Exception]], Any]
+"""Told the virDomain and what libvirtError is, makes one call, or several that are one to the caller."""
 NODE: Final = ""
 """Who is asked when it is no single domain."""
 
@@ -69,15 +71,15 @@ class Asker:
                 with contextlib.suppress(Late):
                     self._deadline.call(NODE, connection.close)
 
-    def known(self, dom: Any, method: str, *arguments: Any) -> Any:
-        """The answer of one call; None if there is none, which is said."""
+    def known(self, dom: Any, method: str, *arguments: Any, by: By | None = None) -> Any:
+        """The answer of one call; None if there is none, which is said. `by`: makes the call, if not the domain."""
         try:
-            return self.ask(dom, method, *arguments)
+            return self.ask(dom, method, *arguments, by=by)
         except Gone as gone:
             self.causes.begin(method, str(gone), whose(dom, *arguments), dom.name())
             return None
 
-    def ask(self, dom: Any, method: str, *arguments: Any) -> Any:
+    def ask(self, dom: Any, method: str, *arguments: Any, by: By | None = None) -> Any:
         """One call on a domain; None if it failed, which is said.
 
         Raises:
@@ -85,10 +87,13 @@ class Asker:
         """
         with self.lock:
             connection = self._connection()
+
+            def call() -> Any:
+                domain = self._renewed(dom, connection)
+                return by(domain, connection.error_type) if by else getattr(domain, method)(*arguments)
+
             try:
-                answer = self._deadline.call(
-                    dom.UUIDString(), lambda: getattr(self._renewed(dom, connection), method)(*arguments)
-                )
+                answer = self._deadline.call(dom.UUIDString(), call)
                 self.causes.end(method, whose(dom, *arguments))
                 return answer
             except Late as late:

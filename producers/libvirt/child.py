@@ -39,9 +39,13 @@ class Link:
 
     def open(self) -> dict[str, Any]:
         """What answers there."""
+        self.connection.open()
+        return {"hypervisor": self.connection.hypervisor}
+
+    def describe(self) -> dict[str, Any]:
+        """Which versions answer there."""
         handle = self.connection.open()
         return {
-            "hypervisor": self.connection.hypervisor,
             "version": _version(self.connection, handle.getVersion),
             "libvirt": _version(self.connection, handle.getLibVersion),
         }
@@ -133,7 +137,11 @@ def serve(wire: Wire) -> None:
     events.start(libvirt)
     link = Link(uri, ttl_s, libvirt)
     lookout = Lookout(uri, libvirt, link.inquiry)
-    rounds = Worker(wire, link.connection, {"open": link.open, "round": link.round, "survey": link.survey})
+    rounds = Worker(
+        wire,
+        link.connection,
+        {"open": link.open, "describe": link.describe, "round": link.round, "survey": link.survey},
+    )
     looks = Worker(wire, lookout.connection, {LOOK: lookout.look})
     while True:
         request = wire.receive()

@@ -1,13 +1,16 @@
 """A deadline for calls that have none: libvirt waits for a hung hypervisor for ever, and cannot be interrupted.
 
-Each call runs in a daemon thread. One that is not back in time is left to itself, and what hangs is not asked again
-before it is back: so there is one thread per thing that hangs, however often it is asked.
+Calls run in a daemon thread, one after the other, as long as each is back in time. One that is not keeps its thread,
+and what hangs is not asked again before it is back: so there is one thread per thing that hangs, however often it is
+asked, and one for all others.
 """
 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
@@ -26,8 +29,10 @@ class Deadline:
 
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s
-        self._out: dict[str, threading.Thread] = {}
-        """Who is asked → the thread that waits for the answer."""
+        self._worker: _Worker | None = None
+        """The thread for the next call."""
+        self._out: dict[str, _Call] = {}
+        """Who is asked → the call that is not back."""
 
     def call(self, who: str, function: Callable[[], Answer]) -> Answer:
         """What the function returns or raises.
@@ -35,24 +40,58 @@ class Deadline:
         Raises:
             Late: it did not return in time, or `who` has not answered an earlier call yet.
         """
-        self._out = {name: thread for name, thread in self._out.items() if thread.is_alive()}
+        if self._out:
+            self._out = {name: call for name, call in self._out.items() if not call.is_back()}
         if who in self._out:
             raise Late("still waiting for an earlier call", fresh=False)
-        results: list[tuple[Answer | None, BaseException | None]] = []
-        thread = threading.Thread(target=_run, args=(function, results), daemon=True, name="libvirt-call")
-        thread.start()
-        thread.join(self.timeout_s)
-        if not results:
-            self._out[who] = thread
+        if self._worker is None:
+            self._worker = _Worker()
+        call = _Call(function)
+        self._worker.calls.put(call)
+        if not call.is_back(self.timeout_s):
+            self._worker.leave()  # it ends when the call is back
+            self._worker, self._out[who] = None, call
             raise Late(f"no answer within {self.timeout_s:g} s", fresh=True)
-        answer, error = results[0]
-        if error is not None:
-            raise error
-        return answer  # type: ignore[return-value]  # None only where Answer has it
+        if call.error is not None:
+            raise call.error
+        return call.answer  # type: ignore[no-any-return]
 
 
-def _run(function: Callable[[], Any], results: list[tuple[Any, BaseException | None]]) -> None:
-    try:
-        results.append((function(), None))
-    except BaseException as error:  # noqa: BLE001  it is raised in the caller's thread
-        results.append((None, error))
+class _Call:
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._out = threading.Lock()
+        """Held until the call is back: cheaper to wait for than an Event."""
+        self._out.acquire()
+        self.answer: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.answer = self._function()
+        except BaseException as error:  # noqa: BLE001  it is raised in the caller's thread
+            self.error = error
+        finally:
+            self._out.release()
+
+    def is_back(self, timeout_s: float = 0.0) -> bool:
+        """Whether it is, within this time."""
+        if not self._out.acquire(timeout=timeout_s):
+            return False
+        self._out.release()
+        return True
+
+
+class _Worker:
+    """A thread that ends when it is left, or forgotten."""
+
+    def __init__(self) -> None:
+        self.calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self.leave = weakref.finalize(self, self.calls.put, None)
+        threading.Thread(target=_serve, args=(self.calls,), daemon=True, name="libvirt-calls").start()
+
+
+def _serve(calls: SimpleQueue[_Call | None]) -> None:
+    while (call := calls.get()) is not None:
+        call.run()
+        del call  # or what it asked would live until the next one

@@ -10,7 +10,7 @@ hangs costs that once, and gives 0 until it answers (`asker`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final, Self
 
@@ -18,7 +18,7 @@ import structlog
 
 from producers.libvirt import calls, devices, sample
 from producers.libvirt.asker import Asker, Gone, whose
-from producers.libvirt.inquiry import ACTIVE
+from producers.libvirt.inquiry import ACTIVE, NOWAIT
 from producers.libvirt.settings import LibvirtSettings
 from producers.reader import Problems
 
@@ -36,6 +36,8 @@ VM: Final = {
     "cputime": "cputime",
 }  # fmt: skip
 """Key of the seed's dictionary → figure of the record."""
+CPU_TIMES: Final = 1 | 2
+"""STATE, CPU_TOTAL of virDomainStatsTypes."""
 NOTHING: Final = calls.Calls(info=None, state=None, memory=None, cpu=None)
 
 
@@ -154,9 +156,9 @@ class KVMConnector:
         return self._figures(dom, answers, MEMORY)
 
     def get_cpu_stats(self, dom: Any) -> dict[str, int]:
-        """`timeusr` and `timesys`, cumulative ns over all CPUs (virDomainGetCPUStats)."""
-        answer = self._asker.known(dom, "getCPUStats", True)
-        return self._figures(dom, replace(NOTHING, cpu=answer[0] if answer else None), CPU)
+        """`timeusr` and `timesys`, cumulative ns over all CPUs (virDomainGetCPUStats, else the bulk figures)."""
+        answer = self._asker.known(dom, "getCPUStats", by=_cpu_times)
+        return self._figures(dom, replace(NOTHING, cpu=answer), CPU)
 
     def _figures(
         self, dom: Any, answers: calls.Calls, names: Collection[str], known: devices.Devices | None = None
@@ -185,3 +187,16 @@ class KVMConnector:
         except ValueError:
             self._asker.causes.begin("XMLDesc", "not XML", whose(dom), dom.name())
             return None
+
+
+def _cpu_times(domain: Any, error_type: type[Exception]) -> Mapping[str, int]:
+    """Times over all CPUs, ns. virDomainGetCPUStats reads control groups; without them the bulk call still knows."""
+    try:
+        times: Mapping[str, int] = domain.getCPUStats(True)[0]
+    except error_type:
+        for _, stats in domain.connect().domainListGetStats([domain], CPU_TIMES, NOWAIT):
+            # Of a domain that is shut off, libvirt gives libvirtd's own time.
+            if "cpu.user" in stats and stats.get("state.state") != sample.SHUT_OFF:
+                return {"user_time": stats["cpu.user"], "system_time": stats["cpu.system"]}
+        raise
+    return times

@@ -14,6 +14,8 @@ INTERNAL: Final = 3
 """virDomainControlErrorReason: a job that waits for something else than the hypervisor, such as a network disk."""
 BUSY_MS: Final = 500
 """Milliseconds in one command after which a hypervisor process hangs, if it is still in it at the next look."""
+SUSPECT_MS: Final = 200
+"""The same from which on it may be about to: a command takes some."""
 CALLS_MS: Final = 2000
 """Milliseconds that single calls on one domain may take; over a slow link they take some."""
 LOOKS_OCCUPIED: Final = 2
@@ -53,6 +55,11 @@ class Looks:
             same = last is not None and last.state == now.state and last.since_ms <= now.since_ms
             self._busy[uuid] = (now, looks + 1 if same else 1)
         self._asking = asking
+
+    def suspects(self, round_ms: float) -> bool:
+        """Whether the newest look found a domain that may soon count as one that the round waits for."""
+        found = (busy.since_ms for busy, _ in self._busy.values() if busy.state == OCCUPIED)
+        return any(SUSPECT_MS <= since_ms <= round_ms + SLACK_MS for since_ms in found)
 
     def hung(self, round_ms: float, out: Collection[str]) -> set[str]:
         """Domains that the round, begun `round_ms` ago, waits for, as far as the looks so far show it.

@@ -141,9 +141,9 @@ class Lab:
         return _output("virsh", "-q", "-c", self.uri, *command)
 
     def start_daemon(self) -> None:
-        """Starts libvirtd and waits until it answers."""
+        """Starts libvirtd and waits until it answers, and has found out what its QEMU can do: it does so only once."""
         self.inside("libvirtd", "-d", "-p", "/run/libvirt/libvirtd.pid", "-f", "/etc/libvirt/libvirtd.conf")
-        self.virsh("list")
+        self.virsh("capabilities")
 
     def kill_daemon(self) -> None:
         """Kills libvirtd (-9) and waits until it is gone; guests live on."""

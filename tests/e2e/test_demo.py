@@ -217,10 +217,10 @@ def test_audit_notices_a_stored_file_that_is_gone_or_doubled(ran, tmp_path):
     copy = tmp_path / "files"
     shutil.copytree(ran[0] / "files", copy)
     [victim, *_] = sorted((copy / "vm_totals").rglob("*.parquet"))
-    rows = duckdb.sql(f"select count(*) from '{victim}'").fetchall()[0][0]
     [manifest] = [path for path in (copy / "_manifest").iterdir() if victim.name in path.read_text()]
     lines = manifest.read_text().splitlines()
     [line] = [line for line in lines if victim.name in line]
+    rows = sum(file["rows"] for file in json.loads(line)["files"])
 
     manifest.write_text("\n".join([*lines, line, ""]))
     doubled = json.loads(rackstream_audit(ran[0], copy).stdout)["audit"]

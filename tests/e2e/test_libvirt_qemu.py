@@ -247,16 +247,16 @@ def test_the_seeds_connector_says_the_same(lab, extra):
     lab.virsh("suspend", extra)
     kvm = KVMConnector(lab.uri)
 
-    def read() -> tuple[dict[str, Any], dict[str, int], dict[str, Any]]:
+    def read() -> tuple[dict[str, Any], dict[str, int], dict[str, int], dict[str, Any]]:
         [vm] = [each for each in kvm.get_live_vms() if each["name"] == extra]
         nics, disks = kvm.get_devices_for_vm(vm["dom"])
         devices = {
             "nics": [{"device": name} | kvm.get_interface_stats(vm["dom"], name) for name in nics],
             "disks": [{"device": name} | kvm.get_block_stats(vm["dom"], name) for name in disks],
         }
-        return vm, kvm.get_memory_stats(vm["dom"]), devices
+        return vm, kvm.get_memory_stats(vm["dom"]), kvm.get_cpu_stats(vm["dom"]), devices
 
-    before, (vm, memory, devices), after = settled(lab, extra, read)
+    before, (vm, memory, cpu, devices), after = settled(lab, extra, read)
     kvm.disconnect()
     expected = said(before)
     for each in expected["disks"]:
@@ -265,7 +265,8 @@ def test_the_seeds_connector_says_the_same(lab, extra):
     assert {name: expected[name] for name in devices} == devices
     assert {name: expected[name] or 0 for name in memory} == memory
     assert ("paused", 1, 32768, 32768) == tuple(vm[key] for key in ("state", "cpu_count", "memory_max", "memory_used"))
-    assert before["cpu.time"] <= vm["cputime"] <= after["cpu.time"]
+    found = [vm["cputime"], cpu["timeusr"], cpu["timesys"]]
+    assert [] == between([before[key] for key in CPU.values()], found, [after[key] for key in CPU.values()])
 
 
 def test_a_guest_that_shuts_down_leaves_and_the_others_stay_on_cadence(lab, extra):

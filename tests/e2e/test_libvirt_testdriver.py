@@ -25,7 +25,7 @@ from producers.libvirt.sample import DISK, NIC
 from producers.reader import PollFailed
 from producers.simulate.testnode import node
 from producers.targets import LibvirtTarget
-from rackstream import probe_libvirt
+from rackstream.probing import libvirt as probe_libvirt
 from schemas import catalog, codec
 
 libvirt = pytest.importorskip("libvirt")

@@ -3,10 +3,13 @@
 import itertools
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,7 +24,7 @@ from rackstream.lag import lag
 from runtime import kafka, topics
 from runtime.kafka import admin, watermarks
 from runtime.settings import KafkaSettings
-from schemas import codec
+from schemas import catalog, codec
 from schemas.catalog import schema
 from schemas.testing import item
 from schemas.testing import raw as blank
@@ -118,11 +121,32 @@ def test_each_record_leads_to_its_facts_and_alerts_are_raised_and_cleared(kafka)
     inputs += [("raw-redfish", thermal(n, "node-1", c)) for n, c in enumerate([50.0, 95.0, 96.0, 50.0, 50.0])]
     for alias in ("raw-libvirt", "raw-redfish"):
         publish(kafka, alias, *[record for each, record in inputs if each == alias])
-    with running(part(kafka, "processor", "processor")):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running(part(kafka, "processor", "processor", RACKSTREAM_METRICS_PORT=str(port))):
         until(lambda: len(records(kafka, "alerts")) == 2 and len(records(kafka, "vm-totals")) == 20)
+        ends = {
+            f'rackstream_partition_lag_records{{partition="{number}",topic="{name}"}} 0.0'
+            for name in (kafka.catalog["raw-libvirt"].name, kafka.catalog["raw-redfish"].name)
+            for number, (_, end) in watermarks(kafka, name).items()
+            if end
+        }
+        found = until(lambda: ends <= set(shown := metrics(port)) and shown)
 
+    assert 20.0 == value(found, 'rackstream_stepped_records_total{step="vms"}')
+    assert 0 < value(found, 'rackstream_step_seconds_total{step="vms"}') < 20
     check(kafka, inputs)
     assert ["raised", "cleared"] == [record["transition"] for record in records(kafka, "alerts")]
+
+
+def metrics(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return answer.read().decode().splitlines()
+
+
+def value(lines, name):
+    [line] = [line for line in lines if line.startswith(f"{name} ")]
+    return float(line.rpartition(" ")[2])
 
 
 class Load(threading.Thread):
@@ -153,8 +177,6 @@ class Load(threading.Thread):
             self._publisher.poll(0)
             if self._stopping.wait(self._pace_s):
                 break
-        assert self._publisher.flush(60) == 0
-        assert [] == self._publisher.failures
 
     def poll(self, n):
         for h in range(4):
@@ -170,6 +192,8 @@ class Load(threading.Thread):
         self._stopping.set()
         self.join(90)
         assert not self.is_alive()
+        left = self._publisher.flush(120)
+        assert (0, []) == (left, self._publisher.failures[:3]), "Kafka has not got all that the processors should step"
         return self.inputs
 
 
@@ -240,9 +264,11 @@ def test_garbage_goes_to_the_dead_letter_and_nothing_stalls(kafka):
     for value in bad:
         publisher.send(kafka.catalog["raw-libvirt"].name, b"kvm-1", value)
     assert publisher.flush(10) == 0
-    publish(kafka, "raw-libvirt", good)
+    # Larger than what is fetched at a time, and not to be compressed much.
+    large = libvirt(1, "kvm-1") | {"labels": {"notes": random.Random(1).randbytes(1_500_000).hex()}}
+    publish(kafka, "raw-libvirt", good, large)
     with running(part(kafka, "processor", "processor")):
-        until(lambda: len(records(kafka, "vm-totals")) == 1)
+        until(lambda: len(records(kafka, "vm-totals")) == 2)
         letters = until(lambda: len(found := records(kafka, "dead-letter")) == len(bad) and found)
 
     assert bad == {letter["value"]: letter["reason"] for letter in letters}
@@ -276,6 +302,55 @@ def test_the_state_of_an_alert_is_one_record_per_host(kafka):
         [state] = until(lambda: records(kafka, "state-alerts"))
 
     assert json.dumps(["temperature-high"]) == json.dumps([each["rule"] for each in state["active"]])
+
+
+BEFORE_SOURCES = 0x50CC2FD5
+"""AlertState as it was while there was one of each host, under the host as key."""
+
+
+def test_a_memory_of_the_version_before_is_taken_over_and_nothing_is_raised_again(kafka):
+    hot = {
+        "id": "0123456789abcdef", "revision": 0, "topic": "raw-redfish", "category": "thermal", "component": "1/0",
+        "rule": "temperature-high", "severity": "warning", "value": 95.0, "threshold": 90.0, "text": "High temperature",
+        "started_at": BEGAN, "unseen": 0, "clear_count": 0,
+    }  # fmt: skip
+    as_of = {"topic": "raw-redfish", "category": "thermal", "epoch": "0-a", "sequence": 0}
+    old = codec.encode(
+        catalog.published()[BEFORE_SOURCES], {"host": "node-1", "as_of": [as_of], "active": [hot], "pending": []}
+    )
+    publisher = kafka_publisher(kafka)
+    publisher.send(kafka.catalog["state-alerts"].name, b"node-1", old)
+    assert publisher.flush(10) == 0
+    publish(kafka, "raw-redfish", *[thermal(n, "node-1", c) for n, c in enumerate([95.0, 96.0, 50.0, 50.0])])
+    with running(part(kafka, "processor", "processor")):
+        [told] = until(lambda: records(kafka, "alerts"))
+        until(lambda: lag(kafka, f"{kafka.topic_prefix}processors", ["raw-redfish"]) == 0)
+        publish(kafka, "raw-redfish", thermal(4, "node-1", 95.0))
+        until(lambda: len(records(kafka, "alerts")) == 2)
+    with running(part(kafka, "processor", "processor")):  # the old record is still there, beside the new
+        publish(
+            kafka, "raw-redfish", thermal(5, "node-1", 96.0), thermal(6, "node-1", 50.0), thermal(7, "node-1", 50.0)
+        )
+        found = until(lambda: len(found := records(kafka, "alerts")) == 3 and found)
+
+    assert ("0123456789abcdef", "cleared", "recovered", 1) == tuple(
+        told[name] for name in ("id", "transition", "cause", "revision")
+    )
+    assert ["cleared", "raised", "cleared"] == [each["transition"] for each in found]
+
+
+def test_a_record_that_comes_late_after_a_restart_raises_nothing(kafka):
+    """State is written on change only, so it does not tell of all records that were judged."""
+    in_time = {n: thermal(n, "node-1", c) for n, c in enumerate([95.0, 50.0, 50.0, 50.0, 99.0, 50.0])}
+    late = in_time.pop(4)
+    for batch in (list(in_time.values()), [late, thermal(6, "node-1", 50.0)]):
+        publish(kafka, "raw-redfish", *batch)
+        with running(part(kafka, "processor", "processor")):
+            until(lambda: lag(kafka, f"{kafka.topic_prefix}processors", ["raw-redfish"]) == 0)
+
+    assert ["raised", "cleared"] == [each["transition"] for each in records(kafka, "alerts")]
+    counts = Audit(kafka).run().audit
+    assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented)
 
 
 def test_health_is_written_on_change_and_not_at_every_poll(kafka):

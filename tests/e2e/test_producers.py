@@ -43,6 +43,11 @@ def of(settings, host):
     return [each for each in records(settings, "raw-redfish") if each["host"] == host]
 
 
+def removed(settings):
+    """Hosts of which a raw record says that they are no target any more."""
+    return {each["host"] for each in records(settings, "raw-redfish") if each["category"] == "removed"}
+
+
 def test_a_producer_killed_again_and_again_loses_nothing_without_a_word(kafka, tmp_path):
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text("host: {interval: 0.02, targets: [{host: here}]}\n")
@@ -125,6 +130,8 @@ def test_a_fleet_file_that_changes_is_followed_and_who_is_still_in_it_notices_no
         found = [each.sessions for each in simulator.bmcs]
 
     assert (True, None) == (gone["removed"], gone["session_uri"])
+    assert ("removed", []) == (of(kafka, "leaves")[-1]["category"], of(kafka, "leaves")[-1]["systems"])
+    assert {"leaves"} == removed(kafka)
     assert {"rack": "r2"} == moved["labels"]
     assert "line 1: redfish.targets.0.address" in producer.log.read_text()
     assert came["requests"] > 0 and came["request_mean_s"] > 0 and came["session_uri"]  # noqa: PT018
@@ -168,7 +175,9 @@ def test_a_bmc_of_several_hosts_makes_one_record_for_each_and_one_for_the_enclos
                     hosts == {each["host"] for each in records(kafka, "raw-redfish") if each["category"] == "memory"}
                 )
             )
-        found = records(kafka, "raw-redfish")
+            found = records(kafka, "raw-redfish")
+            write(fleet, {"other": url})
+            until(lambda: hosts == removed(kafka))
 
     assert {(("rack", "r1"),)} == {tuple(each["labels"].items()) for each in found}
     owners = {each["system_id"]: record["host"] for record in found for each in [*record["systems"], *record["dimms"]]}

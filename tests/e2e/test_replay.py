@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from pyarrow import parquet
 
+from processors import packs
 from processors.mounts import mounted
 from rackstream.audit import Audit
 from rackstream.lag import lag, positions
@@ -22,7 +23,8 @@ from runtime import kafka as clients
 from runtime import topics
 from runtime.settings import KafkaSettings
 from schemas.testing import item, raw
-from sinks import datasets
+from sinks import archive, datasets
+from sinks.retention import Keep, Retention
 from tests.e2e.influxdb import INFLUXD, Influx
 from tests.e2e.parts import part, publish, running, until
 
@@ -86,7 +88,11 @@ def produce(kafka, numbers):
     for n in numbers:
         publish(kafka, "raw-libvirt", *[libvirt(n, f"kvm-{h}") for h in range(3)])
         publish(kafka, "raw-redfish", *[make(n, f"node-{h}") for h in range(2) for make in (thermal, power)])
-        publish(kafka, "raw-host", *[raw("HostSample", **header(n, f"h{h}", "host"), cpu_percent=n) for h in range(2)])
+        publish(
+            kafka,
+            "raw-host",
+            *[raw("HostSample", **header(n, f"h{h}", "host"), cpu_percent=n, swap_in=4096 * n) for h in range(2)],
+        )
         publish(kafka, "heartbeats", beat(n))
         publish(kafka, "state-targets", target(n))
 
@@ -95,6 +101,7 @@ def live(kafka, *names):
     made = {
         "processor": lambda: part(kafka, "processor", "processor"),
         "files": lambda: part(kafka, "files", "sink", "files", RACKSTREAM_FILES_MAX_SEC="0.5"),
+        "archive": lambda: part(kafka, "archive", "sink", "archive", RACKSTREAM_ARCHIVE_MAX_SEC="0.5"),
     }
     return running(*[made[name]() for name in names])
 
@@ -107,6 +114,10 @@ def stored(kafka, kind="files"):
     return lag(kafka, f"rackstream-{kind}", datasets.aliases()) == 0
 
 
+def archived(kafka):
+    return lag(kafka, "rackstream-archive", archive.aliases()) == 0
+
+
 def run_live(kafka, *names):
     """Runs these parts until they have nothing left to do."""
     with live(kafka, *names) as supervisor:
@@ -114,6 +125,8 @@ def run_live(kafka, *names):
             until(lambda: stepped(kafka), tend=supervisor.tend)
         if "files" in names:
             until(lambda: stored(kafka), tend=supervisor.tend)
+        if "archive" in names:
+            until(lambda: archived(kafka), tend=supervisor.tend)
 
 
 def offsets(kafka):
@@ -177,7 +190,7 @@ WELL = (0, 0, 0, 0, 0)
 def lived(kafka):
     """20 polls of all sources, stepped and stored; everything stopped. The rows there are."""
     produce(kafka, range(20))
-    run_live(kafka, "processor", "files")
+    run_live(kafka, "processor", "files", "archive")
     found = rows(kafka)
     assert (WELL, []) == audit(kafka)
     assert found.keys() > {"vm_metrics", "vm_features", "vm_device_rates", "power", "alert", "target", "producer"}
@@ -222,6 +235,114 @@ def test_the_whole_directory_deleted_and_replayed_has_the_same_rows(kept):
     assert {name: found.total() for name, found in before.items()} == said["rows"]
     assert ({}, 0, 0, 0) == (said["there"], said["later"], said["failed"], said["refused"])
     assert offsets_before == offsets(kafka)
+
+
+def test_the_whole_directory_deleted_and_replayed_from_the_archive_has_the_same_rows(kept, history):
+    kafka, before = kept
+    offsets_before = offsets(kafka)
+    shutil.rmtree(files(kafka))
+
+    said = replay(kafka, "--archive", str(history[0].data_dir / "archive"))
+
+    assert before == rows(kafka)
+    assert (WELL, []) == audit(kafka)
+    assert ({}, 0, [], []) == (said["there"], said["failed"], said["not_recomputed"], said["left_out"])
+    assert offsets_before == offsets(kafka)
+
+
+def test_what_kafka_no_longer_holds_comes_from_the_archive(kafka, before):
+    """Everything is gone from Kafka but the offsets."""
+    admin = clients.admin(kafka)
+    for alias in datasets.aliases():
+        spans = clients.watermarks(kafka, kafka.catalog[alias].name)
+        ends = [TopicPartition(kafka.catalog[alias].name, number, end) for number, (_, end) in spans.items()]
+        if "compact" not in kafka.catalog[alias].cleanup:
+            for future in admin.delete_records(ends).values():
+                future.result(10)
+    shutil.rmtree(files(kafka))
+
+    replay(kafka, "--archive", str(kafka.data_dir / "archive"))
+
+    assert before == rows(kafka)
+
+
+def changed(path, change):
+    """Writes a Parquet file again with its rows changed."""
+    table = parquet.ParquetFile(path).read()
+    parquet.write_table(table.from_pylist(change(table.to_pylist()), schema=table.schema), path)
+
+
+def test_verify_names_every_difference_and_stores_nothing(kept):
+    kafka, _ = kept
+    one = {name: min((files(kafka) / name).rglob("*.parquet")) for name in ("vm_totals", "power", "host", "alert")}
+    gone = parquet.ParquetFile(one["host"]).metadata.num_rows
+    assert {"missing": 0, "additional": 0, "different": 0, "twice": 0} == verified(kafka, 0)["counts"]
+    one["host"].unlink()
+    changed(one["vm_totals"], lambda rows: [rows[0] | {"net_rxbytes": -7}, *rows[1:]])
+    changed(one["power"], lambda rows: [*rows, rows[0] | {"host": "ghost"}])
+    changed(one["alert"], lambda rows: [*rows, rows[0]])
+    before = listing(kafka)
+
+    said = verified(kafka, 1)
+
+    assert {"missing": gone, "additional": 1, "different": 1, "twice": 1} == said["counts"]
+    found = {each["what"]: each for each in said["differences"]}
+    assert -7 == found["different"]["fields"]["net_rxbytes"][0]
+    assert ("power", "ghost") == (found["additional"]["dataset"], found["additional"]["row"]["host"])
+    assert ("host", "alert") == (found["missing"]["dataset"], found["twice"]["dataset"])
+    assert before == listing(kafka)
+
+
+def test_what_retention_deleted_is_neither_lost_nor_a_difference(kept):
+    kafka, _ = kept
+
+    assert 0 < Retention(files(kafka), Keep(days=1), now=lambda: HOUR + timedelta(days=1)).sweep()
+
+    assert {True} == {observed(row) >= HOUR for found in rows(kafka).values() for row in found}
+    assert (WELL, []) == audit(kafka)
+    assert [] == verified(kafka, 0)["differences"]
+
+
+def verified(kafka, code):
+    done = command(kafka, "--verify")
+    assert code == done.returncode, done.stdout[-1500:] + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_replay_into_topics_leaves_live_topics_alone_and_is_completed_by_its_id(kept, history):
+    kafka, _ = kept
+    ends = {topic.name: clients.watermarks(kafka, topic.name) for topic in kafka.catalog.topics.values()}
+    archive = ("--archive", str(history[0].data_dir / "archive"))
+
+    first = replay(kafka, "--id", "one", "--topic", "vm-totals", "--host", "kvm-1", into="topic")
+    second = replay(kafka, "--id", "one", "--topic", "vm-totals", "--topic", "raw-libvirt", *archive, into="topic")
+
+    prefix = kafka.topic_prefix
+    totals, raws = f"{prefix}replay.one.derived.vm-totals", f"{prefix}replay.one.raw.libvirt"
+    assert ({totals: 20}, {}) == (first["rows"], first["there"])
+    assert ({totals: 40, raws: 60}, {totals: 20}) == (second["rows"], second["there"])
+    for alias, name in (("vm-totals", totals), ("raw-libvirt", raws)):
+        live_topic = kafka.catalog[alias].name
+        assert clients.watermarks(kafka, live_topic).keys() == clients.watermarks(kafka, name).keys()
+        assert content(kafka, live_topic) == content(kafka, name)
+    assert ends == {name: clients.watermarks(kafka, name) for name in ends}
+
+
+def content(kafka, name):
+    return sorted((each.partition(), each.key(), each.value()) for each in clients.read_all(kafka, name))
+
+
+def test_raw_recomputes_nothing_and_another_pack_of_rules_judges_anew(kept, tmp_path):
+    kafka, before = kept
+    shutil.rmtree(files(kafka))
+    pack = tmp_path / "quiet.toml"
+    pack.write_text((Path(packs.__file__).parent / "rules.toml").read_text().replace("[[rules]]", "[[rules]]", 1))
+
+    said = replay(kafka, "--raw", "--topic", "vm-features", "--topic", "alerts")
+    again = replay(kafka, "--rules", str(pack), "--topic", "alerts", "--dry-run")
+
+    assert {name: before[name].total() for name in ("vm_features", "alert")} == said["rows"]
+    assert ({}, {"alert": before["alert"].total()}) == (again["rows"], again["there"])
 
 
 def test_a_second_replay_changes_nothing_and_the_sink_goes_on_where_it_was(kafka, before):
@@ -291,9 +412,12 @@ def test_one_host_and_one_topic_bring_back_just_their_rows(kept):
 
     said = replay(kafka, "--host", "kvm-1", "--topic", "fleet.derived.vm-totals".replace("fleet.", kafka.topic_prefix))
 
-    expected = {row: count for row, count in before["vm_totals"].items() if "kvm-1" == json.loads(row)["host"]}
-    assert {"vm_totals": expected} == rows(kafka)
-    assert {"vm_totals": 20 * 2} == said["rows"]
+    expected = {
+        name: {row: count for row, count in before[name].items() if "kvm-1" == json.loads(row)["host"]}
+        for name in ("vm_totals", "host_totals")
+    }
+    assert expected == rows(kafka)
+    assert {"vm_totals": 20 * 2, "host_totals": 20} == said["rows"]
     assert (0, 0, 0, 0) == audit(kafka)[0][:4]
     replay(kafka)
     assert before == rows(kafka)
@@ -338,7 +462,7 @@ def test_facts_whose_raw_records_are_gone_come_from_their_own_topics(kafka, befo
 
     said = replay(kafka)
 
-    assert ["alerts", "power"] == said["not_recomputed"]
+    assert ["alerts", "power", "vm-power"] == said["not_recomputed"]
     found = rows(kafka)
     raw_rows = {"redfish_temperature", "redfish_power_control"}
     assert {each: some for each, some in before.items() if each not in raw_rows} == {

@@ -15,6 +15,7 @@ from runtime import kafka as clients
 from runtime.errors import Misconfigured, Reject, Retry
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
+from schemas.testing import item
 from sinks import batch as batches
 from sinks import datasets
 from sinks.influx import InfluxSink
@@ -81,15 +82,15 @@ def header(sequence: int) -> dict[str, Any]:
             "observed_at": AT + timedelta(seconds=sequence)}  # fmt: skip
 
 
-def of_each_vm(sequence: int, dataset: str, path: str) -> dict[str, Any]:
+def of_each_vm(sequence: int, dataset: str, schema: str) -> dict[str, Any]:
     """A derived record of 10 VMs, every field of the dataset set or unknown by chance."""
     kinds = {"long": lambda: random.randrange(2**50), "double": lambda: random.uniform(-1e12, 1e12),
              "string": lambda: "text", "boolean": lambda: False}  # fmt: skip
     fields = [
         each for each in datasets.named(dataset).columns if not each.tag and each.name not in ("epoch", "sequence")
     ]
-    return header(sequence) | {
-        path: [
+    return item(schema) | header(sequence) | {
+        "vms": [
             {"vmid": str(vm), "name": f"one-{vm}", "uuid": f"u-{vm}",
              **{each.name: random.choice([None, kinds[each.type]()]) for each in fields}}
             for vm in range(10)
@@ -106,8 +107,8 @@ def expected(records: Batch, name: str) -> dict[tuple[Any, ...], dict[str, Any]]
     """What InfluxDB should hold: tags and time → fields; written down from the records, not from the lines."""
     dataset = datasets.named(name)
     found = {}
-    for item in records.items:
-        for row in dataset.rows(item.record) if item.alias == dataset.alias else ():
+    for held in records.items:
+        for row in dataset.rows(held.record) if held.alias == dataset.alias else ():
             values = dict(zip(dataset.names, row, strict=True))
             tags = tuple(values[each.name].rstrip("\\") for each in dataset.tags)
             fields = {
@@ -138,8 +139,8 @@ FOUR = ("vm_metrics", "vm_features", "vm_devices", "vm_totals")
 def cycle(*sequences: int) -> Batch:
     return batch(
         *(("raw-libvirt", libvirt(each)) for each in sequences),
-        *(("vm-totals", of_each_vm(each, "vm_totals", "vms")) for each in sequences),
-        *(("vm-features", of_each_vm(each, "vm_features", "vms")) for each in sequences),
+        *(("vm-totals", of_each_vm(each, "vm_totals", "VmTotals")) for each in sequences),
+        *(("vm-features", of_each_vm(each, "vm_features", "VmFeatures")) for each in sequences),
     )
 
 
@@ -163,9 +164,8 @@ def test_seed_003s_query_finds_the_network_counters(influx, sink) -> None:
 
 @pytest.mark.parametrize("text", ["plain", "a,b c=d", "back\\slash", "back\\,slash", 'say "hi"', "é😀", "tab\tnl\nend"])
 def test_text_reads_back_from_tags_and_fields(influx, sink, text) -> None:
-    alert = {"host": text, "rule": "r", "component": text, "severity": "warning", "id": "1", "revision": 0,
-             "transition": "raised", "value": 1.5, "threshold": None, "text": text, "started_at": AT, "cause": None,
-             "observed_at": AT, "epoch": "e", "sequence": 0, "labels": {text: text}}  # fmt: skip
+    alert = item("Alert", host=text, rule="r", component=text, severity="warning", id="1", transition="raised",
+                 value=1.5, text=text, started_at=AT, observed_at=AT, epoch="e", labels={text: text})  # fmt: skip
     sink.write(batch(("alerts", alert)))
     [row] = influx.query('SELECT * FROM "alert"')
     tag = text.replace("\n", "\\n").replace("\t", "\\t").replace("\\,", "\\\\,")
@@ -178,7 +178,7 @@ def test_a_type_conflict_is_refused_with_its_record_and_the_good_lines_stored(in
     # Of the same week: version 1 compares types within a shard.
     assert client.write([f"vm_metrics,VMID=x cpu_count=1.5 {timestamp_ns(AT)}".encode()]) == {}
     records = batch(
-        ("raw-libvirt", libvirt(0)), ("vm-totals", of_each_vm(0, "vm_totals", "vms")), ("raw-libvirt", libvirt(1))
+        ("raw-libvirt", libvirt(0)), ("vm-totals", of_each_vm(0, "vm_totals", "VmTotals")), ("raw-libvirt", libvirt(1))
     )
     with pytest.raises(Reject, match="field type conflict") as refused:
         sink.write(records)

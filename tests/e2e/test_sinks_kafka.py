@@ -13,9 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 from confluent_kafka import TopicPartition
 from pyarrow import parquet
@@ -29,6 +31,7 @@ from runtime.settings import KafkaSettings
 from schemas import catalog, codec
 from schemas.testing import raw as raw_record
 from sinks import batch, manifest
+from sinks.archive import ArchiveSink
 from sinks.files import FilesSink
 from sinks.intake import Assignment
 from sinks.letters import Letters
@@ -209,10 +212,10 @@ KILLED = """
     import os, signal, sys, threading
     from pathlib import Path
     from runtime.settings import KafkaSettings
-    from sinks import batch, files, manifest
+    from sinks import archive, batch, files, hours, manifest
     from sinks.settings import Limits
 
-    moment, bootstrap, prefix, root = sys.argv[1:]
+    moment, bootstrap, prefix, root, kind = sys.argv[1:]
     die = lambda: os.kill(os.getpid(), signal.SIGKILL)
     calls = 0
 
@@ -229,7 +232,7 @@ KILLED = """
         return call
 
     if moment == "within the files":
-        files.write_file = third(files.write_file, before=False)
+        hours.write_file = third(hours.write_file, before=False)
     elif moment == "before the manifest line":
         manifest.Manifest.commit = third(manifest.Manifest.commit, before=True)
     elif moment == "after the manifest line":
@@ -237,14 +240,14 @@ KILLED = """
     elif moment == "before the offsets":
         batch._Run._commit = third(batch._Run._commit, before=True)
     settings = KafkaSettings.read(bootstrap=bootstrap, topic_prefix=prefix)
-    sink = files.FilesSink(settings, Path(root))
+    sink = (archive.ArchiveSink if kind == "archive" else files.FilesSink)(settings, Path(root))
     batch.run(sink, settings, group=prefix + "g", limits=Limits(max_records=50, max_age_s=0.2), stop=threading.Event())
 """
 
 
-def in_process(kafka: KafkaSettings, root: Path, moment: str) -> subprocess.Popen[bytes]:
+def in_process(kafka: KafkaSettings, root: Path, moment: str, kind: str = "files") -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KILLED), moment, kafka.bootstrap, kafka.topic_prefix, str(root)],
+        [sys.executable, "-c", textwrap.dedent(KILLED), moment, kafka.bootstrap, kafka.topic_prefix, str(root), kind],
         cwd=Path(__file__).parents[2],
     )
 
@@ -265,6 +268,25 @@ def test_a_sink_killed_stores_nothing_twice_and_loses_nothing(kafka: KafkaSettin
         until(lambda: committed(kafka) == 480)
     assert stored(root) == all_once(range(120))
     assert not list(root.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("moment", ["before the manifest line", "before the offsets"])
+def test_an_archive_killed_has_every_record_once_and_garbage_too(kafka: KafkaSettings, tmp_path, moment) -> None:
+    produce(kafka, range(100))
+    produce_values(kafka, [*GARBAGE.values()])
+    assert in_process(kafka, tmp_path, moment, "archive").wait(60) == -signal.SIGKILL
+    produce(kafka, range(100, 120))
+    with running(ArchiveSink(kafka, tmp_path), kafka):
+        until(lambda: committed(kafka) == 480 + len(GARBAGE))
+    name = kafka.catalog["raw-host"].name
+    read = [
+        (each["partition"], each["offset"], each["key"], each["value"])
+        for path in tmp_path.rglob("*.avro")
+        for each in fastavro.reader(BytesIO(path.read_bytes()))
+    ]
+    on_kafka = [(each.partition(), each.offset(), each.key(), each.value()) for each in clients.read_all(kafka, name)]
+    assert sorted(read) == sorted(on_kafka)
+    assert not letters(kafka)
 
 
 def test_kills_at_any_moment_in_a_row(kafka: KafkaSettings, tmp_path) -> None:

@@ -315,6 +315,17 @@ def test_errors_are_compared_with_traffic(errors_s, packets_s, raised):
     assert (["vm-nic-receive-errors"] if raised else []) == [each["rule"] for each in found]
 
 
+@pytest.mark.parametrize(("writes_s", "raised"), [(100, True), (10_000, False)])
+def test_errors_of_a_disk_are_compared_with_its_writes_too(writes_s, raised):
+    records = [domains(n * 10, "a") for n in range(8)]
+    for n, record in enumerate(records):
+        disk = {"rd_req": 0, "wr_reqs": writes_s * 10 * n, "errors": 20 * n}
+        record["domains"][0]["disks"] = [item("DomainDisk", device="vda", **disk)]
+    found = told(records, RATES, after=[vms.STEP])
+
+    assert (["vm-disk-errors"] if raised else []) == [each["rule"] for each in found]
+
+
 def test_a_stale_domain_leaves_its_alerts_as_they_are():
     records = [domains(n * 10, "a", errors_s=20, packets_s=100) for n in range(5)]
     records += [domains(n * 10, "a", stale="a") for n in range(5, 10)]
@@ -428,3 +439,44 @@ def test_a_replay_is_the_same_to_the_byte(celsius):
         return [output.value for record in heat(*celsius) for output in partition.apply(record).outputs]
 
     assert values() == values()
+
+
+# --- hosts that leave -------------------------------------------------------------------------------------------------
+
+
+def left(kind, at_s, **fields):
+    return raw(kind, at_s=at_s, category=catalog.REMOVED, interval_s=0.0, **fields)
+
+
+def test_a_host_that_is_no_target_any_more_has_no_alerts():
+    records = [*heat(95.0), power(1, flag=True), left("RedfishSample", 2)]
+    outputs = drive(STEP, records, packs=packs.only([*PACK.rules, PREDICTED]), late_s={2: 3600})
+
+    assert [("cleared", "gone")] * 2 == [(each["transition"], each["cause"]) for each in outputs[2]["alerts"]]
+    assert [[], [], []] == [outputs[2]["state-alerts"][0][name] for name in ("active", "pending", "known")]
+
+
+def test_vms_of_a_host_that_left_have_not_stopped_and_their_devices_have_no_alerts():
+    records = [domains(n * 10, "a", errors_s=20, packets_s=100) for n in range(5)]
+    records += [left("LibvirtSample", 50), *[domains(n * 10) for n in range(6, 12)]]
+
+    assert [] == told(records, VMS)
+    assert [RAISED, GONE] == [each for found in transitions(records, RATES, after=[vms.STEP]) for each in found]
+
+
+def test_a_host_that_is_a_target_again_is_judged_anew():
+    records = [*heat(95.0), left("RedfishSample", 1), thermal(2, [temperature(95.0)])]
+    found = told(records)
+
+    assert ["raised", "cleared", "raised"] == [each["transition"] for each in found]
+    assert 2 == len({each["id"] for each in found})
+
+
+def test_a_record_that_comes_late_after_a_restart_is_not_judged():
+    """The state is older than the records that changed nothing of it."""
+    restarted = Partition(catalog.load(), [STEP])
+    for record in heat(20.0, 20.0, 20.0):
+        restarted.skip(record, [STEP])
+
+    assert [] == restarted.apply(heat(20.0, 95.0)[1]).outputs
+    assert ["alerts", "state-alerts"] == [each.alias for each in restarted.apply(heat(*[95.0] * 4)[3]).outputs]

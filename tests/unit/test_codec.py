@@ -28,6 +28,16 @@ def test_the_frame_is_magic_0_and_the_schema_id():
     assert (0, SCHEMA.id) == struct.unpack_from(">bI", BYTES)
 
 
+def test_a_registrys_id_is_written_and_read_like_our_own(monkeypatch):
+    monkeypatch.setattr(codec, "_given", {})
+    codec.use_ids({SCHEMA.id: 7})
+    value = codec.encode(SCHEMA, RECORD)
+
+    assert (0, 7) == struct.unpack_from(">bI", value)
+    assert BYTES[5:] == value[5:]
+    assert RECORD == codec.Decoder(SCHEMA, {7: SCHEMA.definition}.get).decode(value)
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [

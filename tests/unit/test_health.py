@@ -263,3 +263,10 @@ def test_a_worker_restarted_from_the_record_goes_on_as_if_it_had_not(choices, cu
         return [[{key: value for key, value in each.items() if key != "as_of"} for each in found] for found in sent]
 
     assert facts([outputs.get("state-health", []) for outputs in whole[resume:]]) == facts(again)
+
+
+def test_of_a_host_that_is_no_target_any_more_nothing_is_known():
+    before, after = changes(thermal(0, fan("Critical")), raw("RedfishSample", at_s=1, category=catalog.REMOVED))
+
+    assert ("critical", "unknown") == (before["overall"], after["overall"])
+    assert [] == after["alerts"]

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from producers.libvirt import isolation
 from producers.libvirt.connector import LibvirtReader
 from producers.libvirt.isolation import Limits
+from producers.libvirt.process import Process
 from producers.reader import PollFailed, Sample
 from producers.targets import LibvirtTarget
 
@@ -33,9 +35,9 @@ class Host:
         self.say(vms=["a", "b", "c"], hung=[])
         self.reader = self.another()
 
-    def another(self, hard_s: float = LONG_S) -> LibvirtReader:
+    def another(self, hard_s: float = LONG_S, soft_s: float = SOFT_S) -> LibvirtReader:
         target = LibvirtTarget(host="kvm-01", uri=f"stand-in://{self.path}")
-        return LibvirtReader(target, 1.0, Limits(SOFT_S, hard_s, 300.0))
+        return LibvirtReader(target, 1.0, Limits(soft_s, hard_s, 300.0))
 
     def say(self, **what: Any) -> None:
         self.said |= what
@@ -99,6 +101,48 @@ def test_a_hung_vm_is_marked_and_the_others_are_read_until_it_answers(host):
     assert (("b",), ()) == (left_out, host.reader.facts().left_out)
     assert is_gone(first), "the process that hung was killed"
     assert (second, ["warning", "info"]) == (host.pid, [each["log_level"] for each in logs]), "and no other; said once"
+
+
+@pytest.fixture
+def lives(monkeypatch):
+    """What happens to processes, in order: `begins` and `ends`, with their numbers."""
+    seen: list[tuple[str, int]] = []
+
+    class Noted(Process):
+        def __init__(self, *arguments: Any) -> None:
+            self.number = 1 + sum(what == "begins" for what, _ in seen)
+            seen.append(("begins", self.number))
+            super().__init__(*arguments)
+
+        def end(self) -> None:
+            seen.append(("ends", self.number))
+            super().end()
+
+    monkeypatch.setattr(isolation, "Process", Noted)
+    return seen
+
+
+def test_the_process_that_takes_over_begins_before_the_one_that_hangs_is_killed(host, lives):
+    host.say(hung=["b"])
+
+    assert WITHOUT_B == freshness(host.read())
+    assert [("begins", 1), ("begins", 2), ("ends", 1)] == lives
+
+
+def test_where_a_vm_that_was_suspected_answers_the_process_that_was_to_take_over_ends(host, lives):
+    host.reader.close()
+    host.reader = host.another(soft_s=4.0)
+    host.read()
+    host.say(hung=["b"])
+    found: list[Sample] = []
+    thread = threading.Thread(target=lambda: found.append(host.read()))
+    thread.start()
+    until(lambda: ("begins", 2) in lives)
+    host.say(hung=[])
+    thread.join(LONG_S)
+
+    assert [ALL] == [freshness(each) for each in found]
+    assert [("begins", 1), ("begins", 2), ("ends", 2)] == lives
 
 
 def test_a_vm_that_never_answered_is_there_without_values(host):

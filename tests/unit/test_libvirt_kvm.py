@@ -55,6 +55,9 @@ class Libvirt:
         self.getType = lambda: "QEMU"
         self.close = lambda: 0
 
+    def domainListGetStats(self, listed: list[Domain], _groups: int, _flags: int) -> Any:  # noqa: N802
+        return [(each, each.stats()) for each in listed]
+
 
 class Module:
     libvirtError = LibvirtError  # noqa: N815 -- libvirt's name
@@ -119,6 +122,30 @@ def test_an_old_libvirt_gives_0_for_what_it_lacks_and_the_rest_as_it_is(connecte
         "memdisk_cache",
     }
     assert sorted([*missing, "getCPUStats"]) == sorted(each["what"] for each in logs)
+
+
+BULK = {"state.state": 1, "cpu.time": 9, "cpu.user": 5, "cpu.system": 4}
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "why"),
+    [
+        pytest.param({"stats": BULK}, (5, 4), None, id="from the bulk figures"),
+        pytest.param({"stats": BULK | {"state.state": 5}}, (0, 0), "domain not running", id="not libvirtd's own"),
+        pytest.param({"stats": {"state.state": 1}}, (0, 0), "domain not running", id="of a driver that has none"),
+        pytest.param(
+            {"getCPUStats": [{"user_time": 7, "system_time": 8}]}, (7, 8), None, id="there are control groups"
+        ),
+    ],
+)
+def test_cpu_times_of_a_host_without_control_groups(connected, answers, expected, why):
+    kvm, _ = connected(vm={"getCPUStats": LibvirtError(55)} | answers)
+    with capture_logs() as logs:
+        [vm] = kvm.get_live_vms()
+        cpu = kvm.get_cpu_stats(vm["dom"])
+
+    assert expected == (cpu["timeusr"], cpu["timesys"])
+    assert ([why] if why else []) == [each["why"] for each in logs]
 
 
 def test_a_vm_that_hangs_costs_the_timeout_once_and_the_others_are_read(connected):
@@ -217,10 +244,25 @@ def test_who_hangs_is_not_asked_again_before_it_is_back():
         deadline.call("a", lambda: 1)
     assert 2 == deadline.call("b", lambda: 2)
     free.set()
-    [thread] = deadline._out.values()
-    thread.join()
+    assert deadline._out["a"].is_back(60)
 
     assert 1 == deadline.call("a", lambda: 1)
+
+
+def test_calls_that_come_back_share_a_thread_and_none_is_left_behind():
+    deadline, free = Deadline(60), threading.Event()
+    shared = {deadline.call(str(n), threading.current_thread) for n in range(20)}
+    deadline.timeout_s = 0.05
+    with pytest.raises(Late):
+        deadline.call("a", free.wait)
+    other = deadline.call("b", threading.current_thread)
+    free.set()
+    shared.add(other)
+    del deadline
+    for thread in shared:
+        thread.join(60)
+
+    assert [False, False] == [thread.is_alive() for thread in shared]
 
 
 def test_the_connector_can_be_made_without_libvirt_python():

@@ -43,6 +43,23 @@ def test_who_hangs(looks, round_ms, out, expected):
     assert expected == bool(found.hung(round_ms, out))
 
 
+@pytest.mark.parametrize(
+    ("busy", "round_ms", "expected"),
+    [
+        pytest.param(occupied(230), 500, True, id="in one command for long"),
+        pytest.param(occupied(20), 500, False, id="in a command"),
+        pytest.param(occupied(9230), 500, False, id="since before the round, which does not wait for it"),
+        pytest.param(job(300), 500, False, id="at work for somebody"),
+    ],
+)
+def test_who_is_suspected_before_it_counts_as_hung(busy, round_ms, expected):
+    found = Looks()
+    found.add({"vm": busy}, None)
+
+    assert expected == found.suspects(round_ms)
+    assert set() == found.hung(round_ms, [])
+
+
 @pytest.mark.parametrize(("since_ms", "expected"), [(1999, set()), (2000, {"vm"})])
 def test_single_calls_that_take_seconds_hang(since_ms, expected):
     found = Looks()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rackstream.cli_common import printable
+from rackstream.printable import printable
 
 
 @pytest.mark.parametrize(

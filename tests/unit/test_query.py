@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from rackstream.cli_query import query
+from rackstream.commands.query import query
 from runtime import topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings

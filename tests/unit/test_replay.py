@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from processors import power, vms
+from processors import power, vm_power, vms
 from processors.mounts import mounted
 from rackstream import history
-from rackstream.refold import Ask, Refold
+from rackstream.replaying.refold import Ask, Refold
 from runtime.errors import Misconfigured, Retry
 from schemas import catalog
 from schemas.testing import START, item, raw
@@ -80,6 +80,27 @@ def test_a_step_that_fails_is_told_and_the_records_after_it_go_on():
 
     assert [("vm-totals", 0, 0), ("vm-totals", 2, 2)] == found
     assert ["vms: ValueError('odd')"] == failures
+
+
+def test_a_join_is_made_again_from_both_sides():
+    """A minute is settled when both sides have passed its end; the last one, of which one side is silent, is not."""
+    power_s, libvirt_s = range(0, 140, 20), range(10, 140, 20)
+    sides = [(n, "raw-redfish", watts(n, host="kvm-1")) for n in power_s]
+    sides += [(n, "raw-libvirt", libvirt(n * 10**9)) for n in libvirt_s]
+    refold = Refold(
+        TOPICS, Ask(DAY, ("vm-power",)), (), {"raw-redfish": 0, "raw-libvirt": 0}, joins=(vm_power.JOIN,)
+    )  # fmt: skip
+
+    found = [
+        fact
+        for offset, (n, alias, record) in enumerate(sorted(sides, key=lambda each: each[0]))
+        for fact in refold.take(alias, offset, record | {"observed_at": at(n), "monotonic_s": float(n)}, at(n))
+    ]
+
+    assert [at(0), at(60)] == [fact.record["minute"] for fact in found]
+    assert {("vm-power", "kvm-1")} == {(fact.alias, fact.record["host"]) for fact in found}
+    assert [] == list(refold.finish())
+    assert [] == refold.failures
 
 
 @pytest.mark.parametrize(

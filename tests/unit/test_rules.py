@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from processors import packs
+from processors import packs, pointless
 from processors.packs import Applied, Pack
 from processors.rules import Limit, Rule, judge
-from rackstream.cli_rules import rules
+from producers import redfish
+from rackstream.commands.rules import rules
 from runtime.errors import Misconfigured
 from schemas.testing import START
 
@@ -46,6 +47,13 @@ def test_the_pack_that_comes_with_the_code_is_a_good_one():
         pytest.param(
             "fixed = 45.0", 'field = "upper"', "line 9: hot: clear: a reading has no field", id="a limit's field"
         ),
+        pytest.param(
+            "fixed = 45.0",
+            'field = "reading_celsius", plus = "more"',
+            "clear: a reading has no field 'more'",
+            id="a term",
+        ),
+        pytest.param("fixed = 45.0", "fixed = 45.0, ratio = 2", "a fixed limit has no plus, ratio", id="a fixed share"),
         pytest.param("fixed = 45.0", "ratio = 2.0", "give one of `fixed` and `field`", id="half a limit"),
         pytest.param("{sensor_name}", "{name}", "line 11: hot: text: a reading has no field name", id="a text's field"),
         pytest.param("{sensor_name}", "{sensor_name.x}", "line 11: hot: text: not a text", id="a text that digs"),
@@ -75,6 +83,49 @@ def test_everything_that_is_wrong_is_said_at_once():
     assert ["pack.toml:", "  line 10: rules.0.severity", "  line 15: rules.1.topic"] == [
         ":".join(line.split(":")[:2]) for line in str(error.value).splitlines()
     ]
+
+
+def test_a_rule_that_is_none_hides_nothing_that_is_wrong_with_the_others():
+    two = GOOD.replace('"warning"', '"bad"') + GOOD.replace('"hot"', '"warm"').replace('"reading_celsius"', '"celsius"')
+    with pytest.raises(Misconfigured) as error:
+        packs.parse(two, "pack.toml")
+
+    assert ["line 10: rules.0.severity", "line 18: warm: value"] == [
+        ":".join(line.split(":")[: 2 + line.count("warm")]).strip() for line in str(error.value).splitlines()[1:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param('"reading_celsius"', '"sensor_name"', "line 7: hot: value: 'sensor_name' is no number", id="text"),
+        pytest.param(
+            'readings = "t', 'category = "termal"\nreadings = "t', "line 5: hot: category: no record", id="a category"
+        ),
+        pytest.param(
+            "45.0",
+            "55.0",
+            "line 9: hot: clear: it lies beyond the limit; give one below it",
+            id="a clear limit beyond the limit",
+        ),
+        pytest.param(
+            "clear =", "plausible = [10, 0]\nclear =", "line 9: hot: plausible: nothing is in it", id="a range"
+        ),
+        pytest.param(GOOD, "[presence]\nbeats = 3", "has no [[rules]]", id="a pack without rules"),
+    ],
+)
+def test_what_would_never_judge_is_refused_when_it_is_applied_and_still_read_back(tmp_path, old, new, says):
+    file = tmp_path / "pack.toml"
+    file.write_text(GOOD.replace(old, new))
+    with pytest.raises(Misconfigured) as error:
+        packs.load(file)
+
+    assert says in str(error.value)
+    assert packs.parse(file.read_text(), "as it was applied once")
+
+
+def test_the_categories_of_redfish_are_those_that_its_producer_reads():
+    assert set(pointless.CATEGORIES["raw-redfish"]) == set(redfish.CATEGORIES)
 
 
 def test_a_name_given_twice_is_refused():
@@ -108,6 +159,8 @@ def test_the_fingerprint_is_of_what_the_rules_say(text, same):
         pytest.param({"field": "max"}, {"max": None}, None, id="none"),
         pytest.param({"field": "max", "ratio": 0.01, "at_least": 1.0}, {"max": 20}, 1.0, id="at least"),
         pytest.param({"field": "max", "ratio": 0.01, "at_least": 1.0}, {"max": 0}, 1.0, id="at least, of nothing"),
+        pytest.param({"field": "rd", "plus": "wr", "ratio": 0.5}, {"rd": 20, "wr": 60}, 40.0, id="a share of a sum"),
+        pytest.param({"field": "rd", "plus": "wr", "at_least": 1.0}, {"rd": 20}, None, id="of a sum not known"),
         pytest.param({"fixed": 3.0}, {"max": 20}, 3.0, id="fixed"),
     ],
 )

@@ -8,12 +8,15 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from runtime.errors import Misconfigured, Retry
+from sinks import influx_setup
 from sinks.influx import InfluxConnector
 from sinks.influx_client import InfluxClient
 from sinks.settings import InfluxSettings
@@ -236,3 +239,99 @@ def test_a_connector_keeps_its_lines_while_the_server_is_away_and_bounds_them(se
     connector.start_writing()
     assert connector.stop_writing(timeout=5)
     assert server.stored == TEXT[:10]
+
+
+class Old(BaseHTTPRequestHandler):
+    """InfluxDB 2 and 3 as far as setting up goes, after their API references; `made` is what was asked of it."""
+
+    protocol_version = "HTTP/1.1"
+    version = "3.10.3"
+    made: ClassVar[list[tuple[str, Any]]] = []
+
+    def do_GET(self) -> None:
+        names = [body.get("db") or body.get("name") for _, body in self.made]
+        path, _, query = self.path.partition("?")
+        if path == "/api/v2/buckets":
+            name = parse_qs(query)["name"][0]
+            found = [{"name": name, "retentionRules": [{"everySeconds": 604800}]}] if name in names else []
+            self.say(200 if found else 404, {"buckets": found})
+        elif path == "/api/v2/orgs":
+            self.say(200, {"orgs": [{"id": "0a", "name": "default"}]})
+        elif path == "/api/v3/configure/database":
+            self.say(200, [{"iox::database": name} for name in names])
+        else:
+            self.say(200, {})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if "write" in self.path:
+            self.say(400 if self.version.startswith("3") else 204, None)
+        else:
+            self.made.append((self.path, json.loads(body)))
+            self.say(201, {})
+
+    def say(self, status: int, content: Any) -> None:
+        right = self.headers["Authorization"] == f"Token {TOKEN}"
+        body = b"" if status == 204 or not right else json.dumps(content).encode()
+        self.send_response(status if right else 401)
+        self.send_header("X-Influxdb-Version", self.version)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("version", "api", "asked"),
+    [
+        pytest.param(
+            "3.10.3",
+            "v3",
+            [("/api/v3/configure/database", {"db": "fleet", "retention_period": "30d"}),
+             ("/api/v3/configure/database", {"db": "devices", "retention_period": "7d"})],
+            id="databases of version 3",
+        ),
+        pytest.param(
+            "v2.7.12",
+            "v2",
+            [("/api/v2/buckets",
+              {"orgID": "0a", "name": name, "retentionRules": [{"type": "expire", "everySeconds": seconds}]})
+             for name, seconds in (("fleet", 2592000), ("devices", 604800))],
+            id="buckets of version 2",
+        ),
+    ],
+)  # fmt: skip
+def test_the_set_up_asks_for_the_retention_advised_once(version: str, api: str, asked: list[Any]) -> None:
+    Old.version, Old.made = version, []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Old) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        given = {"url": f"http://127.0.0.1:{server.server_port}", "database": "fleet", "devices_database": "devices"}
+        chosen = InfluxSettings.read(_env_file=None, token=TOKEN, api=api, **given)
+        assert [False, False] == [each.there for each in influx_setup.Server(chosen).places(create=False)]
+        assert [] == Old.made
+        assert [True, True] == [each.created for each in influx_setup.Server(chosen).places(create=True)]
+        assert asked == Old.made
+        again = influx_setup.Server(chosen).places(create=True)
+        assert [(True, False), (True, False)] == [(each.there, each.created) for each in again]
+        assert asked == Old.made
+        with pytest.raises(Misconfigured, match=r"answers 401: check INFLUX_TOKEN"):
+            influx_setup.Server(chosen.model_copy(update={"token": SecretStr("wrong")})).places(create=False)
+        server.shutdown()
+
+
+def test_devices_go_to_the_database_of_their_own(server: Server) -> None:
+    client = InfluxClient(settings(server, devices_database="short"))
+    assert client.write([b"vm_devices,VMID=1 f=1i 1", b"vm_totals,VMID=1 f=1i 1"]) == {}
+    client.close()
+    assert {f"/api/v3/write_lp?org=default&db={name}&precision=nanosecond" for name in ("db", "short")} == {
+        path for path, _ in server.requests
+    }
+
+
+def test_the_reason_of_a_long_refusal_is_kept(server: Server, client: InfluxClient) -> None:
+    server.answer = lambda _: (400, {}, {"error": f"unable to parse '{'y' * 70_000}': max key length exceeded"})
+    [reason] = client.write([b"m f=1i 1"]).values()
+    assert reason.endswith("max key length exceeded")
+    assert len(reason) < 600

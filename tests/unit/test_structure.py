@@ -20,9 +20,16 @@ def imports(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def users_of(module):
+    """The packages that import a module of runtime, by themselves or through another module of it."""
+    paths = [path for path in MODULES if f"runtime.{module}" in set(imports(path))]
+    through = [users_of(path.stem) for path in paths if path.parent == ROOT / "runtime"]
+    return {path.relative_to(ROOT).parts[0] for path in paths}.union(*through)
+
+
 @pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "runtime").glob("[a-z]*.py")))
 def test_a_module_of_runtime_serves_two_edges_or_more(module):
-    users = {path.relative_to(ROOT).parts[0] for path in MODULES if f"runtime.{module}" in set(imports(path))}
+    users = users_of(module)
 
     assert len(users - {"runtime"}) >= 2, f"runtime.{module} is used by {users or 'nobody'}: it belongs there"
 

@@ -78,6 +78,17 @@ def test_each_minute_is_told_once():
     assert [START + n * MINUTE for n in range(10)] == minutes
 
 
+def test_a_clock_that_steps_back_within_a_minute_makes_no_minute_longer():
+    def at(clock_s, monotonic_s):
+        yield power(clock_s, 300.0, monotonic_s=monotonic_s)
+        yield cpu(clock_s, {"a": monotonic_s}, monotonic_s=monotonic_s)
+
+    clock = [0.0, 10.0, 20.0, 30.0, 40.0, 20.0, 30.0, 40.0, 50.0, 60.0]
+    [minute] = told([each for n, clock_s in enumerate(clock) for each in at(clock_s, 10.0 * (n + 1))])
+
+    assert (60.0, 60.0, 18000.0) == tuple(minute[name] for name in ("power_covered_s", "cpu_covered_s", "host_joules"))
+
+
 def test_vms_that_used_no_cpu_time_have_no_watts():
     [minute] = told(steady(60, used={"a": 1.0, "b": 1.0}))
 

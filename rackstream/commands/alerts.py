@@ -1,0 +1,160 @@
+"""Commands about alerts: which there are, and which are not to be delivered for a while."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event
+from runtime.errors import Misconfigured
+from runtime.settings import KafkaSettings
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on with transitions as they come, until Ctrl-C")
+@click.option("--severity", type=click.Choice(["warning", "critical"]), help="Only these")
+@click.option("--host", metavar="GLOB", help="Only of hosts like this")
+@DATA_DIR
+@JSON
+def alerts(follow: bool, severity: str | None, host: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """Show the alerts that are active; with --follow, then each transition. --json: one object per line."""
+    from rackstream.alerting import COLUMNS, Alerts, line, row, wanted
+    from rackstream.table import as_table
+    from rackstream.tail import plain
+
+    stop = stop_event()
+
+    def show(alert: dict[str, Any]) -> None:
+        click.echo(json.dumps(plain(alert), ensure_ascii=False) if as_json else line(alert))
+
+    with connected(data_dir) as (settings, lives), closing(Alerts(settings)) as found:
+        active = [each for each in found.active() if wanted(each, severity, host)]
+        if as_json:
+            for each in active:
+                show(each)
+        else:
+            as_table(COLUMNS, map(row, active))
+        if follow and lives:
+            for each in found.transitions(stop.is_set):
+                if wanted(each, severity, host):
+                    show(each)
+
+
+@click.group()
+def silence() -> None:
+    """Silences: alerts that match are shown, but not delivered, for a time."""
+
+
+@silence.command("add")
+@click.argument("matchers", nargs=-1, required=True, metavar="NAME=PATTERN...")
+@click.option("--for", "lasting", metavar="DURATION", help="How long, like 90m or 1d12h")
+@click.option("--until", metavar="TIME", help="Or until when, like 2026-01-02T03:04 (UTC)")
+@click.option("--from", "since", default="now", show_default=True, metavar="TIME", help="From when on")
+@click.option("--why", required=True, help="For whoever wonders why nothing came")
+@click.option("--who", help="Who wants it  [default: the user]")
+@DATA_DIR
+@JSON
+def add(  # noqa: PLR0917  click passes options by name
+    matchers: tuple[str, ...],
+    lasting: str | None,
+    until: str | None,
+    since: str,
+    why: str,
+    who: str | None,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Do not deliver alerts that match all of these: rule, host, severity, component, a label; * and ? are wild."""
+    from rackstream.period import duration, moment
+    from runtime.topics import publish_schemas
+    from sinks import situation
+
+    pairs = [each.partition("=") for each in matchers]
+    if wrong := [name + equals + pattern for name, equals, pattern in pairs if not (name and pattern)]:
+        raise Misconfigured(f"{', '.join(wrong)}: give NAME=PATTERN, such as host=kvm-* or rule=temperature-high")
+    if (lasting is None) == (until is None):
+        raise Misconfigured("say how long: either --for or --until")
+    now = datetime.now(UTC)
+    begin = moment(since, now)
+    end = moment(until, now) if until else begin + duration(lasting or "")
+    made = situation.new_silence(
+        [(name, pattern) for name, _, pattern in pairs], begin, end, who=who or _user(), why=why
+    )
+    with connected(data_dir) as (settings, _):
+        publish_schemas(settings, ("Silence",))
+        outdated = [each["id"] for each in _silences(settings) if each["ends_at"] < now - situation.KEPT]
+        situation.publish(settings, made, outdated)
+    _show([made], as_json=as_json)
+
+
+@silence.command("list")
+@click.option("--all", "everything", is_flag=True, help="Those that have ended, too")
+@DATA_DIR
+@JSON
+def list_(everything: bool, data_dir: Path | None, as_json: bool) -> None:
+    """The silences that hold now or will."""
+    with connected(data_dir) as (settings, _):
+        found = _silences(settings)
+    now = datetime.now(UTC)
+    _show([each for each in found if everything or each["ends_at"] > now], as_json=as_json)
+
+
+@silence.command("end")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@DATA_DIR
+@JSON
+def end(ids: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
+    """End silences now: what they muted and is still active is delivered."""
+    from runtime.topics import publish_schemas
+    from sinks import situation
+
+    now = datetime.now(UTC)
+    with connected(data_dir) as (settings, _):
+        known = {each["id"]: each for each in _silences(settings) if each["ends_at"] > now}
+        if unknown := [each for each in ids if each not in known]:
+            raise Misconfigured(
+                f"no such silence that has not ended: {', '.join(unknown)}; see `rackstream silence list`"
+            )
+        publish_schemas(settings, ("Silence",))
+        ended = [known[each] | {"ends_at": now} for each in dict.fromkeys(ids)]
+        for each in ended:
+            situation.publish(settings, each)
+    _show(ended, as_json=as_json)
+
+
+def _silences(settings: KafkaSettings) -> list[dict[str, Any]]:
+    from runtime.tables import newest
+
+    return sorted(newest(settings, "silences").values(), key=lambda each: (each["starts_at"], each["id"]))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user id without a name, as in containers
+        raise Misconfigured("this user has no name: say --who") from None
+
+
+def _show(silences: list[dict[str, Any]], *, as_json: bool) -> None:
+    from rackstream.table import as_table
+    from rackstream.tail import plain
+
+    now = datetime.now(UTC)
+    for each in silences if as_json else ():
+        click.echo(json.dumps(plain(each), ensure_ascii=False))
+    if not as_json:
+        columns = ("id", "what", "from", "until", "holds", "who", "why")
+        as_table(columns, (_row(each, now) for each in silences))
+
+
+def _row(each: dict[str, Any], now: datetime) -> tuple[str, ...]:
+    what = " ".join(f"{matcher['name']}={matcher['pattern']}" for matcher in each["matchers"])
+    holds = "ended" if each["ends_at"] <= now else "not yet" if each["starts_at"] > now else "now"
+    times = (f"{each[name]:%Y-%m-%d %H:%M:%S}" for name in ("starts_at", "ends_at"))
+    return (each["id"], what, *times, holds, each["who"], each["why"])

@@ -1,0 +1,48 @@
+"""The command that looks at one target, without Kafka: what does it give?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rackstream.commands.common import FLEET, JSON
+from runtime.errors import Misconfigured
+
+
+@click.command()
+@click.argument("target")
+@click.option("--username", help="User of the BMC")
+@click.option("--password-env", metavar="NAME", help="Environment variable with the password")
+@click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the password")
+@click.option("--insecure", is_flag=True, help="Do not check the certificate")
+@click.option("--ca", type=click.Path(path_type=Path, dir_okay=False), help="File of CA certificates to check it by")
+@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="Seconds per category")
+@FLEET
+@JSON
+def probe(  # noqa: PLR0917
+    target: str,
+    username: str | None,
+    password_env: str | None,
+    password_file: Path | None,
+    insecure: bool,
+    ca: Path | None,
+    timeout: float,
+    fleet: Path,
+    as_json: bool,
+) -> None:
+    """Show what TARGET gives: a BMC's URL (https://10.0.0.11), a libvirt URI, or a host that the fleet file names.
+
+    It is read once as a producer would, its session deleted at the end. Nothing is published. Exit 1 if it does not
+    answer or some of it could not be read, 2 if a person must act.
+    """
+    from rackstream.probing import target as probing
+
+    if password_env and password_file:
+        raise Misconfigured("give --password-env or --password-file, not both")
+    if insecure and ca:
+        raise Misconfigured("give --insecure or --ca, not both")
+    password = f"env:{password_env}" if password_env else f"file:{password_file}" if password_file else None
+    access = probing.Access(username, password, ca or not insecure)
+    whole = probing.run(probing.targets(target, access, fleet), timeout, as_json=as_json)
+    raise click.exceptions.Exit(0 if whole else 1)
