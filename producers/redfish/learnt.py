@@ -41,6 +41,6 @@ class Learnt:
     kept: dict[str, Json] = field(default_factory=dict)
     """Resources that do not change while the BMC runs, by `key_of` their URI: subsystems, adapters, sensors' limits."""
     useless: set[str] = field(default_factory=set)
-    """Metrics that hold nothing any table reads, by `key_of` their URI."""
+    """Metrics that hold nothing any table reads, collections of what is told elsewhere; by `key_of` their URI."""
     power: dict[str, str] = field(default_factory=dict)
     """PowerState of the Systems, by `key_of` their URI."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from producers.redfish import tables
 from producers.redfish.expand import inline
 from producers.redfish.fields import Json, at, text
 from producers.redfish.http.patience import key_of
-from producers.redfish.plan import Plan
+from producers.redfish.plan import Plan, Resource
 from producers.redfish.walk import Found, Walk, links_at
 
 OF_STORAGE: Final = ("@odata.id", "Id", "Name", "Manufacturer", "Model", "Status")
@@ -18,14 +18,10 @@ TABLES: Final = (tables.CONTROLLER, tables.DRIVE)
 
 
 def storage(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """The Storages of each System with their controllers and drives, else its SimpleStorages.
-
-    Drives that only Chassis list are taken where no Storage lists any: others would be told twice (GB200: the same
-    nine under Systems and under Chassis, with URIs of their own).
-    """
+    """The Storages of each System with controllers and drives, else its SimpleStorages; then what only Chassis list."""
     found = walk.members([each.links.get("Storage") for each in plan.systems])
     told = iter(_storages(walk, plan, [document for each in found for document in each]))
-    drives = 0
+    drives: set[str] = set()
     for system, members in zip(plan.systems, found, strict=True):
         if members or not walk.sure:
             documents = [next(told) for _ in members]
@@ -33,13 +29,23 @@ def storage(walk: Walk, plan: Plan) -> Iterator[Found]:
             documents = [_simple(each) for each in walk.members([system.links.get("SimpleStorage")])[0]]
         for document in documents:
             place = {"system_id": system.owner, "chassis_id": None, "storage_id": text(document["Id"])}
-            drives += len(document["Drives"])
+            drives |= {key_of(text(each.get("@odata.id")) or "") for each in links_at(document, "Drives")}
             yield Found(str(document["@odata.id"]), document, place, TABLES)
-    if drives or not walk.sure:
-        return
-    of_chassis = walk.members([each.links.get("Drives") for each in plan.chassis])
-    for chassis, documents in zip(plan.chassis, of_chassis, strict=True):
-        place = {"system_id": None, "storage_id": None, "chassis_id": chassis.owner}
+    if walk.sure:  # else one that is not told now may be a Storage's
+        yield from _of_chassis(walk, plan.chassis, drives)
+
+
+def _of_chassis(walk: Walk, chassis: Sequence[Resource], told: Collection[str]) -> Iterator[Found]:
+    """The drives in the collections of Chassis but those told. A collection of only such is not asked for again."""
+    useless = walk.learnt.useless
+    there = [each for each in chassis if key_of(each.links.get("Drives", "")) not in useless | {""}]
+    listed = walk.listed([each.links["Drives"] for each in there])
+    others = [[each for each in one or [] if key_of(text(each.get("@odata.id")) or "") not in told] for one in listed]
+    useless |= {
+        key_of(each.links["Drives"]) for each, one, left in zip(there, listed, others, strict=True) if one and not left
+    }
+    for each, documents in zip(there, walk.resources(others), strict=True):
+        place = {"system_id": None, "storage_id": None, "chassis_id": each.owner}
         for document in documents:
             yield Found(str(document["@odata.id"]), {"Drives": [document]}, place, TABLES)
 

@@ -38,8 +38,8 @@ MERGED: Final[Mapping[str, tuple[int, ...]]] = {
     # Two more temperatures say 0 with State Disabled, which is no reading; its one drive is a dead link.
     "intel-s2600bpb": (26, 6, 2, 2, 1, 2, 0, 6, 0, 0),
     "lenovo-sr670v2-xcc": (14, 10, 4, 4, 3, 2, 8, 16, 4, 2),
-    # Both Systems list its two CPUs with their memory, by the same serial numbers; Storage and Chassis list its drives.
-    "nvidia-gb200-openbmc": (32, 12, 0, 12, 1, 2, 4, 6, 9, 6),
+    # Both Systems list its two CPUs with their memory, both Storage and Chassis its nine drives: each URI is a record.
+    "nvidia-gb200-openbmc": (32, 12, 0, 12, 1, 4, 4, 8, 18, 6),
     "openbmc-stock": (0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
     "supermicro-821ge-hgxh100": (36, 6, 8, 12, 1, 2, 0, 32, 8, 10),
     "supermicro-x10sdv": (0, 0, 0, 0, 1, 1, 0, 4, 0, 4),

@@ -229,20 +229,33 @@ def test_sensors_that_come_with_the_hosts_power_are_found(tree: Tree, reader: Re
     assert [("0", 30.0)] == celsius(reader)
 
 
-def test_a_part_that_two_systems_list_is_told_once_by_its_serial_number(tree: Tree, reader: RedfishReader) -> None:
+def test_a_part_that_two_systems_list_under_two_uris_is_told_of_each(tree: Tree, reader: RedfishReader) -> None:
     other = f"{ROOT}/Systems/HGX"
     tree.tree[f"{ROOT}/Systems"] = collection(f"{ROOT}/Systems", "1", "HGX")
     tree.tree[other] = {"Id": "HGX", "Memory": link(f"{other}/Memory")}
-    tree.tree[f"{other}/Memory"] = collection(f"{other}/Memory", "same", "filler", "own")
-    for uri, serial in {
-        f"{SYSTEM}/Memory/A": "9223382488031113395",
-        f"{SYSTEM}/Memory/B": "00000000",
-        f"{other}/Memory/same": "9223382488031113395",
-        f"{other}/Memory/filler": "00000000",
-        f"{other}/Memory/own": "9223381901768070075",
-    }.items():
-        tree.tree[uri] = {"Id": uri.rpartition("/")[2], "SerialNumber": serial, "Status": OK}
-    assert ["A", "B", "filler", "own"] == dimms(reader)
+    tree.tree[f"{other}/Memory"] = collection(f"{other}/Memory", "same", "own") | {
+        "Members": [link(f"{other}/Memory/same"), link(f"{other}/Memory/own"), link(f"{SYSTEM}/Memory/A")]
+    }
+    for uri in (f"{SYSTEM}/Memory/A", f"{SYSTEM}/Memory/B", f"{other}/Memory/same", f"{other}/Memory/own"):
+        tree.tree[uri] = {"Id": uri.rpartition("/")[2], "SerialNumber": "9223382488031113395", "Status": OK}
+    assert ["A", "B", "same", "own"] == dimms(reader)
+
+
+def test_drives_that_only_a_chassis_lists_are_told_beside_those_of_the_storages(
+    tree: Tree, reader: RedfishReader
+) -> None:
+    storage, bays = f"{SYSTEM}/Storage/1", f"{CHASSIS}/Drives"
+    tree.tree[SYSTEM]["Storage"] = link(f"{SYSTEM}/Storage")
+    tree.tree[f"{SYSTEM}/Storage"] = collection(f"{SYSTEM}/Storage", "1")
+    tree.tree[storage] = {"Id": "1", "Drives": [link(f"{bays}/A")]}
+    tree.tree[CHASSIS]["Drives"] = link(bays)
+    for listed, expected in ((("A",), ["A"]), (("A", "B"), ["A", "B"])):
+        tree.tree[bays] = collection(bays, *listed)
+        for name in listed:
+            tree.tree[f"{bays}/{name}"] = {"Id": name, "Status": OK}
+        reader.discover(5)
+        for _ in range(2):
+            assert expected == [each["drive_id"] for each in reader.read("storage", 5).body["drives"]]
 
 
 def test_a_chassis_says_which_systems_are_in_it(reader: RedfishReader) -> None:
