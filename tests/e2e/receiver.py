@@ -69,7 +69,11 @@ class Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client was killed before it had sent it all
+            self.close_connection = True
+            return
         posted = Posted(self.path, dict(self.headers), body)
         answer = self.server.answer(posted)
         with self.server.lock:
