@@ -14,7 +14,7 @@ from typing import Any, Final
 from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
-from schemas import catalog, writers
+from schemas import catalog, readers, writers
 
 Record = dict[str, Any]
 Resolve = Callable[[int], dict[str, Any] | None]
@@ -61,6 +61,13 @@ def _writer(name: str, schema_id: int) -> writers.Writer | None:
     return writers.compiled(known.definition) if known is not None and known.name == name else None
 
 
+@cache
+def _reader(name: str, schema_id: int) -> readers.Reader | None:
+    """The compiled reader of a version that this code knows, or None."""
+    known = catalog.published().get(schema_id)
+    return readers.compiled(known.definition) if known is not None and known.name == name else None
+
+
 class Decoder:
     """Reads records of one type, whichever published version they were written with."""
 
@@ -80,12 +87,24 @@ class Decoder:
         if len(value) <= HEADER.size or value[0] != 0:
             raise Undecodable("not-framed", f"{len(value)} bytes that do not begin with 0 and a schema id")
         schema_id = HEADER.unpack_from(value)[1]
+        if schema_id == self.schema.id and (read := _reader(self.schema.name, schema_id)) is not None:
+            try:
+                record, end = read(value, HEADER.size)
+            except Exception:  # noqa: BLE001, S110  bytes that are no record, or unusual ones: fastavro says
+                pass
+            else:
+                if end == len(value):
+                    return record
+        return self._by_fastavro(schema_id, value)
+
+    def _by_fastavro(self, schema_id: int, value: bytes) -> Record:
         writer = self._writers.get(schema_id) or self._learn(schema_id)
         buffer = BytesIO(value)
         buffer.seek(HEADER.size)
         reader = None if schema_id == self.schema.id else self.schema.parsed
+        record: Record
         try:
-            record: Record = schemaless_reader(buffer, writer, reader)
+            record = schemaless_reader(buffer, writer, reader)
         except Exception as error:
             # Random bytes make fastavro raise EOFError, IndexError, UnicodeDecodeError, ValueError and others.
             raise Undecodable("truncated", f"bytes are not a whole {self.schema.name}: {error!r}") from error
