@@ -15,6 +15,7 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
 from schemas import catalog, readers, writers
+from schemas.reading import Reader
 
 Record = dict[str, Any]
 Resolve = Callable[[int], dict[str, Any] | None]
@@ -62,7 +63,7 @@ def _writer(name: str, schema_id: int) -> writers.Writer | None:
 
 
 @cache
-def _reader(name: str, schema_id: int) -> readers.Reader | None:
+def _reader(name: str, schema_id: int) -> Reader | None:
     """The compiled reader of a version that this code knows, or None."""
     known = catalog.published().get(schema_id)
     return readers.compiled(known.definition) if known is not None and known.name == name else None
@@ -88,6 +89,7 @@ class Decoder:
             raise Undecodable("not-framed", f"{len(value)} bytes that do not begin with 0 and a schema id")
         schema_id = HEADER.unpack_from(value)[1]
         if schema_id == self.schema.id and (read := _reader(self.schema.name, schema_id)) is not None:
+            record: Record
             try:
                 record, end = read(value, HEADER.size)
             except Exception:  # noqa: BLE001, S110  bytes that are no record, or unusual ones: fastavro says

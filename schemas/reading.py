@@ -93,6 +93,8 @@ PRESENT: Final = {0: False, 2: True}
 
 
 def nullable(inner: Reader) -> Reader:
+    """Reads a union with null, whose value `inner` reads."""
+
     def read(data: bytes, at: int) -> tuple[Any, int]:
         return inner(data, at + 1) if PRESENT[data[at]] else (None, at + 1)
 
@@ -100,6 +102,8 @@ def nullable(inner: Reader) -> Reader:
 
 
 def array(item: Reader) -> Reader:
+    """Reads a list, in blocks as our writers make them."""
+
     def read(data: bytes, at: int) -> tuple[list[Any], int]:
         found = []
         length, at = size(data, at)
@@ -114,6 +118,8 @@ def array(item: Reader) -> Reader:
 
 
 def mapping(item: Reader) -> Reader:
+    """Reads a dict, likewise."""
+
     def read(data: bytes, at: int) -> tuple[dict[str, Any], int]:
         found = {}
         length, at = size(data, at)
@@ -125,5 +131,3 @@ def mapping(item: Reader) -> Reader:
         return found, at
 
     return read
-
-

@@ -71,7 +71,7 @@ def full(avro, named):  # noqa: PLR0911  one return per Avro type
         case {"logicalType": _}:
             return START
         case {"type": "array"}:
-            return [full(avro["items"], named)] * 2
+            return [full(avro["items"], named)]
         case {"type": "map"}:
             return {"k": full(avro["values"], named)}
         case {"type": "enum"}:
