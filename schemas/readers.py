@@ -186,12 +186,22 @@ class _Body:
 
     def _nullables(self, run: list[Mapping[str, Any]]) -> None:
         """Fields of which often none is present."""
-        before = len(self.lines), len(self.held)
-        self._others(run)
-        names = " = ".join(self.held[before[1] :])
-        present = [f"    {line}" for line in self.lines[before[0] :]]
-        absent = f"if data[at:at + {len(run)}] == {bytes(len(run))!r}: {names} = None; at += {len(run)}"
-        self.lines[before[0] :] = [absent, "else:", *present]
+        lines, names = self.lines, []
+        self.lines = []
+        for name, avro in self._variables(run):
+            names.append(name)
+            self.scope[f"read_{name}"] = reader(avro, self._named)
+            if _inner(avro, self._named) == "string":
+                self.lines += [
+                    "if data[at] == 2 and not (n := data[at + 1]) & 0x81:",
+                    f"    end = at + 2 + (n >> 1); {name} = texts[data[at + 2:end]]; at = end",
+                    f"else: {name}, at = read_{name}(data, at)",
+                ]
+            else:
+                self.lines.append(f"{name}, at = read_{name}(data, at)")
+        absent = f"if data[at:at + {len(run)}] == {bytes(len(run))!r}: {' = '.join(names)} = None; at += {len(run)}"
+        self.lines = [*lines, absent, "else:", *(f"    {line}" for line in self.lines)]
+        self.held += names
 
     def compiled(self, source: str) -> Reader:
         """The function `read` of this source."""
