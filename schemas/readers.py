@@ -14,20 +14,18 @@ from itertools import count, groupby
 from typing import Any, Final
 
 from schemas.reading import (
+    PRIMITIVES,
     Reader,
     array,
-    boolean,
-    double,
     instant,
     mapping,
     nullable,
     nullable_doubles,
-    raw,
     string,
     texts,
     timestamp,
 )
-from schemas.varints import VARINT, long, longs, size
+from schemas.varints import VARINT, longs, size
 
 FLAG: Final = rb"([\x00\x01])"
 
@@ -36,9 +34,6 @@ class Unsupported(Exception):
     """A schema that these readers do not read."""
 
 
-PRIMITIVES: Final[Mapping[str, Reader]] = {
-    "string": string, "long": long, "int": long, "double": double, "boolean": boolean, "bytes": raw
-}  # fmt: skip
 Named = dict[str, Any]
 """Definitions by name. One that refers to itself is not among them while it is read."""
 
@@ -90,7 +85,7 @@ def _enum(avro: Mapping[str, Any], named: Named) -> Reader:
     named[avro["name"]] = avro
 
     def read(data: bytes, at: int) -> tuple[str, int]:
-        number, at = long(data, at)
+        number, at = PRIMITIVES["long"](data, at)
         return symbols[number], at
 
     return read

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -131,3 +131,8 @@ def mapping(item: Reader) -> Reader:
         return found, at
 
     return read
+
+
+PRIMITIVES: Final[Mapping[str, Reader]] = {
+    "string": string, "long": long, "int": long, "double": double, "boolean": boolean, "bytes": raw
+}  # fmt: skip
