@@ -14,7 +14,8 @@ from typing import Any, Final
 from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
-from schemas import catalog, writers
+from schemas import catalog, readers, writers
+from schemas.reading import Reader
 
 Record = dict[str, Any]
 Resolve = Callable[[int], dict[str, Any] | None]
@@ -73,6 +74,13 @@ def _writer(name: str, schema_id: int) -> writers.Writer | None:
     return writers.compiled(known.definition) if known is not None and known.name == name else None
 
 
+@cache
+def _reader(name: str, schema_id: int) -> Reader | None:
+    """The compiled reader of a version that this code knows, or None."""
+    known = catalog.published().get(schema_id)
+    return readers.compiled(known.definition) if known is not None and known.name == name else None
+
+
 class Decoder:
     """Reads records of one type, whichever published version they were written with."""
 
@@ -81,6 +89,8 @@ class Decoder:
         self._resolve = resolve
         self._writers: dict[int, tuple[Any, Any]] = {schema.id: (schema.parsed, None)}
         """By id: the schema written with, and the one to read it as; None: the same."""
+        self._own = {schema.id}
+        """Ids of this very schema: ours, and a registry's."""
 
     def decode(self, value: bytes | None) -> Record:
         """The record.
@@ -93,11 +103,24 @@ class Decoder:
         if len(value) <= HEADER.size or value[0] != 0:
             raise Undecodable("not-framed", f"{len(value)} bytes that do not begin with 0 and a schema id")
         schema_id = HEADER.unpack_from(value)[1]
+        if schema_id in self._own and (read := _reader(self.schema.name, self.schema.id)) is not None:
+            record: Record
+            try:
+                record, end = read(value, HEADER.size)
+            except Exception:  # noqa: BLE001, S110  bytes that are no record, or unusual ones: fastavro says
+                pass
+            else:
+                if end == len(value):
+                    return record
+        return self._by_fastavro(schema_id, value)
+
+    def _by_fastavro(self, schema_id: int, value: bytes) -> Record:
         writer, reader = self._writers.get(schema_id) or self._learn(schema_id)
         buffer = BytesIO(value)
         buffer.seek(HEADER.size)
+        record: Record
         try:
-            record: Record = schemaless_reader(buffer, writer, reader)
+            record = schemaless_reader(buffer, writer, reader)
         except Exception as error:
             # Random bytes make fastavro raise EOFError, IndexError, UnicodeDecodeError, ValueError and others.
             raise Undecodable("truncated", f"bytes are not a whole {self.schema.name}: {error!r}") from error
@@ -113,7 +136,9 @@ class Decoder:
         if definition.get("name") != self.schema.name:
             raise Undecodable("foreign-schema", f"a {definition.get('name')} where a {self.schema.name} belongs")
         # Under a registry's id it may be the very schema that this code knows.
-        known_here = catalog.fingerprint_id(definition) == self.schema.id
-        writer = (self.schema.parsed, None) if known_here else (parse_schema(definition), self.schema.parsed)
+        if catalog.fingerprint_id(definition) == self.schema.id:
+            self._own.add(schema_id)
+        own = schema_id in self._own
+        writer = (self.schema.parsed, None) if own else (parse_schema(definition), self.schema.parsed)
         self._writers[schema_id] = writer
         return writer

@@ -42,8 +42,8 @@ class InfluxSink:
 
     def lines(self, item: Item) -> list[bytes]:
         """The lines of one record."""
-        made = (write(row) for dataset, write in self._encoders[item.alias] for row in dataset.rows(item.record))
-        return [line for line in made if line]
+        encoders = self._encoders[item.alias]
+        return [line for dataset, write in encoders for row in dataset.rows(item.record) if (line := write(row))]
 
     def write(self, batch: Batch) -> None:
         """Stores a batch.

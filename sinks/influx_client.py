@@ -33,14 +33,15 @@ REFUSED: Final = (400, 413, 422)
 
 def bodies(lines: Sequence[bytes], max_lines: int, max_bytes: int = MAX_BODY_BYTES) -> Iterator[tuple[int, int]]:
     """Cuts lines into ranges [first, end) that fit one request. A line larger than that goes alone."""
-    first = size = 0
-    for at, line in enumerate(lines):
-        if at > first and (at - first >= max_lines or size + len(line) + 1 > max_bytes):
-            yield first, at
-            first, size = at, 0
-        size += len(line) + 1
-    if first < len(lines):
-        yield first, len(lines)
+    first = 0
+    while first < len(lines):
+        end = min(first + max_lines, len(lines))
+        size = sum(map(len, lines[first:end])) + end - first
+        while size > max_bytes and end > first + 1:
+            end -= 1
+            size -= len(lines[end]) + 1
+        yield first, end
+        first = end
 
 
 def _seconds(text: str | None) -> float | None:
@@ -90,8 +91,7 @@ class InfluxClient:
         for database, places in self._by_database(lines).items():
             own = lines if len(places) == len(lines) else [lines[at] for at in places]
             for first, end in bodies(own, self._settings.max_lines):
-                numbered = list(zip(places[first:end], own[first:end], strict=True))
-                jobs.append(self._pool.submit(self._put, numbered, database))
+                jobs.append(self._pool.submit(self._put, own[first:end], places[first:end], database))
         failures = [error for error in (job.exception() for job in jobs) if error is not None]
         if failures:
             raise next((error for error in failures if not isinstance(error, Retry)), failures[0])
@@ -108,22 +108,23 @@ class InfluxClient:
             devices: [at for at, moved in enumerate(there) if moved],
         }
 
-    def _put(self, lines: list[tuple[int, bytes]], database: str) -> dict[int, str]:
-        """Writes one body of numbered lines, in parts where the server refuses it."""
+    def _put(self, lines: Sequence[bytes], places: Sequence[int], database: str) -> dict[int, str]:
+        """Writes one body of lines, in parts where the server refuses it; `places` are their indices in the batch."""
         refused: dict[int, str] = {}
         while lines:
             try:
-                self._send(b"\n".join([line for _, line in lines]), database)
+                self._send(b"\n".join(lines), database)
             except InfluxDBPartialWriteError as error:
                 bad = {each.line_number - 1: each.error_message for each in error.line_errors}
                 if not all(0 <= at < len(lines) for at in bad):
-                    return refused | self._halves(lines, self._text(error), database)
-                refused |= {lines[at][0]: self._clean(why) for at, why in bad.items()}
+                    return refused | self._halves(lines, places, self._text(error), database)
+                refused |= {places[at]: self._clean(why) for at, why in bad.items()}
                 # Written again without them: only an acknowledgement says that the others are stored.
-                lines = [line for at, line in enumerate(lines) if at not in bad]
+                kept = [at for at in range(len(lines)) if at not in bad]
+                lines, places = [lines[at] for at in kept], [places[at] for at in kept]
             except ApiException as error:
                 if error.status in REFUSED:
-                    return refused | self._halves(lines, self._text(error), database)
+                    return refused | self._halves(lines, places, self._text(error), database)
                 raise self._failure(error, database) from None
             except (HTTPError, OSError) as error:
                 raise Retry(f"InfluxDB at {self._settings.url} not reached: {self._clean(str(error))}") from None
@@ -131,11 +132,11 @@ class InfluxClient:
                 break
         return refused
 
-    def _halves(self, lines: list[tuple[int, bytes]], why: str, database: str) -> dict[int, str]:
+    def _halves(self, lines: Sequence[bytes], places: Sequence[int], why: str, database: str) -> dict[int, str]:
         if len(lines) == 1:
-            return {lines[0][0]: why}
-        middle = len(lines) // 2
-        return self._put(lines[:middle], database) | self._put(lines[middle:], database)
+            return {places[0]: why}
+        half = len(lines) // 2
+        return self._put(lines[:half], places[:half], database) | self._put(lines[half:], places[half:], database)
 
     def _send(self, body: bytes, database: str) -> None:
         if self._settings.compression == "gzip":

@@ -22,13 +22,15 @@ from typing import Any, Final
 from sinks.rows import Column, Dataset, Row, Type
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MOST: Final = 1 << 16
+"""Identities of each dataset, and texts, that are kept."""
 SAFE_TAG: Final = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\=", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 SAFE_NAME: Final = str.maketrans({",": r"\,", " ": r"\ ", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 BEFORE_ESCAPE: Final = re.compile(r"\\+(?=[,= ])")
 SAFE_TEXT: Final = str.maketrans({"\\": r"\\", '"': r"\""})
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=MOST)
 def tag(text: str) -> str:
     """A tag's key or value; empty where nothing can be written."""
     text = text.replace("\0", "").rstrip("\\")
@@ -62,11 +64,19 @@ VALUES: Final[dict[Type, Callable[[Any], str | None]]] = {
 }
 
 
-@lru_cache(maxsize=65536)
-def _tags(keys: tuple[str, ...], values: tuple[Any, ...]) -> str:
-    """`,key=value` of each tag that has a value."""
-    pairs = ((key, tag(str(value))) for key, value in zip(keys, values, strict=True) if value is not None)
-    return "".join(f",{key}={value}" for key, value in pairs if value)
+class _Heads(dict[Row, str]):
+    """The measurement, and `,key=value` of each tag that has a value; kept, for they come again at every poll."""
+
+    def __init__(self, name: str, keys: tuple[str, ...]) -> None:
+        super().__init__()
+        self._name, self._keys = name, keys
+
+    def __missing__(self, values: Row) -> str:
+        if len(self) >= MOST:
+            self.clear()
+        pairs = ((key, tag(str(value))) for key, value in zip(self._keys, values, strict=True) if value is not None)
+        found = self[values] = self._name + "".join(f",{key}={value}" for key, value in pairs if value)
+        return found
 
 
 def _labels(labels: dict[str, str]) -> str:
@@ -87,12 +97,13 @@ class Fields:
             f"{column.name}=%di" if column.type == "long" else f"{column.name}=%r" for _, column in columns
         )
         self._span = slice(places[0], places[-1] + 1) if numbers else None
+        self._finite = "double" not in kinds
 
     def __call__(self, row: Row) -> str:
         """`name=value,…`; empty where no column has a value."""
         if self._span is not None:
             values = row[self._span]
-            if None not in values and isfinite(sum(values)):
+            if None not in values and (self._finite or isfinite(sum(values))):
                 return self._template % values
         return self._one_by_one(row)
 
@@ -110,9 +121,8 @@ class Encoder:
     """Writes the rows of one dataset. Not for use by two threads at once."""
 
     def __init__(self, dataset: Dataset) -> None:
-        self._name = measurement(dataset.name)
-        self._keys = tuple(tag(column.name) for column in dataset.tags)
-        self._end = 1 + len(self._keys)
+        self._heads = _Heads(measurement(dataset.name), tuple(tag(column.name) for column in dataset.tags))
+        self._end = 1 + len(dataset.tags)
         self._kind = dataset.names.index(dataset.kind) if dataset.kind else 0
         self._stale = dataset.names.index("stale") if "stale" in dataset.names else None
         columns = [
@@ -139,5 +149,4 @@ class Encoder:
         fields = (self._kinds.get(row[self._kind], self._all) if self._kinds else self._all)(row)
         if not fields:
             return b""
-        tags = _tags(self._keys, row[1 : self._end])
-        return f"{self._name}{tags}{self._label_tags} {fields} {self._ns}".encode()
+        return f"{self._heads[row[1 : self._end]]}{self._label_tags} {fields} {self._ns}".encode()

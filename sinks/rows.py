@@ -58,7 +58,7 @@ class Part:
     @cached_property
     def _plan(self) -> tuple[list[Callable[[Record], Row]], Callable[[Row], Row]]:
         """A reader per depth, and what puts the values read, depth after depth, in the order of the row."""
-        by_depth = sorted(range(len(self.sources)), key=lambda at: self.sources[at][0])
+        by_depth = sorted(range(len(self.sources)), key=lambda at: (self.sources[at][0], callable(self.sources[at][1])))
         places = {at: place for place, at in enumerate(by_depth)}
         readers = [
             _reader(tuple(read for at, read in self.sources if at == depth)) for depth in range(len(self.path) + 1)
@@ -82,10 +82,16 @@ class Part:
 
 
 def _reader(reads: tuple[Read, ...]) -> Callable[[Record], Row]:
-    if len(reads) > 1 and all(isinstance(read, str) for read in reads):
-        return itemgetter(*reads)
-    functions = [itemgetter(read) if isinstance(read, str) else read for read in reads]
-    return lambda item: tuple([function(item) for function in functions])
+    """Reads keys, then functions."""
+    keys = [read for read in reads if isinstance(read, str)]
+    functions = [read for read in reads if not isinstance(read, str)]
+    if len(keys) < 2:
+        every: list[Callable[[Record], Any]] = [*map(itemgetter, keys), *functions]
+        return lambda item: tuple([function(item) for function in every])
+    getter = itemgetter(*keys)
+    if not functions:
+        return getter
+    return lambda item: (*getter(item), *[function(item) for function in functions])
 
 
 @dataclass(frozen=True)
