@@ -7,21 +7,19 @@ import contextlib
 import fcntl
 import json
 import os
-import random
 import shutil
-import socket
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rackstream import ports
 from runtime.errors import Misconfigured
 from runtime.kafka import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PORTS: Final = range(20000, 30000)  # below those of outgoing connections, one of which could sit on a kept port
 MAX_BATCH_BYTES: Final = MAX_RECORD_BYTES + 65536
 # Paths are relative to the JVM's working directory: a properties file cannot hold every path.
 SERVER: Final = """\
@@ -174,8 +172,8 @@ class Directory:
     def choose(self, say: Callable[[str], None]) -> Kept:
         """Id and ports for the next start: those of the last one, as far as the ports are free."""
         last = self.kept()
-        port = last.port if last and _free(last.port) else _free_port()
-        controller_port = last.controller_port if last and _free(last.controller_port) else _free_port(but=port)
+        port = last.port if last and ports.is_free(last.port) else ports.free()
+        controller_port = last.controller_port if last and ports.is_free(last.controller_port) else ports.free(but=port)
         if last and port != last.port:
             say(f"port {last.port} is taken by another process: this Kafka moves to 127.0.0.1:{port}")
         # Any 128 bits do; never "-", which StorageTool would take for an option where it comes first.
@@ -204,19 +202,3 @@ def _parent(pid: int | None) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
     return ""
-
-
-def _free_port(*, but: int | None = None) -> int:
-    shuffled = random.sample(PORTS, len(PORTS))  # at random: several directories may be starting at this moment
-    return next(port for port in shuffled if port != but and _free(port))
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: old connections do not count
-        try:
-            listener.bind(("127.0.0.1", port))
-            listener.listen()
-        except OSError:
-            return False
-        return True

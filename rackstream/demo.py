@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from rackstream import scene, screen
+from rackstream import ports, scene, screen
 from rackstream.audit import Audit, Finding
 from rackstream.feed import Feed
 from rackstream.pipeline import Pipeline
@@ -84,21 +84,21 @@ class Demo:
         (self._directory / MARKER).write_text(json.dumps({"what": "a demo's directory; the next demo empties it"}))
 
     def _pipeline(self) -> Pipeline:
-        ports = scene.free_ports(BMCS + 1)
+        row = ports.free_row(BMCS + 1)
         os.environ.setdefault(scene.PASSWORD, secrets.token_urlsafe(12))
         certificate, key, authority = scene.certificates(self._directory)
-        fleet = scene.fleet(self._directory, ports[:BMCS], authority, self._say)
+        fleet = scene.fleet(self._directory, row[:BMCS], authority, self._say)
         pipeline = Pipeline(
             self._settings,
             fleet,
             environment={
                 "RACKSTREAM_FILES_MAX_SEC": "2",
-                "RACKSTREAM_CONSOLE_PORT": str(ports[BMCS]),
+                "RACKSTREAM_CONSOLE_PORT": str(row[BMCS]),
                 "RACKSTREAM_PARTITIONS": str(self._settings.partitions),
             },
             on_event=(lambda _: None) if self._live else self._say,
         )
-        arguments = ["--count", str(BMCS), "--port", str(ports[0]), "--heat-period", str(HEAT_PERIOD_S)]
+        arguments = ["--count", str(BMCS), "--port", str(row[0]), "--heat-period", str(HEAT_PERIOD_S)]
         arguments += ["--shape", "mix", "--cert", str(certificate), "--key", str(key)]
         arguments += ["--username", "demo", "--password-env", scene.PASSWORD]
         self._simulator = pipeline.part("simulator", "simulate", "redfish", *arguments)

@@ -1,4 +1,4 @@
-"""What the demo runs on: its fleet file, certificates for its simulated BMCs, free ports."""
+"""What the demo runs on: its fleet file, certificates for its simulated BMCs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, Final
 import yaml
 
 from producers.simulate import testnode
-from runtime.errors import Misconfigured
 
 EXPECTED: Final = ("temperature-high node-*", "memory-pressure *", "swap-full *", "nic-*-errors *")
 """The alerts that a demo may raise, as rule and host: the simulated CPUs overheat; the others are this machine's own.
@@ -59,22 +58,6 @@ def fleet(directory: Path, ports: list[int], authority: Path, say: Callable[[str
 def unexpected(raised: Iterable[str]) -> list[str]:
     """Alerts (rule and host) that a demo must not raise."""
     return [each for each in raised if not any(fnmatchcase(each, glob) for glob in EXPECTED)]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports in a row on 127.0.0.1 that nobody listens on now."""
-    for _ in range(100):
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-        if port + count < 65536 and all(_is_free(port + each) for each in range(count)):
-            return [port + each for each in range(count)]
-    raise Misconfigured("no free ports in a row on 127.0.0.1")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as each:
-        return each.connect_ex(("127.0.0.1", port)) != 0
 
 
 def certificates(directory: Path) -> tuple[Path, Path, Path]:

@@ -19,7 +19,7 @@ import yaml
 from confluent_kafka import KafkaException
 from pydantic import Field, SecretStr
 
-from rackstream import lag, scene
+from rackstream import lag, ports
 from rackstream.feed import Feed
 from rackstream.pipeline import Pipeline
 from runtime.errors import Failure
@@ -207,7 +207,7 @@ class TelemetryCollector:
         fleet = settings.data_dir / "telemetry.fleet.yaml"
         target = {"host": self.host, "uri": self.config.libvirt_uri, "interval": self.config.poll_interval}
         fleet.write_text(yaml.safe_dump({"libvirt": {"targets": [target]}}))
-        [self._metrics_port] = scene.free_ports(1)
+        self._metrics_port = ports.free()
         pipeline = Pipeline(
             settings, fleet, environment=self.config.environment(), sinks=("influx",), console=False,
             on_event=lambda text: log.info("pipeline", what=text),

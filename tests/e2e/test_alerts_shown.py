@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rackstream import ports
 from rackstream.alerting import Alerts
-from rackstream.scene import free_ports
 from tests.e2e.parts import part, publish, running, until
 from tests.e2e.transitions import alert, cleared
 
@@ -43,7 +43,7 @@ class Reading:
 
 def test_the_consumer_in_the_readme_gets_what_is_active_and_then_what_comes(kafka, tmp_path):
     (code,) = re.findall(r"```python\n(from confluent_kafka import .*?)```", README.read_text(), re.DOTALL)
-    (port,) = free_ports(1)
+    port = ports.free()
     for documented, here in {
         "http://127.0.0.1:8000": f"http://127.0.0.1:{port}",
         "127.0.0.1:9092": kafka.bootstrap,
