@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from datetime import UTC, datetime
 from pathlib import Path
 
 from confluent_kafka import TopicPartition
@@ -46,6 +47,7 @@ class Alerts:
         """The next poll of every BMC: two hot, two cool, and so on."""
         for host in HOT:
             record = thermal(host, self._polls, [95.0 if self._polls // 2 % 2 else 50.0])
+            record["observed_at"] = datetime.now(UTC)  # readings that are old when they arrive are not judged
             self._sent[host, self._polls] = time.monotonic()
             self._publisher.send(*wire(self._settings.catalog, "raw-redfish", record), wait_s=10)
         self._polls += 1
