@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rackstream import ports
 from rackstream.jars import find_java
-from rackstream.scene import free_ports
 from runtime.errors import Misconfigured
 
 VERSION = "2.5.11.Final"
@@ -46,7 +46,7 @@ def registry(folder: Path) -> Iterator[str]:
     with tarfile.open(packed) as tar:
         tar.extractall(folder, filter="data")
     (jar,) = folder.glob("*-runner.jar")
-    (port,) = free_ports(1)
+    port = ports.free()
     options = [f"-Dquarkus.http.port={port}", "-Dquarkus.http.host=127.0.0.1", "-Xmx256m", "-XX:TieredStopAtLevel=1"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([java, *options, "-jar", jar.name], cwd=folder, stdout=log, stderr=log)
