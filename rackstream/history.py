@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runtime.settings import KafkaSettings
 from sinks.coverage import Coverage
-from sinks.manifest import read_manifest, stored
+from sinks.manifest import committed, read_manifest, stored
 from sinks.rows import Dataset, Row
 from sinks.settings import ArchiveSettings, FilesSettings
 
@@ -30,10 +30,9 @@ def coverage(files: Path) -> Coverage:
 def files(root: Path) -> dict[str, list[Path]]:
     """Dataset → its committed files that are there."""
     found: dict[str, list[Path]] = {}
-    for entry in read_manifest(root):
-        for each in entry.files:
-            if (path := root / each.path).exists():
-                found.setdefault(each.dataset, []).append(path)
+    for name, path in committed(root):
+        if path.exists():
+            found.setdefault(name, []).append(path)
     return found
 
 

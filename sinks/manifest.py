@@ -94,10 +94,16 @@ def read_manifest(root: Path) -> Iterator[Entry]:
         yield from _entries(path.read_text())
 
 
+def committed(root: Path) -> Iterator[tuple[str, Path]]:
+    """(Dataset, path) of every committed file, also of one that its user deleted since."""
+    for entry in read_manifest(root):
+        for each in entry.files:
+            yield each.dataset, root / each.path
+
+
 def stored(root: Path, dataset: str) -> list[Path]:
     """The committed files of one dataset that are there."""
-    paths = [root / each.path for entry in read_manifest(root) for each in entry.files if each.dataset == dataset]
-    return [path for path in paths if path.exists()]
+    return [path for name, path in committed(root) if name == dataset and path.exists()]
 
 
 class Journal:

@@ -59,6 +59,14 @@ VOLTAGE: Final = Table("voltages", "Voltages", "Power.v1_7_1", reading=("reading
     *STATUS,
     CONTEXT,
 ))  # fmt: skip
+MADE: Final = (
+    Field("model", ("Model",)),
+    Field("manufacturer", ("Manufacturer",)),
+    Field("serial_number", ("SerialNumber",)),
+    Field("part_number", ("PartNumber",)),
+    Field("firmware_version", ("FirmwareVersion",)),
+)
+"""What a power supply says of its make, in both schemas."""
 POWER_SUPPLY: Final = Table("power_supplies", "PowerSupplies", "Power.v1_7_1", fields=(
     *ENTRY,
     Field("power_capacity_watts", ("PowerCapacityWatts",), number),
@@ -67,11 +75,7 @@ POWER_SUPPLY: Final = Table("power_supplies", "PowerSupplies", "Power.v1_7_1", f
     Field("efficiency_percent", ("EfficiencyPercent",), number),
     Field("line_input_voltage", ("LineInputVoltage",), number),
     Field("line_input_voltage_type", ("LineInputVoltageType",)),
-    Field("model", ("Model",)),
-    Field("manufacturer", ("Manufacturer",)),
-    Field("serial_number", ("SerialNumber",)),
-    Field("part_number", ("PartNumber",)),
-    Field("firmware_version", ("FirmwareVersion",)),
+    *MADE,
     *STATUS,
 ))  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from producers.redfish.fields import Field, Table, number, rating
-from producers.redfish.tables import CONTEXT, STATUS
+from producers.redfish.tables import CONTEXT, MADE, STATUS
 
 ITSELF: Final = (
     Field("odata_id", ("@odata.id",)),
@@ -83,11 +83,7 @@ SUPPLY: Final = Table(
     Field("efficiency_percent", ("EfficiencyRatings",), rating),
     Field("line_input_voltage", ("Metrics/InputVoltage/Reading",), number),
     Field("line_input_voltage_type", ("InputNominalVoltageType",)),
-    Field("model", ("Model",)),
-    Field("manufacturer", ("Manufacturer",)),
-    Field("serial_number", ("SerialNumber",)),
-    Field("part_number", ("PartNumber",)),
-    Field("firmware_version", ("FirmwareVersion",)),
+    *MADE,
     *STATUS,
 ))  # fmt: skip
 CHASSIS_POWER: Final = Table(
