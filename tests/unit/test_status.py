@@ -138,7 +138,9 @@ def test_details_with_figures_are_written_once_a_minute():
         pytest.param({"status": "stopped", "removed": False}, ("unknown", LATER), id="its producer was stopped"),
         pytest.param({"status": "stopped", "removed": True}, ("unknown", LATER), id="it was removed once"),
         pytest.param({"status": "unreachable", "removed": False}, ("unreachable", NOW), id="its producer was killed"),
-        pytest.param({"status": "stopped", "removed": False, "stopped_by": "ann"}, ("stopped", NOW), id="it is stopped"),
+        pytest.param(
+            {"status": "stopped", "removed": False, "stopped_by": "ann"}, ("stopped", NOW), id="it is stopped"
+        ),
     ],
 )
 def test_what_was_known_of_a_target_holds_until_it_was_polled(last, expected):
