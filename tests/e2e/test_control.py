@@ -136,8 +136,8 @@ def test_two_consoles_command_at_once_and_both_are_obeyed(kafka, tmp_path):
         with ThreadPoolExecutor(2) as pool:
             said = list(pool.map(lambda n: consoles[n % 2].stop("host", f"h{n}", by=f"c{n % 2}"), range(4)))
         told = [each.state() for each in consoles]
-        with pytest.raises(NoSuchTarget, match="no target is called h9; is it h"):
-            consoles[0].stop(None, "h9", by="c0")
+        with pytest.raises(NoSuchTarget, match="no target is called h44; is it h4"):
+            consoles[0].stop(None, "h44", by="c0")
         kept = consoles[1].start("host", None, by="c1")
 
     assert [0] * 4 == [each["observed"]["pending"] for each in said]
