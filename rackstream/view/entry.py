@@ -29,6 +29,9 @@ class Told(NamedTuple):
     producer: str
     status: str
     observed_us: int
+    stopped_by: str | None = None
+    detail: str = ""
+    """Only of a target that a command has stopped: who did, and why."""
 
 
 class Domain(NamedTuple):

@@ -264,6 +264,10 @@ def test_what_mutes_an_active_alert_is_told():
     view.take([("silences", b"s1", None)])
     seeing(presence("alive"), view=view)
     assert [] == view.alerts().rows[0].muted_by
+    seeing(target(status="stopped", stopped_by="ann", detail="stopped by ann"), view=view)
+    assert ["stopped by ann"] == view.alerts().rows[0].muted_by
+    seeing(target(), view=view)
+    assert [] == view.alerts().rows[0].muted_by
 
 
 def test_an_alert_that_is_older_than_the_log_is_known_from_the_memory_until_the_log_clears_it():
