@@ -21,7 +21,8 @@ check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: cha
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/python scripts/audit
-	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check && .venv/bin/pytest -q tests/unit/test_packaging.py
+	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check
+	.venv/bin/python -m compose.dashboards --check && .venv/bin/pytest -q tests/unit/test_packaging.py
 
 audit: .venv/dev.stamp ## known vulnerabilities of what requirements/ pins; says so where no service can be reached
 	.venv/bin/python scripts/audit $(ARGS)
