@@ -1,5 +1,5 @@
 # One door per wish. `make <target> ARGS="…"` hands ARGS to the command behind it.
-.PHONY: help setup demo test soak check audit compose-check bench lock dist clean
+.PHONY: help setup demo test soak check docs audit compose-check bench lock dist clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -22,7 +22,10 @@ check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: cha
 	.venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/python scripts/audit
 	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check
-	.venv/bin/python -m compose.dashboards --check && .venv/bin/pytest -q tests/unit/test_packaging.py
+	.venv/bin/python -m compose.dashboards --check && .venv/bin/python -m rackstream.reference --check && .venv/bin/pytest -q tests/unit/test_packaging.py
+
+docs: .venv/dev.stamp ## the documentation as pages, in site/; ARGS=serve to read it while writing
+	.venv/bin/mkdocs $(or $(ARGS),build --strict)
 
 audit: .venv/dev.stamp ## known vulnerabilities of what requirements/ pins; says so where no service can be reached
 	.venv/bin/python scripts/audit $(ARGS)
