@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 import structlog
 
-from rackstream.commands import alerts, letters, load, look, probe, query, replay, rules, run, simulate, targets
+from rackstream.commands import alerts, doctor, letters, load, look, probe, query, replay, rules, run, simulate, targets
 from runtime.errors import Failure, Misconfigured
 
 
@@ -29,7 +29,7 @@ def cli() -> None:
 
 for each in (
     run.up, run.demo, run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate,
-    look.topics, look.tail, look.audit, query.query, probe.probe, targets.targets,
+    look.topics, look.tail, look.audit, query.query, probe.probe, doctor.doctor, targets.targets,
     alerts.alerts, alerts.silence, rules.rules, replay.replay, letters.dead_letters,
 ):  # fmt: skip
     cli.add_command(each)
