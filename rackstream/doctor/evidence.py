@@ -64,7 +64,8 @@ class Evidence:
     @cached_property
     def groups(self) -> dict[str, bool]:
         """Consumer group that Kafka knows → whether it has members."""
-        listed = kafka.admin(self.settings).list_consumer_groups(request_timeout=ANSWER_S).result(ANSWER_S)
+        client = kafka.admin(self.settings)  # kept until the answer is there: its end would cancel the question
+        listed = client.list_consumer_groups(request_timeout=ANSWER_S).result(ANSWER_S)
         return {each.group_id: each.state not in NOBODY for each in listed.valid}
 
     def newest(self, alias: str, host: str, now: datetime) -> Message | None:

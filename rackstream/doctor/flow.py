@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -13,6 +14,7 @@ from rackstream import lag
 from rackstream.doctor.evidence import Evidence
 from rackstream.doctor.finding import Finding, ago, count, fail, ok, skipped, warn
 from rackstream.letters import Letter
+from rackstream.pipeline import INFLUX
 from rackstream.store import group
 from runtime import kafka
 from runtime.settings import KafkaSettings
@@ -45,6 +47,8 @@ def sink(evidence: Evidence, kind: str, host: str | None) -> Finding:
             return fail(
                 "no sink has ever run: nothing is stored", "start one: `rackstream sink files`, `rackstream up`"
             )
+        if kind == "influx" and any(map(os.environ.get, INFLUX)):
+            return warn("has never run, though InfluxDB is configured here", "start it: `rackstream sink influx`")
         return skipped("not in use: it has never run")
     topics = {"archive": archive.aliases(), "webhook": ("alerts",)}.get(kind, datasets.aliases())
     start = f"start it: `rackstream sink {kind}`; its log says why it ended"
@@ -59,7 +63,7 @@ def _judged(evidence: Evidence, name: str, aliases: Collection[str], host: str |
     left = sum(end - at for at, end in waiting.values())
     where = "" if host is None else " in its partitions"
     oldest_s = _oldest_s(settings, waiting) if left else 0.0
-    behind = f"{count(left, 'record')} wait{where}" + (f", the oldest for {ago(oldest_s)}" if left else "")
+    behind = f"{count(left, 'record')} waiting{where}" + (f", the oldest for {ago(oldest_s)}" if left else "")
     if not evidence.groups[name]:
         return fail(f"{name} does not run; {behind}", start)
     if oldest_s > BEHIND_S:

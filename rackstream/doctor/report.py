@@ -38,15 +38,21 @@ def verdict(found: Found) -> tuple[str, str]:
     """Where data stops, or what is amiss; and what to do. The second is empty where nothing is."""
     name = stop(found)
     if name is not None:
-        return f"Where data stops: {_told(name, found[name])}", found[name].do
+        return f"Where data stops: {_told(name, found[name])}{_others(name, found)}", found[name].do
     here = next((each for each in found if found[each].state == "fail"), None)
     if here is not None:
-        return f"Data arrives, by a producer elsewhere; from here: {_told(here, found[here])}", found[here].do
+        return f"Data arrives at Kafka all the same. From here, though: {_told(here, found[here])}", found[here].do
     amiss = [each for each in found if found[each].state == "warn"]
     if amiss:
         others = f" (and {len(amiss) - 1} more, above)" if len(amiss) > 1 else ""
         return f"Data flows. What is amiss: {_told(amiss[0], found[amiss[0]])}{others}", found[amiss[0]].do
     return "Data flows; nothing is amiss.", ""
+
+
+def _others(first: str, found: Found) -> str:
+    """What failed besides, and has to be mended too."""
+    names = [name for name, each in found.items() if each.state == "fail" and name != first]
+    return f". After that: {', '.join(names)}" if names else ""
 
 
 def _told(name: str, finding: Finding) -> str:

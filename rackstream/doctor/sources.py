@@ -90,13 +90,12 @@ def last_poll(status: Record | None, now: datetime) -> Finding:
         return skipped("never polled")
     name, since_s = status["status"], (now - status["since"]).total_seconds()
     told = f"{name} since {ago(max(0.0, since_s))}" + (f": {status['detail']}" if status["detail"] else "")
-    polls = f"{status['polls']} polls, {status['failures']} failed, {status['late']} late"
     if status["removed"]:
         return fail(f"{told}; it was removed from the fleet file", ACTS["stopped"])
     if name in ("up", "unknown"):
-        return ok(f"{told}; {polls}")
+        return ok(told)
     judge = fail if name in ("stopped", "auth_failed", "unreachable") else warn
-    return judge(f"{told}; {polls}", ACTS[name])
+    return judge(told, ACTS[name])
 
 
 def records(settings: KafkaSettings, source: str, message: Message | None, now: datetime) -> Finding:
