@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -11,10 +10,10 @@ from typing import Final
 from processors.mounts import mounted
 from processors.shell import ProcessorSettings
 from rackstream import lag
+from rackstream.doctor import stores
 from rackstream.doctor.evidence import Evidence
 from rackstream.doctor.finding import Finding, ago, count, fail, ok, skipped, warn
 from rackstream.letters import Letter
-from rackstream.pipeline import INFLUX
 from rackstream.store import group
 from runtime import kafka
 from runtime.settings import KafkaSettings
@@ -47,7 +46,7 @@ def sink(evidence: Evidence, kind: str, host: str | None) -> Finding:
             return fail(
                 "no sink has ever run: nothing is stored", "start one: `rackstream sink files`, `rackstream up`"
             )
-        if kind == "influx" and any(map(os.environ.get, INFLUX)):
+        if kind == "influx" and stores.wants_influx():
             return warn("has never run, though InfluxDB is configured here", "start it: `rackstream sink influx`")
         return skipped("not in use: it has never run")
     topics = {"archive": archive.aliases(), "webhook": ("alerts",)}.get(kind, datasets.aliases())

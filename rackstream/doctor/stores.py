@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from rackstream import history
-from rackstream.doctor.finding import Finding, fail, of_failure, ok, skipped, warn
+from rackstream.doctor.finding import Finding, fail, ok, skipped, warn
 from rackstream.pipeline import INFLUX
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
@@ -83,21 +83,45 @@ def _size(number: float) -> str:
     return f"{number:.1f} TB"
 
 
+def influx_settings() -> InfluxSettings | None:
+    """Where InfluxDB is; None where nothing is said of it.
+
+    Raises:
+        Misconfigured: only a part is said.
+    """
+    try:
+        return InfluxSettings.read()
+    except Misconfigured:
+        if any(os.environ.get(name) for name in INFLUX):
+            raise
+        return None
+
+
+def wants_influx() -> bool:
+    """Whether anything is said of InfluxDB."""
+    try:
+        return influx_settings() is not None
+    except Misconfigured:
+        return True
+
+
 def influx(timeout_s: float) -> Finding:
     """Whether InfluxDB is reached, the token may write, and the database is there."""
     from sinks.influx_setup import Server
 
-    if not any(os.environ.get(name) for name in INFLUX):
+    try:
+        settings = influx_settings()
+    except Misconfigured as error:
+        return fail(str(error), f"set all of {', '.join(INFLUX)}, or none")
+    if settings is None:
         return skipped(f"not configured here: {', '.join(INFLUX)}")
     try:
-        settings = InfluxSettings.read()
-        settings = settings.model_copy(update={"timeout_s": min(settings.timeout_s, timeout_s)})
-        server = Server(settings)
+        server = Server(settings.model_copy(update={"timeout_s": min(settings.timeout_s, timeout_s)}))
         places = server.places(create=False)
     except Retry as error:
         return fail(str(error), "start it, or correct INFLUX_URL; the sink keeps what it has not stored on Kafka")
     except Misconfigured as error:
-        return of_failure(error) if "; " in str(error) else fail(*_told(str(error)))
+        return fail(*_told(str(error)))
     if missing := [place.name for place in places if not place.there]:
         return fail(f"missing: {', '.join(missing)}", "`rackstream sink influx --set-up` creates it")
     version = f" {server.version}" if server.version else ""

@@ -30,6 +30,7 @@ REFUSED: Final[Mapping[int, tuple[str, str]]] = {
     ),
 }
 """OpenSSL's verify code → what it means, and what to do. https://docs.openssl.org/3.0/man1/openssl-verification-options/"""
+NO_TLS: Final = ("does not speak TLS on this port", "check the port; if it is plain HTTP, write http:// in `address`")
 OLD: Final = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
 CIPHERS: Final = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "HANDSHAKE_FAILURE", "NO_SHARED_CIPHER", "DH_KEY_TOO_SMALL")
 PLAIN: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
@@ -49,6 +50,8 @@ def look(host: str, port: int, context: ssl.SSLContext, timeout_s: float) -> Fin
     except ssl.SSLError as error:
         return _failed(error.reason or "")
     except TimeoutError:
+        if _speaks_http(host, port, timeout_s):
+            return fail(*NO_TLS)
         return fail(
             f"takes connections and says nothing of TLS within {timeout_s:g} s",
             "the BMC's web server hangs: reset the BMC (not its host)",
@@ -58,15 +61,23 @@ def look(host: str, port: int, context: ssl.SSLContext, timeout_s: float) -> Fin
         return fail(f"ends the connection instead of TLS: {why}", "is this the port of its HTTPS?")
 
 
+def _speaks_http(host: str, port: int, timeout_s: float) -> bool:
+    """A server of plain HTTP may wait for the end of a request that a handshake is not."""
+    try:
+        with socket.create_connection((host, port), timeout_s) as line:
+            line.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            return line.recv(5).startswith(b"HTTP/")
+    except OSError:
+        return False
+
+
 def _failed(reason: str) -> Finding:
     if reason in OLD:
         return fail("speaks only TLS older than 1.2", "update the BMC's firmware, or allow TLS 1.2 in its settings")
     if reason in CIPHERS:
         return fail("has no cipher or key that is still taken as safe", "update the BMC's firmware and its certificate")
     if reason in PLAIN:
-        return fail(
-            "does not speak TLS on this port", "check the port; if it is plain HTTP, write http:// in `address`"
-        )
+        return fail(*NO_TLS)
     return fail(f"TLS failed: {reason.replace('_', ' ').lower() or 'unknown'}", "look at the BMC's HTTPS settings")
 
 
