@@ -150,12 +150,13 @@ def _ends(wanted: Wanted, host: str | None) -> list[Check]:
             Check("processors", partial(flow.processors, evidence, host), ("topics",), SLOW_S),
             *(Check(f"sink {kind}", partial(flow.sink, evidence, kind, host), ("topics",), SLOW_S)
               for kind in flow.SINKS),
-            Check("dead letters", lambda: flow.dead_letters(evidence.letters, host), ("topics",), SLOW_S),
+            Check("dead letters", lambda: flow.dead_letters(evidence.letters, host), ("topics",), SLOW_S,
+                  late_is="warn"),
         ]  # fmt: skip
     places = stores.directories(settings)
     return [
         *consuming,
-        Check("InfluxDB", partial(stores.influx, wanted.timeout_s), (), 3 * wanted.timeout_s),
+        Check("InfluxDB", partial(stores.influx, wanted.timeout_s), (), 2 * wanted.timeout_s + 1),
         Check("directories", partial(stores.writable, places)),
         Check("disk", partial(stores.room, [settings.data_dir, *places.values()])),
         Check("versions", partial(kafka_side.versions, jars.VERSION if wanted.embedded else None)),

@@ -42,10 +42,14 @@ class Check:
     limit_s: float = 8.0
     late: str = "what is asked does not answer: try again, and look at its load and the network in between"
     """What to do when it takes longer than that."""
+    late_is: State = "fail"
+    """What it is then; not a failure where data would flow all the same."""
 
 
 Found = Mapping[str, Finding]
 """Check → what it found, in the table's order."""
+BARRED: Final = "not looked at, for there is no way past: "
+"""How what is seen begins of a check that was not run, for another one failed."""
 SHORT: Final = ((120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172800.0, 3600.0, "h"), (float("inf"), 86400.0, "d"))
 
 
@@ -96,7 +100,7 @@ def walk(checks: Sequence[Check]) -> dict[str, Finding]:
             if check.name in found or check.name in deadlines or not names & set(check.needs) <= found.keys():
                 continue
             if barred := next((need for need in check.needs if _bars(found.get(need))), None):
-                found[check.name] = skipped(f"not looked at, for there is no way past: {barred}")
+                found[check.name] = skipped(f"{BARRED}{barred}")
                 continue
             deadlines[check.name] = time.monotonic() + check.limit_s
             threading.Thread(target=_run, args=(check, inbox), daemon=True, name=f"doctor-{check.name}").start()
@@ -109,7 +113,7 @@ def walk(checks: Sequence[Check]) -> dict[str, Finding]:
         except Empty:
             for check in checks:
                 if waiting.get(check.name, float("inf")) <= time.monotonic():
-                    found[check.name] = fail(f"no answer within {check.limit_s:g} s", check.late)
+                    found[check.name] = Finding(check.late_is, f"no answer within {check.limit_s:g} s", check.late)
     return {check.name: found[check.name] for check in checks}
 
 

@@ -47,6 +47,12 @@ def answers(settings: KafkaSettings, timeout_s: float) -> Finding:
         except KafkaException as error:
             client.poll(0)
             cause = next((each for each in told if each.code() != KafkaError._ALL_BROKERS_DOWN), error.args[0])  # noqa: SLF001
+            if time.monotonic() >= deadline_s and not told:
+                return fail(
+                    f"{settings.bootstrap} says nothing within {timeout_s:g} s: a firewall drops what is sent, the "
+                    "machine is off, or the broker hangs",
+                    "look for a firewall in between, and at the broker's log; " + AWAY,
+                )
             if time.monotonic() >= deadline_s or cause.code() in CERTAIN or "SSL" in cause.str():
                 return _away(settings, cause)
     took_ms = 1000 * (time.monotonic() - began_s)

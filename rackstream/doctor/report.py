@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rackstream.doctor.finding import Finding, Found
+from rackstream.doctor.finding import BARRED, Finding, Found
 from rackstream.printable import printable
 
 AT_SOURCE: Final = frozenset(
@@ -81,11 +81,17 @@ def lines(host: str | None, found: Found, width: int) -> Iterator[str]:
     yield ""
     names = max(map(len, found))
     indent = " " * (names + 8)
+    barred = [name for name, each in found.items() if each.seen.startswith(BARRED)]
     for name, each in found.items():
+        if name in barred:
+            continue
         start = f"{name:<{names}}  {WORDS[each.state]:<4}  "
         yield from _wrapped(printable(each.seen), start, indent, width)
         for line in each.more:
             yield from _wrapped(printable(line), indent + "  ", indent + "    ", width)
+    if barred:
+        yield ""
+        yield from _wrapped(", ".join(barred), "Not looked at, for what comes before failed: ", "  ", width)
     where, do = verdict(found)
     yield ""
     yield from _wrapped(printable(where), "", "  ", width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from rackstream.supervise import Supervisor
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 from schemas.testing import item
+from tests.e2e import influxdb
 from tests.e2e.parts import part, publish, records, running, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
@@ -208,6 +210,14 @@ def test_kafka_that_does_not_let_us_in(site: Site, environment: dict[str, str], 
     assert ["skipped"] * 3 == [finding(said, each)["state"] for each in ("topics", "producer", "processors")]
 
 
+def test_kafka_whose_machine_says_nothing(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        said = site.said("good", code=1, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{server.getsockname()[1]}")
+
+    assert "Kafka" == said["stops_at"]
+    assert "says nothing within 2 s" in said["verdict"]
+
+
 def test_processors_that_have_never_run(site: Site) -> None:
     said = site.said("good", code=1, RACKSTREAM_PROCESSOR_GROUP="never")
 
@@ -230,6 +240,24 @@ def test_an_influxdb_of_which_only_a_part_is_said(site: Site) -> None:
 
     assert "InfluxDB" == said["stops_at"]
     assert "INFLUX_DB: not set" in finding(said, "InfluxDB")["seen"]
+
+
+class TestInflux:
+    """A real one."""
+
+    pytestmark = influxdb.MARKS
+
+    def test_its_database_that_is_missing(self, site: Site, tmp_path: Path) -> None:
+        server = influxdb.Influx(tmp_path)
+        server.start()
+        try:
+            said = site.said("good", code=1, INFLUX_URL=server.url, INFLUX_DB="absent", INFLUX_TOKEN=TOKEN,
+                             RACKSTREAM_INFLUX_API="v2")  # fmt: skip
+        finally:
+            server.stop()
+
+        assert "InfluxDB: missing: absent" in said["verdict"]
+        assert "--set-up" in said["do"]
 
 
 class Refusing(BaseHTTPRequestHandler):

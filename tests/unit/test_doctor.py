@@ -185,6 +185,16 @@ def test_of_two_sources_each_is_judged_by_its_own_records():
     assert "libvirt: port" == report.stop(found)
 
 
+def test_what_was_not_looked_at_is_one_line_and_not_ten():
+    found = walk([Check("port", lambda: fail("refused", "look")), Check("TLS", lambda: ok(""), ("port",)),
+                  Check("login", lambda: ok(""), ("TLS",))])  # fmt: skip
+    lines = list(report.lines("a", found, 80))
+
+    assert "Not looked at, for what comes before failed: TLS, login" in lines
+    assert 1 == sum("login" in each for each in lines)
+    assert ["skipped", "skipped"] == [each["state"] for each in report.as_plain("a", found)["findings"][1:]]
+
+
 def test_lines_fit_and_nothing_in_them_steers_a_terminal():
     found = {"login": fail("refuses \x1b[2J " + "very " * 60 + "long", "do this"), "disk": ok("plenty")}
     lines = list(report.lines("a\x07b", found, 80))
