@@ -254,7 +254,7 @@ class TestInflux:
             said = site.said("good", code=1, INFLUX_URL=server.url, INFLUX_DB="absent", INFLUX_TOKEN=TOKEN,
                              RACKSTREAM_INFLUX_API="v2")  # fmt: skip
         finally:
-            server.stop()
+            server.kill()
 
         assert "InfluxDB: missing: absent" in said["verdict"]
         assert "--set-up" in said["do"]
