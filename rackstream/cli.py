@@ -15,6 +15,7 @@ import structlog
 from rackstream.commands import (
     alerts,
     control,
+    doctor,
     letters,
     load,
     look,
@@ -42,7 +43,7 @@ def cli() -> None:
 
 for each in (
     run.up, run.demo, run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate,
-    look.topics, look.tail, look.audit, query.query, probe.probe, targets.targets,
+    look.topics, look.tail, look.audit, query.query, probe.probe, doctor.doctor, targets.targets,
     control.start, control.stop, control.control,
     alerts.alerts, alerts.silence, rules.rules, replay.replay, letters.dead_letters,
 ):  # fmt: skip

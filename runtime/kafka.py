@@ -52,9 +52,9 @@ def _quiet(_: KafkaError) -> None:
     """Connection trouble heals by itself and is seen in lag and queues; librdkafka reports it many times a second."""
 
 
-def admin(settings: KafkaSettings) -> AdminClient:
-    """An admin client."""
-    return AdminClient(client_config(settings, "rackstream-admin"))
+def admin(settings: KafkaSettings, *, on_error: Callable[[KafkaError], None] = _quiet) -> AdminClient:
+    """An admin client; `on_error` hears of connection trouble, from `poll`."""
+    return AdminClient(client_config(settings, "rackstream-admin") | {"error_cb": on_error})
 
 
 def consumer(settings: KafkaSettings, group: str, **options: Any) -> Consumer:

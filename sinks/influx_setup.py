@@ -160,7 +160,8 @@ class Server:
         try:
             answer = self._http.request(method, url + path, body=body, headers=headers, redirect=False)
         except HTTPError as error:
-            raise Retry(f"InfluxDB at {url} not reached: {self._clean(str(error))}") from None
+            why = str(error.args[-1]) if error.args else str(error)  # the others are objects
+            raise Retry(f"InfluxDB at {url} not reached: {self._clean(why)}") from None
         if answer.status in (401, 403):
             raise Misconfigured(f"InfluxDB at {url} answers {answer.status}: check INFLUX_TOKEN and its rights")
         if answer.status == 429 or answer.status >= 500:

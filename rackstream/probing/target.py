@@ -90,15 +90,16 @@ def _named(host: str, access: Access, path: Path) -> Sequence[tuple[str, Any]]:
         raise Misconfigured(f"{where}: of a host of {path} that file says how to get in")
     fleet = fleet_file.load(path)
     known = {source: getattr(fleet, source).targets for source in PROBERS}
-    found = [(source, each) for source, all_of in known.items() for each in all_of if host in _hosts(each)]
+    found = [(source, each) for source, all_of in known.items() for each in all_of if host in hosts_of(each)]
     if not found:
-        names = sorted({name for all_of in known.values() for each in all_of for name in _hosts(each)})
+        names = sorted({name for all_of in known.values() for each in all_of for name in hosts_of(each)})
         more = ", …" if len(names) > 10 else ""
         raise Misconfigured(f"{where}, and {path} names no such host: {', '.join(names[:10]) or 'none'}{more}")
     return found
 
 
-def _hosts(target: Any) -> set[str]:
+def hosts_of(target: Any) -> set[str]:
+    """The hosts that a target of the fleet file is about."""
     return {target.host, *getattr(target, "systems", {}).values()}
 
 

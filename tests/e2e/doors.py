@@ -67,7 +67,7 @@ class Handler(trees.Handler):
             self.send_header("Content-Length", "0")
             return self.end_headers()
         if door.post_status != 201 or path not in {door.sessions_at, door.post_moved}:
-            return self.answer(door.post_status if door.post_status != 201 else 404, {"error": {}})
+            return self.answer(door.post_status if door.post_status != 201 else 404, {"error": door.post_error})
         if (given["UserName"], given["Password"]) != (USERNAME, door.password):
             return self.answer(401, {"error": {}})
         if len(door.tokens) >= door.most:
@@ -117,6 +117,7 @@ class Door(trees.Tree):
         self.token_prefix = "token-"
         self.location = ""
         self.post_status = 201
+        self.post_error: dict[str, Any] = {}
         self.post_moved = ""
         self.basic_works = self.tokens_work = True
         self.forbidden: set[str] = set()

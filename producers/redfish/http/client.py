@@ -102,6 +102,11 @@ class Client:
         return self._login.why_basic
 
     @property
+    def refused_by(self) -> tuple[str, ...]:
+        """Ids of the messages with which the BMC refused to make a session; empty where it made one."""
+        return self._login.refused_by
+
+    @property
     def logins(self) -> int:
         """Sessions made."""
         return self._login.logins

@@ -13,12 +13,13 @@ Fault
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from urllib3.exceptions import ConnectTimeoutError, ProxyError
 from urllib3.exceptions import TimeoutError as Timeout
@@ -100,6 +101,20 @@ MEANING: Final[tuple[tuple[type[BaseException], type[Unreachable], str], ...]] =
     (HTTPException, Unreachable, "answer is not HTTP"),
 )
 """Python's exceptions → what they mean; the first that fits."""
+
+
+def message_ids(body: bytes) -> tuple[str, ...]:
+    """Ids of the messages in an answer that is an error, but for those that say nothing: DSP0266, 8.6."""
+    try:
+        error = json.loads(body)["error"]
+        told = [error.get("code"), *(each.get("MessageId") for each in error.get("@Message.ExtendedInfo") or ())]
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return ()
+    return tuple(dict.fromkeys(each for each in told if _tells(each)))
+
+
+def _tells(id_: Any) -> bool:
+    return isinstance(id_, str) and id_.isprintable() and 0 < len(id_) <= 80 and not id_.endswith("GeneralError")
 
 
 def of_error(error: BaseException) -> Fault:

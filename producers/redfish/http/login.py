@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
 from producers.redfish.fields import at, text
-from producers.redfish.http.faults import Denied, Late, Missing
+from producers.redfish.http.faults import Denied, Late, Missing, message_ids
 from producers.redfish.http.leftovers import Ask, Leftovers
 from producers.redfish.http.origin import Origin
 from producers.redfish.http.refusals import Refusals
@@ -78,6 +78,8 @@ class Login:
         """Sessions made."""
         self.why_basic = ""
         """Why there is no session, where there could be one."""
+        self.refused_by: tuple[str, ...] = ()
+        """Ids of the messages in the last answer that was no session."""
 
     @property
     def uri(self) -> str | None:
@@ -201,6 +203,7 @@ class Login:
         self._leftovers.delete(basic.headers, deadline_s, by_basic=True)
         body = json.dumps({"UserName": pair[0], "Password": pair[1]}).encode()
         path, answer = self._post(self._sessions(deadline_s), body, deadline_s)
+        self.refused_by = message_ids(answer.body) if answer.status >= HTTPStatus.MULTIPLE_CHOICES else ()
         if answer.status == HTTPStatus.UNAUTHORIZED and self._link is None:
             # It names no place for sessions, and to whoever is not logged in it says 401 of everything.
             self._without("no sessions: it names none", NONE_S)

@@ -112,10 +112,7 @@ class Wire:
             return self._open
 
     def _context(self) -> ssl.SSLContext | None:
-        if not self._origin.startswith("https:"):
-            return None
-        changed_ns = Path(self._verify).stat().st_mtime_ns if isinstance(self._verify, str) else 0
-        return _context(self._verify, changed_ns)
+        return tls_context(self._verify) if self._origin.startswith("https:") else None
 
     def _body(self, response: Any, deadline_s: float) -> bytes:
         """The whole body. Read piece by piece, for a timeout is per piece and a dripping BMC never meets it."""
@@ -206,6 +203,11 @@ def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | No
     if body is not None:
         request.headers["Content-Length"] = str(len(body))
     return request
+
+
+def tls_context(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001
+    """How BMCs' certificates are checked: not at all, by the usual CA certificates, or by those of a file."""
+    return _context(verify, Path(verify).stat().st_mtime_ns if isinstance(verify, str) else 0)
 
 
 @functools.lru_cache(maxsize=64)
