@@ -14,7 +14,7 @@ from processors import restore
 from processors.drive import Partition
 from processors.join import Joint
 from processors.steps import Join, Step
-from runtime import observe
+from runtime import metrics
 from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -65,9 +65,9 @@ class Assigned:
                 log.error("inputs of a join are on different workers: it lacks a side", join=join.name)
 
     def positions(self) -> dict[tuple[str, int], int]:
-        """(topic, number) → the offset up to which its records have been stepped."""
+        """(alias of a topic, number) → the offset up to which its records have been stepped."""
         return {
-            (self._settings.catalog[alias].name, number): each.next_offset
+            (alias, number): each.next_offset
             for (alias, number), each in list(self._partitions.items())
             if each.next_offset is not None
         }
@@ -132,7 +132,7 @@ async def _in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
 
 def _timed(step: Step) -> Step:
     """The step, its time told to /metrics."""
-    spent, count = observe.STEP_SECONDS.labels(step.name), observe.STEPPED.labels(step.name)
+    spent, count = metrics.STEP_SECONDS.labels(step.name), metrics.STEPPED.labels(step.name)
 
     def run(*given: Any) -> Any:
         began_s = time.perf_counter()

@@ -15,7 +15,7 @@ from producers.publish import Left, Publication
 from producers.reader import Reader
 from producers.status import Outcome, Standing
 from producers.workers import Workers
-from runtime import observe
+from runtime import metrics
 
 log = structlog.get_logger()
 CLOSE_S: Final = 8.0
@@ -137,7 +137,7 @@ class Members:
         for member in self._members.values():
             counts[member.standing.status] = counts.get(member.standing.status, 0) + 1
         for name, count in counts.items():
-            observe.TARGETS.labels(self._source, name).set(count)
+            metrics.TARGETS.labels(self._source, name).set(count)
 
     def failing(self) -> dict[str, Any]:
         """What a heartbeat says of the targets that cannot be read, for presence."""
