@@ -30,7 +30,7 @@ class Assigned:
     ) -> None:
         self._settings, self._group, self._on_hole = settings, group, on_hole
         self._steps = {each.input: [_timed(s) for s in steps if s.input == each.input] for each in steps}
-        self._joins = tuple(joins)
+        self._joins = tuple(_timed_join(each) for each in joins)
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._joints: dict[tuple[str, int], Joint] = {}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
@@ -132,13 +132,22 @@ async def _in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
 
 def _timed(step: Step) -> Step:
     """The step, its time told to /metrics."""
-    spent, count = metrics.STEP_SECONDS.labels(step.name), metrics.STEPPED.labels(step.name)
+    return replace(step, run=_told(step.name, step.run))
+
+
+def _timed_join(join: Join) -> Join:
+    """The join, the time that it takes for records told to /metrics."""
+    return replace(join, take=_told(join.name, join.take))
+
+
+def _told(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    spent, count = metrics.STEP_SECONDS.labels(name), metrics.STEPPED.labels(name)
 
     def run(*given: Any) -> Any:
         began_s = time.perf_counter()
-        found = step.run(*given)
+        found = work(*given)
         spent.inc(time.perf_counter() - began_s)
         count.inc()
         return found
 
-    return replace(step, run=run)
+    return run

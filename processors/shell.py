@@ -74,6 +74,11 @@ class Shell:
         """False from when partitions are given up to when others are there."""
         self._read, self._derived = observe.Ages("read"), observe.Ages("derived")
         self._raised = metrics.ALERT_LATENCY.labels("acknowledged")
+        self._in = {alias: metrics.RECORDS_IN.labels(alias) for alias in self.memories.inputs}
+        self._late = {alias: metrics.RECORDS_LATE.labels(alias) for alias in self.memories.inputs}
+        made = [*(step.outputs for step in steps), *(join.outputs for join in joins)]
+        for alias in {alias for outputs in made for alias in outputs}:
+            metrics.OUTPUTS_REPEATED.labels(alias)
         self._under_way: set[str] = set()
         self._idle = asyncio.Event()
 
@@ -114,8 +119,9 @@ class Shell:
         await self._deliver(delivery, [each for each in outputs if not each.is_memory])
         await self._deliver(delivery, [each for each in outputs if each.is_memory])
         del self.progress.since[alias]
-        metrics.RECORDS_IN.labels(alias).inc(len(events))
-        self._read.note(alias, moments, began_s)
+        self._in[alias].inc(len(events))
+        if moments:
+            self._read.note(alias, moments, began_s)
 
     async def _one(self, alias: str, message: _Message, delivery: Delivery, moments: list[datetime]) -> list[Encoded]:
         """What one record leads to; adds when it was observed to `moments`."""
@@ -147,7 +153,7 @@ class Shell:
     def _tell(self, alias: str, message: _Message, record: Record, applied: Applied, delivery: Delivery) -> None:
         """Counts what became of a record; what failed on it goes to the dead letter."""
         if applied.late:
-            metrics.RECORDS_LATE.labels(alias).inc(applied.late)
+            self._late[alias].inc(applied.late)
         for repeated in applied.repeated:
             metrics.OUTPUTS_REPEATED.labels(repeated).inc()
         for name, failure in applied.failures:
@@ -184,8 +190,8 @@ class Shell:
             delivered[output.alias].append(output.record)
         for alias, theirs in delivered.items():
             metrics.RECORDS_OUT.labels(alias).inc(len(theirs))
-            # The memory of alerts and presence has no moment of its own.
-            self._derived.note(alias, [each["observed_at"] for each in theirs if "observed_at" in each], now_s)
+            if "observed_at" in theirs[0]:  # the memory of alerts and of presence has no moment of its own
+                self._derived.note(alias, [each["observed_at"] for each in theirs], now_s)
         for alert in delivered.get("alerts", ()):
             if alert["transition"] == "raised":
                 self._raised.observe(max(0.0, now_s - alert["observed_at"].timestamp()))

@@ -62,6 +62,7 @@ class Loop:
         self._schedule: Schedule[Member] = Schedule(random.Random())  # noqa: S311  jitter
         self._workers = Workers(source, THREADS)
         self._late = metrics.LATE_POLLS.labels(source)
+        metrics.RECORDS_OUT.labels(alias)  # at 0: that there are none must be seen
         self._stopping = False
         self._beats = self._polls = self._failures = 0
 

@@ -12,6 +12,7 @@ FILE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
 PARTS: Final = {
     metrics.ALL: "all",
     metrics.PRODUCER: "producers",
+    metrics.REDFISH: "producer redfish",
     metrics.PROCESSOR: "processor",
     metrics.SINK: "sinks",
     metrics.INFLUX: "sink influx",

@@ -14,11 +14,12 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-PRODUCER, PROCESSOR, SINK, INFLUX, WEBHOOK = "producer", "processor", "sink", "sink-influx", "sink-webhook"
+PRODUCER, REDFISH, PROCESSOR = "producer", "producer-redfish", "processor"
+SINK, INFLUX, WEBHOOK = "sink", "sink-influx", "sink-webhook"
 ALL: Final = ""
 POLL_S: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0)
 """A round of libvirt takes hundredths of a second, a sweep of a BMC 1 to 60 s, and no poll more than 120 s."""
-AGE_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 21600.0)
+AGE_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 1800.0, 21600.0)
 """From a pipeline that keeps up to one that works off what an outage has left."""
 LABELS: Final = {
     "topic": "alias of the topic in schemas/topics.toml, the same under every prefix, such as `raw-redfish`",
@@ -124,9 +125,9 @@ LAG: Final = _gauge(
 SAMPLE_AGE: Final = _histogram(
     "rackstream_sample_age_seconds",
     AGE_S,
-    "From a record's observed_at to: `published`, Kafka has acknowledged the raw record; `read`, a processor has begun "
-    "to step it; `derived`, Kafka has acknowledged what was made of it; `stored`, a sink has stored it. By the wall "
-    "clocks of the two machines; never negative.",
+    "From a record's observed_at to: `published`, its producer hears that Kafka has it, up to 0.25 s after the fact; "
+    "`read`, a processor begins to step it; `derived`, Kafka has what was made of it; `stored`, a sink has stored it. "
+    "By the wall clocks of the two machines; never negative.",
     [PRODUCER, PROCESSOR, SINK],
     ["hop", "topic"],
 )
@@ -160,10 +161,10 @@ TARGETS: Final = _gauge(
     "rackstream_targets", "targets", "Targets, by how they stand.", [PRODUCER], ["source", "status"]
 )
 SOURCE_REQUESTS: Final = _counter(
-    "rackstream_source_requests", "requests", "Requests sent to targets.", [PRODUCER], ["source"]
+    "rackstream_source_requests", "requests", "Requests sent to targets.", [REDFISH], ["source"]
 )
 SOURCE_FAULTS: Final = _counter(
-    "rackstream_source_faults", "requests", "Things asked of targets and not got.", [PRODUCER], ["source", "kind"]
+    "rackstream_source_faults", "requests", "Things asked of targets and not got.", [REDFISH], ["source", "kind"]
 )
 QUEUED: Final = _gauge(
     "rackstream_queued_records", "records", "Records handed over to the Kafka client and not acknowledged.", [PRODUCER]

@@ -35,6 +35,7 @@ USUAL: Final[Mapping[str, str]] = {
     "User-Agent": "rackstream",
 }
 SENT: Final = metrics.SOURCE_REQUESTS.labels("redfish")
+FAULTS: Final = {kind: metrics.SOURCE_FAULTS.labels("redfish", kind) for kind in faults.kinds()}
 Watch = Callable[[str, float, Mapping[str, Any] | Fault], None]
 """Link, seconds it took, and the resource or why it was not got."""
 
@@ -257,9 +258,9 @@ class Client:
 
     def _count(self, fault: Fault) -> None:
         if fault.fresh:
-            kind = type(fault).__name__.lower()
+            kind = faults.kind_of(type(fault))
             self.faults[kind] += 1
-            metrics.SOURCE_FAULTS.labels("redfish", kind).inc()
+            FAULTS[kind].inc()
 
 
 def _parsed(code: int, body: bytes) -> dict[str, Any]:
