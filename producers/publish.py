@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 from confluent_kafka import KafkaError
+from prometheus_client import Counter
 
 from producers.journal import Journal
 from producers.reader import Problems, Sample
@@ -81,6 +82,8 @@ class Publication:
         self._hosts: dict[str, dict[str, None]] = {}
         """Target → the hosts that records of it were about."""
         self._published = observe.Ages("published")
+        self._confirmed: dict[str, Counter] = {}
+        """Alias → what counts its records."""
         self._closed = False
         self.producer = producer
         self.epoch = journal.epoch
@@ -194,11 +197,14 @@ class Publication:
 
     def _done(self, alias: str, key: tuple[str, str], header: Record) -> Callable[[KafkaError | None], None]:
         sequence, moment = header["sequence"], header["observed_at"]
+        confirmed = self._confirmed.get(alias)
+        if confirmed is None:
+            confirmed = self._confirmed[alias] = metrics.RECORDS_OUT.labels(alias)
 
         def done(error: KafkaError | None) -> None:
             if error is None:
                 self.records += 1
-                metrics.RECORDS_OUT.labels(alias).inc()
+                confirmed.inc()
                 self._published.note(alias, (moment,), time.time())
             else:
                 with self._lock:
