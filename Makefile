@@ -21,7 +21,7 @@ check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: cha
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/python scripts/audit
-	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check
+	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check && .venv/bin/python -m runtime --check
 	.venv/bin/python -m compose.dashboards --check && .venv/bin/python -m rackstream.reference --check && .venv/bin/pytest -q tests/unit/test_packaging.py
 
 docs: .venv/dev.stamp ## the documentation as pages, in site/; ARGS=serve to read it while writing

@@ -14,7 +14,7 @@ import uvloop
 
 from processors.mounts import joined, mounted
 from processors.shell import EXIT_AGAIN, EXIT_HUNG, UNDELIVERED_S, ProcessorSettings, Shell, leave
-from runtime import observe
+from runtime import metrics, observe
 from runtime.errors import Misconfigured
 from runtime.topics import publish_schemas, verify
 
@@ -110,13 +110,13 @@ def _ask_often(app: Any) -> None:
 
 def _tell_lag(app: Any, shell: Shell) -> None:
     """Per-partition lag on /metrics."""
-    for (topic, number), reached in shell.memories.positions().items():
+    for (alias, number), reached in shell.memories.positions().items():
         try:
-            end = app.consumer.highwater(faust.types.TP(topic, number))
+            end = app.consumer.highwater(faust.types.TP(shell.topic(alias), number))
         except Exception:  # noqa: BLE001, S112  it is being given up in this moment; whoever calls this must live on
             continue
         if end is not None:
-            observe.LAG.labels(topic, str(number)).set(max(0, end - reached))
+            metrics.LAG.labels(alias, str(number)).set(max(0, end - reached))
 
 
 def _watch(app: Any, shell: Shell) -> None:

@@ -14,7 +14,7 @@ from processors import restore
 from processors.drive import Partition
 from processors.join import Joint
 from processors.steps import Join, Step
-from runtime import observe
+from runtime import metrics
 from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ class Assigned:
     ) -> None:
         self._settings, self._group, self._on_hole = settings, group, on_hole
         self._steps = {each.input: [_timed(s) for s in steps if s.input == each.input] for each in steps}
-        self._joins = tuple(joins)
+        self._joins = tuple(_timed_join(each) for each in joins)
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._joints: dict[tuple[str, int], Joint] = {}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
@@ -65,9 +65,9 @@ class Assigned:
                 log.error("inputs of a join are on different workers: it lacks a side", join=join.name)
 
     def positions(self) -> dict[tuple[str, int], int]:
-        """(topic, number) → the offset up to which its records have been stepped."""
+        """(alias of a topic, number) → the offset up to which its records have been stepped."""
         return {
-            (self._settings.catalog[alias].name, number): each.next_offset
+            (alias, number): each.next_offset
             for (alias, number), each in list(self._partitions.items())
             if each.next_offset is not None
         }
@@ -132,13 +132,22 @@ async def _in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
 
 def _timed(step: Step) -> Step:
     """The step, its time told to /metrics."""
-    spent, count = observe.STEP_SECONDS.labels(step.name), observe.STEPPED.labels(step.name)
+    return replace(step, run=_told(step.name, step.run))
+
+
+def _timed_join(join: Join) -> Join:
+    """The join, the time that it takes for records told to /metrics."""
+    return replace(join, take=_told(join.name, join.take))
+
+
+def _told(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    spent, count = metrics.STEP_SECONDS.labels(name), metrics.STEPPED.labels(name)
 
     def run(*given: Any) -> Any:
         began_s = time.perf_counter()
-        found = step.run(*given)
+        found = work(*given)
         spent.inc(time.perf_counter() - began_s)
         count.inc()
         return found
 
-    return replace(step, run=run)
+    return run

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from processors import packs
 from processors.packs import Applied, Pack, Packs
 from processors.restore import appended_at
-from runtime import kafka, observe
+from runtime import kafka, metrics
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder, publish_schemas
@@ -97,7 +97,7 @@ def added(known: Packs, decode: Callable[[bytes], dict[str, Any]], value: bytes,
     except (codec.Undecodable, Misconfigured) as error:
         # A pack for a newer version of this code. Those before it go on judging.
         log.warning("rule pack not understood", appended_at=appended_at.isoformat(), why=str(error))
-        observe.RECORDS_REJECTED.labels("processors", "rule-pack").inc()
+        metrics.RECORDS_REJECTED.labels("rule-pack").inc()
         return known
     log.info("rule pack read", pack=pack.fingerprint, effective_from=record["effective_from"].isoformat())
     return known.with_pack(Applied(pack, record["effective_from"], appended_at))

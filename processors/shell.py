@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final, NoReturn
 
 import structlog
@@ -23,7 +24,7 @@ from processors.drive import Applied, Encoded, StopLimit
 from processors.restore import appended_at
 from processors.rulebook import Rulebook
 from processors.steps import Join, Record, Step
-from runtime import observe
+from runtime import metrics, observe
 from runtime.deadletter import DeadLetters
 from runtime.deadletter import Encoded as Letter
 from runtime.kafka import Publisher
@@ -71,8 +72,19 @@ class Shell:
         self.progress = Progress()
         self.working = True
         """False from when partitions are given up to when others are there."""
+        self._read, self._derived = observe.Ages("read"), observe.Ages("derived")
+        self._raised = metrics.ALERT_LATENCY.labels("acknowledged")
+        self._in = {alias: metrics.RECORDS_IN.labels(alias) for alias in self.memories.inputs}
+        self._late = {alias: metrics.RECORDS_LATE.labels(alias) for alias in self.memories.inputs}
+        made = [*(step.outputs for step in steps), *(join.outputs for join in joins)]
+        for alias in {alias for outputs in made for alias in outputs}:
+            metrics.OUTPUTS_REPEATED.labels(alias)
         self._under_way: set[str] = set()
         self._idle = asyncio.Event()
+
+    def topic(self, alias: str) -> str:
+        """Its name on Kafka."""
+        return self._topics[alias].name
 
     async def pause(self) -> None:
         """Begins no more batches; returns when those under way are confirmed."""
@@ -94,10 +106,12 @@ class Shell:
     async def _batch(self, alias: str, events: Sequence[Any]) -> None:
         delivery = Delivery(self._publisher, room_s=UNDELIVERED_S)
         outputs: list[Encoded] = []
+        moments: list[datetime] = []
+        began_s = time.time()
         if self._rulebook.is_due:
             await asyncio.get_running_loop().run_in_executor(None, self._rulebook.follow)
         for event in events:
-            outputs += await self._one(alias, _Message(event.message), delivery)
+            outputs += await self._one(alias, _Message(event.message), delivery, moments)
         for number in {event.message.partition for event in events}:
             for joint, side in await self.memories.quiet(number):
                 outputs += joint.quiet(side, joint.appended_ms)
@@ -105,9 +119,12 @@ class Shell:
         await self._deliver(delivery, [each for each in outputs if not each.is_memory])
         await self._deliver(delivery, [each for each in outputs if each.is_memory])
         del self.progress.since[alias]
-        observe.RECORDS_IN.labels("processors", alias).inc(len(events))
+        self._in[alias].inc(len(events))
+        if moments:
+            self._read.note(alias, moments, began_s)
 
-    async def _one(self, alias: str, message: _Message, delivery: Delivery) -> list[Encoded]:
+    async def _one(self, alias: str, message: _Message, delivery: Delivery, moments: list[datetime]) -> list[Encoded]:
+        """What one record leads to; adds when it was observed to `moments`."""
         number, offset, appended_ms = message.partition(), message.offset(), message.timestamp()[1]
         partition = await self.memories.partition(alias, message.topic(), number, offset, appended_ms)
         while self._holes:
@@ -121,6 +138,7 @@ class Shell:
         except codec.Undecodable as error:
             self._reject(delivery, message, error.reason, str(error))
             return []
+        moments.append(record["observed_at"])
         self.progress.since[alias] = time.monotonic()
         partition.packs = self._rulebook.packs
         applied = partition.apply(record, appended_at=appended_at(message))
@@ -135,9 +153,9 @@ class Shell:
     def _tell(self, alias: str, message: _Message, record: Record, applied: Applied, delivery: Delivery) -> None:
         """Counts what became of a record; what failed on it goes to the dead letter."""
         if applied.late:
-            observe.RECORDS_LATE.labels("processors", alias).inc(applied.late)
+            self._late[alias].inc(applied.late)
         for repeated in applied.repeated:
-            observe.RECORDS_REPEATED.labels(repeated).inc()
+            metrics.OUTPUTS_REPEATED.labels(repeated).inc()
         for name, failure in applied.failures:
             log.warning(
                 "step failed", step=name, topic=message.topic(), offset=message.offset(), why=repr(failure)[:1000]
@@ -150,21 +168,33 @@ class Shell:
 
     def _hole(self, topic: str, number: int, first: int, end: int) -> None:
         self._holes.append(self._letters.of_hole(topic, number, first, end))
-        observe.RECORDS_REJECTED.labels("processors", "retention").inc(end - first)
+        metrics.RECORDS_REJECTED.labels("retention").inc(end - first)
 
     def _reject(
         self, delivery: Delivery, message: _Message, reason: str, detail: str, error: Exception | None = None
     ) -> None:
         delivery.send(*self._letters.of(message, reason=reason, detail=detail, error=error))
-        observe.RECORDS_REJECTED.labels("processors", reason).inc()
+        metrics.RECORDS_REJECTED.labels(reason).inc()
 
     async def _deliver(self, delivery: Delivery, outputs: Sequence[Encoded]) -> None:
         """Sends, and waits for the broker's word on all that the batch has sent, its dead letters among it."""
         for output in outputs:
             delivery.send(self._topics[output.alias].name, output.key, output.value, output.partition)
         await delivery.confirmed()
-        for alias, count in Counter(output.alias for output in outputs).items():
-            observe.RECORDS_OUT.labels("processors", alias).inc(count)
+        self._tell_delivered(outputs)
+
+    def _tell_delivered(self, outputs: Sequence[Encoded]) -> None:
+        now_s = time.time()
+        delivered: defaultdict[str, list[Record]] = defaultdict(list)
+        for output in outputs:
+            delivered[output.alias].append(output.record)
+        for alias, theirs in delivered.items():
+            metrics.RECORDS_OUT.labels(alias).inc(len(theirs))
+            if "observed_at" in theirs[0]:  # the memory of alerts and of presence has no moment of its own
+                self._derived.note(alias, [each["observed_at"] for each in theirs], now_s)
+        for alert in delivered.get("alerts", ()):
+            if alert["transition"] == "raised":
+                self._raised.observe(max(0.0, now_s - alert["observed_at"].timestamp()))
 
 
 class _Message:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from producers import status
+from producers import status, vendors
 from producers.control import Orders
 from producers.member import Member
 from producers.members import Change, Members
@@ -24,7 +24,7 @@ from producers.reader import PollFailed, Reader, Sample
 from producers.schedule import Poll, Schedule
 from producers.status import Outcome
 from producers.workers import Workers
-from runtime import observe
+from runtime import metrics, observe
 
 log = structlog.get_logger()
 HEARTBEAT_S: Final = 10.0
@@ -68,6 +68,8 @@ class Loop:
         )  # fmt: skip
         self._schedule: Schedule[Member] = Schedule(random.Random())  # noqa: S311  jitter
         self._workers = Workers(source, THREADS)
+        self._late = metrics.LATE_POLLS.labels(source)
+        metrics.RECORDS_OUT.labels(alias)  # at 0: that there are none must be seen
         self._stopping = False
         self._beats = self._polls = self._failures = 0
 
@@ -162,12 +164,13 @@ class Loop:
 
     def _ended(self, poll: Poll[Member], result: Outcome) -> None:
         missed = self._schedule.ended(poll, time.monotonic(), answered=not result.silent, failed=result.failed)
-        observe.POLLS.labels(self._source, result.status).inc()
-        observe.POLL_SECONDS.labels(self._source).inc(result.duration_s)
-        observe.LATE_POLLS.labels(self._source).inc(result.late + missed)
         self._polls += 1
         self._failures += result.failed
         self._members.ended(poll.key, result, missed=missed, down=poll.task.target.down)
+        metrics.POLLS.labels(self._source, result.status).inc()
+        vendor = vendors.label(poll.key.standing.facts.vendor)
+        metrics.POLL_SECONDS.labels(self._source, vendor).observe(result.duration_s)
+        self._late.inc(result.late + missed)
 
     def _beat(self, *, stopping: bool = False) -> None:
         self._members.count()

@@ -17,7 +17,7 @@ from producers.publish import Left, Publication
 from producers.reader import Reader
 from producers.status import Author, Outcome, Standing
 from producers.workers import Workers
-from runtime import observe
+from runtime import metrics
 
 log = structlog.get_logger()
 CLOSE_S: Final = 8.0
@@ -190,7 +190,7 @@ class Members:
     def count(self) -> None:
         """Sets the gauge of targets by status."""
         for name, count in counts(self._members.values()).items():
-            observe.TARGETS.labels(self._source, name).set(count)
+            metrics.TARGETS.labels(self._source, name).set(count)
 
     def unheard(self) -> dict[str, Any]:
         """What a heartbeat says of the targets that cannot be read, and of those that are stopped, for presence."""

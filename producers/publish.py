@@ -11,10 +11,11 @@ from typing import Any, Final, Protocol
 
 import structlog
 from confluent_kafka import KafkaError
+from prometheus_client import Counter
 
 from producers.journal import Journal
 from producers.reader import Problems, Sample
-from runtime import observe
+from runtime import metrics, observe
 from runtime.kafka import MAX_RECORD_BYTES, Publisher
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
@@ -80,6 +81,9 @@ class Publication:
         self._dropped: dict[tuple[str, str], list[Record]] = {}
         self._hosts: dict[str, dict[str, None]] = {}
         """Target → the hosts that records of it were about."""
+        self._published = observe.Ages("published")
+        self._confirmed: dict[str, Counter] = {}
+        """Alias → what counts its records."""
         self._closed = False
         self.producer = producer
         self.epoch = journal.epoch
@@ -122,7 +126,7 @@ class Publication:
                 self._drop(key, sequence, f"larger than {MAX_RECORD_BYTES} bytes")
                 return
             try:
-                self._publisher.send(topic.name, topic.key_of(record), value, self._done(alias, key, sequence))
+                self._publisher.send(topic.name, topic.key_of(record), value, self._done(alias, key, header))
             except BufferError:
                 self._drop(key, sequence, "queue full")
             else:
@@ -152,7 +156,7 @@ class Publication:
     def poll(self) -> None:
         """Serves delivery reports."""
         self._publisher.poll(0)
-        observe.QUEUED.labels(self.producer).set(self._publisher.outstanding)
+        metrics.QUEUED.set(self._publisher.outstanding)
 
     def close(self, timeout_s: float) -> int:
         """Hands over what is queued; returns how many records had to be given up. Their numbers are in the journal."""
@@ -191,11 +195,17 @@ class Publication:
             "labels": dict(origin.labels),
         }
 
-    def _done(self, alias: str, key: tuple[str, str], sequence: int) -> Callable[[KafkaError | None], None]:
+    def _done(self, alias: str, key: tuple[str, str], header: Record) -> Callable[[KafkaError | None], None]:
+        sequence, moment = header["sequence"], header["observed_at"]
+        confirmed = self._confirmed.get(alias)
+        if confirmed is None:
+            confirmed = self._confirmed[alias] = metrics.RECORDS_OUT.labels(alias)
+
         def done(error: KafkaError | None) -> None:
             if error is None:
                 self.records += 1
-                observe.RECORDS_OUT.labels(self.producer, alias).inc()
+                confirmed.inc()
+                self._published.note(alias, (moment,), time.time())
             else:
                 with self._lock:
                     self._drop(key, sequence, error.str())
@@ -210,6 +220,6 @@ class Publication:
             ranges.append({"first": sequence, "last": sequence, "cause": cause})
         self._dropped[key] = ranges
         self.dropped += 1
-        observe.RECORDS_DROPPED.labels(self.producer, cause).inc()
+        metrics.RECORDS_DROPPED.labels(cause).inc()
         if len(ranges) == 1 and ranges[0]["first"] == sequence:
             log.error("record dropped", host=key[0], category=key[1], sequence=sequence, why=cause)

@@ -28,6 +28,7 @@ from rackstream.commands import (
     targets,
 )
 from runtime.errors import Failure, Misconfigured
+from runtime.settings import SUPERVISED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -53,7 +54,7 @@ simulate.simulate.add_command(load.simulate_libvirt)
 
 def main() -> NoReturn:
     """The console script. Errors are one message saying what to do; exit codes 0, 1 try again, 2 a person must act."""
-    if os.environ.get("RACKSTREAM_SUPERVISED"):
+    if os.environ.get(SUPERVISED):
         _die_with_parent()
     # A command that does not say otherwise ends in order, so that a Kafka started just for it ends too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

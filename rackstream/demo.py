@@ -101,7 +101,7 @@ class Demo:
         arguments = ["--count", str(BMCS), "--port", str(row[0]), "--heat-period", str(HEAT_PERIOD_S)]
         arguments += ["--shape", "mix", "--cert", str(certificate), "--key", str(key)]
         arguments += ["--username", "demo", "--password-env", scene.PASSWORD]
-        self._simulator = pipeline.part("simulator", "simulate", "redfish", *arguments)
+        self._simulator = pipeline.part("simulator", "simulate", "redfish", *arguments, metrics=False)
         return pipeline
 
     def _start(self, pipeline: Pipeline) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from processors.mounts import mounted
 from processors.shell import ProcessorSettings
 from producers import targets
-from rackstream import lag
+from rackstream import lag, prometheus
 from rackstream.broker import EmbeddedKafka
 from rackstream.supervise import BACKOFF_S, Part, Supervisor
 from runtime import topics
@@ -39,7 +39,7 @@ class Pipeline:
     ) -> None:
         self.fleet_path = fleet
         self.fleet = targets.load(fleet)
-        self.supervisor = Supervisor(on_event)
+        self.supervisor = Supervisor(on_event, self._tell_prometheus)
         self.broker = None if settings.bootstrap else EmbeddedKafka(settings.data_dir)
         self.settings = settings
         self._environment = dict(environment or {})
@@ -51,8 +51,8 @@ class Pipeline:
         self._broker_failures = 0
         self._broker_next_s = 0.0
 
-    def part(self, name: str, *arguments: str, ready_timeout_s: float = 30.0) -> Part:
-        """A part that is a `rackstream` command."""
+    def part(self, name: str, *arguments: str, ready_timeout_s: float = 30.0, metrics: bool = True) -> Part:
+        """A part that is a `rackstream` command; `metrics`: whether it serves some."""
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.settings.bootstrap,
             "RACKSTREAM_DATA_DIR": str(self.settings.data_dir),
@@ -64,7 +64,15 @@ class Pipeline:
             self.settings.data_dir / "logs" / f"{name}.log",
             environment | self._environment | self.part_environment.get(name, {}),
             ready_timeout_s,
+            metrics_port=0 if metrics else None,
         )
+
+    def _tell_prometheus(self) -> None:
+        """Keeps the file of targets; where it cannot be written, work goes on."""
+        try:
+            prometheus.write(self.settings.data_dir, self.supervisor.parts.values())
+        except OSError as error:
+            self.supervisor.say(f"Prometheus is not told where metrics are: {error}")
 
     def start(self) -> None:
         """Starts everything in order: Kafka, topics and schemas, console, processors, sinks, producers.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rackstream import history
 from runtime.errors import Misconfigured
-from runtime.observe import notify
+from runtime.observe import notify, watch_disk
 from runtime.settings import KafkaSettings
 from runtime.topics import publish_schemas, verify
 from sinks import batch
@@ -98,6 +98,8 @@ def run(kind: str, settings: KafkaSettings, stop: threading.Event, name: str | N
         Misconfigured: settings are missing, or topics are.
     """
     chosen, limits = sink(kind, settings, name)
+    if kind in ("files", "archive"):
+        watch_disk(kind, history.root(settings) if kind == "files" else history.archive_root(settings))
     verify(settings)
     publish_schemas(settings, ("DeadLetter",))
     if kind == "webhook":

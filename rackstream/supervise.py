@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from rackstream import ports
 from runtime.errors import Misconfigured
+from runtime.settings import SUPERVISED
 
 BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S: Final = 60.0
@@ -33,6 +35,8 @@ class Part:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     ready_timeout_s: float = 30.0
+    metrics_port: int | None = None
+    """Where it serves metrics on 127.0.0.1; 0: chosen when it starts, and kept while it is free; None: it does not."""
     process: subprocess.Popen[bytes] | None = None
     state: str = "new"
     """new, starting, ready, waiting (for its next start), stopped, failed."""
@@ -59,8 +63,12 @@ class Part:
 class Supervisor:
     """Starts parts, restarts those that die, stops them. To be used from one thread: children die with it."""
 
-    def __init__(self, on_event: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, on_event: Callable[[str], None] = lambda _: None, on_parts: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_parts`: called when a part has been started or stopped."""
         self.parts: dict[str, Part] = {}
+        self._on_parts = on_parts
         self.events: deque[tuple[datetime, str]] = deque(maxlen=200)
         self.on_event = on_event
         # A path of its own and short: socket addresses end at 107 bytes.
@@ -137,6 +145,8 @@ class Supervisor:
                 self.say(f"{part.name} did not stop in {timeout_s:.0f} s and was killed")
                 part.process.kill()
                 part.process.wait()
+        if stopping:
+            self._on_parts()
 
     def close(self) -> None:
         """Stops whatever still runs."""
@@ -151,7 +161,10 @@ class Supervisor:
             part.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             part.socket.bind(f"{self._sockets.name}/{len(self.parts)}-{part.name}"[:100])
         environment = dict(os.environ) | dict(part.environment)
-        environment |= {"NOTIFY_SOCKET": str(part.socket.getsockname()), "RACKSTREAM_SUPERVISED": "1"}
+        environment |= {"NOTIFY_SOCKET": str(part.socket.getsockname()), SUPERVISED: "1"}
+        if part.metrics_port is not None:
+            part.metrics_port = self._metrics_port(part)
+            environment |= {"RACKSTREAM_METRICS_HOST": "127.0.0.1", "RACKSTREAM_METRICS_PORT": str(part.metrics_port)}
         with part.log.open("ab") as log:
             part.process = subprocess.Popen(
                 part.command,
@@ -164,6 +177,13 @@ class Supervisor:
         part.starts += 1
         part.state = "starting"
         part.started_s = time.monotonic()
+        self._on_parts()
+
+    def _metrics_port(self, part: Part) -> int:
+        if part.metrics_port and ports.is_free(part.metrics_port):
+            return part.metrics_port
+        others = {each.metrics_port for each in self.parts.values()}  # some may not listen yet
+        return next(port for port in iter(ports.free, None) if port not in others)
 
     def _hear(self, part: Part) -> None:
         if part.socket is None:

@@ -19,8 +19,9 @@ import yaml
 from confluent_kafka import KafkaException
 from pydantic import Field, SecretStr
 
-from rackstream import lag, ports
+from rackstream import lag
 from rackstream.pipeline import Pipeline
+from rackstream.supervise import Supervisor
 from rackstream.view.feed import Feed
 from runtime.errors import Failure
 from runtime.settings import KafkaSettings, Settings
@@ -29,6 +30,7 @@ from sinks import datasets
 log = structlog.get_logger()
 MASKED: Final = ("libvirt_uri", "influx_url", "influx_token")
 GROUP: Final = "rackstream-influx"
+LINES: Final = "rackstream_lines_stored_total"
 SHOWN: Final = ("raw-libvirt", "heartbeats")
 """Topics that a status is told from."""
 
@@ -94,7 +96,7 @@ class TelemetryCollector:
         self._failure: Failure | None = None
         self._feed: Feed | None = None
         self._settings: KafkaSettings | None = None
-        self._metrics_port = 0
+        self._supervisor: Supervisor | None = None
         self._started_at: datetime | None = None
         self._last: dict[str, Any] = {}
 
@@ -176,10 +178,10 @@ class TelemetryCollector:
         return found
 
     def _lines_stored(self) -> int:
-        with urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=2) as answer:
+        port = self._supervisor.parts["sink-influx"].metrics_port if self._supervisor else None
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
             text = answer.read().decode()
-        named = [line for line in text.splitlines() if line.startswith("rackstream_lines_stored_total{")]
-        return int(sum(float(line.rpartition(" ")[2]) for line in named))
+        return int(sum(float(line.partition(" ")[2]) for line in text.splitlines() if line.startswith(f"{LINES} ")))
 
     def _run(self) -> None:
         self._failure = None
@@ -207,10 +209,9 @@ class TelemetryCollector:
         fleet = settings.data_dir / "telemetry.fleet.yaml"
         target = {"host": self.host, "uri": self.config.libvirt_uri, "interval": self.config.poll_interval}
         fleet.write_text(yaml.safe_dump({"libvirt": {"targets": [target]}}))
-        self._metrics_port = ports.free()
         pipeline = Pipeline(
             settings, fleet, environment=self.config.environment(), sinks=("influx",), console=False,
             on_event=lambda text: log.info("pipeline", what=text),
         )  # fmt: skip
-        pipeline.part_environment["sink-influx"] = {"RACKSTREAM_METRICS_PORT": str(self._metrics_port)}
+        self._supervisor = pipeline.supervisor
         return pipeline

@@ -1,51 +1,39 @@
-"""Logs and metrics: how a process tells what it does. The metric names are here and nowhere else."""
+"""Logs and metrics: how a process tells what it does. Which metrics there are is in `metrics`."""
 
 from __future__ import annotations
 
+import errno
+import importlib.metadata
 import logging
+import math
 import os
+import shutil
 import socket
 import sys
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
-from prometheus_client import Counter, Gauge, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, disable_created_metrics, start_http_server
 
-from runtime.settings import ProcessSettings
-
-RECORDS_IN = Counter("rackstream_records_in", "Records read from Kafka.", ["component", "topic"])
-RECORDS_OUT = Counter("rackstream_records_out", "Records written to Kafka and acknowledged.", ["component", "topic"])
-RECORDS_STORED = Counter("rackstream_records_stored", "Records a sink has stored.", ["component", "topic"])
-LINES_STORED = Counter("rackstream_lines_stored", "Lines of line protocol that InfluxDB has stored.", ["component"])
-RECORDS_REJECTED = Counter("rackstream_records_rejected", "Records put on the dead letter.", ["component", "reason"])
-RECORDS_DROPPED = Counter("rackstream_records_dropped", "Records given up, by cause.", ["component", "cause"])
-HELD_BACK = Counter(
-    "rackstream_alerts_held_back", "Alert transitions not delivered because something muted them.", ["component"]
-)
-RECORDS_LATE = Counter("rackstream_records_late", "Records at or before one already stepped.", ["component", "topic"])
-RECORDS_REPEATED = Counter(
-    "rackstream_outputs_repeated", "Outputs not sent again, being on the topic already.", ["topic"]
-)
-LAG = Gauge(
-    "rackstream_partition_lag_records", "Records of a partition that the processors have not stepped.",
-    ["topic", "partition"],
-)  # fmt: skip
-STEP_SECONDS = Counter("rackstream_step_seconds", "Time spent in a step.", ["step"])
-STEPPED = Counter("rackstream_stepped_records", "Records given to a step.", ["step"])
-RETRIES = Counter("rackstream_retries", "Writes that had to be tried again.", ["component"])
-POLLS = Counter("rackstream_polls", "Polls of targets, by result.", ["source", "status"])
-POLL_SECONDS = Counter("rackstream_poll_seconds", "Time spent in polls.", ["source"])
-LATE_POLLS = Counter(
-    "rackstream_polls_late", "Polls that began more than half an interval late, or were left out.", ["source"]
-)
-TARGETS = Gauge("rackstream_targets", "Targets, by how they stand.", ["source", "status"])
-SOURCE_REQUESTS = Counter("rackstream_source_requests", "Requests sent to targets.", ["source"])
-SOURCE_FAULTS = Counter("rackstream_source_faults", "Things asked of targets and not got.", ["source", "kind"])
-QUEUED = Gauge("rackstream_queued_records", "Records waiting for the broker.", ["component"])
+from runtime import metrics
+from runtime.errors import Misconfigured
+from runtime.settings import SUPERVISED, ProcessSettings
 
 
-def set_up(settings: ProcessSettings, component: str) -> None:
-    """Configures logging for this process and starts `/metrics` where a port is set."""
+def set_up(settings: ProcessSettings, component: str, data_dir: Path) -> None:
+    """Configures logging for this process and starts `/metrics` where a port is set.
+
+    Args:
+        settings: how it shows itself.
+        component: what it is, such as `producer-redfish`.
+        data_dir: whose file system its metrics watch.
+
+    Raises:
+        Misconfigured: `/metrics` cannot be served there.
+    """
     level = getattr(logging, settings.log_level.upper())
     renderer: Any = (
         structlog.processors.JSONRenderer()
@@ -70,9 +58,67 @@ def set_up(settings: ProcessSettings, component: str) -> None:
     logging.basicConfig(
         level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
+    export(component, data_dir)
     if settings.metrics_port is not None:
-        server, _ = start_http_server(settings.metrics_port, addr="127.0.0.1")
-        structlog.get_logger().info("metrics served", port=server.server_port)
+        _serve(settings.metrics_host, settings.metrics_port)
+
+
+def _serve(host: str, port: int) -> None:
+    try:
+        server, _ = start_http_server(port, addr=host)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "it is taken" if taken else error.strerror or str(error)
+        told = f"metrics cannot be served on {host}, port {port}: {why}"
+        if not (taken and os.environ.get(SUPERVISED)):
+            raise Misconfigured(f"{told}; see RACKSTREAM_METRICS_HOST and RACKSTREAM_METRICS_PORT") from None
+        # The supervisor found it free a moment ago. Work goes on; Prometheus says that this target is down.
+        structlog.get_logger().error(told)
+        return
+    structlog.get_logger().info("metrics served", host=host, port=server.server_port)
+
+
+def export(component: str, data_dir: Path, registry: CollectorRegistry = REGISTRY) -> None:
+    """Makes the metrics of this process visible; those whose first case must be seen as an increase, at 0."""
+    # `…_created` beside each counter would be as many series again, for what process_start_time_seconds tells.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    for metric in metrics.LIST:
+        if metric.is_of(component):
+            registry.register(metric.collector)
+            for value in metric.starts.get(component.partition("-")[0], ()):
+                metric.collector.labels(value)
+    metrics.BUILD.labels(importlib.metadata.version("rackstream")).set(1)
+    watch_disk("data", data_dir)
+
+
+def watch_disk(name: str, directory: Path) -> None:
+    """Tells of the file system of a directory, which need not be there yet, whenever metrics are asked for."""
+    places = (directory.absolute(), *directory.absolute().parents)
+
+    def asked(field: str) -> float:
+        try:
+            return float(getattr(shutil.disk_usage(next(each for each in places if each.exists())), field))
+        except OSError:
+            return math.nan  # one figure that is not to be had must not hide the others
+
+    metrics.DISK_FREE.labels(name).set_function(lambda: asked("free"))
+    metrics.DISK_SIZE.labels(name).set_function(lambda: asked("total"))
+
+
+class Ages:
+    """Ages of records at one hop. Keeps the metric's children by topic: to look one up costs more than to count."""
+
+    def __init__(self, hop: str) -> None:
+        self._hop = hop
+        self._observe: dict[str, Any] = {}
+
+    def note(self, topic: str, moments: Iterable[datetime], now_s: float) -> None:
+        """Counts records of a topic (its alias), observed at these moments, that are here at `now_s` (Unix time)."""
+        observe = self._observe.get(topic)
+        if observe is None:
+            observe = self._observe[topic] = metrics.SAMPLE_AGE.labels(self._hop, topic).observe
+        for moment in moments:
+            observe(max(0.0, now_s - moment.timestamp()))
 
 
 def _as_it_is(_logger: Any, _method: str, event: Any) -> Any:

@@ -15,6 +15,8 @@ from schemas import catalog
 
 SECRETS_DIR: Final = "RACKSTREAM_SECRETS_DIR"
 """Names a directory of files, each called as the variable it stands for: how containers are given secrets."""
+SUPERVISED: Final = "RACKSTREAM_SUPERVISED"
+"""Set by `rackstream up` for the parts that it starts; no setting."""
 
 
 class Settings(BaseSettings):
@@ -103,5 +105,8 @@ class ProcessSettings(Settings):
     """Least severity that is logged."""
     log_format: Annotated[Literal["text", "json"], Field(validation_alias="RACKSTREAM_LOG_FORMAT")] = "text"
     """Logs for people or for machines; always on standard error."""
-    metrics_port: Annotated[int | None, Field(validation_alias="RACKSTREAM_METRICS_PORT")] = None
-    """Port on 127.0.0.1 for Prometheus metrics; unset: none, 0: any free one (logged)."""
+    metrics_port: Annotated[int | None, Field(validation_alias="RACKSTREAM_METRICS_PORT", ge=0, le=65535)] = None
+    """Port for Prometheus metrics; unset: none, 0: any free one (logged). `rackstream up` gives its parts theirs."""
+    metrics_host: Annotated[str, Field(validation_alias="RACKSTREAM_METRICS_HOST", min_length=1)] = "127.0.0.1"
+    """Address of it. They ask for no token and name topics and sources: another address only within a network that is
+    trusted, as that of containers."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +23,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from runtime import kafka
 from runtime.errors import Misconfigured, Reject, Retry
-from runtime.observe import RECORDS_IN, RECORDS_STORED, RETRIES
+from runtime.metrics import RECORDS_IN, RECORDS_STORED, RETRIES
+from runtime.observe import Ages
+from sinks.backlog import Backlog
 from sinks.intake import Assignment, Decoders, Held, spans
 from sinks.letters import Letters
 from sinks.sink import Batch, Item, Partition, Sink, Tended, takes_bytes
@@ -68,7 +72,9 @@ def run(  # noqa: PLR0913  all but the first two by name
     """
     consumer = kafka.consumer(settings, group, **({"group.instance.id": group} if alone else {}))
     try:
-        _Run(sink, settings, consumer, limits, stop).loop(ready)
+        work = _Run(sink, settings, consumer, limits, stop)
+        with Backlog(settings, work.reached):
+            work.loop(ready)
     finally:
         consumer.close()  # calls `released` of each partition
         sink.close()
@@ -82,6 +88,8 @@ class _Run:
         self._letters = Letters(settings, self._stage)
         self._decoders = Decoders(settings, self._aliases, original=takes_bytes(sink))
         self._assignment = Assignment(settings, consumer, sink, self._letters, self._drop)
+        self._read = {name: RECORDS_IN.labels(alias) for name, alias in self._aliases.items()}
+        self._ages = Ages("stored")
         self._work: list[Held] = []
         """Being written."""
         self._held: list[Held] = []
@@ -114,6 +122,14 @@ class _Run:
         if not self._work:
             self._store()
 
+    def reached(self) -> dict[Partition, int]:
+        """Up to where each partition is stored. From any thread."""
+        found = dict(self._assignment.owned)
+        for each in reversed([*self._work, *self._held]):
+            if each.partition in found:
+                found[each.partition] = each.offset
+        return found
+
     def _tend(self) -> None:
         """Lets a sink do what it has to do by itself; where that fails, again after a growing delay."""
         if not isinstance(self._sink, Tended) or time.monotonic() < self._tended_s:
@@ -121,7 +137,7 @@ class _Run:
         try:
             self._sink.tend()
         except Retry as retry:
-            RETRIES.labels(self._stage).inc()
+            RETRIES.inc()
             self._once("must be tried again", str(retry))
             delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2**self._tend_failures) * random.uniform(0.5, 1)  # noqa: S311
             self._tended_s = time.monotonic() + max(delay, retry.after_s or 0)
@@ -173,7 +189,7 @@ class _Run:
             size = len(message.value() or b"")
             self._bytes += size
             self._largest = max(size, self._largest // 2, 1)
-            RECORDS_IN.labels(self._stage, self._aliases[key[0]]).inc()
+            self._read[key[0]].inc()
             self._trouble = ""
 
     def _heed(self, error: KafkaError, key: Partition) -> None:
@@ -213,7 +229,7 @@ class _Run:
             try:
                 self._write()
             except Retry as retry:
-                RETRIES.labels(self._stage).inc()
+                RETRIES.inc()
                 self._once("write must be tried again", str(retry))
                 if self._over():
                     log.warning("stopped before all was written", records=len(self._work), why=str(retry))
@@ -247,9 +263,16 @@ class _Run:
         for index, why in refused.items():
             self._letters.record(held[index].message, "refused", why)
         self._letters.deliver()
-        for index, each in enumerate(held):
-            if index not in refused:
-                RECORDS_STORED.labels(self._stage, self._aliases[each.partition[0]]).inc()
+        self._tell_stored(each for index, each in enumerate(batch.items) if index not in refused)
+
+    def _tell_stored(self, items: Iterable[Item]) -> None:
+        now_s = time.time()
+        stored: defaultdict[str, list[datetime]] = defaultdict(list)
+        for item in items:
+            stored[item.alias].append(item.moment)
+        for alias, moments in stored.items():
+            RECORDS_STORED.labels(alias).inc(len(moments))
+            self._ages.note(alias, moments, now_s)
 
     def _heed_refusals(self, refused: Mapping[int, str], records: int) -> None:
         if len(refused) < records:

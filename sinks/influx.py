@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runtime.errors import Reject
-from runtime.observe import LINES_STORED
+from runtime.metrics import LINES_STORED
 from sinks import datasets
 from sinks.connector import InfluxConnector
 from sinks.influx_client import InfluxClient
@@ -65,7 +65,7 @@ class InfluxSink:
             lines += made
             owners += [index] * len(made)
         bad = self._client.write(lines)
-        LINES_STORED.labels("sink-influx").inc(len(lines) - len(bad))
+        LINES_STORED.inc(len(lines) - len(bad))
         for at, why in bad.items():
             refused.setdefault(owners[at], f"{why}; line: {lines[at][:300].decode(errors='replace')}")
         if refused:

@@ -9,7 +9,7 @@ import structlog
 from runtime.deadletter import DeadLetters, Encoded
 from runtime.errors import Retry
 from runtime.kafka import Publisher, Span
-from runtime.observe import RECORDS_REJECTED
+from runtime.metrics import RECORDS_REJECTED
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -42,7 +42,7 @@ class Letters:
 
     def _add(self, letter: Encoded, reason: str, count: int) -> None:
         if letter.key not in self._open:
-            RECORDS_REJECTED.labels(self._letters.stage, reason).inc(count)
+            RECORDS_REJECTED.labels(reason).inc(count)
         self._open[letter.key] = letter
 
     def deliver(self) -> None:

@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from runtime.errors import Reject, Retry
-from runtime.observe import HELD_BACK
+from runtime.metrics import ALERT_LATENCY, HELD_BACK
 from sinks import bodies
 from sinks.ledger import Ledger
 from sinks.post import Poster
@@ -34,6 +34,7 @@ REPEATED_AT_ONCE: Final = 64
 """Alerts in one body for Alertmanager, when they are told again."""
 READ_ANEW_S: Final = 1.0
 """So long one reading of the log serves: for all the partitions that are taken over together."""
+DELIVERED: Final = ALERT_LATENCY.labels("delivered")
 
 
 class WebhookSink:
@@ -131,9 +132,12 @@ class WebhookSink:
     def _take(self, partition: Partition, alert: dict[str, Any]) -> str | None:
         """Delivers one transition or holds it back; returns why the receiver refuses it."""
         if self._ledger.wants(partition, alert, muted=bool(self._known().muted_by(alert))):
-            return self._tell(partition, alert)
+            refused = self._tell(partition, alert)
+            if refused is None and alert["transition"] == "raised":
+                DELIVERED.observe(max(0.0, time.time() - alert["observed_at"].timestamp()))
+            return refused
         self._ledger.held_back(partition, alert)
-        HELD_BACK.labels(f"sink-{self.name}").inc()
+        HELD_BACK.inc()
         return None
 
     def _tell(self, partition: Partition, alert: dict[str, Any]) -> str | None:

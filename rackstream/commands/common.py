@@ -112,4 +112,4 @@ def set_up(component: str) -> None:
     """Logs and metrics of a process of the pipeline."""
     from runtime import observe
 
-    observe.set_up(ProcessSettings.read(), component)
+    observe.set_up(ProcessSettings.read(), component, KafkaSettings.read().data_dir)

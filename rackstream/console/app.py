@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
-from rackstream.console import access, docs, events, fleet, process, schemas, silences, telemetry
+from rackstream.console import access, docs, events, fleet, process, schemas, scraping, silences, telemetry
 from rackstream.console import control as control_routes
 from rackstream.console.guard import Guard
 from rackstream.control import Commands, Control, Telemetry
@@ -62,7 +62,7 @@ def app(  # noqa: PLR0913  all that a console is made of
     commands = Commands(connect)
     api.include_router(telemetry.routes(Telemetry(control, commands), allowed))
     api.include_router(control_routes.routes(commands, allowed))
-
+    api.include_router(scraping.routes(settings.data_dir))
     docs.add(api)
     api.add_middleware(Guard, names=names)
 

@@ -1,17 +1,16 @@
-"""How the console itself stands: for supervisors, load balancers and Prometheus."""
+"""How the console itself stands: for supervisors and load balancers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from rackstream.view.model import View
 
 
 def routes(view: View) -> APIRouter:
-    """`/healthz`, `/readyz`, `/metrics`."""
+    """`/healthz`, `/readyz`."""
     found = APIRouter(tags=["process"])
 
     @found.get("/healthz")
@@ -33,10 +32,5 @@ def routes(view: View) -> APIRouter:
             return {"status": "ready"}
         response.status_code = 503
         return {"status": "not ready", "why": why}
-
-    @found.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
-    def metrics() -> Response:
-        """Prometheus metrics of this process."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return found

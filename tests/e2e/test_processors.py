@@ -126,9 +126,9 @@ def test_each_record_leads_to_its_facts_and_alerts_are_raised_and_cleared(kafka)
     with running(part(kafka, "processor", "processor", RACKSTREAM_METRICS_PORT=str(port))):
         until(lambda: len(records(kafka, "alerts")) == 2 and len(records(kafka, "vm-totals")) == 20)
         ends = {
-            f'rackstream_partition_lag_records{{partition="{number}",topic="{name}"}} 0.0'
-            for name in (kafka.catalog["raw-libvirt"].name, kafka.catalog["raw-redfish"].name)
-            for number, (_, end) in watermarks(kafka, name).items()
+            f'rackstream_partition_lag_records{{partition="{number}",topic="{alias}"}} 0.0'
+            for alias in ("raw-libvirt", "raw-redfish")
+            for number, (_, end) in watermarks(kafka, kafka.catalog[alias].name).items()
             if end
         }
         found = until(lambda: ends <= set(shown := metrics(port)) and shown)

@@ -26,7 +26,7 @@ from rackstream.broker import EmbeddedKafka
 from runtime import kafka as clients
 from runtime import topics
 from runtime.errors import Misconfigured, Reject, Retry
-from runtime.observe import RECORDS_IN
+from runtime.metrics import RECORDS_IN
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
 from schemas.testing import raw as raw_record
@@ -344,7 +344,7 @@ def test_partitions_lost_while_they_are_paused_are_read_when_they_come_back(kafk
 def test_a_stop_writes_and_commits_what_is_held(kafka: KafkaSettings) -> None:
     sink = Scripted()
     produce(kafka, range(10))
-    read = RECORDS_IN.labels("sink-scripted", "raw-host")._value
+    read = RECORDS_IN.labels("raw-host")._value
     before = read.get()
     with running(sink, kafka, Limits(max_age_s=600)):
         until(lambda: read.get() == before + 40)

@@ -18,7 +18,7 @@ from producers.redfish.http.gate import AT_ONCE, Gate
 from producers.redfish.http.login import ROOT, Credentials, Login, Ticket
 from producers.redfish.http.origin import Origin
 from producers.redfish.http.wire import Answer, Clock, Wire
-from runtime import observe
+from runtime import metrics
 
 __all__ = ["AT_ONCE", "Client", "Clock", "Credentials"]
 
@@ -34,7 +34,8 @@ USUAL: Final[Mapping[str, str]] = {
     "OData-Version": "4.0",
     "User-Agent": "rackstream",
 }
-SENT: Final = observe.SOURCE_REQUESTS.labels("redfish")
+SENT: Final = metrics.SOURCE_REQUESTS.labels("redfish")
+FAULTS: Final = {kind: metrics.SOURCE_FAULTS.labels("redfish", kind) for kind in faults.kinds()}
 Watch = Callable[[str, float, Mapping[str, Any] | Fault], None]
 """Link, seconds it took, and the resource or why it was not got."""
 
@@ -262,9 +263,9 @@ class Client:
 
     def _count(self, fault: Fault) -> None:
         if fault.fresh:
-            kind = type(fault).__name__.lower()
+            kind = faults.kind_of(type(fault))
             self.faults[kind] += 1
-            observe.SOURCE_FAULTS.labels("redfish", kind).inc()
+            FAULTS[kind].inc()
 
 
 def _parsed(code: int, body: bytes) -> dict[str, Any]:

@@ -42,6 +42,16 @@ class Fault(Exception):
         return copy
 
 
+def kinds() -> list[str]:
+    """What faults are counted under."""
+    return [kind_of(each) for each in (Unreachable, Reset, Silent, Late, Denied, Missing, Forbidden, Broken)]
+
+
+def kind_of(fault: type[Fault]) -> str:
+    """What a class of faults is counted under."""
+    return fault.__name__.lower()
+
+
 class Unreachable(Fault):
     """The BMC did not answer."""
 
