@@ -8,8 +8,10 @@ from typing import Any, Final, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 
+from runtime import login
+from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -26,15 +28,6 @@ Span = tuple[int, int]
 
 def client_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     """What every client needs: addresses, login, quiet reconnects."""
-    optional = {
-        "sasl.mechanism": settings.sasl_mechanism,
-        "sasl.username": settings.sasl_username,
-        "sasl.password": settings.sasl_password and settings.sasl_password.get_secret_value(),
-        "ssl.ca.location": settings.ssl_ca and str(settings.ssl_ca),
-        "ssl.certificate.location": settings.ssl_certificate and str(settings.ssl_certificate),
-        "ssl.key.location": settings.ssl_key and str(settings.ssl_key),
-        "ssl.key.password": settings.ssl_key_password and settings.ssl_key_password.get_secret_value(),
-    }
     return {
         "bootstrap.servers": settings.bootstrap,
         "security.protocol": settings.security_protocol,
@@ -44,17 +37,38 @@ def client_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "allow.auto.create.topics": False,
         "log_level": 2,  # connection trouble is told by lag and queues, not line by line
         "log.connection.close": False,
-        "error_cb": _quiet,
-    } | {key: value for key, value in optional.items() if value is not None}
-
-
-def _quiet(_: KafkaError) -> None:
-    """Connection trouble heals by itself and is seen in lag and queues; librdkafka reports it many times a second."""
+        "error_cb": login.Trouble(settings),
+    } | login.options(settings)
 
 
 def admin(settings: KafkaSettings) -> AdminClient:
     """An admin client."""
     return AdminClient(client_config(settings, "rackstream-admin"))
+
+
+def cluster(settings: KafkaSettings, *, timeout_s: float = 15) -> ClusterMetadata:
+    """Brokers and topics, as far as this login may see them.
+
+    Raises:
+        Misconfigured: the login is refused, or its files are wrong.
+        Retry: no answer.
+    """
+    trouble = login.Trouble(settings, tell=False)
+    try:
+        client = AdminClient(client_config(settings, "rackstream-admin") | {"error_cb": trouble})
+    except KafkaException as error:
+        raise Misconfigured(f"KAFKA_* settings: {error.args[0].str()}") from None
+    deadline, patience_s = time.monotonic() + timeout_s, 1.0
+    while True:
+        try:
+            return client.list_topics(timeout=max(0.1, min(patience_s, deadline - time.monotonic())))
+        except KafkaException as error:
+            client.poll(0)
+            if trouble.refusal is not None:
+                raise login.refused(settings, trouble.refusal) from None
+            if time.monotonic() >= deadline:
+                raise Retry(f"no answer from Kafka at {settings.bootstrap}: {error.args[0].str()}") from error
+            patience_s *= 2
 
 
 def consumer(settings: KafkaSettings, group: str, **options: Any) -> Consumer:

@@ -19,11 +19,7 @@ log = structlog.get_logger()
 
 def _counts(settings: KafkaSettings) -> dict[str, int]:
     """Partition count of each topic that exists."""
-    try:
-        known = kafka.admin(settings).list_topics(timeout=15).topics
-    except KafkaException as error:
-        raise Retry(f"no answer from Kafka at {settings.bootstrap}: {error.args[0].str()}") from error
-    return {name: len(topic.partitions) for name, topic in known.items()}
+    return {name: len(topic.partitions) for name, topic in kafka.cluster(settings).topics.items()}
 
 
 def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
