@@ -13,8 +13,8 @@ import structlog
 import uvloop
 
 from processors.mounts import joined, mounted
-from processors.shell import EXIT_AGAIN, EXIT_HUNG, UNDELIVERED_S, ProcessorSettings, Shell, leave
-from runtime import observe
+from processors.shell import EXIT_AGAIN, EXIT_HUNG, EXIT_MISCONFIGURED, UNDELIVERED_S, ProcessorSettings, Shell, leave
+from runtime import login, observe
 from runtime.errors import Misconfigured
 from runtime.topics import publish_schemas, verify
 
@@ -32,6 +32,7 @@ def build(settings: ProcessorSettings, shell: Shell) -> Any:
     app = faust.App(
         settings.group,
         broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
+        broker_credentials=_credentials(settings),
         datadir=settings.data_dir / "faust",
         store="memory://",
         autodiscover=False,
@@ -52,6 +53,24 @@ def build(settings: ProcessorSettings, shell: Shell) -> Any:
     return app
 
 
+def _credentials(settings: ProcessorSettings) -> Any:
+    """The login as Faust wants it; None: there is none.
+
+    Raises:
+        Misconfigured: a file of it cannot be read.
+    """
+    context = login.ssl_context(settings)
+    if settings.uses_sasl:
+        assert settings.sasl_password is not None
+        return faust.SASLCredentials(
+            mechanism=settings.sasl_mechanism,
+            username=settings.sasl_username,
+            password=settings.sasl_password.get_secret_value(),
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
 def _agent(app: Any, shell: Shell, alias: str) -> Any:
     async def agent(stream: Any) -> None:
         try:
@@ -68,6 +87,8 @@ def _agent(app: Any, shell: Shell, alias: str) -> Any:
                         await stream.ack(event)
         except (asyncio.CancelledError, GeneratorExit):
             raise
+        except Misconfigured as error:
+            leave(EXIT_MISCONFIGURED, str(error))
         except Exception as error:
             log.exception("batch failed", topic=alias, why=repr(error))
             leave(EXIT_AGAIN, "the batch is stepped again after a restart")
@@ -158,8 +179,6 @@ def main(settings: ProcessorSettings) -> None:
     logging.disable(logging.DEBUG)  # faust and aiokafka build debug records on hot paths even when nobody reads them
     for handler in logging.getLogger().handlers:
         handler.addFilter(RateLimit())
-    if settings.security_protocol != "PLAINTEXT":
-        raise Misconfigured("the processors cannot log in to Kafka yet: KAFKA_SECURITY_PROTOCOL must be PLAINTEXT")
     shell = Shell(settings, mounted(), joined())
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -21,6 +21,8 @@ NO_LEADER: Final = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 )
+READER: Final = "rackstream-reader"
+"""Group of those who read without being in one: librdkafka asks for its coordinator all the same."""
 Answer = TypeVar("Answer")
 Span = tuple[int, int]
 """Offsets [first, end) of one partition."""
@@ -54,6 +56,7 @@ def cluster(settings: KafkaSettings, *, timeout_s: float = 15) -> ClusterMetadat
         Retry: no answer.
     """
     trouble = login.Trouble(settings, tell=False)
+    login.ssl_context(settings)  # says what is wrong with which file; librdkafka does not
     try:
         client = AdminClient(client_config(settings, "rackstream-admin") | {"error_cb": trouble})
     except KafkaException as error:
@@ -111,8 +114,11 @@ class Publisher:
             }
             | options
         )
+        self._settings = settings
         self.failures: list[str] = []
         """What could not be delivered and will not be: topic and reason."""
+        self.denied: Misconfigured | None = None
+        """The right that lacked last."""
 
     def send(
         self,
@@ -134,7 +140,7 @@ class Publisher:
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                self.failures.append(f"{message.topic()}: {error.str()}")
+                self._fail(error, message.topic())
             if done is not None:
                 done(error)
 
@@ -149,6 +155,13 @@ class Publisher:
                 self._producer.poll(0.05)
             else:
                 return
+
+    def _fail(self, error: KafkaError, topic: str | None) -> None:
+        self.failures.append(f"{topic}: {error.str()}")
+        denied = login.denied(self._settings, error, "Write", topic or "")
+        if denied is not None and str(denied) != str(self.denied):
+            log.error("records are not taken", why=str(denied))
+        self.denied = denied or self.denied
 
     @property
     def outstanding(self) -> int:
@@ -176,6 +189,7 @@ def watermarks(settings: KafkaSettings, topic: str) -> dict[int, Span]:
 
     Raises:
         KafkaException: the broker did not answer, or there is no such topic.
+        Misconfigured: a right lacks.
     """
 
     def ask(reader: Consumer) -> dict[int, Span]:
@@ -184,7 +198,7 @@ def watermarks(settings: KafkaSettings, topic: str) -> dict[int, Span]:
             raise KafkaException(known.error)
         return {number: _span(reader, topic, number) for number in sorted(known.partitions)}
 
-    return _patiently(settings, ask)
+    return _patiently(settings, topic, ask)
 
 
 def offsets_at(settings: KafkaSettings, topic: str, partition: int, timestamp_ms: int) -> int:
@@ -196,7 +210,7 @@ def offsets_at(settings: KafkaSettings, topic: str, partition: int, timestamp_ms
             raise KafkaException(found.error)
         return int(found.offset) if found.offset >= 0 else _span(reader, topic, partition)[1]
 
-    return _patiently(settings, ask)
+    return _patiently(settings, topic, ask)
 
 
 def _span(reader: Consumer, topic: str, partition: int) -> Span:
@@ -204,7 +218,9 @@ def _span(reader: Consumer, topic: str, partition: int) -> Span:
     return low, end
 
 
-def _patiently(settings: KafkaSettings, ask: Callable[[Consumer], Answer], *, timeout_s: float = 15) -> Answer:
+def _patiently(
+    settings: KafkaSettings, topic: str, ask: Callable[[Consumer], Answer], *, timeout_s: float = 15
+) -> Answer:
     """Asks again while a partition has no leader yet: just created, or its broker just restarted."""
     reader = _reader(settings)
     deadline = time.monotonic() + timeout_s
@@ -213,6 +229,8 @@ def _patiently(settings: KafkaSettings, ask: Callable[[Consumer], Answer], *, ti
             try:
                 return ask(reader)
             except KafkaException as error:
+                if denied := login.denied(settings, error.args[0], "Describe", topic):
+                    raise denied from None
                 if error.args[0].code() not in NO_LEADER or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -225,6 +243,7 @@ def read(settings: KafkaSettings, topic: str, spans: Mapping[int, Span], *, time
 
     Raises:
         KafkaException: reading failed, or nothing came for `timeout_s` seconds.
+        Misconfigured: a right lacks.
     """
     open_spans = {number: span for number, span in spans.items() if span[0] < span[1]}
     if not open_spans:
@@ -238,7 +257,8 @@ def read(settings: KafkaSettings, topic: str, spans: Mapping[int, Span], *, time
                 number = message.partition()
                 error = message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's name of it
-                    raise KafkaException(error)
+                    denied = _denied(settings, error, topic, READER)
+                    raise denied or KafkaException(error)
                 deadline = time.monotonic() + timeout_s
                 if number not in open_spans:
                     continue
@@ -259,5 +279,10 @@ def read_all(settings: KafkaSettings, topic: str) -> Iterator[Message]:
     yield from read(settings, topic, watermarks(settings, topic))
 
 
+def _denied(settings: KafkaSettings, error: KafkaError, topic: str, group: str) -> Misconfigured | None:
+    of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+    return login.denied(settings, error, *(("Describe", group) if of_group else ("Read", topic)))
+
+
 def _reader(settings: KafkaSettings) -> Consumer:
-    return consumer(settings, "rackstream-reader", **{"enable.partition.eof": True, "fetch.wait.max.ms": 50})
+    return consumer(settings, READER, **{"enable.partition.eof": True, "fetch.wait.max.ms": 50})

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import KafkaError
 
-from runtime.errors import Misconfigured
+from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -20,6 +20,12 @@ AGAIN_S: Final = 300.0
 """One trouble is told again after this time, while it lasts; librdkafka reports it several times a second."""
 HANDSHAKE_S: Final = 5.0
 REFUSED: Final = (KafkaError._AUTHENTICATION, KafkaError._SSL)  # noqa: SLF001  librdkafka's names of them
+DENIED: Final = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "group",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "cluster",
+}
+"""Code of an answer that a right lacks → what it is a right on."""
 ALERT: Final = re.compile(r"ssl/tls alert ([a-z ]+)|alert (certificate required)")
 """What the broker says of our certificate. It says so after the handshake, as far as TLS 1.3 is concerned."""
 
@@ -55,6 +61,9 @@ def ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
     if not settings.uses_tls:
         return None
     try:
+        for each in (settings.ssl_ca, settings.ssl_certificate, settings.ssl_key):
+            if each is not None:
+                each.read_bytes()  # OpenSSL does not say which file it cannot read
         context = ssl.create_default_context(cafile=settings.ssl_ca)
         if settings.ssl_certificate is not None:
             password = settings.ssl_key_password
@@ -119,6 +128,29 @@ def refused(settings: KafkaSettings, error: KafkaError) -> Misconfigured:
         f"Kafka at {address} refuses the login of {settings.sasl_username or 'nobody'}: {_said(error)}; check "
         "KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
     )
+
+
+def denied(settings: KafkaSettings, error: KafkaError, operation: str, name: str) -> Misconfigured | None:
+    """What to say of an answer that a right lacks, in one line; None: it is another answer.
+
+    Args:
+        settings: who was logged in.
+        error: the answer.
+        operation: the right that was needed for what was asked.
+        name: of the topic or group that was meant.
+    """
+    kind = DENIED.get(error.code())
+    if kind is None:
+        return None
+    return Misconfigured(
+        f"Kafka denies {settings.user} {operation} on {kind} {name}: `rackstream acls` lists what each role needs, and "
+        "--check what lacks"
+    )
+
+
+def failure(settings: KafkaSettings, error: KafkaError, operation: str, name: str) -> Misconfigured | Retry:
+    """The same of any answer: one that a person must act on, or one that may be another next time."""
+    return denied(settings, error, operation, name) or Retry(f"no answer from Kafka: {error.str()}")
 
 
 def _said(error: KafkaError) -> str:
