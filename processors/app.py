@@ -12,6 +12,7 @@ import faust
 import structlog
 import uvloop
 
+from processors import outages
 from processors.mounts import joined, mounted
 from processors.shell import EXIT_AGAIN, EXIT_HUNG, EXIT_MISCONFIGURED, UNDELIVERED_S, ProcessorSettings, Shell, leave
 from runtime import login, observe
@@ -155,35 +156,20 @@ def _watch(app: Any, shell: Shell) -> None:
                 leave(EXIT_AGAIN, f"it did not stop in order within {STOP_S:.0f} s, as when Kafka is away")
 
 
-class RateLimit(logging.Filter):
-    """Lets `most` records per 10 s of one logger through: in an outage aiokafka writes thousands a second."""
-
-    def __init__(self, most: int = 5) -> None:
-        super().__init__()
-        self._most = most
-        self._window: dict[str, tuple[float, int]] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log it."""
-        began, count = self._window.get(record.name, (0.0, 0))
-        if record.created - began > 10:
-            began, count = record.created, 0
-        self._window[record.name] = (began, count + 1)
-        return count < self._most
-
-
 def main(settings: ProcessorSettings) -> None:
     """Runs a worker until a signal. Exit codes: 0 stopped, 1 and 3 start again, 2 misconfigured, 4 do not start."""
     verify(settings)
     publish_schemas(settings)
     logging.disable(logging.DEBUG)  # faust and aiokafka build debug records on hot paths even when nobody reads them
     for handler in logging.getLogger().handlers:
-        handler.addFilter(RateLimit())
+        handler.addFilter(outages.Denied(settings))
+        handler.addFilter(outages.Refused(settings))
+        handler.addFilter(outages.RateLimit())
     shell = Shell(settings, mounted(), joined())
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     app = build(settings, shell)
     threading.Thread(target=_watch, args=(app, shell), daemon=True, name="watchdog").start()
     log.info("processor starts", group=settings.group, topics=shell.memories.inputs)
-    worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False)
+    worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, override_logging=False)
     worker.execute_from_commandline()

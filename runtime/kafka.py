@@ -55,7 +55,7 @@ def cluster(settings: KafkaSettings, *, timeout_s: float = 15) -> ClusterMetadat
         Misconfigured: the login is refused, or its files are wrong.
         Retry: no answer.
     """
-    trouble = login.Trouble(settings, tell=False)
+    trouble = login.Trouble(settings, silent=True)
     login.ssl_context(settings)  # says what is wrong with which file; librdkafka does not
     try:
         client = AdminClient(client_config(settings, "rackstream-admin") | {"error_cb": trouble})

@@ -19,6 +19,9 @@ log = structlog.get_logger()
 AGAIN_S: Final = 300.0
 """One trouble is told again after this time, while it lasts; librdkafka reports it several times a second."""
 HANDSHAKE_S: Final = 5.0
+TOLD: Final = "kafka refuses the login, tried again"
+_told: dict[str, float] = {}
+_lock = threading.Lock()
 REFUSED: Final = (KafkaError._AUTHENTICATION, KafkaError._SSL)  # noqa: SLF001  librdkafka's names of them
 DENIED: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "topic",
@@ -81,34 +84,37 @@ def ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
 
 
 class Trouble:
-    """The `error_cb` of one client: keeps the newest refusal, and tells each kind of it once in `AGAIN_S`.
+    """The `error_cb` of one client: keeps the newest refusal, and tells of it.
 
     All else that librdkafka reports (a broker that is away) heals by itself, and is seen in lag and queues.
     """
 
-    _told: dict[str, float] = {}  # noqa: RUF012  of the process: all its clients log in alike
-    _lock = threading.Lock()
-
-    def __init__(self, settings: KafkaSettings, *, tell: bool = True) -> None:
-        self._settings, self._tell = settings, tell
+    def __init__(self, settings: KafkaSettings, *, silent: bool = False) -> None:
+        """`silent`: whoever made the client looks at `refusal` by itself."""
+        self._settings, self._silent = settings, silent
         self.refusal: KafkaError | None = None
 
     def __call__(self, error: KafkaError) -> None:
         """Called by librdkafka, in the thread that polls."""
-        if error.code() not in REFUSED and not ALERT.search(error.str()):
-            return
-        self.refusal = error
-        if self._tell and self._is_news(_said(error)):
-            log.error("kafka refuses the login, tried again", why=str(refused(self._settings, error)))
+        if error.code() in REFUSED or ALERT.search(error.str()):
+            self.refusal = error
+            if not self._silent and _is_news(_said(error)):
+                log.error(TOLD, why=str(refused(self._settings, error)))
 
-    @classmethod
-    def _is_news(cls, said: str) -> bool:
-        with cls._lock:
-            now_s = time.monotonic()
-            news = now_s - cls._told.get(said, -AGAIN_S) >= AGAIN_S
-            if news:
-                cls._told[said] = now_s
-        return news
+
+def tell(why: Misconfigured, kind: str) -> None:
+    """Logs a refusal, once in `AGAIN_S` for all clients of this process. `kind`: what Kafka said."""
+    if _is_news(kind):
+        log.error(TOLD, why=str(why))
+
+
+def _is_news(kind: str) -> bool:
+    with _lock:
+        now_s = time.monotonic()
+        news = now_s - _told.get(kind, -AGAIN_S) >= AGAIN_S
+        if news:
+            _told[kind] = now_s
+    return news
 
 
 def refused(settings: KafkaSettings, error: KafkaError) -> Misconfigured:
@@ -124,8 +130,15 @@ def refused(settings: KafkaSettings, error: KafkaError) -> Misconfigured:
             f"Kafka at {address} does not accept our certificate: {alert[1] or alert[2]}; check "
             "KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION"
         )
+    return refused_by_text(settings, _said(error), address)
+
+
+def refused_by_text(settings: KafkaSettings, said: str, address: str = "") -> Misconfigured:
+    """The same where all that is known is what Kafka, or TLS, said."""
+    if "SSL:" in said:
+        return Misconfigured(f"TLS to Kafka at {address or settings.bootstrap} failed: {said}; check KAFKA_SSL_*")
     return Misconfigured(
-        f"Kafka at {address} refuses the login of {settings.sasl_username or 'nobody'}: {_said(error)}; check "
+        f"Kafka at {address or settings.bootstrap} refuses the login of {settings.user}: {said}; check "
         "KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
     )
 
@@ -140,8 +153,11 @@ def denied(settings: KafkaSettings, error: KafkaError, operation: str, name: str
         name: of the topic or group that was meant.
     """
     kind = DENIED.get(error.code())
-    if kind is None:
-        return None
+    return None if kind is None else lacking(settings, operation, kind, name)
+
+
+def lacking(settings: KafkaSettings, operation: str, kind: str, name: str) -> Misconfigured:
+    """What to say of a right that lacks."""
     return Misconfigured(
         f"Kafka denies {settings.user} {operation} on {kind} {name}: `rackstream acls` lists what each role needs, and "
         "--check what lacks"
