@@ -165,6 +165,7 @@ def main(settings: ProcessorSettings) -> None:
         handler.addFilter(outages.Denied(settings))
         handler.addFilter(outages.Refused(settings))
         handler.addFilter(outages.RateLimit())
+    settings.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes its own in it, and nothing above
     shell = Shell(settings, mounted(), joined())
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
