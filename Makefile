@@ -20,7 +20,7 @@ soak: .venv/dev.stamp ## the tests that run for long, with the full counts
 check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: changes nothing
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy && .venv/bin/lint-imports
-	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check && .venv/bin/pytest -q tests/unit/test_packaging.py
+	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check && .venv/bin/python -m rackstream.rights_table --check && .venv/bin/pytest -q tests/unit/test_packaging.py
 
 compose-check: .venv/dev.stamp ## compose/ against its specification, our settings, commands and datasets; needs no Docker
 	.venv/bin/pytest -m "soak or not soak" --timeout=0 tests/unit/test_compose*.py tests/e2e/test_compose_by_hand.py $(ARGS)

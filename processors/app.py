@@ -11,6 +11,7 @@ from typing import Any, Final
 import faust
 import structlog
 import uvloop
+from confluent_kafka import KafkaException
 
 from processors import outages
 from processors.mounts import joined, mounted
@@ -90,6 +91,9 @@ def _agent(app: Any, shell: Shell, alias: str) -> Any:
             raise
         except Misconfigured as error:
             leave(EXIT_MISCONFIGURED, str(error))
+        except KafkaException as error:
+            log.error("batch failed", topic=alias, why=error.args[0].str())  # noqa: TRY400  whose stack says nothing
+            leave(EXIT_AGAIN, "the batch is stepped again after a restart")
         except Exception as error:
             log.exception("batch failed", topic=alias, why=repr(error))
             leave(EXIT_AGAIN, "the batch is stepped again after a restart")

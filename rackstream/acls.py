@@ -162,9 +162,7 @@ def _granted(settings: KafkaSettings, wanted: frozenset[Right]) -> set[Right]:
     groups = [each.name for each in wanted if each.kind == "group" and not each.prefixed]
     asked = {("topic", name): future for name, future in described.items()}
     if groups:
-        members = client.describe_consumer_groups(
-            groups, include_authorized_operations=True, request_timeout=TIMEOUT_S
-        )
+        members = client.describe_consumer_groups(groups, include_authorized_operations=True, request_timeout=TIMEOUT_S)
         asked |= {("group", name): future for name, future in members.items()}
     for key, future in asked.items():
         try:

@@ -20,7 +20,10 @@ AGAIN_S: Final = 300.0
 """One trouble is told again after this time, while it lasts; librdkafka reports it several times a second."""
 HANDSHAKE_S: Final = 5.0
 TOLD: Final = "kafka refuses the login, tried again"
+REFUSED_S: Final = 15.0
+"""A refusal this old may be over: clients that are refused try again within 2 s."""
 _told: dict[str, float] = {}
+_last_s: list[float] = []
 _lock = threading.Lock()
 REFUSED: Final = (KafkaError._AUTHENTICATION, KafkaError._SSL)  # noqa: SLF001  librdkafka's names of them
 DENIED: Final = {
@@ -108,9 +111,15 @@ def tell(why: Misconfigured, kind: str) -> None:
         log.error(TOLD, why=str(why))
 
 
+def is_refused() -> bool:
+    """Whether a client of this process was refused a moment ago. That lasts until a person acts: waiting is no hang."""
+    return any(time.monotonic() - each < REFUSED_S for each in _last_s)
+
+
 def _is_news(kind: str) -> bool:
     with _lock:
         now_s = time.monotonic()
+        _last_s[:] = [now_s]
         news = now_s - _told.get(kind, -AGAIN_S) >= AGAIN_S
         if news:
             _told[kind] = now_s
@@ -122,7 +131,9 @@ def refused(settings: KafkaSettings, error: KafkaError) -> Misconfigured:
     address = _address(error) or settings.bootstrap
     if error.code() == KafkaError._SSL:  # noqa: SLF001
         why = _handshake(settings, address) or _said(error)
-        look = "KAFKA_SSL_CA_LOCATION" if "ostname" not in why and "IP address" not in why else "by which name it is asked"
+        look = (
+            "KAFKA_SSL_CA_LOCATION" if "ostname" not in why and "IP address" not in why else "by which name it is asked"
+        )
         return Misconfigured(f"the certificate of Kafka at {address} is not accepted: {why}; check {look}")
     alert = ALERT.search(error.str())
     if alert is not None:

@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913  all but the first two by name
 
 
 class _Run:
-    def __init__(  # noqa: PLR0913  made in one place
+    def __init__(
         self, sink: Sink, settings: KafkaSettings, consumer: Any, limits: Limits, stop: Event, group: str
     ) -> None:
         self._settings, self._group = settings, group

@@ -12,8 +12,12 @@ from rackstream.commands.common import bootstrapped, kafka_settings
 
 
 @click.command()
-@click.option("--role", "chosen", multiple=True, type=click.Choice(list(rights.ROLES)), help="Only this  [default: all]")
-@click.option("--principal-prefix", default="User:", show_default=True, help="What stands before a role in its principal")
+@click.option(
+    "--role", "chosen", multiple=True, type=click.Choice(list(rights.ROLES)), help="Only this  [default: all]"
+)
+@click.option(
+    "--principal-prefix", default="User:", show_default=True, help="What stands before a role in its principal"
+)
 @click.option(
     "--format", "shape", type=click.Choice(["kafka-acls", "json"]), default="kafka-acls", show_default=True,
     help="Commands of Kafka's own tool, or one JSON object",
@@ -24,7 +28,7 @@ from rackstream.commands.common import bootstrapped, kafka_settings
     "--passwords", type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="With --apply: a directory of files called as roles; each role's user gets the password in its file",
 )  # fmt: skip
-def acls(  # noqa: PLR0913  one per option
+def acls(
     chosen: tuple[str, ...], principal_prefix: str, shape: str, *, check: bool, create: bool, passwords: Path | None
 ) -> None:
     """Print, check or create the rights that each role needs on Kafka, and none beyond them."""
@@ -34,9 +38,7 @@ def acls(  # noqa: PLR0913  one per option
         raise click.UsageError("--passwords goes with --apply")
     settings = kafka_settings(None)
     roles = chosen or tuple(rights.ROLES)
-    wanted = {
-        f"{principal_prefix}{role}": rights.of(role, settings.catalog, settings.topic_prefix) for role in roles
-    }
+    wanted = {f"{principal_prefix}{role}": rights.of(role, settings.catalog, settings.topic_prefix) for role in roles}
     if not check and not create:
         _print(wanted, shape)
         return

@@ -144,7 +144,13 @@ class Cluster:
         java, path = jars.find_java(), jars.ensure_jars(print)
         ready = jars.classes(java, path, self.directory / "classes").use()
         place = self.directory / f"node-{number}"
-        flags = ["-Xmx256m", *JVM, *ready, "-Dlog4j2.configurationFile=log4j2.properties", f"-Djava.io.tmpdir={place}/tmp"]
+        flags = [
+            "-Xmx256m",
+            *JVM,
+            *ready,
+            "-Dlog4j2.configurationFile=log4j2.properties",
+            f"-Djava.io.tmpdir={place}/tmp",
+        ]
         with (place / "console.log").open("ab") as console:
             return subprocess.Popen(
                 [java, *flags, "-Djava.net.preferIPv4Stack=true", *program],

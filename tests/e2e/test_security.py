@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka.admin import (
     AclBindingFilter,
-    AclOperation,
     AclPermissionType,
     AdminClient,
     ResourcePatternType,
-    ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
@@ -27,11 +25,11 @@ from confluent_kafka.admin import (
 
 from producers.app import EventType, TelemetryCollector
 from producers.app.kafka import KafkaStorage
+from producers.simulate.redfish import Simulator
 from rackstream import acls, ports, rights
 from rackstream.supervise import Part
 from runtime import kafka
 from runtime.settings import KafkaSettings
-from tests.e2e.doors import CHASSIS, PASSWORD, USERNAME, Door
 from tests.e2e.parts import records, running, until
 from tests.e2e.receiver import Receiver
 from tests.e2e.secured import Cluster, certificates
@@ -42,7 +40,7 @@ PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 FLEET = """
 host: {{interval: 1, targets: [{{host: me}}]}}
 libvirt: {{interval: 1, targets: [{{host: kvm-1, uri: "test:///default"}}]}}
-redfish: {{interval: 1, targets: [{{host: node-1, address: "{address}", username: {username}, password: "env:BMC"}}]}}
+redfish: {{interval: 2, targets: [{{host: node-1, address: "{address}", username: monitor, password: "env:BMC"}}]}}
 """
 COMMANDS = {
     "processor": ("processor",),
@@ -117,7 +115,7 @@ class Secured:
         if role.startswith("producer-"):
             command += ["--fleet", str(self.place / "fleet.yaml"), "--name", role]
         log = self.place / "logs" / f"{role}-{time.monotonic_ns()}.log"
-        return Part(role, command, log, self.environment(role, BMC=PASSWORD, **more), ready_timeout_s=60)
+        return Part(role, command, log, self.environment(role, BMC="secret", **more), ready_timeout_s=60)
 
     def take_away(self, role: str, right: rights.Right) -> None:
         """One right less."""
@@ -164,12 +162,11 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         yield found
 
 
-@pytest.fixture
-def fleet(secured: Secured) -> Iterator[Door]:
-    with Door() as door:
-        door.tree[f"{CHASSIS}/Thermal"]["Temperatures"][0] |= {"UpperThresholdCritical": 10, "Name": "CPU1 Temp"}
-        (secured.place / "fleet.yaml").write_text(FLEET.format(address=door.url, username=USERNAME))
-        yield door
+@pytest.fixture(scope="module", autouse=True)
+def fleet(secured: Secured) -> Iterator[None]:
+    with Simulator(1, username="monitor", password="secret", heat_period_s=12) as simulator:
+        (secured.place / "fleet.yaml").write_text(FLEET.format(address=simulator.urls[0]))
+        yield
 
 
 def rows(secured: Secured, dataset: str) -> list[Path]:
@@ -180,7 +177,7 @@ def log_of(part: Part, since: int = 0) -> list[str]:
     return part.log.read_text().splitlines()[since:]
 
 
-def test_data_flows_end_to_end_though_each_process_has_its_roles_rights_only(secured: Secured, fleet: Door) -> None:
+def test_data_flows_end_to_end_though_each_process_has_its_roles_rights_only(secured: Secured) -> None:
     port = ports.free()
     with Receiver() as receiver:
         parts = [
@@ -193,9 +190,17 @@ def test_data_flows_end_to_end_though_each_process_has_its_roles_rights_only(sec
             telemetry = TelemetryCollector(storage=KafkaStorage("shop", settings=secured.settings("producer-app")))
             telemetry.collect_event("shop", "order placed", EventType.INFO, {})
             telemetry.flush()
-            datasets = ("host", "vm_totals", "redfish_temperature", "app_event", "host_rates", "vm_device_rates", "alert")
+            datasets = (
+                "host",
+                "vm_totals",
+                "redfish_temperature",
+                "app_event",
+                "host_rates",
+                "vm_device_rates",
+                "alert",
+            )
             until(lambda: all(rows(secured, each) for each in datasets), tend=supervisor.tend)
-            until(lambda: receiver.alerts(), tend=supervisor.tend)
+            until(receiver.alerts, tend=supervisor.tend)
             until(lambda: list((secured.place / "data" / "archive").rglob("*.avro")), tend=supervisor.tend)
             tail = secured.run("subscriber", "tail", "fleet.derived.vm-totals", "--no-follow", "--json", "-n", "1")
             subjects = until(lambda: served(port), tend=supervisor.tend)
@@ -217,12 +222,21 @@ def served(port: int) -> list[str]:
         return []
 
 
+@contextlib.contextmanager
+def other_passwords(secured: Secured, roles: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for role in roles:
+            secured.set_password(role, f"{role} may come in")
+
+
 def test_a_password_changed_while_they_run_is_one_line_of_each_and_they_go_on_when_it_is_right(
-    secured: Secured, fleet: Door
+    secured: Secured,
 ) -> None:
     roles = ("processor", "sink-files", "producer-host")
     parts = {role: secured.part(role) for role in roles}
-    with running(*parts.values()) as supervisor:
+    with other_passwords(secured, roles), running(*parts.values()) as supervisor:
         for role in roles:
             secured.set_password(role, "another")
         secured.cluster.kill(1)
@@ -252,9 +266,7 @@ LACKING = {
 }
 
 
-def test_a_right_taken_from_a_running_process_ends_it_and_its_last_line_says_which(
-    secured: Secured, fleet: Door
-) -> None:
+def test_a_right_taken_from_a_running_process_ends_it_and_its_last_line_says_which(secured: Secured) -> None:
     parts = {role: secured.part(role) for role in LACKING}
     producer = secured.part("producer-host")
     with running(*parts.values(), producer) as supervisor:
@@ -278,12 +290,16 @@ def test_a_right_taken_from_a_running_process_ends_it_and_its_last_line_says_whi
         ("processor", rights.Right("topic", "fleet.dead-letter", "Write"), ("processor",)),
         ("processor", rights.Right("group", "rackstream-processors", "Read"), ("processor",)),
         ("sink-files", rights.Right("topic", "fleet.", "Describe", prefixed=True), ("sink", "files")),
-        ("subscriber", rights.Right("topic", "fleet.", "Read", prefixed=True), ("tail", "fleet.raw.host", "--no-follow")),
+        (
+            "subscriber",
+            rights.Right("topic", "fleet.", "Read", prefixed=True),
+            ("tail", "fleet.raw.host", "--no-follow"),
+        ),
     ],
     ids=str,
 )
 def test_a_process_that_starts_without_a_right_names_it_in_one_line(
-    secured: Secured, fleet: Door, role: str, right: rights.Right, command: tuple[str, ...]
+    secured: Secured, role: str, right: rights.Right, command: tuple[str, ...]
 ) -> None:
     secured.take_away(role, right)
     more = ("--fleet", str(secured.place / "fleet.yaml")) if command[0] == "producer" else ()
@@ -300,20 +316,23 @@ def test_a_process_that_starts_without_a_right_names_it_in_one_line(
 
 WRONG: dict[str, tuple[dict[str, str], str]] = {
     "password": ({"KAFKA_SASL_PASSWORD": "guessed"}, "refuses the login of {role}: Authentication failed"),
-    "mechanism": ({"KAFKA_SASL_USERNAME": "nobody"}, "refuses the login of nobody: Authentication failed"),
+    "user": ({"KAFKA_SASL_USERNAME": "nobody"}, "refuses the login of nobody: Authentication failed"),
     "certificate authority": ({"KAFKA_SSL_CA_LOCATION": "{other}"}, "unable to get local issuer certificate"),
     "name": ({"KAFKA_BOOTSTRAP_SERVERS": "{numbers}"}, "certificate is not valid for '127.0.0.1'"),
     "file": ({"KAFKA_SSL_CA_LOCATION": "/nowhere.pem"}, "No such file or directory: '/nowhere.pem'"),
 }
 
 
-@pytest.mark.parametrize("role", ["processor", "producer-host", "sink-files", "subscriber"])
-@pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_login_is_one_clear_line_and_not_tried_again(
-    secured: Secured, fleet: Door, tmp_path_factory: pytest.TempPathFactory, role: str, wrong: str
-) -> None:
-    if wrong != "password" and role in ("producer-host", "sink-files"):
-        pytest.skip("the same code as the subscriber's")
+@pytest.mark.parametrize(
+    ("role", "wrong"),
+    [
+        *(("processor", each) for each in ("password", "certificate authority", "name")),
+        *(("subscriber", each) for each in WRONG),
+        ("producer-host", "password"),
+        ("sink-files", "password"),
+    ],
+)
+def test_a_wrong_login_is_one_clear_line_and_not_tried_again(secured: Secured, role: str, wrong: str) -> None:
     other = secured.place / "other" / "kafka-ca.pem"
     if not other.exists():
         certificates(other.parent)
