@@ -55,7 +55,7 @@ class Refused(logging.Filter):
 
 
 class Denied(logging.Filter):
-    """Ends the process with one line where a right lacks: Faust would end it, too, with the stacks of all its services."""
+    """Ends the process with one line where a right lacks: Faust would end it with the stacks of all its services."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         super().__init__()

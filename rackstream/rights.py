@@ -1,4 +1,4 @@
-"""The rights each role needs on Kafka, and none beyond them. Pure: derived from the catalogue and from what the code reads.
+"""The rights each role needs on Kafka, and none beyond. Pure: derived from the catalogue and what the code reads.
 
 A role is one kind of process, or of person. Its principal has the role's name: `User:sink-files`.
 """
@@ -72,7 +72,8 @@ def _processor() -> Uses:
     from processors.shell import GROUP
 
     inputs = [step.input for step in mounted()] + [alias for join in joined() for alias in join.inputs]
-    made = [alias for each in (*mounted(), *joined()) for alias in each.outputs]
+    made = [alias for step in mounted() for alias in step.outputs]
+    made += [alias for join in joined() for alias in join.outputs]
     made += [step.memory for step in mounted() if isinstance(step.memory, str)]
     return Uses(
         "`rackstream processor`; it reads what it wrote to find its state again",

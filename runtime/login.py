@@ -1,4 +1,4 @@
-"""How this process logs in to Kafka, and what it says when that is refused. Starts no client, reads certificates only."""
+"""How this process logs in to Kafka, and what it says when that is refused. Starts no client of Kafka."""
 
 from __future__ import annotations
 

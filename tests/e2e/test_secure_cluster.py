@@ -1,4 +1,4 @@
-"""The three nodes of `compose/kafka/secure` as they stand: TLS, SCRAM, ACLs, and no acknowledged record lost with a leader."""
+"""The three nodes of `compose/kafka/secure` as they stand: no acknowledged record is lost with a leader."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -33,7 +34,7 @@ class Sending:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Sending:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -100,6 +101,10 @@ def leader(client: AdminClient, topic: str) -> int:
     return int(client.list_topics(topic, timeout=30).topics[topic].partitions[0].leader)
 
 
+def in_sync(client: AdminClient, topic: str) -> int:
+    return len(client.list_topics(topic, timeout=30).topics[topic].partitions[0].isrs)
+
+
 def lose_leaders(cluster: Cluster, times: int) -> None:
     """Kills the leader of the partition that is written to, so many times; each comes back before the next goes."""
     reading = settings(cluster, "subscriber")
@@ -115,8 +120,7 @@ def lose_leaders(cluster: Cluster, times: int) -> None:
             assert leader(client, topic) != gone
             if times > 1:
                 cluster.start(gone)
-                in_sync = lambda: len(client.list_topics(topic, timeout=30).topics[topic].partitions[0].isrs)  # noqa: E731
-                until(lambda: in_sync() == 3, timeout_s=120)
+                until(lambda: in_sync(client, topic) == 3, timeout_s=120)
 
     stored = [int(message.value()) for message in kafka.read_all(reading, topic)]
     known = stored[-len(sending.acknowledged) :]
