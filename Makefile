@@ -1,6 +1,7 @@
 # One door per wish. `make <target> ARGS="…"` hands ARGS to the command behind it.
-.PHONY: help setup demo test soak check docs audit compose-check bench lock dist clean
+.PHONY: help setup demo test soak check generated docs audit compose-check bench lock dist clean
 .NOTPARALLEL:
+GENERATED = schemas producers.redfish runtime rackstream.rights_table rackstream.reference compose.dashboards
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +22,11 @@ check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: cha
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/python scripts/audit
-	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check && .venv/bin/python -m runtime --check
-	.venv/bin/python -m compose.dashboards --check && .venv/bin/python -m rackstream.reference --check && .venv/bin/pytest -q tests/unit/test_packaging.py
+	.venv/bin/pytest -q tests/unit/test_packaging.py
+	@for each in $(GENERATED); do .venv/bin/python -m $$each --check || exit 1; done
+
+generated: .venv/dev.stamp ## what is made from the code: record types, tables, reference pages, dashboards
+	@for each in $(GENERATED); do .venv/bin/python -m $$each || exit 1; done
 
 docs: .venv/dev.stamp ## the documentation as pages, in site/; ARGS=serve to read it while writing
 	.venv/bin/mkdocs $(or $(ARGS),build --strict)

@@ -11,10 +11,12 @@ from typing import Any, Final
 import faust
 import structlog
 import uvloop
+from confluent_kafka import KafkaException
 
+from processors import outages
 from processors.mounts import joined, mounted
-from processors.shell import EXIT_AGAIN, EXIT_HUNG, UNDELIVERED_S, ProcessorSettings, Shell, leave
-from runtime import metrics, observe
+from processors.shell import EXIT_AGAIN, EXIT_HUNG, EXIT_MISCONFIGURED, UNDELIVERED_S, ProcessorSettings, Shell, leave
+from runtime import login, metrics, observe
 from runtime.errors import Misconfigured
 from runtime.topics import publish_schemas, verify
 
@@ -32,6 +34,7 @@ def build(settings: ProcessorSettings, shell: Shell) -> Any:
     app = faust.App(
         settings.group,
         broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
+        broker_credentials=_credentials(settings),
         datadir=settings.data_dir / "faust",
         store="memory://",
         autodiscover=False,
@@ -52,6 +55,24 @@ def build(settings: ProcessorSettings, shell: Shell) -> Any:
     return app
 
 
+def _credentials(settings: ProcessorSettings) -> Any:
+    """The login as Faust wants it; None: there is none.
+
+    Raises:
+        Misconfigured: a file of it cannot be read.
+    """
+    context = login.ssl_context(settings)
+    if settings.uses_sasl:
+        assert settings.sasl_password is not None
+        return faust.SASLCredentials(
+            mechanism=settings.sasl_mechanism,
+            username=settings.sasl_username,
+            password=settings.sasl_password.get_secret_value(),
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
 def _agent(app: Any, shell: Shell, alias: str) -> Any:
     async def agent(stream: Any) -> None:
         try:
@@ -68,6 +89,11 @@ def _agent(app: Any, shell: Shell, alias: str) -> Any:
                         await stream.ack(event)
         except (asyncio.CancelledError, GeneratorExit):
             raise
+        except Misconfigured as error:
+            leave(EXIT_MISCONFIGURED, str(error))
+        except KafkaException as error:
+            log.error("batch failed", topic=alias, why=error.args[0].str())  # noqa: TRY400  whose stack says nothing
+            leave(EXIT_AGAIN, "the batch is stepped again after a restart")
         except Exception as error:
             log.exception("batch failed", topic=alias, why=repr(error))
             leave(EXIT_AGAIN, "the batch is stepped again after a restart")
@@ -134,37 +160,21 @@ def _watch(app: Any, shell: Shell) -> None:
                 leave(EXIT_AGAIN, f"it did not stop in order within {STOP_S:.0f} s, as when Kafka is away")
 
 
-class RateLimit(logging.Filter):
-    """Lets `most` records per 10 s of one logger through: in an outage aiokafka writes thousands a second."""
-
-    def __init__(self, most: int = 5) -> None:
-        super().__init__()
-        self._most = most
-        self._window: dict[str, tuple[float, int]] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log it."""
-        began, count = self._window.get(record.name, (0.0, 0))
-        if record.created - began > 10:
-            began, count = record.created, 0
-        self._window[record.name] = (began, count + 1)
-        return count < self._most
-
-
 def main(settings: ProcessorSettings) -> None:
     """Runs a worker until a signal. Exit codes: 0 stopped, 1 and 3 start again, 2 misconfigured, 4 do not start."""
     verify(settings)
     publish_schemas(settings)
     logging.disable(logging.DEBUG)  # faust and aiokafka build debug records on hot paths even when nobody reads them
     for handler in logging.getLogger().handlers:
-        handler.addFilter(RateLimit())
-    if settings.security_protocol != "PLAINTEXT":
-        raise Misconfigured("the processors cannot log in to Kafka yet: KAFKA_SECURITY_PROTOCOL must be PLAINTEXT")
+        handler.addFilter(outages.Denied(settings))
+        handler.addFilter(outages.Refused(settings))
+        handler.addFilter(outages.RateLimit())
+    settings.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes its own in it, and nothing above
     shell = Shell(settings, mounted(), joined())
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     app = build(settings, shell)
     threading.Thread(target=_watch, args=(app, shell), daemon=True, name="watchdog").start()
     log.info("processor starts", group=settings.group, topics=shell.memories.inputs)
-    worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False)
+    worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, override_logging=False)
     worker.execute_from_commandline()

@@ -39,11 +39,14 @@ class Delivery:
         """Returns when the broker has confirmed every record sent so far.
 
         Raises:
+            Misconfigured: it never will, for we may not write there.
             RuntimeError: it never will.
         """
         self._publisher.poll(0)
         while self._open:
             await asyncio.sleep(0.001)
             self._publisher.poll(0)
+        if self._failure is not None and self._publisher.denied is not None:
+            raise self._publisher.denied
         if self._failure is not None:
             raise RuntimeError(f"not delivered: {self._failure.str()}")

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from processors import packs
 from processors.packs import Applied, Pack, Packs
 from processors.restore import appended_at
-from runtime import kafka, metrics
+from runtime import kafka, login, metrics
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder, publish_schemas
@@ -66,7 +66,7 @@ class Rulebook:
                 try:
                     self._read()
                 except KafkaException:
-                    if time.monotonic() - began_s > PATIENCE_S:
+                    if time.monotonic() - began_s > PATIENCE_S and not login.is_refused():
                         raise
                     time.sleep(0.2)
                 else:

@@ -36,7 +36,7 @@ log = structlog.get_logger()
 GROUP: Final = "rackstream-processors"
 """Consumer group and prefix of everything Faust names: changing it is changing the schema of the state."""
 UNDELIVERED_S: Final = 20.0
-EXIT_AGAIN, EXIT_HUNG, EXIT_BAD_CODE = 1, 3, 4
+EXIT_AGAIN, EXIT_MISCONFIGURED, EXIT_HUNG, EXIT_BAD_CODE = 1, 2, 3, 4
 
 
 class ProcessorSettings(KafkaSettings, ProcessSettings):

@@ -13,6 +13,7 @@ import click
 import structlog
 
 from rackstream.commands import (
+    acls,
     alerts,
     control,
     doctor,
@@ -45,8 +46,8 @@ def cli() -> None:
 for each in (
     run.up, run.demo, run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate,
     look.topics, look.tail, look.audit, query.query, probe.probe, doctor.doctor, targets.targets,
-    control.start, control.stop, control.control,
-    alerts.alerts, alerts.silence, rules.rules, replay.replay, letters.dead_letters,
+    control.start, control.stop, control.control, alerts.alerts, alerts.silence, rules.rules,
+    replay.replay, letters.dead_letters, acls.acls,
 ):  # fmt: skip
     cli.add_command(each)
 simulate.simulate.add_command(load.simulate_libvirt)
@@ -70,10 +71,21 @@ def main() -> NoReturn:
         # The reader of our output (head, jq) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Failure as error:
-        click.echo(f"rackstream: {error}", err=True)
-        sys.exit(2 if isinstance(error, Misconfigured) else 1)
+    except Exception as error:
+        failure = error if isinstance(error, Failure) else _of_kafka(error)
+        if failure is None:
+            raise
+        click.echo(f"rackstream: {failure}", err=True)
+        sys.exit(2 if isinstance(failure, Misconfigured) else 1)
     sys.exit(code or 0)
+
+
+def _of_kafka(error: Exception) -> Failure | None:
+    """What Kafka's client raises, in one line. Not everyone who runs a command has imported it."""
+    client = sys.modules.get("confluent_kafka")
+    if client is None or not isinstance(error, client.KafkaException):
+        return None
+    return Failure(f"no answer from Kafka: {error.args[0].str()}")
 
 
 def _die_with_parent() -> None:

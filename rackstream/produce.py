@@ -18,6 +18,7 @@ from producers.loop import Loop
 from producers.publish import Publication
 from producers.reader import Reader
 from producers.targets import AnyTarget
+from rackstream import acls
 from rackstream.obey import Obeying
 from rackstream.reload import Reloading, by_host
 from runtime import tables
@@ -100,6 +101,7 @@ def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event
     wanted = by_host(targets.parse(text, fleet), source).values()
     if not wanted:
         raise Misconfigured(f"{fleet} names no {source} targets")
+    acls.require(settings, f"producer-{source}")
     verify(settings)
     alias = TOPICS[source]
     publish_schemas(settings, (settings.catalog[alias].schema, *STATE))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from rackstream import history
+from rackstream import acls, history
 from runtime.errors import Misconfigured
 from runtime.observe import notify, watch_disk
 from runtime.settings import KafkaSettings
@@ -98,6 +98,7 @@ def run(kind: str, settings: KafkaSettings, stop: threading.Event, name: str | N
         Misconfigured: settings are missing, or topics are.
     """
     chosen, limits = sink(kind, settings, name)
+    acls.require(settings, f"sink-{kind}")
     if kind in ("files", "archive"):
         watch_disk(kind, history.root(settings) if kind == "files" else history.archive_root(settings))
     verify(settings)

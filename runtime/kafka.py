@@ -8,8 +8,10 @@ from typing import Any, Final, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 
+from runtime import login
+from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -19,6 +21,8 @@ NO_LEADER: Final = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 )
+READER: Final = "rackstream-reader"
+"""Group of those who read without being in one: librdkafka asks for its coordinator all the same."""
 Answer = TypeVar("Answer")
 Span = tuple[int, int]
 """Offsets [first, end) of one partition."""
@@ -26,15 +30,6 @@ Span = tuple[int, int]
 
 def client_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     """What every client needs: addresses, login, quiet reconnects."""
-    optional = {
-        "sasl.mechanism": settings.sasl_mechanism,
-        "sasl.username": settings.sasl_username,
-        "sasl.password": settings.sasl_password and settings.sasl_password.get_secret_value(),
-        "ssl.ca.location": settings.ssl_ca and str(settings.ssl_ca),
-        "ssl.certificate.location": settings.ssl_certificate and str(settings.ssl_certificate),
-        "ssl.key.location": settings.ssl_key and str(settings.ssl_key),
-        "ssl.key.password": settings.ssl_key_password and settings.ssl_key_password.get_secret_value(),
-    }
     return {
         "bootstrap.servers": settings.bootstrap,
         "security.protocol": settings.security_protocol,
@@ -44,17 +39,40 @@ def client_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "allow.auto.create.topics": False,
         "log_level": 2,  # connection trouble is told by lag and queues, not line by line
         "log.connection.close": False,
-        "error_cb": _quiet,
-    } | {key: value for key, value in optional.items() if value is not None}
+        "error_cb": login.Trouble(settings),
+    } | login.options(settings)
 
 
-def _quiet(_: KafkaError) -> None:
-    """Connection trouble heals by itself and is seen in lag and queues; librdkafka reports it many times a second."""
+def admin(settings: KafkaSettings, *, on_error: Callable[[KafkaError], None] | None = None) -> AdminClient:
+    """An admin client; `on_error` hears of connection trouble, from `poll`, instead of the log."""
+    told = {"error_cb": on_error} if on_error else {}
+    return AdminClient(client_config(settings, "rackstream-admin") | told)
 
 
-def admin(settings: KafkaSettings, *, on_error: Callable[[KafkaError], None] = _quiet) -> AdminClient:
-    """An admin client; `on_error` hears of connection trouble, from `poll`."""
-    return AdminClient(client_config(settings, "rackstream-admin") | {"error_cb": on_error})
+def cluster(settings: KafkaSettings, *, timeout_s: float = 15) -> ClusterMetadata:
+    """Brokers and topics, as far as this login may see them.
+
+    Raises:
+        Misconfigured: the login is refused, or its files are wrong.
+        Retry: no answer.
+    """
+    trouble = login.Trouble(settings, silent=True)
+    login.ssl_context(settings)  # says what is wrong with which file; librdkafka does not
+    try:
+        client = AdminClient(client_config(settings, "rackstream-admin") | {"error_cb": trouble})
+    except KafkaException as error:
+        raise Misconfigured(f"KAFKA_* settings: {error.args[0].str()}") from None
+    deadline, patience_s = time.monotonic() + timeout_s, 1.0
+    while True:
+        try:
+            return client.list_topics(timeout=max(0.1, min(patience_s, deadline - time.monotonic())))
+        except KafkaException as error:
+            client.poll(0)
+            if trouble.refusal is not None:
+                raise login.refused(settings, trouble.refusal) from None
+            if time.monotonic() >= deadline:
+                raise Retry(f"no answer from Kafka at {settings.bootstrap}: {error.args[0].str()}") from error
+            patience_s *= 2
 
 
 def consumer(settings: KafkaSettings, group: str, **options: Any) -> Consumer:
@@ -97,8 +115,11 @@ class Publisher:
             }
             | options
         )
+        self._settings = settings
         self.failures: list[str] = []
         """What could not be delivered and will not be: topic and reason."""
+        self.denied: Misconfigured | None = None
+        """The right that lacked last."""
 
     def send(
         self,
@@ -120,7 +141,7 @@ class Publisher:
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                self.failures.append(f"{message.topic()}: {error.str()}")
+                self._fail(error, message.topic())
             if done is not None:
                 done(error)
 
@@ -135,6 +156,13 @@ class Publisher:
                 self._producer.poll(0.05)
             else:
                 return
+
+    def _fail(self, error: KafkaError, topic: str | None) -> None:
+        self.failures.append(f"{topic}: {error.str()}")
+        denied = login.denied(self._settings, error, "Write", topic or "")
+        if denied is not None and str(denied) != str(self.denied):
+            log.error("records are not taken", why=str(denied))
+        self.denied = denied or self.denied
 
     @property
     def outstanding(self) -> int:
@@ -162,6 +190,7 @@ def watermarks(settings: KafkaSettings, topic: str) -> dict[int, Span]:
 
     Raises:
         KafkaException: the broker did not answer, or there is no such topic.
+        Misconfigured: a right lacks.
     """
 
     def ask(reader: Consumer) -> dict[int, Span]:
@@ -170,7 +199,7 @@ def watermarks(settings: KafkaSettings, topic: str) -> dict[int, Span]:
             raise KafkaException(known.error)
         return {number: _span(reader, topic, number) for number in sorted(known.partitions)}
 
-    return _patiently(settings, ask)
+    return _patiently(settings, topic, ask)
 
 
 def offsets_at(settings: KafkaSettings, topic: str, partition: int, timestamp_ms: int) -> int:
@@ -182,7 +211,7 @@ def offsets_at(settings: KafkaSettings, topic: str, partition: int, timestamp_ms
             raise KafkaException(found.error)
         return int(found.offset) if found.offset >= 0 else _span(reader, topic, partition)[1]
 
-    return _patiently(settings, ask)
+    return _patiently(settings, topic, ask)
 
 
 def _span(reader: Consumer, topic: str, partition: int) -> Span:
@@ -190,7 +219,9 @@ def _span(reader: Consumer, topic: str, partition: int) -> Span:
     return low, end
 
 
-def _patiently(settings: KafkaSettings, ask: Callable[[Consumer], Answer], *, timeout_s: float = 15) -> Answer:
+def _patiently(
+    settings: KafkaSettings, topic: str, ask: Callable[[Consumer], Answer], *, timeout_s: float = 15
+) -> Answer:
     """Asks again while a partition has no leader yet: just created, or its broker just restarted."""
     reader = _reader(settings)
     deadline = time.monotonic() + timeout_s
@@ -199,6 +230,8 @@ def _patiently(settings: KafkaSettings, ask: Callable[[Consumer], Answer], *, ti
             try:
                 return ask(reader)
             except KafkaException as error:
+                if denied := login.denied(settings, error.args[0], "Describe", topic):
+                    raise denied from None
                 if error.args[0].code() not in NO_LEADER or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -211,6 +244,7 @@ def read(settings: KafkaSettings, topic: str, spans: Mapping[int, Span], *, time
 
     Raises:
         KafkaException: reading failed, or nothing came for `timeout_s` seconds.
+        Misconfigured: a right lacks.
     """
     open_spans = {number: span for number, span in spans.items() if span[0] < span[1]}
     if not open_spans:
@@ -224,7 +258,8 @@ def read(settings: KafkaSettings, topic: str, spans: Mapping[int, Span], *, time
                 number = message.partition()
                 error = message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's name of it
-                    raise KafkaException(error)
+                    denied = _denied(settings, error, topic, READER)
+                    raise denied or KafkaException(error)
                 deadline = time.monotonic() + timeout_s
                 if number not in open_spans:
                     continue
@@ -245,5 +280,10 @@ def read_all(settings: KafkaSettings, topic: str) -> Iterator[Message]:
     yield from read(settings, topic, watermarks(settings, topic))
 
 
+def _denied(settings: KafkaSettings, error: KafkaError, topic: str, group: str) -> Misconfigured | None:
+    of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+    return login.denied(settings, error, *(("Describe", group) if of_group else ("Read", topic)))
+
+
 def _reader(settings: KafkaSettings) -> Consumer:
-    return consumer(settings, "rackstream-reader", **{"enable.partition.eof": True, "fetch.wait.max.ms": 50})
+    return consumer(settings, READER, **{"enable.partition.eof": True, "fetch.wait.max.ms": 50})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -41,7 +42,9 @@ def register(settings: KafkaSettings, subject: str, definition: dict[str, Any]) 
         pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     body = json.dumps({"schema": json.dumps(definition, ensure_ascii=False)}).encode()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), _NoRedirects, urllib.request.HTTPSHandler(context=_trust(settings))
+    )
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310  http or https, by the settings
     try:
         with opener.open(request, timeout=TIMEOUT_S) as answer:
@@ -52,10 +55,25 @@ def register(settings: KafkaSettings, subject: str, definition: dict[str, Any]) 
             raise Retry(said) from None
         raise Misconfigured(f"{said}; check RACKSTREAM_SCHEMA_REGISTRY_URL and what it allows") from None
     except (OSError, HTTPException) as error:
-        raise Retry(f"schema registry {origin} not reached: {getattr(error, 'reason', error)}") from None
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise Misconfigured(
+                f"the certificate of the schema registry {origin} is not accepted: {reason.verify_message}; check "
+                "RACKSTREAM_SCHEMA_REGISTRY_CA_LOCATION"
+            ) from None
+        raise Retry(f"schema registry {origin} not reached: {reason}") from None
     except (ValueError, KeyError, TypeError):
         raise Misconfigured(
             f"{url} answers, but not as a schema registry: check RACKSTREAM_SCHEMA_REGISTRY_URL"
+        ) from None
+
+
+def _trust(settings: KafkaSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.schema_registry_ca)
+    except OSError as error:
+        raise Misconfigured(
+            f"RACKSTREAM_SCHEMA_REGISTRY_CA_LOCATION: {settings.schema_registry_ca}: {error.strerror or error}"
         ) from None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.errors import Misconfigured
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
             return cls(_secrets_dir=secrets, **values)
         except ValidationError as error:
             problems = [
-                f"{'.'.join(str(part) for part in each['loc'])}: "
+                "".join(f"{'.'.join(map(str, loc))}: " for loc in [each["loc"]] if loc)
                 + ("not set" if each["type"] == "missing" else each["msg"].removeprefix("Value error, "))
                 for each in error.errors(include_input=False)
             ]
@@ -64,8 +64,10 @@ class KafkaSettings(Settings):
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Field(validation_alias="KAFKA_SECURITY_PROTOCOL")
     ] = "PLAINTEXT"
     """How to talk to the brokers."""
-    sasl_mechanism: Annotated[str | None, Field(validation_alias="KAFKA_SASL_MECHANISM")] = None
-    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
+    sasl_mechanism: Annotated[
+        Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], Field(validation_alias="KAFKA_SASL_MECHANISM")
+    ] = "SCRAM-SHA-512"
+    """How SASL proves the password. PLAIN sends it as it is: only with SASL_SSL."""
     sasl_username: Annotated[str | None, Field(validation_alias="KAFKA_SASL_USERNAME")] = None
     """SASL user."""
     sasl_password: Annotated[SecretStr | None, Field(validation_alias="KAFKA_SASL_PASSWORD")] = None
@@ -73,11 +75,15 @@ class KafkaSettings(Settings):
     ssl_ca: Annotated[Path | None, Field(validation_alias="KAFKA_SSL_CA_LOCATION")] = None
     """CA certificates; unset: the system's."""
     ssl_certificate: Annotated[Path | None, Field(validation_alias="KAFKA_SSL_CERTIFICATE_LOCATION")] = None
-    """Client certificate for mutual TLS."""
+    """Client certificate (PEM) for mutual TLS; what is in its file after it is sent along."""
     ssl_key: Annotated[Path | None, Field(validation_alias="KAFKA_SSL_KEY_LOCATION")] = None
     """Key of the client certificate."""
     ssl_key_password: Annotated[SecretStr | None, Field(validation_alias="KAFKA_SSL_KEY_PASSWORD")] = None
     """Password of the key."""
+    ssl_endpoint_identification: Annotated[
+        Literal["https", "none"], Field(validation_alias="KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM")
+    ] = "https"
+    """Whether a broker's certificate must name the host that is asked; none: any certificate of the CA will do."""
     topic_prefix: Annotated[str, Field(validation_alias="RACKSTREAM_TOPIC_PREFIX")] = catalog.PREFIX
     """Replaces `fleet.` at the start of every topic."""
     partitions: Annotated[int | None, Field(validation_alias="RACKSTREAM_PARTITIONS", ge=1)] = None
@@ -86,8 +92,39 @@ class KafkaSettings(Settings):
         SecretStr | None, AfterValidator(_registry), Field(validation_alias="RACKSTREAM_SCHEMA_REGISTRY_URL")
     ] = None
     """A Confluent-compatible schema registry, whose ids are then written; user and password may be in the URL."""
+    schema_registry_ca: Annotated[Path | None, Field(validation_alias="RACKSTREAM_SCHEMA_REGISTRY_CA_LOCATION")] = None
+    """CA certificates of an https registry; unset: the system's."""
     data_dir: Annotated[Path, Field(validation_alias="RACKSTREAM_DATA_DIR")] = Path(".rackstream")
     """Stored files, the embedded Kafka, producers' journals."""
+
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        lacking = []
+        if self.uses_sasl:
+            lacking += ["KAFKA_SASL_USERNAME"] * (not self.sasl_username)
+            lacking += ["KAFKA_SASL_PASSWORD"] * (not self.sasl_password or not self.sasl_password.get_secret_value())
+        if (self.ssl_certificate is None) != (self.ssl_key is None):
+            lacking += ["KAFKA_SSL_KEY_LOCATION" if self.ssl_key is None else "KAFKA_SSL_CERTIFICATE_LOCATION"]
+        if lacking:
+            raise ValueError(f"{', '.join(lacking)}: not set, and KAFKA_SECURITY_PROTOCOL is {self.security_protocol}")
+        if self.sasl_mechanism == "PLAIN" and self.security_protocol == "SASL_PLAINTEXT":
+            raise ValueError("KAFKA_SASL_MECHANISM PLAIN would send the password unencrypted: use SASL_SSL, or SCRAM")
+        return self
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether to log in by a password."""
+        return self.security_protocol.startswith("SASL")
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security_protocol.endswith("SSL")
+
+    @property
+    def user(self) -> str:
+        """Whom Kafka takes us for, in a message."""
+        return self.sasl_username or "this process" if self.uses_sasl else "this process"
 
     @property
     def catalog(self) -> catalog.Catalog:

@@ -63,7 +63,7 @@ class Followed:
             for message in kafka.read(settings, name, spans):
                 self._take(message)
             starts += [TopicPartition(name, number, end) for number, (_, end) in spans.items()]
-        self._reader = kafka.consumer(settings, "rackstream-reader", **{"fetch.wait.max.ms": 100})
+        self._reader = kafka.consumer(settings, kafka.READER, **{"fetch.wait.max.ms": 100})
         self._reader.assign(starts)
 
     def refresh(self) -> bool:

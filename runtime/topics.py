@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
-from runtime import kafka, registry
+from runtime import kafka, login, registry
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
@@ -19,11 +19,7 @@ log = structlog.get_logger()
 
 def _counts(settings: KafkaSettings) -> dict[str, int]:
     """Partition count of each topic that exists."""
-    try:
-        known = kafka.admin(settings).list_topics(timeout=15).topics
-    except KafkaException as error:
-        raise Retry(f"no answer from Kafka at {settings.bootstrap}: {error.args[0].str()}") from error
-    return {name: len(topic.partitions) for name, topic in known.items()}
+    return {name: len(topic.partitions) for name, topic in kafka.cluster(settings).topics.items()}
 
 
 def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
@@ -36,8 +32,11 @@ def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
     partitions = topics.partitions | ({"host": max(hosts)} if hosts else {})
     client = kafka.admin(settings)  # kept until the results are there: its end would cancel them
     wanted = [NewTopic(topic.name, partitions[topic.group], replication, config=topic.config) for topic in missing]
-    for future in client.create_topics(wanted).values() if wanted else ():
-        future.result(30)
+    for name, future in (client.create_topics(wanted) if wanted else {}).items():
+        try:
+            future.result(30)
+        except KafkaException as error:
+            raise login.failure(settings, error.args[0], "Create", name) from error
     return [topic.name for topic in missing]
 
 
@@ -112,7 +111,10 @@ def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = Non
         id_ = codec.wire_id(each)
         value = json.dumps({"id": id_, "subject": each.name, "schema": each.definition}, ensure_ascii=False)
         publisher.send(topic, str(id_).encode(), value.encode())
-    if publisher.flush(30) or publisher.failures:
+    left = publisher.flush(30)
+    if publisher.denied is not None:
+        raise publisher.denied
+    if left or publisher.failures:
         raise Retry(f"schemas not confirmed by {settings.bootstrap}: {publisher.failures or 'no answer'}")
     log.info("schemas published", count=len(missing))
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from runtime import kafka
+from runtime import kafka, login
 from runtime.errors import Misconfigured, Reject, Retry
 from runtime.metrics import RECORDS_IN, RECORDS_STORED, RETRIES
 from runtime.observe import Ages
@@ -43,7 +43,6 @@ POLL_S: Final = 0.25
 """How long one look at Kafka takes at most: a stop is seen this soon."""
 MAX_REFUSED_IN_ROW: Final = 200
 """When the destination refuses this many records and takes none, a topic must not be drained into the dead letter."""
-FORBIDDEN: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 
 
 def run(  # noqa: PLR0913  all but the first two by name
@@ -72,7 +71,7 @@ def run(  # noqa: PLR0913  all but the first two by name
     """
     consumer = kafka.consumer(settings, group, **({"group.instance.id": group} if alone else {}))
     try:
-        work = _Run(sink, settings, consumer, limits, stop)
+        work = _Run(sink, settings, consumer, limits, stop, group)
         with Backlog(settings, work.reached):
             work.loop(ready)
     finally:
@@ -81,7 +80,10 @@ def run(  # noqa: PLR0913  all but the first two by name
 
 
 class _Run:
-    def __init__(self, sink: Sink, settings: KafkaSettings, consumer: Any, limits: Limits, stop: Event) -> None:
+    def __init__(
+        self, sink: Sink, settings: KafkaSettings, consumer: Any, limits: Limits, stop: Event, group: str
+    ) -> None:
+        self._settings, self._group = settings, group
         self._sink, self._consumer, self._limits, self._stop = sink, consumer, limits, stop
         self._stage = f"sink-{sink.name}"
         self._aliases = {settings.catalog[alias].name: alias for alias in sink.topics}
@@ -196,10 +198,16 @@ class _Run:
         """An event instead of a record. A broker that is away is no reason to end: it comes back."""
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's name of it
             self._displaced.add(key)
-        elif error.fatal() or error.code() in FORBIDDEN:
+        elif denied := login.denied(self._settings, error, "Read", self._meant(error, key)):
+            raise denied
+        elif error.fatal():
             raise Misconfigured(f"Kafka refuses this consumer: {error.str()}")
         else:
             self._once("reading interrupted", error.str())
+
+    def _meant(self, error: KafkaError, key: Partition) -> str:
+        of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+        return self._group if of_group else key[0] or ", ".join(self._aliases)
 
     def _once(self, event: str, why: str) -> None:
         if why != self._trouble:

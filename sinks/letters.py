@@ -50,6 +50,7 @@ class Letters:
 
         Raises:
             Retry: it has not yet; they are kept.
+            Misconfigured: we may not write there.
         """
         if not self._open:
             return
@@ -63,6 +64,8 @@ class Letters:
                 self._open.clear()
                 return
         self._publisher.purge()
+        if self._publisher.denied is not None:
+            raise self._publisher.denied
         why = next(iter(self._publisher.failures), "no answer")
         self._publisher.failures.clear()
         raise Retry(f"dead letters not confirmed by Kafka: {why}")

@@ -61,8 +61,17 @@ def kafka_settings(data_dir: Path | None) -> KafkaSettings:
 
 
 def bootstrapped(settings: KafkaSettings) -> KafkaSettings:
-    """The settings with the address of the embedded Kafka that runs, where none is configured."""
+    """The settings with the address of the embedded Kafka that runs, where none is configured.
+
+    Raises:
+        Misconfigured: no Kafka runs, or the one configured refuses the login.
+        Retry: the one configured, where one has to log in, does not answer.
+    """
     if settings.bootstrap:
+        if settings.security_protocol != "PLAINTEXT":
+            from runtime import kafka
+
+            kafka.cluster(settings)  # a login that is refused is told here, in one line, whatever the command does next
         return settings
     from rackstream.broker import running
 

@@ -58,9 +58,11 @@ def processor() -> None:
     """Run a Faust worker: rates, totals, power, alerts."""
     from processors.app import main as work
     from processors.shell import ProcessorSettings
+    from rackstream import acls
 
     set_up("processor")
     settings = bootstrapped(kafka_settings(None))
+    acls.require(settings, "processor")
     work(ProcessorSettings.read(bootstrap=settings.bootstrap, data_dir=settings.data_dir))
 
 

@@ -1,0 +1,43 @@
+"""The rights of each role as the table of `docs/security.md`; `python -m rackstream.rights_table` writes it anew."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from rackstream import rights
+from schemas import catalog
+from schemas.generate import between_markers
+
+FILE: Final = Path(__file__).parents[1] / "docs" / "security.md"
+
+
+def table() -> str:
+    """In Markdown."""
+    lines = ["| role | what it is | rights |", "|---|---|---|"]
+    for role, uses in rights.ROLES.items():
+        found: dict[str, list[str]] = {}
+        for each in sorted(rights.of(role, catalog.load())):
+            kind = "group " if each.kind == "group" else ""
+            found.setdefault(each.operation, []).append(f"{kind}`{each.name}{'*' if each.prefixed else ''}`")
+        what = "; ".join(f"**{operation}** {', '.join(names)}" for operation, names in sorted(found.items()))
+        lines.append(f"| `{role}` | {uses().doc} | {what} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: 1 where the file is stale and is not to be written."""
+    known = FILE.read_text(encoding="utf-8")
+    fresh = between_markers(known, "rights", table())
+    if fresh == known:
+        return 0
+    if "--check" in arguments:
+        sys.stderr.write(f"{FILE} is stale: run `python -m rackstream.rights_table` and commit it\n")
+        return 1
+    FILE.write_text(fresh, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
