@@ -61,13 +61,14 @@ class Files:
         self._database.close()
 
     def ask(self, sql: str, parameters: Sequence[object] = ()) -> Answer:
-        """Runs one statement, with values for each `?` in it.
+        """Runs one statement; where there are parameters, each `?` in it is one.
 
         Raises:
             Misconfigured: it is none that DuckDB understands; the message is DuckDB's.
         """
         try:
-            for each in self._meant(sql):
+            # Names are looked up in the statement as if it had no parameters: DuckDB refuses to parse it otherwise.
+            for each in self._meant(sql.replace("?", "NULL") if parameters else sql):
                 self._database.execute(_view(each, self._stored.get(each.name, [])))
             result = self._database.execute(sql, parameters)
         except duckdb.Error as error:

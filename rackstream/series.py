@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from rackstream.query import Files
+from runtime.errors import Misconfigured
 
 POINTS: Final = 240
 """Steps that a period is divided into."""
@@ -18,9 +19,9 @@ Line = tuple[str, list[tuple[float, float]]]
 """Its name, and its points: Unix time in milliseconds, value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chart:
-    """One chart. The SQL in it is ours; what users give goes in as parameters."""
+    """One chart, equal to itself only. The SQL in it is ours; what users give goes in as parameters."""
 
     title: str
     unit: str
@@ -45,34 +46,33 @@ class Period:
 
 
 def lines(root: Path, chart: Chart, where: Mapping[str, str], period: Period) -> list[Line]:
-    """The lines of a chart. A step without values has no point.
+    """The lines of a chart; none where nothing is stored of that time. A step without values has no point.
 
     Args:
         root: where the files sink stores.
         chart: what to draw.
         where: column → value that rows must have.
         period: from when until when.
-
-    Raises:
-        Misconfigured: nothing is stored there.
     """
-    found: list[Line] = []
-    with Files(root, since=period.since) as files:
-        for name, value in chart.values.items():
-            asked = files.ask(
-                _sql(chart, value, where), (period.step, *where.values(), period.since, period.until)
-            )
-            split: dict[str, list[tuple[float, float]]] = {}
-            for at, line, mean in asked.rows:
-                split.setdefault(str(line) if chart.split else name, []).append((at, round(mean, 3)))
-            found += split.items()
-    found.sort(key=lambda line: -max(mean for _, mean in line[1]))
-    return sorted(found[:LINES], key=lambda line: line[0])
+    try:
+        stored = Files(root, since=period.since)
+    except Misconfigured:
+        return []
+    found: dict[str, list[tuple[float, float]]] = {}
+    with stored as files:
+        asked = files.ask(_sql(chart, where), (period.step, *where.values(), period.since, period.until))
+        for at, split, *means in asked.rows:
+            for name, mean in zip(chart.values, means, strict=True):
+                if mean is not None:
+                    found.setdefault(str(split) if chart.split else name, []).append((at, round(mean, 3)))
+    highest = sorted(found.items(), key=lambda line: -max(mean for _, mean in line[1]))
+    return sorted(highest[:LINES], key=lambda line: line[0])
 
 
-def _sql(chart: Chart, value: str, where: Mapping[str, str]) -> str:
+def _sql(chart: Chart, where: Mapping[str, str]) -> str:
+    means = ", ".join(f"avg({value})" for value in chart.values.values())
     conditions = " AND ".join([*(f'"{column}" = ?' for column in where), "time >= ?", "time < ?"])
     return (
-        f"SELECT epoch_ms(time_bucket(?, time)) AS at, {chart.split or 'NULL'} AS line, "  # noqa: S608  our own words
-        f"avg({value}) AS mean FROM {chart.dataset} WHERE {conditions} AND {value} IS NOT NULL GROUP BY ALL ORDER BY at"
+        f"SELECT epoch_ms(time_bucket(?, time)), {chart.split or 'NULL'}, {means} FROM {chart.dataset} "  # noqa: S608  our own words
+        f"WHERE {conditions} GROUP BY ALL ORDER BY 1"
     )

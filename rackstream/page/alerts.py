@@ -15,13 +15,13 @@ PAGE: Final = 50
 SEVERITIES: Final = {"": "Any severity", "critical": "critical", "warning": "warning"}
 ACTIVE: Final = (
     Column("Since (UTC)"), Column("Severity"), Column("Host"), Column("Rule"), Column("What", "wide"), Column("Muted by"),
-    Column(""),
+    Column("", "number"),
 )  # fmt: skip
 PAST: Final = (
     Column("At (UTC)"), Column("Transition"), Column("Severity"), Column("Host"), Column("Rule"), Column("What", "wide"),
 )  # fmt: skip
 SILENCES: Final = (
-    Column("Matches", "wide"), Column("Holds"), Column("Until (UTC)"), Column("Who"), Column("Why", "wide"), Column(""),
+    Column("Matches", "wide"), Column("Holds"), Column("Until (UTC)"), Column("Who"), Column("Why", "wide"), Column("", "number"),
 )  # fmt: skip
 
 
@@ -30,13 +30,15 @@ def host_link(name: str) -> str:
     return cells.link(name, cells.path("hosts", name))
 
 
-def brief(alert: Any) -> list[str]:
+def brief(alert: Any, now: datetime) -> list[str]:
     """An active alert in four cells."""
-    return [cells.moment(alert.started_at), cells.state(alert.severity), host_link(alert.host), cells.text(alert.text)]
+    return [
+        cells.since(alert.started_at, now), cells.state(alert.severity), host_link(alert.host), cells.text(alert.text)
+    ]  # fmt: skip
 
 
-def _active(alert: Any) -> list[str]:
-    since, severity, host, text = brief(alert)
+def _active(alert: Any, now: datetime) -> list[str]:
+    since, severity, host, text = brief(alert, now)
     silence = cells.button("Silence", f"silence:{alert.id}", label=f"Silence {alert.rule} of {alert.host}")
     return [since, severity, host, cells.text(alert.rule), text, cells.text(", ".join(alert.muted_by)), silence]
 
@@ -94,13 +96,13 @@ async def build(frame: Frame) -> None:
         shown.clear()
         shown.update({each.id: each for each in found.rows})
         active.empty("No active alert matches." if wanted["search"] or wanted["severity"] else "No alert is active.")
-        active.show([_active(each) for each in found.rows])
+        now = datetime.now(UTC)
+        active.show([_active(each, now) for each in found.rows])
         left = found.total - len(found.rows)
         more.content = f"{left:,} more: search for them" if left > 0 else ""
         more.set_visibility(left > 0)
-        gone = await ask("alerts", state="transitions", **wanted)
+        gone = await ask("alerts", state="history", **wanted)
         past.show([_past(each) for each in gone.rows])
-        now = datetime.now(UTC)
         known = [each for each in await ask("silences") if each["ends_at"] > now]
         silences.clear()
         silences.update({each["id"]: each for each in known})

@@ -101,16 +101,16 @@ def celsius(value: float | None, limit: float | None = None, name: str | None = 
     return said + whose + (f' <span class="limit">of {limit:.0f}</span>' if limit else "")
 
 
-def bar(share: float | None, tone: str = "soft") -> str:
+def bar(share: float | None, tone: str = "") -> str:
     """A share of one as a small bar."""
     if share is None:
         return ""
-    return f'<span class="bar {tone}" aria-hidden="true"><i style="width:{min(max(share, 0), 1):.0%}"></i></span>'
+    return f'<span class="bar {tone or "soft"}" aria-hidden="true"><i style="width:{min(max(share, 0), 1):.0%}"></i></span>'
 
 
-def time(at: datetime | None) -> str:
-    """A moment, UTC."""
-    return NOTHING if at is None else f'<span title="{at:%Y-%m-%d %H:%M:%S} UTC">{at:%H:%M:%S}</span>'
+def since(at: datetime, now: datetime) -> str:
+    """A moment, UTC: the time alone while it is of this day."""
+    return f'<span title="{at:%Y-%m-%d %H:%M:%S} UTC">{at:{"%H:%M:%S" if at.date() == now.date() else "%m-%d %H:%M"}}</span>'
 
 
 def moment(at: datetime | None) -> str:

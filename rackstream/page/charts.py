@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -11,7 +10,6 @@ from nicegui import ui
 
 from rackstream.page.frame import Frame, panel
 from rackstream.series import Chart, Line
-from runtime.errors import Misconfigured
 
 PERIODS: Final = {
     "15 minutes": timedelta(minutes=15), "1 hour": timedelta(hours=1), "6 hours": timedelta(hours=6),
@@ -87,12 +85,8 @@ class Charts:
     async def refresh(self) -> None:
         """Reads what is stored of the period, and draws what has changed."""
         last = PERIODS[self._period.value]
-        why = ""
         for chart, (pane, drawn) in self._panes.items():
-            try:
-                lines = await self._frame.console.lines(chart, self._where, last)
-            except Misconfigured as error:
-                lines, why = [], str(error)
+            lines = await self._frame.console.lines(chart, self._where, last)
             if last != PERIODS[self._period.value]:
                 return  # another period was chosen meanwhile, and is being drawn
             if lines != self._drawn.get(chart):
@@ -100,10 +94,9 @@ class Charts:
                 drawn.options["series"] = series(lines)
                 drawn.update()
                 pane.set_visibility(bool(lines))
-            await asyncio.sleep(0)
         has_any = any(self._drawn.values())
         self._empty.set_visibility(not has_any)
         self._empty.content = (
             "Nothing is stored of this time in the console's data directory. The files sink stores it: "
-            f"<code>rackstream sink files</code>, which <code>rackstream up</code> runs.{' ' if why else ''}"
+            "<code>rackstream sink files</code>, which <code>rackstream up</code> runs."
         )

@@ -64,11 +64,8 @@ class Console:
         return await self.shared.ask(key, lambda: getattr(self.view, question)(*given, **named))
 
     async def lines(self, chart: series.Chart, where: tuple[tuple[str, str], ...], last: timedelta) -> list[series.Line]:
-        """The lines of a chart over the last hours or minutes. One chart at a time is read, for all pages.
+        """The lines of a chart over the last hours or minutes. One chart at a time is read, for all pages."""
 
-        Raises:
-            Misconfigured: nothing is stored of that time.
-        """
         def read() -> list[series.Line]:
             until = datetime.now(UTC)
             return series.lines(self.files, chart, dict(where), series.Period(until - last, until))

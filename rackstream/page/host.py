@@ -14,11 +14,12 @@ from rackstream.page.frame import Frame, main, panel
 from rackstream.page.grid import Column, Grid
 
 TARGETS: Final = (
-    Column("Source"), Column("Status"), Column("Since"), Column("Address"), Column("Polls", "number"),
-    Column("Failed", "number"), Column("Late", "number"), Column("Last poll took", "number"), Column("Detail", "wide"),
-    Column(""),
+    Column("Source"), Column("Status"), Column("Since"), Column("Told"), Column("A poll took", "number"),
+    Column("Address"), Column("By"), Column("Detail", "wide"), Column("", "number"),
 )  # fmt: skip
-ALERTS: Final = (Column("Since (UTC)"), Column("Severity"), Column("Host"), Column("What", "wide"), Column("Muted by"), Column(""))
+ALERTS: Final = (
+    Column("Since (UTC)"), Column("Severity"), Column("What", "wide"), Column("Muted by"), Column("", "number"),
+)  # fmt: skip
 UNKNOWN: Final = (
     "Nothing is known of a host of this name. Is it in <code>fleet.yaml</code>? <code>rackstream doctor HOST</code> "
     "says where its data stops."
@@ -30,15 +31,16 @@ def _target(each: Any, now: datetime) -> list[str]:
     change = cells.button(words, f"{verb}:{each.source}", label=f"{words} {each.source} polls", danger=verb == "stop")
     took = cells.NOTHING if each.duration_s is None else f"{each.duration_s:.2f} s"
     return [
-        cells.text(each.source), cells.state(each.status), cells.age(each.since, now), f'<span class="mono">{cells.text(each.address)}</span>',
-        cells.number(each.polls), cells.text(f"{each.failures:,}", "bad" if each.failures else ""),
-        cells.text(f"{each.late:,}", "warn" if each.late else ""), took, cells.text(each.detail), change,
+        cells.text(each.source), cells.state(each.status), cells.age(each.since, now),
+        cells.age(each.observed_at, now), took, f'<span class="mono">{cells.text(each.address)}</span>',
+        f'<span class="mono">{cells.text(each.producer)}</span>', cells.text(each.detail), change,
     ]  # fmt: skip
 
 
-def _alert(alert: Any) -> list[str]:
+def _alert(alert: Any, now: datetime) -> list[str]:
     silence = cells.button("Silence", f"silence:{alert.rule}", label=f"Silence {alert.rule} of this host")
-    return [*brief(alert), cells.text(", ".join(alert.muted_by)), silence]
+    since, severity, _, text = brief(alert, now)
+    return [since, severity, text, cells.text(", ".join(alert.muted_by)), silence]
 
 
 def _about(host: Any) -> str:
@@ -103,7 +105,7 @@ async def build(frame: Frame, name: str) -> None:
         health.content = cells.state(host.row.health, "health", since)
         facts.content = _about(host)
         targets.show([_target(each, now) for each in host.targets])
-        alerts.show([_alert(each) for each in host.alerts])
+        alerts.show([_alert(each, now) for each in host.alerts])
         for table in tables:
             table.show(host)
 

@@ -21,7 +21,7 @@ EMPTY: Final = (
 )
 COLUMNS: Final = (
     Column("Host", sort="name"), Column("Health", sort="health"), Column("Sources", sort="status"),
-    Column("Power", "number", "watts"), Column("Nearest its limit", sort="hottest"), Column("VMs", "number", "vms"),
+    Column("Power", "number", "watts"), Column("Nearest its limit", sort="temperature"), Column("VMs", "number", "vms"),
     Column("CPU", "number", "cpu"), Column("Alerts", "number", "alerts"), Column("Labels"),
 )  # fmt: skip
 
@@ -84,8 +84,8 @@ class Hosts:
         by = act.removeprefix("sort:")
         if by not in {each.sort for each in COLUMNS if each.sort}:
             return
-        # Numbers are asked for to see the highest.
-        self._descending = not self._descending if by == self._sort else by not in ("name", "status")
+        # Numbers are asked for to see the highest, health and status to see the worst, which come first.
+        self._descending = not self._descending if by == self._sort else by not in ("name", "health", "status")
         self._sort, self._offset = by, 0
         self._grid.sorted(by, descending=self._descending)
         await self.refresh()
@@ -156,7 +156,7 @@ async def build(frame: Frame, asked: dict[str, str]) -> None:
             for each in found.hottest[:TOP]
         ])  # fmt: skip
         page = await frame.console.ask("alerts", state="active", limit=TOP)
-        newest.show([brief(each) for each in page.rows])
+        newest.show([brief(each, found.at) for each in page.rows])
 
     await frame.every(1.0, glance)
     await frame.every(2.0, hosts.refresh)

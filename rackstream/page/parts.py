@@ -47,7 +47,7 @@ def _own_state(part: Any) -> str:
 def _temperatures(host: Any) -> Rows:
     return [
         [cells.text(each.name), cells.celsius(each.celsius), cells.number(each.upper_critical, "°C"),
-         cells.number(each.upper_fatal, "°C"), _own_state(each), cells.text(each.context)]
+         cells.number(each.upper_fatal, "°C"), _own_state(each)]
         for each in host.temperatures
     ]  # fmt: skip
 
@@ -154,7 +154,7 @@ FIRST: Final = (
 """Shown above the charts."""
 REST: Final = (
     Shape("Temperatures", (Column("Sensor"), Column("Now", NUMBER), Column("Critical", NUMBER), Column("Fatal", NUMBER),
-                           Column("Health"), Column("Where")), _temperatures),
+                           Column("Health")), _temperatures),
     Shape("Fans", (Column("Fan"), Column("Speed", NUMBER), Column("Lowest", NUMBER), Column("Health")), _fans),
     Shape("Power supplies", (Column("Supply"), Column("In", NUMBER), Column("Out", NUMBER), Column("Capacity", NUMBER),
                              Column("Efficiency", NUMBER), Column("Model"), Column("Health")), _supplies),

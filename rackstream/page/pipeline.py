@@ -60,7 +60,7 @@ async def build(frame: Frame) -> None:
         with panel("Producers"):
             producers = Grid("Producers", PRODUCERS, empty="No producer has been heard. <code>rackstream up</code> runs one for each source of <code>fleet.yaml</code>.")
         with panel("Polling"):
-            polling = Grid("Start and stop", (Column("Source"), Column("Targets", "wide"), Column("")), empty="No source yet.", on_act=act)
+            polling = Grid("Start and stop", (Column("Source"), Column("Targets", "wide"), Column("", "number")), empty="No source yet.", on_act=act)
         with ui.element("div").classes("panels"):
             with panel("Topics"):
                 topics = Grid("Topics", TOPICS, empty="No topic has been asked yet.")
@@ -97,7 +97,7 @@ def _polling(producers: list[Any], statuses: dict[str, int]) -> list[list[str]]:
     rows = [(each, sum(one.targets for one in producers if one.source == each)) for each in sources]
     everything = "".join(f'{cells.state(status, f"{count:,}")}' for status, count in sorted(statuses.items()) if count)
     return [
-        *([cells.text(source), f"{targets:,} targets", _buttons(source)] for source, targets in rows),
+        *([cells.text(source), f"{targets:,} target{'s' * (targets != 1)}", _buttons(source)] for source, targets in rows),
         *([["all sources", everything, _buttons("")]] if rows else []),
     ]
 
