@@ -13,7 +13,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 
 from rackstream.tail import following
-from rackstream.view import sentence
+from rackstream.view.wording import sentence
 from runtime import kafka
 from runtime.errors import Retry
 from runtime.settings import KafkaSettings

@@ -17,8 +17,8 @@ from rich.live import Live
 
 from rackstream import ports, scene, screen
 from rackstream.audit import Audit, Finding
-from rackstream.feed import Feed
 from rackstream.pipeline import Pipeline
+from rackstream.view.feed import Feed
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 
@@ -52,7 +52,7 @@ class Demo:
         pipeline = self._pipeline()
         try:
             self._start(pipeline)
-            with Feed(pipeline.settings, from_beginning=True) as feed:
+            with Feed(pipeline.settings) as feed:
                 self._watch(pipeline, feed, stopping)
             pipeline.drain()
             found = Audit(pipeline.settings).run()
@@ -126,11 +126,10 @@ class Demo:
             parts["kafka"] = "ready" if pipeline.broker is None or pipeline.broker.alive() else "waiting"
             elapsed = time.monotonic() - began_s
             until = f" of {self._duration_s:.0f}" if self._duration_s else ", Ctrl-C ends it"
-            with feed.lock:
-                return screen.draw(
-                    feed.view, pipeline.settings, title=f"rackstream demo  {elapsed:.0f}{until} s", parts=parts,
-                    events=list(pipeline.supervisor.events), height=console.height,
-                )  # fmt: skip
+            return screen.draw(
+                feed.view, title=f"rackstream demo  {elapsed:.0f}{until} s", parts=parts,
+                events=list(pipeline.supervisor.events), height=console.height,
+            )  # fmt: skip
 
         live = Live(get_renderable=frame, console=console, screen=True, refresh_per_second=2) if self._live else None
         if live is not None:
@@ -165,14 +164,12 @@ class Demo:
             pipeline.supervisor.say(f"chaos: killed {name} (pid {pid}) with SIGKILL")
 
     def _progress(self, feed: Feed) -> None:
-        with feed.lock:
-            view = feed.view
-            records = sum(topic.records for topic in view.topics.values())
-            self._say(
-                f"{len(view.hosts)} hosts, {len(view.vms)} VMs, {screen.number(view.watts, ' W')}, "
-                f"{records:,} records, "
-                f"alerts {view.raised} raised, {view.cleared} cleared, {len(view.active)} active"
-            )
+        found, alerts = feed.view.overview(), feed.view.counts()
+        records = sum(each.records or 0 for each in found.topics)
+        self._say(
+            f"{found.hosts} hosts, {found.vms} VMs, {screen.number(found.watts, ' W')}, {records:,} records, "
+            f"alerts {alerts.raised} raised, {alerts.cleared} cleared, {alerts.active} active"
+        )
 
     def _tell(self, found: Finding) -> None:
         if self._as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,10 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from rackstream.view import HostView, View, VmView, sentence
-from runtime.settings import KafkaSettings
+from rackstream.view.answers import Alert, HostPage, HostRow, TopicRow, VmPage
+from rackstream.view.model import View
 
-STATES = {1: "running", 2: "blocked", 3: "paused", 4: "shutdown", 5: "shut off", 6: "crashed", 7: "suspended"}
 COLOURS = {"ready": "green", "starting": "yellow", "waiting": "red", "failed": "bold red", "stopped": "dim"}
 GOOD = {"up": "green", "partial": "yellow", "slow": "yellow"}
 
@@ -43,56 +41,61 @@ def _table(title: str, *columns: str, right: str = "") -> Table:
     return table
 
 
-def _temperature(host: HostView) -> Text:
-    if host.hottest is None:
+def _temperature(host: HostRow) -> Text:
+    hot = host.hottest
+    if hot is None:
         return Text("–")
-    name, celsius, limit = host.hottest
-    near = celsius / limit if limit else celsius / 100
-    style = "bold red" if near > 0.9 else "yellow" if near > 0.8 else ""
-    return Text(f"{celsius:.1f} °C {name}" + (f" of {limit:.0f}" if limit else ""), style=style)
+    style = "bold red" if hot.nearness > 0.9 else "yellow" if hot.nearness > 0.8 else ""
+    limit = f" of {hot.limit_celsius:.0f}" if hot.limit_celsius else ""
+    return Text(f"{hot.celsius:.1f} °C {hot.sensor}{limit}", style=style)
 
 
-def _hosts(hosts: Sequence[HostView]) -> Table:
-    table = _table("Hosts", "host", "status", "watts", "hottest sensor", "VMs", "CPU", right="watts|VMs|CPU")
-    for host in hosts:
-        statuses = sorted(host.status.items())
+def _hosts(page: HostPage) -> Table:
+    left = page.total - len(page.rows)
+    title = f"Hosts ({len(page.rows)} of {page.total})" if left else "Hosts"
+    table = _table(title, "host", "status", "watts", "hottest sensor", "VMs", "CPU", right="watts|VMs|CPU")
+    for host in page.rows:
+        statuses = sorted(host.statuses.items())
         status = Text(" ").join(Text(f"{source} {each}", GOOD.get(each, "bold red")) for source, each in statuses)
         vms, cpu = number(host.vms), number(host.cpu_percent, " %")
         table.add_row(host.name, status, number(host.watts, " W"), _temperature(host), vms, cpu)
     return table
 
 
-def _vms(vms: Sequence[VmView], shown: int) -> Table:
-    title = f"VMs ({len(vms)})" if len(vms) <= shown else f"VMs ({shown} busiest of {len(vms)})"
+def _vms(page: VmPage) -> Table:
+    shown, total = len(page.rows), page.total
+    title = f"VMs ({total})" if shown == total else f"VMs ({shown} busiest of {total})"
     table = _table(title, "VM", "host", "state", "CPU", "memory", "network", "disk", right="CPU|memory|network|disk")
-    busiest = sorted(vms, key=lambda vm: (-round(vm.cpu_percent or 0), vm.host, vm.name))[:shown]
-    for vm in busiest:
+    for vm in page.rows:
         memory = "–" if vm.memory_kib is None else size(vm.memory_kib * 1024, "B")
         table.add_row(
-            vm.name, vm.host, STATES.get(vm.state, "?"), number(vm.cpu_percent, " %"), memory,
+            vm.name, vm.host, vm.state, number(vm.cpu_percent, " %"), memory,
             size(vm.net_bytes_s), size(vm.disk_bytes_s),
         )  # fmt: skip
     return table
 
 
 def _alerts(view: View) -> Table:
-    title = f"Alerts ({len(view.active)} active, {view.raised} raised, {view.cleared} cleared)"
+    counts = view.counts()
+    title = f"Alerts ({counts.active} active, {counts.raised} raised, {counts.cleared} cleared)"
     table = _table(title, "", "", "", "")
     table.show_header = False
-    for record in list(view.transitions)[-6:]:
-        raised = record["transition"] != "cleared"
-        style = {"critical": "bold red", "warning": "yellow"}.get(record["severity"], "") if raised else "green"
-        at = record["observed_at"].astimezone().strftime("%H:%M:%S")
-        table.add_row(at, Text(record["transition"], style=style), record["host"], sentence(record))
+    for each in reversed(view.alerts(state="history", limit=6).rows):
+        table.add_row(*_transition(each))
     return table
 
 
-def _topics(view: View, settings: KafkaSettings, now_s: float) -> Table:
+def _transition(alert: Alert) -> tuple[str | Text, ...]:
+    urgent = {"critical": "bold red", "warning": "yellow"}.get(alert.severity, "")
+    style = "green" if alert.transition == "cleared" else urgent
+    at = alert.observed_at.astimezone().strftime("%H:%M:%S")
+    return at, Text(alert.transition, style=style), alert.host, alert.text
+
+
+def _topics(topics: Sequence[TopicRow]) -> Table:
     table = _table("Topics", "topic", "records", "per s", right="records|per s")
-    for alias in settings.catalog.topics:
-        if alias in view.topics:
-            topic = view.topics[alias]
-            table.add_row(settings.catalog[alias].name, f"{topic.records:,}", f"{topic.rate(now_s):.1f}")
+    for each in topics:
+        table.add_row(each.name, number(each.records), number(each.records_s, digits=1))
     return table
 
 
@@ -102,7 +105,6 @@ def _parts(parts: Mapping[str, str]) -> Text:
 
 def draw(
     view: View,
-    settings: KafkaSettings,
     *,
     title: str,
     parts: Mapping[str, str],
@@ -110,12 +112,14 @@ def draw(
     height: int,
 ) -> RenderableType:
     """The whole screen, cut to what `height` lines can hold."""
-    hosts = sorted(view.hosts.values(), key=lambda host: host.name)
-    room = max(3, height - len(view.topics) - len(hosts) - 20)
+    topics = [each for each in view.overview().topics if each.records]
+    hosts = view.hosts(limit=max(3, (height - len(topics) - 20) // 2))
+    room = max(3, height - len(topics) - len(hosts.rows) - 20)
+    vms = view.vms(sort="cpu", descending=True, limit=room)
     last = [(at.astimezone(), text.partition("\n")[0]) for at, text in events[-4:]]
     said = Text("\n").join(Text(f"{at:%H:%M:%S} {text}", style="dim") for at, text in last)
     side: Any = Table.grid(padding=(0, 4))
-    side.add_row(_topics(view, settings, time.monotonic()), _alerts(view))
-    blocks = (_parts(parts), _hosts(hosts), _vms(list(view.vms.values()), room), side, said)
+    side.add_row(_topics(topics), _alerts(view))
+    blocks = (_parts(parts), _hosts(hosts), _vms(vms), side, said)
     body = Group(*(each for block in blocks for each in (block, Text())))
     return Panel(body, title=title, title_align="left", border_style="dim")

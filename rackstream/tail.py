@@ -13,7 +13,7 @@ import click
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from rackstream.printable import printable
-from rackstream.view import sentence
+from rackstream.view.wording import sentence
 from runtime import kafka
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings

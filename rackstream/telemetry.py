@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -20,8 +20,8 @@ from confluent_kafka import KafkaException
 from pydantic import Field, SecretStr
 
 from rackstream import lag, ports
-from rackstream.feed import Feed
 from rackstream.pipeline import Pipeline
+from rackstream.view.feed import Feed
 from runtime.errors import Failure
 from runtime.settings import KafkaSettings, Settings
 from sinks import datasets
@@ -29,6 +29,8 @@ from sinks import datasets
 log = structlog.get_logger()
 MASKED: Final = ("libvirt_uri", "influx_url", "influx_token")
 GROUP: Final = "rackstream-influx"
+SHOWN: Final = ("raw-libvirt", "heartbeats")
+"""Topics that a status is told from."""
 
 
 class TelemetryConfig(Settings):
@@ -152,8 +154,7 @@ class TelemetryCollector:
         feed = self._feed
         if feed is None:
             return []
-        with feed.lock:
-            domains = feed.view.domains.get(self.host, [])
+        domains = feed.view.domains(self.host)
         shown = ("name", "uuid", "state", "cpus", "memory_max_kb", "memory_used_kb", "cputime")
         return [{"id": each["vmid"]} | {name: each[name] for name in shown} for each in domains]
 
@@ -162,12 +163,11 @@ class TelemetryCollector:
         feed, settings = self._feed, self._settings
         if feed is None or settings is None:
             return found
-        with feed.lock:
-            topic, host = feed.view.topics.get("raw-libvirt"), feed.view.hosts.get(self.host)
-            found["total_collections"] = topic.records if topic else 0
-            found["total_errors"] = sum(beat["failures"] for beat in feed.view.beats.values())
-            found["vms_monitored"] = host.vms or 0 if host else 0
-            found["last_collection_time"] = host.seen_at.isoformat() if host and host.seen_at else None
+        host = next((each for each in feed.view.hosts().rows if each.name == self.host), None)
+        found["total_collections"] = feed.view.seen("raw-libvirt")
+        found["total_errors"] = sum(each.failures for each in feed.view.pipeline().producers)
+        found["vms_monitored"] = host.vms or 0 if host else 0
+        found["last_collection_time"] = host.seen_at.isoformat() if host and host.seen_at else None
         try:
             found["influx_queue_size"] = lag.lag(settings, GROUP, datasets.aliases())
             found["total_metrics_written"] = self._lines_stored()
@@ -189,7 +189,7 @@ class TelemetryCollector:
                 stack.callback(pipeline.close)
                 pipeline.start()
                 self._settings = pipeline.settings
-                self._feed = stack.enter_context(Feed(pipeline.settings, from_beginning=False))
+                self._feed = stack.enter_context(Feed(pipeline.settings, shown=SHOWN, back=timedelta()))
             except Failure as error:
                 self._failure = error
                 self._ready.set()

@@ -88,7 +88,7 @@ def sink(kind: str, *, check: bool, create: bool, name: str | None) -> None:
 @click.option("--port", type=int, help="Port to listen on  [default: RACKSTREAM_CONSOLE_PORT or 8000]")
 def serve(port: int | None) -> None:
     """Serve REST: start, stop and status of one hypervisor; the schemas, so that any Avro deserialiser reads."""
-    from rackstream.api import serve as listen
+    from rackstream.console.serve import serve as listen
 
     set_up("console")
     settings = kafka_settings(None)

@@ -198,13 +198,14 @@ def test_a_console_without_configuration_says_what_to_do_and_nothing_of_its_insi
     from fastapi.testclient import TestClient
     from pydantic import SecretStr
 
-    from rackstream.api import app
+    from rackstream.console.app import app
     from rackstream.control import Control
+    from rackstream.view.model import View
     from runtime.settings import KafkaSettings
 
     monkeypatch.delenv("LIBVIRT_URI")
     settings = KafkaSettings.read()
-    with TestClient(app(settings, lambda: settings, Control(), SecretStr("t"))) as client:
+    with TestClient(app(settings, lambda: settings, Control(), SecretStr("t"), View())) as client:
         answer = client.get("/api/telemetry/status")
 
     assert 503 == answer.status_code

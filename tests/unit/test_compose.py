@@ -15,9 +15,9 @@ from pydantic import AliasChoices
 from processors.shell import ProcessorSettings
 from producers import targets
 from rackstream import jars
-from rackstream.api import ConsoleSettings
 from rackstream.broker_dir import MAX_BATCH_BYTES, SERVER
 from rackstream.cli import cli
+from rackstream.console.settings import ConsoleSettings
 from runtime.settings import SECRETS_DIR, KafkaSettings, ProcessSettings
 from sinks.settings import FilesSettings, InfluxSettings
 

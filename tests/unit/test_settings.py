@@ -2,7 +2,7 @@
 
 import pytest
 
-from rackstream.api import ConsoleSettings
+from rackstream.console.settings import ConsoleSettings
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 from sinks.settings import InfluxSettings

@@ -7,7 +7,6 @@ import pytest
 from processors import packs
 from rackstream import scene
 from rackstream.tryout import Tryout
-from rackstream.view import View
 from schemas import catalog
 from schemas.testing import START, item, raw
 
@@ -77,20 +76,3 @@ def test_what_was_before_the_stretch_is_known_and_not_counted(celsius, raised, a
 )
 def test_a_demo_fails_on_an_alert_that_it_does_not_expect(alert, fails):
     assert ([alert] if fails else []) == scene.unexpected([alert])
-
-
-def test_targets_of_a_silent_producer_are_unknown_until_it_is_heard():
-    view = View()
-    target = item("TargetStatus", source="redfish", host="n1", producer="p1", status="up")
-    silent = item("Alert", id="x", rule="producer-silent", host="p1", component="p1", transition="raised")
-    seen = []
-    for alias, record in (
-        ("state-targets", target),
-        ("alerts", silent),
-        ("state-targets", target),
-        ("alerts", silent | {"transition": "cleared"}),
-    ):
-        view.see(alias, record, 0.0)
-        seen.append(view.hosts["n1"].status["redfish"])
-
-    assert ["up", "unknown", "unknown", "up"] == seen

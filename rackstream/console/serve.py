@@ -1,0 +1,37 @@
+"""Listens: the application on its socket, with a view that is fed meanwhile."""
+
+from __future__ import annotations
+
+import uvicorn
+
+from rackstream.console.app import app
+from rackstream.console.settings import ConsoleSettings, token
+from rackstream.control import Control
+from rackstream.published import Connect
+from rackstream.view.feed import Feed
+from runtime import observe
+from runtime.errors import Misconfigured
+from runtime.settings import KafkaSettings
+
+
+def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
+    """Serves until a signal. Kafka need not be there yet: `connect` is asked when it is needed.
+
+    Raises:
+        Misconfigured: the port is taken, or the address is none of this machine's.
+    """
+    console = ConsoleSettings.read(**({} if port is None else {"port": port}))
+    host, chosen = console.host, console.port
+    feed = Feed(settings, connect)
+    served = app(settings, connect, Control(), token(console, settings.data_dir), feed.view)
+    config = uvicorn.Config(served, host=host, port=chosen, log_level="warning", access_log=False)
+    try:
+        listener = config.bind_socket()
+    except SystemExit:
+        raise Misconfigured(
+            f"cannot listen on {host}, port {chosen}: it is taken; set RACKSTREAM_CONSOLE_PORT to another"
+            " (or the address is none of this machine's: see RACKSTREAM_CONSOLE_HOST)"
+        ) from None
+    with feed:
+        observe.notify("READY=1")
+        uvicorn.Server(config).run(sockets=[listener])

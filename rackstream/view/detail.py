@@ -1,0 +1,257 @@
+"""All of one host and of one VM, from their newest records. Pure: decoded records in, answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from rackstream.view import answers, whole
+from rackstream.view.entry import Slot
+
+Record = dict[str, Any]
+Records = Mapping[Slot, Record]
+PARTS: Final = ("system", "thermal", "power", "processor", "memory", "storage")
+COUNTERS: Final = {
+    "nics": ("rxbytes", "rxpackets", "rxerrors", "rxdrops", "txbytes", "txpackets", "txerrors", "txdrops"),
+    "disks": ("rd_req", "rd_bytes", "wr_reqs", "wr_bytes", "errors"),
+}
+MEMORY: Final = (
+    "memory_max_kb", "memory_used_kb", "memactual", "memrss", "memavailable", "memusable", "memswap_in",
+    "memswap_out", "memmajor_fault", "memminor_fault", "memdisk_cache",
+)  # fmt: skip
+OWN: Final = (
+    "cpu_percent", "load_1", "load_5", "load_15", "memory_total", "memory_used", "memory_available", "memory_cached",
+    "swap_total", "swap_used", "processes",
+)  # fmt: skip
+POWER: Final = (
+    "consumed_watts", "available_watts", "power_utilization_percent", "average_psu_efficiency", "psu_input_watts",
+    "psu_output_watts", "consumed_of_psu_input_percent",
+)  # fmt: skip
+CLOUD: Final = {"cloud_name": "name", "cloud_project": "project", "cloud_user": "user", "cloud_flavor": "flavor"}
+
+
+def host(
+    row: answers.HostRow,
+    records: Records,
+    targets: Iterable[Record],
+    vms: list[answers.VmRow],
+    alerts: list[answers.Alert],
+) -> whole.Host:
+    """All of a host."""
+    redfish = [each for (alias, _), each in records.items() if alias == "raw-redfish"]
+    health = _one(records, "state-health")
+
+    def listed(name: str, made: Callable[[Record], Any]) -> list[Any]:
+        return [made(each) for record in redfish for each in record[name]]
+
+    power = _one(records, "power")
+    return whole.Host(
+        row=row,
+        targets=[_target(each) for each in sorted(targets, key=lambda each: each["source"])],
+        components=[_component(part, health[part]) for part in PARTS] if health else [],
+        health_since=health["since"] if health else None,
+        findings=[each["text"] for each in health["alerts"]] if health else [],
+        systems=listed("systems", _system),
+        temperatures=listed("temperatures", _temperature) + _own_temperatures(_one(records, "raw-host")),
+        fans=listed("fans", _fan),
+        supplies=listed("power_supplies", _supply),
+        voltages=listed("voltages", _voltage),
+        drives=listed("drives", _drive),
+        power={name: power[name] for name in POWER} if power else {},
+        own=_own(_one(records, "raw-host"), _one(records, "host-rates")),
+        vms=vms,
+        alerts=alerts,
+        observed_at={_kind(slot): each["observed_at"] for slot, each in sorted(records.items())},
+    )
+
+
+def _one(records: Records, alias: str) -> Record | None:
+    return next((each for (found, _), each in records.items() if found == alias), None)
+
+
+def _kind(slot: Slot) -> str:
+    alias, category = slot
+    return category if alias == "raw-redfish" else alias
+
+
+def _target(record: Record) -> whole.Target:
+    names = (
+        "source", "status", "detail", "address", "producer", "since", "observed_at", "polls", "failures", "late",
+        "duration_s", "vendor", "model", "firmware", "left_out",
+    )  # fmt: skip
+    return whole.Target(**{name: record[name] for name in names})
+
+
+def _component(name: str, part: Record) -> whole.Component:
+    return whole.Component(name, part["status"], {key: value for key, value in part.items() if key != "status"})
+
+
+def _system(each: Record) -> whole.System:
+    return whole.System(
+        id=each["system_id"],
+        manufacturer=each["manufacturer"],
+        model=each["model"],
+        serial=each["serial_number"],
+        bios=each["bios_version"],
+        power_state=each["power_state"],
+        processors=each["processor_summary"]["count"],
+        memory_gib=each["memory_summary"]["total_system_memory_gib"],
+        health=each["health"],
+    )
+
+
+def _name(each: Record) -> str:
+    return str(each["sensor_name"] or each["sensor_id"])
+
+
+def _temperature(each: Record) -> whole.Temperature:
+    return whole.Temperature(
+        name=_name(each),
+        celsius=each["reading_celsius"],
+        upper_critical=each["upper_threshold_critical"],
+        upper_fatal=each["upper_threshold_fatal"],
+        lower_critical=each["lower_threshold_critical"],
+        health=each["health"],
+        state=each["state"],
+        context=each["physical_context"],
+    )
+
+
+def _own_temperatures(sample: Record | None) -> list[whole.Temperature]:
+    found = sample["temperatures"] if sample else []
+    return [
+        whole.Temperature(
+            each["sensor"], each["reading_celsius"], each["upper_threshold_critical"], None, None, None, None, None
+        )
+        for each in found
+    ]
+
+
+def _fan(each: Record) -> whole.Fan:
+    return whole.Fan(
+        name=_name(each),
+        rpm=each["speed_rpm"],
+        percent=each["speed_percent"],
+        lower_critical=each["lower_threshold_critical"],
+        health=each["health"],
+        state=each["state"],
+    )
+
+
+def _supply(each: Record) -> whole.Supply:
+    return whole.Supply(
+        name=_name(each),
+        model=each["model"],
+        capacity_watts=each["power_capacity_watts"],
+        input_watts=each["power_input_watts"],
+        output_watts=each["power_output_watts"],
+        efficiency_percent=each["efficiency_percent"],
+        firmware=each["firmware_version"],
+        health=each["health"],
+        state=each["state"],
+    )
+
+
+def _voltage(each: Record) -> whole.Voltage:
+    return whole.Voltage(
+        name=_name(each),
+        volts=each["reading_volts"],
+        upper_critical=each["upper_threshold_critical"],
+        lower_critical=each["lower_threshold_critical"],
+        health=each["health"],
+        state=each["state"],
+    )
+
+
+def _drive(each: Record) -> whole.Drive:
+    return whole.Drive(
+        name=each["name"] or each["drive_id"],
+        model=each["model"],
+        serial=each["serial_number"],
+        media=each["media_type"],
+        protocol=each["protocol"],
+        capacity_bytes=each["capacity_bytes"],
+        failure_predicted=each["failure_predicted"],
+        health=each["health"],
+        state=each["state"],
+    )
+
+
+def _own(sample: Record | None, rates: Record | None) -> whole.Own | None:
+    if sample is None:
+        return None
+    of_time = {name: value for name, value in (rates or {}).items() if name.endswith("_rate")}
+    return whole.Own(
+        observed_at=sample["observed_at"],
+        boot_at=sample["boot_at"],
+        figures={name: sample[name] for name in OWN} | of_time,
+        filesystems=sample["filesystems"],
+        disks=[_without_angles(each) for each in rates["disks"]] if rates else [],
+        interfaces=[_without_angles(each) for each in rates["interfaces"]] if rates else [],
+    )
+
+
+def _without_angles(each: Record) -> Record:
+    return {name: value for name, value in each.items() if not name.endswith("_angle")}
+
+
+def vm(row: answers.VmRow, records: Records) -> whole.Vm | None:
+    """All of a VM; None: its newest sample does not have it."""
+    sample = _one(records, "raw-libvirt")
+    domain = _of(sample, "domains", row.uuid)
+    if sample is None or domain is None:
+        return None
+    features = _of(_one(records, "vm-features"), "vms", row.uuid) or {}
+    devices = _one(records, "device-rates")
+    rates = {each["device"]: each for each in (devices["devices"] if devices else []) if each["uuid"] == row.uuid}
+    watts = _of(_one(records, "vm-power"), "vms", row.uuid)
+    return whole.Vm(
+        row=row,
+        vmid=domain["vmid"],
+        observed_at=sample["observed_at"],
+        stale=domain["stale"],
+        memory={name: domain[name] for name in MEMORY},
+        nics=[_device(each, "nics", ("mac", "source"), rates) for each in domain["nics"]],
+        disks=[_device(each, "disks", ("bus",), rates) for each in domain["disks"]],
+        rates=_ending(features, "_rate") | _ending(features, "_rate_kb_per_sec"),
+        angles=_ending(features, "_angle") | _ending(features, "_angle_deg"),
+        watts=watts["estimated_watts"] if watts else None,
+        cloud={short: domain[name] for name, short in CLOUD.items() if domain[name]},
+    )
+
+
+def _of(record: Record | None, name: str, uuid: str) -> Record | None:
+    return next((each for each in record[name] if each["uuid"] == uuid), None) if record else None
+
+
+def _ending(record: Record, end: str) -> whole.Figures:
+    return {name.removesuffix(end): value for name, value in record.items() if name.endswith(end)}
+
+
+def _device(each: Record, kind: str, about: Iterable[str], rates: Mapping[str, Record]) -> whole.Device:
+    found = rates.get(each["device"])
+    names = COUNTERS[kind]
+    return whole.Device(
+        name=each["device"],
+        about={name: each[name] for name in about},
+        counters={name: each[name] for name in names},
+        rates={name: found[f"{name}_rate"] for name in names} if found else {},
+    )
+
+
+def producer(name: str, beat: Record | None, presence: Record | None) -> answers.Producer:
+    """A producer, by its newest heartbeat and by what presence says of it."""
+    known = beat or presence or {}
+    interval_s: float | None = known.get("interval_s")
+    observed_at: datetime | None = beat["observed_at"] if beat else presence["appended_at"] if presence else None
+    numbers = ("targets", "polls", "failures", "records", "dropped", "queued")
+    return answers.Producer(
+        name=name,
+        source=known.get("source", ""),
+        status=presence["status"] if presence else "unknown",
+        observed_at=observed_at,
+        interval_s=interval_s,
+        **{each: known.get(each, 0) for each in numbers},
+        failing=beat["failing_count"] if beat else 0,
+    )
