@@ -7,6 +7,7 @@
 - A producer that said it stops is not silent.
 - A live producer's beats name the targets that it cannot read. One that fails for `hold` beats is an alert; where
   `group` of them would be within `group_within_s`, the rest of them is one alert of the producer.
+- A target that a command has stopped is not read: an alert that it cannot be read is cleared as `unknown`.
 - What was not heard of for `FORGET` is no longer expected: its alert is cleared as `gone`.
 
 The state of each producer is written at every beat; there is no more to remember than that.
@@ -136,7 +137,7 @@ class _Hearing:
             if (status is None and unlisted) or RULES.get(status or "") == alert["rule"]:
                 single[alert["host"]] = alert
             else:
-                self._clear(alert, "recovered")
+                self._clear(alert, self._end_of(alert["host"]))
         held = {each["host"]: each for each in known["held"]}
         waiting: list[Record] = []
         ripe: list[Record] = []
@@ -154,7 +155,7 @@ class _Hearing:
         else:
             for each in ripe:
                 single[each["host"]] = self._target(known, each, failing[each["host"]])
-        group = self._group(known, group, len(grouped) + unlisted if group or grouped else 0)
+        group = self._group(known, group, len(grouped) + unlisted if group or grouped else 0, known["grouped"])
         alerts = [*([group] if group else []), *single.values()]
         return {"alerts": alerts, "held": waiting, "grouped": grouped if group else []}
 
@@ -164,14 +165,18 @@ class _Hearing:
         text = f"{word}: {entry['host']} by {known['producer']}"
         return self._raise(rule, entry["host"], known["producer"], self.settings.failing, text, None, target["labels"])
 
-    def _group(self, known: Record, group: Record | None, count: int) -> Record | None:
-        """The one alert for many targets, raised, updated or cleared."""
+    def _end_of(self, *hosts: str) -> str:
+        """Why targets are not told to fail any more: some of them are not read any more, or all of them are again."""
+        return "recovered" if set(hosts).isdisjoint(self.beat["stopped"]) else "unknown"
+
+    def _group(self, known: Record, group: Record | None, count: int, before: list[str]) -> Record | None:
+        """The one alert for many targets, raised, updated or cleared; `before`: who failed at the beat before."""
         name = known["producer"]
         text = f"Many targets of {name} cannot be read: {count} of {known['targets']}"
         if group is None:
             return self._raise(GROUP, name, name, self.settings.silent, text, float(count), {}) if count else None
         if not count:
-            self._clear(group, "recovered")
+            self._clear(group, self._end_of(*before))
             return None
         if count >= group["value"] * 1.2 and self.at - group["told_at"] >= UPDATE_EVERY:
             more = {"revision": group["revision"] + 1, "value": float(count), "text": text, "told_at": self.at}

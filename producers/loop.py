@@ -16,7 +16,9 @@ from typing import Any, Final
 import structlog
 
 from producers import status
-from producers.members import Change, Member, Members
+from producers.control import Orders
+from producers.member import Member
+from producers.members import Change, Members
 from producers.publish import Publication
 from producers.reader import PollFailed, Reader, Sample
 from producers.schedule import Poll, Schedule
@@ -51,14 +53,19 @@ class Loop:
         *,
         source: str,
         known: Mapping[str, Mapping[str, Any]] | None = None,
+        orders: Orders | None = None,
     ) -> None:
-        """`known`: the newest TargetStatus of each host of this source, by whichever producer."""
+        """`known`: the newest TargetStatus of each host of this source, by whichever producer; `orders`: commands."""
         self._publication = publication
         self._readers = tuple(readers)
         self._alias = alias
         self._source = source
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._members = Members(source, alias, publication, known or {}, self._inbox.put)
+        self._members = Members(
+            source, alias, publication,
+            known=known or {}, orders=orders or Orders(), later=self._inbox.put,
+            again=lambda member: self._plan([member]),
+        )  # fmt: skip
         self._schedule: Schedule[Member] = Schedule(random.Random())  # noqa: S311  jitter
         self._workers = Workers(source, THREADS)
         self._stopping = False
@@ -71,6 +78,10 @@ class Loop:
     def change(self, change: Change) -> None:
         """Begins and ends targets while the others go on; from any thread."""
         self._inbox.put(lambda: self._apply(change))
+
+    def obey(self, orders: Orders) -> None:
+        """Stops and starts targets as is commanded from now on; from any thread."""
+        self._inbox.put(lambda: self._obey(orders))
 
     def run(self) -> None:
         """Polls until `stop`. Polls under way are waited for, then readers are closed and the queue is handed over."""
@@ -106,6 +117,12 @@ class Loop:
         ended, begun = self._members.replace(changed)
         ended += self._members.remove(change.removed - {reader.host for reader in changed})
         begun += self._members.add(reader for reader in change.added if reader.host not in change.removed)
+        for member in ended:
+            self._schedule.remove(member)
+        self._plan(begun)
+
+    def _obey(self, orders: Orders) -> None:
+        ended, begun = self._members.obey(orders)
         for member in ended:
             self._schedule.remove(member)
         self._plan(begun)
@@ -171,6 +188,6 @@ class Loop:
                 "queued": self._publication.queued,
                 "stopping": stopping,
             }
-            | self._members.failing(),
+            | self._members.unheard(),
         )
         self._beats += 1

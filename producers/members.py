@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import structlog
 
-from producers import status
+from producers import control, status
+from producers.control import Command, Orders
+from producers.member import Member, counts, unheard
 from producers.publish import Left, Publication
 from producers.reader import Reader
-from producers.status import Outcome, Standing
+from producers.status import Author, Outcome, Standing
 from producers.workers import Workers
 from runtime import observe
 
@@ -22,23 +24,10 @@ CLOSE_S: Final = 8.0
 """At a stop, readers may take this long to let their sessions go."""
 CLOSERS: Final = 64
 """Readers that do so at once."""
-FAILING_LISTED: Final = 100
-"""A heartbeat lists so many of the targets that cannot be read; beyond, it counts."""
 REMOVED: Final = "no longer in the fleet file"
 STOPPED: Final = "its producer was stopped"
 Later = Callable[[Callable[[], None]], None]
 """Has a function called in the members' thread."""
-
-
-@dataclass(eq=False)
-class Member:
-    """One target."""
-
-    reader: Reader
-    standing: Standing
-    running: int = 0
-    """Its polls under way."""
-    leaving: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,14 +41,34 @@ class Change:
 class Members:
     """Writes a status when it changes and now and then; closes a reader when its last poll has ended."""
 
-    def __init__(
-        self, source: str, alias: str, publication: Publication, known: Mapping[str, Mapping[str, Any]], later: Later
+    def __init__(  # noqa: PLR0913  what a loop is made of
+        self,
+        source: str,
+        alias: str,
+        publication: Publication,
+        *,
+        known: Mapping[str, Mapping[str, Any]],
+        orders: Orders,
+        later: Later,
+        again: Callable[[Member], None],
     ) -> None:
-        """`alias`: of the topic; `known`: the newest TargetStatus of each host of this source, by any producer."""
+        """Of one source.
+
+        Args:
+            source: redfish, libvirt or host.
+            alias: of its topic.
+            publication: where records go.
+            known: the newest TargetStatus of each host of this source, by any producer.
+            orders: what is commanded now.
+            later: has a function called in the members' thread.
+            again: told of a target that is polled again, if that could not be as soon as it was commanded.
+        """
         self._source, self._alias = source, alias
         self._publication = publication
         self._known = dict(known)
+        self._orders = orders
         self._later = later
+        self._again = again
         self._members: dict[str, Member] = {}
         self._leaving: dict[Member, None] = {}
         self._closers = Workers(f"{source}-close", CLOSERS)
@@ -68,34 +77,81 @@ class Members:
         return len(self._members)
 
     def add(self, readers: Iterable[Reader]) -> list[Member]:
-        """Targets that begin. One that nobody knows is written at once: it is expected from now on."""
+        """Targets that begin; returns those to poll. One that nobody knows is written at once: it is expected now."""
         added = []
         for reader in readers:
             last = self._known.pop(reader.host, None)
             member = Member(reader, Standing.after(last, datetime.now(UTC)))
             self._members[reader.host] = member
-            added.append(member)
+            added += self._begun(member)
             if member.standing.status == "unknown":
                 self._write_if_due(member)
         return added
 
+    def _begun(self, member: Member) -> list[Member]:
+        """Itself, if it is to be polled."""
+        member.command = self._orders.about(self._source, member.reader.host)
+        if member.command is not None and control.is_stop(member.command):
+            member.standing.halt(member.command, datetime.now(UTC))
+            self._write(member)
+            return []
+        if member.stopped:
+            member.standing.resume(datetime.now(UTC))
+        member.polled = True
+        return [member]
+
+    def obey(self, orders: Orders) -> tuple[list[Member], list[Member]]:
+        """What is commanded from now on: (targets whose polls end, those whose polls begin).
+
+        One of which nothing else is commanded than before is left alone; of others it is written that it is obeyed.
+        """
+        self._orders = orders
+        ended, begun = [], []
+        for member in self._members.values():
+            command = orders.about(self._source, member.reader.host)
+            if command == member.command:
+                continue
+            was_polled, was_stopped, member.command = member.polled, member.stopped, command
+            if command is not None and control.is_stop(command):
+                ended += [member] if was_polled else []
+                self._halt(member, command)
+            elif was_stopped:
+                member.standing.resume(datetime.now(UTC))
+                member.polled = not (member.running or member.closing)
+                begun += [member] if member.polled else []
+                log.info("target started", source=self._source, host=member.reader.host)
+            self._write(member)
+        return ended, begun
+
+    def _halt(self, member: Member, command: Command) -> None:
+        if not member.stopped:
+            member.failed = member.standing.status in status.SILENT
+            told = {"by": command["by"], "reason": command["reason"]}
+            log.info("target stopped", source=self._source, host=member.reader.host, **told)
+        member.standing.halt(command, datetime.now(UTC))
+        if member.polled:
+            member.polled = False
+            self._settle(member)
+
     def replace(self, readers: Iterable[Reader]) -> tuple[list[Member], list[Member]]:
         """Targets that go on with another reader: (those that end, those that begin)."""
         pairs = [(self._members[reader.host], reader) for reader in readers]
-        added = [Member(reader, old.standing.handed_on()) for old, reader in pairs]
+        added = [Member(reader, old.standing.handed_on(), failed=old.failed) for old, reader in pairs]
         self._members |= {member.reader.host: member for member in added}
+        ended = [old for old, _ in pairs if old.polled]
         for old, _ in pairs:
             self._leave(old)
-        return [old for old, _ in pairs], added
+        return ended, [member for each in added for member in self._begun(each)]
 
     def remove(self, hosts: Iterable[str]) -> list[Member]:
-        """Targets that end for good."""
+        """Targets that end for good; returns those that were polled."""
         removed = [self._members.pop(host) for host in hosts]
+        ended = [member for member in removed if member.polled]
         for member in removed:
             log.info("target removed", source=self._source, host=member.reader.host)
             member.standing.end(datetime.now(UTC), REMOVED)
             self._leave(member)
-        return removed
+        return ended
 
     def forget_others(self) -> None:
         """Says of targets that this producer once polled, and that left the fleet file since, that they are none."""
@@ -103,7 +159,7 @@ class Members:
             if record["producer"] == self._publication.producer and not record["removed"]:
                 self._farewell(record["host"], record["address"], record["labels"])
                 end = {"status": "stopped", "detail": REMOVED, "observed_at": datetime.now(UTC), "removed": True}
-                self._publication.state("state-targets", {**record, **end})
+                self._publication.state("state-targets", {**record, **end, "stopped_by": None})
         self._known.clear()
 
     def began(self, member: Member) -> None:
@@ -113,8 +169,8 @@ class Members:
     def ended(self, member: Member, result: Outcome, *, missed: int, down: bool) -> None:
         """A poll of it has ended; `missed`: how many were left out for it."""
         member.running -= 1
-        if member.leaving:
-            self._let_go(member)
+        if not member.polled:
+            self._settle(member)
             return
         standing = member.standing
         standing.counts.late += missed
@@ -133,20 +189,12 @@ class Members:
 
     def count(self) -> None:
         """Sets the gauge of targets by status."""
-        counts = dict.fromkeys(("unknown", *status.WORSE), 0)
-        for member in self._members.values():
-            counts[member.standing.status] = counts.get(member.standing.status, 0) + 1
-        for name, count in counts.items():
+        for name, count in counts(self._members.values()).items():
             observe.TARGETS.labels(self._source, name).set(count)
 
-    def failing(self) -> dict[str, Any]:
-        """What a heartbeat says of the targets that cannot be read, for presence."""
-        found = [member for member in self._members.values() if member.standing.status in status.SILENT]
-        listed = [
-            {"host": each.reader.host, "status": each.standing.status, "labels": dict(each.reader.labels)}
-            for each in found[:FAILING_LISTED]
-        ]
-        return {"failing": listed, "failing_count": len(found)}
+    def unheard(self) -> dict[str, Any]:
+        """What a heartbeat says of the targets that cannot be read, and of those that are stopped, for presence."""
+        return unheard(self._members.values())
 
     def end(self) -> None:
         """Closes all readers, within CLOSE_S seconds, and writes that their targets are stopped."""
@@ -154,22 +202,27 @@ class Members:
             self._closers.do(_closing(member.reader))
         self._closers.wait(CLOSE_S)
         for member in self._members.values():
-            member.standing.end(datetime.now(UTC), STOPPED)
+            if not member.stopped:
+                member.standing.end(datetime.now(UTC), STOPPED)
             self._write(member)
         for member in self._leaving:
             self._write_removed(member)
         self._closers.close()
 
     def _leave(self, member: Member) -> None:
-        member.leaving = True
+        member.leaving, member.polled = True, False
         self._leaving[member] = None
-        self._let_go(member)
+        self._settle(member)
 
-    def _let_go(self, member: Member) -> None:
-        """Closes a reader that nobody uses any more."""
-        if member.running:
+    def _settle(self, member: Member) -> None:
+        """What comes after the last poll of one that is not polled: its reader is closed, or it is polled again."""
+        if member.running or member.closing:
             return
-        closing = _closing(member.reader)
+        if not (member.leaving or member.stopped):  # it was started again before that poll or the closing had ended
+            member.polled = True
+            self._again(member)
+            return
+        closing, member.closing = _closing(member.reader), True
 
         def close() -> None:
             closing()
@@ -178,8 +231,13 @@ class Members:
         self._closers.do(close)
 
     def _closed(self, member: Member) -> None:
+        member.closing = False
         if self._leaving.pop(member, member) is None:
             self._write_removed(member)
+        elif member.stopped:
+            self._write(member)  # that its session is gone
+        elif not member.leaving:
+            self._settle(member)
 
     def _write_removed(self, member: Member) -> None:
         reader = member.reader
@@ -203,7 +261,7 @@ class Members:
                 member.reader,
                 member.standing,
                 datetime.now(UTC),
-                origin=(self._publication.producer, self._publication.epoch),
+                author=Author(self._publication.producer, self._publication.epoch, self._orders.offset),
                 removed=removed,
             ),
         )

@@ -75,7 +75,7 @@ class PollFailed(Exception):
 
 
 class Reader(Protocol):
-    """One target. The loop calls `read` from one thread at a time per category, and `close` once, last."""
+    """One target. The loop calls `read` from one thread at a time per category, and `close` while nobody reads."""
 
     @property
     def source(self) -> str:
@@ -115,5 +115,5 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets connections and sessions go."""
+        """Lets connections and sessions go, at the end and while the target is stopped; a later `read` opens anew."""
         ...

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from producers import control
+from producers.control import Command
 from producers.reader import Facts, PollFailed, Reader, Sample
 from producers.schedule import Poll
 
@@ -75,6 +77,8 @@ class Standing:
     counts: Counts = field(default_factory=Counts)
     duration_s: float | None = None
     facts: Facts = field(default_factory=Facts)
+    stopped_by: str | None = None
+    """Who commanded that it is not polled."""
     _categories: dict[str, Outcome] = field(default_factory=dict)
     """The last of each."""
     _down: bool = False
@@ -84,6 +88,8 @@ class Standing:
     @classmethod
     def after(cls, known: Mapping[str, Any] | None, at: datetime) -> Standing:
         """Of a target that begins to be polled; `known`: its newest record, by whichever producer."""
+        if known is not None and known["stopped_by"] is not None and not known["removed"]:
+            return cls(known["since"], "stopped", known["detail"], stopped_by=known["stopped_by"])
         if known is None or known["removed"] or known["status"] == "stopped":
             return cls(at)
         # What its last producer said holds until its first poll here, and does not begin anew with it.
@@ -107,11 +113,22 @@ class Standing:
 
     def end(self, at: datetime, detail: str) -> None:
         """It is not polled any more."""
-        self.status, self.since, self.detail = "stopped", at, detail
+        self.status, self.since, self.detail, self.stopped_by = "stopped", at, detail, None
+
+    def halt(self, command: Command, at: datetime) -> None:
+        """It is not polled while this command holds."""
+        if self.stopped_by is None:
+            self.since = at
+        self.status, self.detail, self.stopped_by = "stopped", control.words(command), command["by"]
+
+    def resume(self, at: datetime) -> None:
+        """It is polled again: what it was before is no news of it."""
+        self.status, self.since, self.detail, self.stopped_by = "unknown", at, NOT_POLLED, None
+        self._categories, self._down, self._written = {}, False, ()
 
     def handed_on(self) -> Standing:
         """Of the same target with another reader: what was found holds until that one's first poll."""
-        return Standing(self.since, self.status, self.detail, self.counts)
+        return Standing(self.since, self.status, self.detail, self.counts, stopped_by=self.stopped_by)
 
     def due(self, now_s: float) -> bool:
         """Whether it has to be written now; if so, it counts as written."""
@@ -134,10 +151,20 @@ class Standing:
         return max(each, key=lambda one: WORSE.index(one[0]))
 
 
+@dataclass(frozen=True)
+class Author:
+    """Who says how a target stands."""
+
+    producer: str
+    epoch: str
+    control_offset: int | None
+    """Of the last record of the control topic that it has obeyed."""
+
+
 def record(
-    reader: Reader, standing: Standing, at: datetime, *, origin: tuple[str, str], removed: bool = False
+    reader: Reader, standing: Standing, at: datetime, *, author: Author, removed: bool = False
 ) -> dict[str, Any]:
-    """The TargetStatus; `origin`: name and epoch of the producer."""
+    """The TargetStatus."""
     facts = standing.facts
     return {
         "source": reader.source,
@@ -147,8 +174,8 @@ def record(
         "detail": standing.detail,
         "since": standing.since,
         "observed_at": at,
-        "producer": origin[0],
-        "epoch": origin[1],
+        "producer": author.producer,
+        "epoch": author.epoch,
         "polls": standing.counts.polls,
         "failures": standing.counts.failures,
         "late": standing.counts.late,
@@ -162,4 +189,6 @@ def record(
         "firmware": facts.firmware,
         "left_out": list(facts.left_out),
         "removed": removed,
+        "stopped_by": standing.stopped_by,
+        "control_offset": author.control_offset,
     }

@@ -18,6 +18,7 @@ from producers.loop import Loop
 from producers.publish import Publication
 from producers.reader import Reader
 from producers.targets import AnyTarget
+from rackstream.obey import Obeying
 from rackstream.reload import Reloading, by_host
 from runtime import tables
 from runtime.errors import Misconfigured, Retry
@@ -90,6 +91,8 @@ def _readers_now(settings: KafkaSettings, source: str, wanted: Iterable[AnyTarge
 def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event, *, name: str | None = None) -> None:
     """Polls until `stop` is set. A fleet file that changes is used as it then is; SIGHUP has it looked at at once.
 
+    Targets that the control topic says are stopped are not polled.
+
     Raises:
         Misconfigured: there is nothing to poll, or topics are missing.
     """
@@ -100,11 +103,13 @@ def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event
     verify(settings)
     alias = TOPICS[source]
     publish_schemas(settings, (settings.catalog[alias].schema, *STATE))
+    obeying = Obeying(settings)
     known = statuses(settings, source)
     found = readers(source, wanted, known)
     producer = name or f"{source}-{socket.gethostname()}"
     journal = Journal(settings.data_dir / "producers" / f"{producer}.db")
-    loop = Loop(Publication(settings, journal, producer), found, alias, source=source, known=known)
+    publication = Publication(settings, journal, producer)
+    loop = Loop(publication, found, alias, source=source, known=known, orders=obeying.orders)
     reloading = Reloading(
         fleet, text, source,
         make=lambda new: _readers_now(settings, source, new),
@@ -119,4 +124,5 @@ def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event
 
     threading.Thread(target=forward, daemon=True, name="stop").start()
     threading.Thread(target=reloading.run, args=(stop,), daemon=True, name="fleet").start()
+    threading.Thread(target=obeying.run, args=(stop, loop.obey), daemon=True, name="control").start()
     loop.run()

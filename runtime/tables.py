@@ -52,11 +52,14 @@ class Followed:
         """
         self.tables: dict[str, dict[Key, dict[str, Any]]] = {alias: {} for alias in aliases}
         """By alias: key → its newest record."""
+        self.offsets: dict[str, dict[int, int]] = {}
+        """By alias: partition → the last offset that the table knows of; −1: the partition was empty."""
         self._aliases = {settings.catalog[alias].name: alias for alias in aliases}
         self._decoders = {alias: decoder(settings, alias) for alias in aliases}
         starts = []
         for name in self._aliases:
             spans = kafka.watermarks(settings, name)
+            self.offsets[self._aliases[name]] = {number: end - 1 for number, (_, end) in spans.items()}
             for message in kafka.read(settings, name, spans):
                 self._take(message)
             starts += [TopicPartition(name, number, end) for number, (_, end) in spans.items()]
@@ -75,6 +78,8 @@ class Followed:
 
     def _take(self, message: Message) -> None:
         alias = self._aliases[message.topic()]
+        known = self.offsets[alias]
+        known[message.partition()] = max(known[message.partition()], message.offset())
         if not message.value():
             self.tables[alias].pop(message.key(), None)
             return

@@ -274,6 +274,25 @@ class AppSample(TypedDict):
     """At most one: the statistics as they stood."""
 
 
+Desired = Literal["running", "stopped"]
+"""Desired state of a target."""
+
+
+class Control(TypedDict):
+    """Whether some targets are to be polled. Of the records about a target the most specific holds; without any it is polled."""
+
+    key: str
+    """Which targets: *; source:<source>; host:<host>, whatever reads it; target:<source>:<host>. Each is more specific than the one before."""
+    desired: Desired
+    """What they are to be."""
+    at: datetime
+    """When it was commanded."""
+    by: str
+    """Who commanded it."""
+    reason: str
+    """Why; empty where nobody said."""
+
+
 class DeadLetter(TypedDict):
     """A record that a stage could not take."""
 
@@ -576,6 +595,10 @@ class Heartbeat(TypedDict):
     failing: list[FailingTarget]
     """Targets that cannot be read now, by host; the first 100 of them."""
     failing_count: int
+    """How many there are in all. [{target}]"""
+    stopped: list[str]
+    """Hosts of targets that are not polled because a command says so: those first that could not be read before, the first 100."""
+    stopped_count: int
     """How many there are in all. [{target}]"""
     stopping: bool
     """True: the last beat of a process that was told to stop."""
@@ -1772,6 +1795,10 @@ class TargetStatus(TypedDict):
     """Parts that are not asked now, or whose figures are stale, such as a VM that hangs."""
     removed: bool
     """True: it is no target any more. Nothing but history has to show it."""
+    stopped_by: str | None
+    """Who commanded that it is not polled; null: it is, or its producer was stopped."""
+    control_offset: int | None
+    """Offset of the last record of the control topic that its producer had obeyed when it wrote this; null: there was none. [1]"""
 
 
 class VmFeature(TypedDict):

@@ -3,6 +3,7 @@
 - A silence mutes what matches all its matchers, from its start to its end.
 - An alert about a target that cannot be read, or about a producer that is silent, mutes what was raised from that
   target's readings by the same source: a BMC that does not answer says nothing of the libvirt connection of its host.
+- A target that a command has stopped mutes the same: what it last said may be over, and nobody looks.
 - Alerts about producers and targets themselves are muted by silences only.
 
 Muting is decided where alerts are delivered or shown. The alert engine knows nothing of it.
@@ -50,16 +51,19 @@ def target_of(alert: Record) -> Target | None:
 
 
 def inhibited(presence: Iterable[Record], targets: Iterable[Record]) -> dict[Target, str]:
-    """The targets that are not heard, each with the alert that says so (its rule and host).
+    """The targets that are not heard, each with what says so: the alert (its rule and host), or who stopped it.
 
     Args:
         presence: the PresenceState of each producer.
         targets: the TargetStatus of each target.
     """
     of: dict[str, list[Target]] = {}
-    for status in targets:
-        of.setdefault(status["producer"], []).append((status["source"], status["host"]))
     found: dict[Target, str] = {}
+    for status in targets:
+        target = (status["source"], status["host"])
+        of.setdefault(status["producer"], []).append(target)
+        if status["stopped_by"] is not None:
+            found[target] = status["detail"]
     for producer in presence:
         for alert in producer["alerts"]:
             name = f"{alert['rule']} {alert['host']}"

@@ -61,6 +61,10 @@ class Situation:
         """What mutes an alert now; empty: nothing does."""
         return muting.muted_by(alert, self._followed.tables["silences"].values(), self._unheard, datetime.now(UTC))
 
+    def is_unheard(self, alert: Mapping[str, Any]) -> bool:
+        """Whether an alert is about readings of a target that is not heard now: it may have been held back."""
+        return muting.target_of(alert) in self._unheard
+
     def close(self) -> None:
         """Lets go of Kafka."""
         self._followed.close()

@@ -68,7 +68,8 @@ class WebhookSink:
         self._ledger.open(partition)
         self._next.pop(partition, None)
         for alert, untold in found.of(partition[1]):
-            told = not untold and not found.doubts.about(alert, situation.silences)
+            doubtful = found.doubts.about(alert, situation.silences) or situation.is_unheard(alert)
+            told = not (untold or doubtful)
             self._ledger.recall(partition, alert, told=told)
         self._repeat_s = 0.0
         return None

@@ -82,6 +82,19 @@ def test_a_target_that_fails_for_two_beats_is_an_alert_and_clears_when_it_is_rea
     assert {"rack": "r1"} == found[0]["labels"]
 
 
+def test_a_target_stopped_while_it_fails_has_not_recovered_and_raises_nothing_more():
+    failing, stopped = [beat(n, failing=["n1"]) for n in (0, 10)], [beat(n, stopped=["n1"]) for n in range(20, 90, 10)]
+    group = [beat(n, failing=MANY[:20]) for n in (0, 10)], [beat(20, failing=MANY[:5], stopped=MANY[5:20]), beat(30)]
+
+    assert [
+        ("raised", "target-unreachable", "n1", None),
+        ("cleared", "target-unreachable", "n1", "unknown"),
+    ] == said([*failing, *stopped])
+    assert ["raised", "cleared"] == [each["transition"] for each in told([*group[0], *group[1]])]
+    all_stopped = told([*group[0], beat(20, stopped=MANY[:20])])
+    assert [None, "unknown"] == [each["cause"] for each in all_stopped]
+
+
 def test_a_target_that_fails_for_one_beat_is_none():
     assert [] == said([beat(0, failing=["n1"]), beat(10), beat(20, failing=["n1"]), beat(30)])
 

@@ -138,10 +138,39 @@ def test_details_with_figures_are_written_once_a_minute():
         pytest.param({"status": "stopped", "removed": False}, ("unknown", LATER), id="its producer was stopped"),
         pytest.param({"status": "stopped", "removed": True}, ("unknown", LATER), id="it was removed once"),
         pytest.param({"status": "unreachable", "removed": False}, ("unreachable", NOW), id="its producer was killed"),
+        pytest.param(
+            {"status": "stopped", "removed": False, "stopped_by": "ann"}, ("stopped", NOW), id="it is stopped"
+        ),
     ],
 )
 def test_what_was_known_of_a_target_holds_until_it_was_polled(last, expected):
-    known = None if last is None else {"since": NOW, "detail": "", **last}
+    known = None if last is None else {"since": NOW, "detail": "", "stopped_by": None, **last}
     standing = Standing.after(known, LATER)
 
     assert expected == (standing.status, standing.since)
+
+
+STOP = {"desired": "stopped", "by": "ann", "reason": "new PSU"}
+
+
+def test_a_command_holds_since_the_first_and_in_the_words_of_the_last():
+    standing = Standing(NOW - timedelta(days=1))
+    taken(standing, ("system", "unreachable"))
+    standing.halt(STOP, NOW)
+    assert ("stopped", "stopped by ann: new PSU", NOW) == (standing.status, standing.detail, standing.since)
+
+    standing.halt(STOP | {"by": "bob", "reason": ""}, LATER)
+    assert ("stopped by bob", "bob", NOW) == (standing.detail, standing.stopped_by, standing.since)
+
+
+def test_what_was_before_a_stop_is_neither_told_nor_kept_from_being_told_after_it():
+    standing = Standing(NOW)
+    taken(standing, ("system", "up"), ("power", "unreachable"))
+    standing.due(0)
+    standing.halt(STOP, NOW)
+    standing.resume(LATER)
+    assert ("unknown", status.NOT_POLLED, LATER, None) == (
+        standing.status, standing.detail, standing.since, standing.stopped_by,
+    )  # fmt: skip
+    assert ("up", "system up") == taken(standing, ("system", "up"))
+    assert standing.due(1)

@@ -81,6 +81,19 @@ def test_targets_that_are_not_heard_are_found(known, unheard):
     assert [] == muting.muted_by(alert(category="heartbeats", rule="target-unreachable"), [], found, START)
 
 
+def test_a_target_that_a_command_has_stopped_mutes_what_it_last_said():
+    about = {"source": "redfish", "producer": "p", "status": "stopped"}
+    targets = [
+        item("TargetStatus", host="h1", stopped_by="ann", detail="stopped by ann: new fan", **about),
+        item("TargetStatus", host="h2", stopped_by=None, detail="its producer was stopped", **about),
+    ]
+    found = muting.inhibited([], targets)
+
+    assert ["stopped by ann: new fan"] == muting.muted_by(alert(), [], found, START)
+    assert [] == muting.muted_by(alert(category="domains"), [], found, START), "of another source"
+    assert [] == muting.muted_by(alert(host="h2"), [], found, START), "its producer may be back in a moment"
+
+
 def test_whoever_takes_over_doubts_what_may_have_been_held_back():
     doubts = muting.Doubts()
     doubts.note(alert(rule="target-unreachable", category="heartbeats", host="h2", observed_at=START + HOUR))
