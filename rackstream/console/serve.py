@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import uvicorn
 
+from rackstream import history
 from rackstream.console.app import app
 from rackstream.console.settings import ConsoleSettings, token
-from rackstream.control import Control
+from rackstream.control import Commands, Control
+from rackstream.page.console import Console
+from rackstream.page.logins import Logins
+from rackstream.page.mount import mount
 from rackstream.published import Connect
 from rackstream.view.feed import Feed
 from runtime import observe
@@ -23,7 +27,9 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
     console = ConsoleSettings.read(**({} if port is None else {"port": port}))
     host, chosen = console.host, console.port
     feed = Feed(settings, connect)
-    served = app(settings, connect, Control(), token(console, settings.data_dir), feed.view)
+    expected = token(console, settings.data_dir)
+    served = app(settings, connect, Control(), expected, feed.view)
+    mount(served, Console(feed.view, Commands(connect), connect, history.root(settings), Logins(expected)))
     config = uvicorn.Config(served, host=host, port=chosen, log_level="warning", access_log=False)
     try:
         listener = config.bind_socket()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from nicegui import ui
 
+from producers.control import Scope
 from rackstream.page.frame import Frame
 from rackstream.period import duration
 from runtime.errors import Failure
@@ -18,18 +20,17 @@ from sinks import situation
 BY: Final = "the page"
 """Who did it, in records that say so: whoever has the token."""
 LENGTHS: Final = {"30m": "30 minutes", "2h": "2 hours", "8h": "8 hours", "1d": "1 day", "7d": "7 days"}
-Run = Callable[[], Any]
 
 
-async def _run(work: Run, done: str) -> bool:
-    """Does it in a thread and says how it went."""
+async def _run(work: Callable[[], str]) -> str:
+    """Does it in a thread, and says what came of it; returns what went wrong, empty if nothing did."""
     try:
-        await asyncio.to_thread(work)
+        done = await asyncio.to_thread(work)
     except Failure as error:
         ui.notify(str(error), type="negative", timeout=8000)
-        return False
+        return str(error)
     ui.notify(done, type="positive")
-    return True
+    return ""
 
 
 class Dialogue:
@@ -38,7 +39,10 @@ class Dialogue:
     def __init__(self, title: str, says: str, do: str) -> None:
         """`says` is HTML."""
         self._do: Callable[[], Awaitable[str]] | None = None
-        with ui.dialog() as self._dialog, ui.element("form").classes("dialog").props(f'aria-label="{escape(title)}"') as form:
+        with (
+            ui.dialog() as self._dialog,
+            ui.element("form").classes("dialog").props(f'aria-label="{escape(title)}"') as form,
+        ):
             ui.html(escape(title), tag="h2")
             if says:
                 ui.html(says).classes("say soft")
@@ -69,25 +73,22 @@ def _field(label: str, value: str = "") -> ui.input:
 
 
 async def start_or_stop(frame: Frame, verb: str, source: str | None, host: str | None) -> None:
-    """Starts or stops polling: one source of a host, a host, a source, or everything. `verb`: start or stop."""
-    what = " of ".join(each for each in (f"{source} polls" if source else "all polls", host or "the whole fleet") if each)
+    """Starts or stops polling: one source of a host, a source, or everything. `verb`: start or stop."""
     commands = frame.console.commands
+    what = str(Scope(source, host))
 
     async def ask() -> None:
         if verb == "start":
-            await _run(lambda: commands.start(source=source, host=host, by=BY, reason=""), f"Starting {what}")
+            ui.notify(f"Starting {what} …")
+            await _run(lambda: commands.start(source, host, by=BY)["message"])
             return
-        says = "Its readings end, and it raises no alert, until it is started again." if host else (
-            "Readings end for all of them, and they raise no alert, until they are started again."
-        )
-        dialogue = Dialogue(f"Stop {what}?", says, "Stop")
+        dialogue = Dialogue(f"Stop {what}?", "Nothing is read, and no alert raised, until it is started again.", "Stop")
         with dialogue.fields:
             reason = _field("Reason, for whoever wonders")
 
         async def stop() -> str:
             given = (reason.value or "").strip()
-            await _run(lambda: commands.stop(source=source, host=host, by=BY, reason=given), f"Stopping {what}")
-            return ""
+            return await _run(lambda: commands.stop(source, host, by=BY, reason=given)["message"])
 
         dialogue.open(stop)
 
@@ -98,10 +99,14 @@ async def silence(frame: Frame, matchers: Mapping[str, str]) -> None:
     """Makes a silence, with these matchers to begin with."""
 
     async def ask() -> None:
-        says = "Alerts that match all of these are shown, but not delivered. <code>*</code> and <code>?</code> are wild."
+        says = (
+            "Alerts that match all of these are shown, but not delivered. <code>*</code> and <code>?</code> are wild."
+        )
         dialogue = Dialogue("Silence alerts", says, "Silence")
         with dialogue.fields:
-            match = _field("Matchers, such as host=kvm-* rule=temperature-high", " ".join(f"{n}={v}" for n, v in matchers.items()))
+            match = _field(
+                "Matchers, such as host=kvm-* rule=temperature-high", " ".join(f"{n}={v}" for n, v in matchers.items())
+            )
             length = ui.select(LENGTHS, value="2h", label="For").props("outlined dense options-dense")
             who, why = _field("Who wants it"), _field("Why")
 
@@ -119,17 +124,19 @@ async def silence(frame: Frame, matchers: Mapping[str, str]) -> None:
                 )  # fmt: skip
             except Failure as error:
                 return str(error)
-            await _run(lambda: frame.console.publish_silence(made), "Silenced")
-            return ""
+            return await _run(lambda: _published(frame, made, "Silenced"))
 
         dialogue.open(make)
 
     await frame.change(ask)
 
 
-def _words(given: str) -> list[str]:
-    import shlex
+def _published(frame: Frame, made: dict[str, Any], said: str) -> str:
+    frame.console.publish_silence(made)
+    return said
 
+
+def _words(given: str) -> list[str]:
     try:
         return shlex.split(given)
     except ValueError:  # a quotation mark without its other half
@@ -140,6 +147,6 @@ async def end_silence(frame: Frame, made: Mapping[str, Any]) -> None:
     """Ends a silence now."""
 
     async def end() -> None:
-        await _run(lambda: frame.console.publish_silence(dict(made) | {"ends_at": datetime.now(UTC)}), "The silence has ended")
+        await _run(lambda: _published(frame, dict(made) | {"ends_at": datetime.now(UTC)}, "The silence has ended"))
 
     await frame.change(end)

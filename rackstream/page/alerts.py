@@ -56,7 +56,14 @@ def _silence(each: Any, now: datetime) -> list[str]:
     matchers = " ".join(f"{matcher['name']}={matcher['pattern']}" for matcher in each["matchers"])
     holds = "ended" if each["ends_at"] <= now else "not yet" if each["starts_at"] > now else "now"
     end = cells.button("End", f"end:{each['id']}", label=f"End the silence of {matchers}") if holds != "ended" else ""
-    return [cells.text(matchers), holds, cells.moment(each["ends_at"]), cells.text(each["who"]), cells.text(each["why"]), end]
+    return [
+        cells.text(matchers),
+        holds,
+        cells.moment(each["ends_at"]),
+        cells.text(each["who"]),
+        cells.text(each["why"]),
+        end,
+    ]
 
 
 async def build(frame: Frame) -> None:

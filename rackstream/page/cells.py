@@ -8,6 +8,8 @@ from html import escape
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from rackstream import screen
+
 BASE: Final = "/ui"
 """Where the page is mounted."""
 NOTHING: Final = '<span class="soft">–</span>'
@@ -69,20 +71,12 @@ def labels(given: Mapping[str, str] | None) -> str:
 
 def number(value: float | None, unit: str = "", digits: int = 0) -> str:
     """A number with its unit."""
-    if value is None:
-        return NOTHING
-    return f'{value:,.{digits}f}{f" {escape(unit)}" if unit else ""}'
+    return NOTHING if value is None else escape(screen.number(value, f" {unit}" if unit else "", digits))
 
 
 def size(value: float | None, unit: str = "B/s") -> str:
-    """Bytes, or anything counted, in the prefix that keeps three digits."""
-    if value is None:
-        return NOTHING
-    for prefix in ("", "k", "M", "G"):
-        if abs(value) < 1000:
-            return f"{value:,.{1 if prefix else 0}f} {prefix}{escape(unit)}"
-        value /= 1000
-    return f"{value:,.1f} T{escape(unit)}"
+    """Bytes in the unit that keeps three digits."""
+    return NOTHING if value is None else escape(screen.size(value, unit))
 
 
 def near(value: float | None, limit: float | None) -> str:

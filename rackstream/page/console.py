@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rackstream import series
+from rackstream.control import Commands
 from rackstream.page.logins import Logins
-from runtime.settings import KafkaSettings
+from rackstream.published import Connect
+from rackstream.view.model import View
 from runtime.topics import publish_schemas
 from sinks import situation
 
@@ -46,10 +48,9 @@ class Shared:
 class Console:
     """Given to each page that is built."""
 
-    view: Any
-    commands: Any
-    connect: Callable[[], KafkaSettings]
-    """Settings with the address of the Kafka that runs; raises Misconfigured where none does."""
+    view: View
+    commands: Commands
+    connect: Connect
     files: Path
     """Where the files sink stores."""
     logins: Logins
@@ -63,7 +64,9 @@ class Console:
         key = (question, given, tuple(sorted(named.items())))
         return await self.shared.ask(key, lambda: getattr(self.view, question)(*given, **named))
 
-    async def lines(self, chart: series.Chart, where: tuple[tuple[str, str], ...], last: timedelta) -> list[series.Line]:
+    async def lines(
+        self, chart: series.Chart, where: tuple[tuple[str, str], ...], last: timedelta
+    ) -> list[series.Line]:
         """The lines of a chart over the last hours or minutes. One chart at a time is read, for all pages."""
 
         def read() -> list[series.Line]:

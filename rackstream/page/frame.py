@@ -88,7 +88,9 @@ class Frame:
         self._alerts.content = f'Alerts<span class="count">{words}</span>'
         pipeline = await self.console.ask("pipeline")
         wrong = pipeline.kafka or ("" if pipeline.ready else "reading what there is …")
-        self._live.content = cells.state("silent" if pipeline.kafka else "late", wrong) if wrong else cells.state("live")
+        self._live.content = (
+            cells.state("silent" if pipeline.kafka else "late", wrong) if wrong else cells.state("live")
+        )
         self._show_login()
 
     def _switch(self) -> None:

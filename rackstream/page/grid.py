@@ -56,7 +56,10 @@ class Grid:
             mark = ('<span aria-hidden="true"> ' + ("▾" if descending else "▴") + "</span>") if is_sorted else ""
             label = escape(column.label)
             head.content = f'<button data-act="sort:{column.sort}">{label}{mark}</button>' if column.sort else label
-            head.props(f'aria-sort="{"descending" if descending else "ascending"}"' if is_sorted else "", remove="" if is_sorted else "aria-sort")
+            head.props(
+                f'aria-sort="{"descending" if descending else "ascending"}"' if is_sorted else "",
+                remove="" if is_sorted else "aria-sort",
+            )
 
     def empty(self, content: str) -> None:
         """What it says while it has no rows, as HTML."""

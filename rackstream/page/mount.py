@@ -13,6 +13,7 @@ from nicegui import app, ui
 from rackstream.page import alerts, cells, host, overview, pipeline, vm
 from rackstream.page.console import Console
 from rackstream.page.frame import Frame
+from rackstream.page.guard import Guard
 
 ICON: Final = (Path(__file__).parent / "icon.svg").read_text()
 COOKIE: Final = "rackstream_page"
@@ -54,6 +55,7 @@ def mount(api: FastAPI, console: Console) -> None:
     def _root() -> RedirectResponse:
         return RedirectResponse(f"{cells.BASE}/")
 
+    api.add_middleware(Guard)
     # Nothing is kept on disk; were a part of NiceGUI to, it would not be in whatever folder we were started in.
     app.storage.path = console.files.parent / "page"
     ui.run_with(
@@ -68,6 +70,11 @@ def mount(api: FastAPI, console: Console) -> None:
         reconnect_timeout=8.0,
         # Signed by a secret of this process: a restart logs everybody out.
         storage_secret=secrets.token_urlsafe(32),
-        session_middleware_kwargs={"session_cookie": COOKIE, "same_site": "strict", "path": cells.BASE, "max_age": None},
+        session_middleware_kwargs={
+            "session_cookie": COOKIE,
+            "same_site": "strict",
+            "path": cells.BASE,
+            "max_age": None,
+        },
         show_welcome_message=False,
     )

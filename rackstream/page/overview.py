@@ -7,9 +7,9 @@ from typing import Any, Final
 from nicegui import ui
 
 from rackstream.page import cells
+from rackstream.page.alerts import brief
 from rackstream.page.frame import Frame, main, panel, tile
 from rackstream.page.grid import Column, Grid
-from rackstream.page.alerts import brief
 
 PAGE: Final = 50
 TOP: Final = 5
@@ -46,7 +46,9 @@ class Hosts:
             with ui.element("div").classes("pager") as self._pager:
                 self._where = ui.html("").props('role="status"')
                 with ui.element("div").classes("right"):
-                    self._before = ui.html("Previous", tag="button").classes("action").on("click", lambda: self._turn(-1))
+                    self._before = (
+                        ui.html("Previous", tag="button").classes("action").on("click", lambda: self._turn(-1))
+                    )
                     self._after = ui.html("Next", tag="button").classes("action").on("click", lambda: self._turn(1))
 
     async def refresh(self) -> None:
@@ -122,7 +124,10 @@ async def build(frame: Frame, asked: dict[str, str]) -> None:
     with main():
         ui.html("Fleet", tag="h1")
         with ui.element("div").classes("tiles"):
-            health = {each: tile(f"Hosts {each}", cells.path("", health=each)) for each in ("ok", "warning", "critical", "unknown")}
+            health = {
+                each: tile(f"Hosts {each}", cells.path("", health=each))
+                for each in ("ok", "warning", "critical", "unknown")
+            }
             watts, vms, rate = tile("Power"), tile("VMs"), tile("Records", cells.path("pipeline"))
             alerts, away = tile("Active alerts", cells.path("alerts")), tile("Targets not up")
         with ui.element("div").classes("panels"):
@@ -149,7 +154,10 @@ async def build(frame: Frame, asked: dict[str, str]) -> None:
         active = sum(found.alerts.values())
         alerts.content = cells.text(f"{active:,}", "bad" if found.alerts.get("critical") else "warn" if active else "")
         failing = sum(count for status, count in found.statuses.items() if status not in ("up", "stopped"))
-        away.content = cells.text(f"{failing:,}", "bad" if failing else "") + f" <small>of {sum(found.statuses.values()):,}</small>"
+        away.content = (
+            cells.text(f"{failing:,}", "bad" if failing else "")
+            + f" <small>of {sum(found.statuses.values()):,}</small>"
+        )
         hottest.show([
             [cells.link(each.host, cells.path("hosts", each.host)), cells.text(each.sensor),
              cells.celsius(each.celsius, each.limit_celsius), cells.number(100 * each.nearness, "%") + cells.bar(each.nearness, cells.near(each.nearness, 1))]

@@ -17,7 +17,12 @@ PRODUCERS: Final = (
     Column("Dropped", "number"),
 )  # fmt: skip
 SPOOL: Final = Column("Spooled", "number")
-TOPICS: Final = (Column("Topic"), Column("Partitions", "number"), Column("Records", "number"), Column("Per s", "number"))
+TOPICS: Final = (
+    Column("Topic"),
+    Column("Partitions", "number"),
+    Column("Records", "number"),
+    Column("Per s", "number"),
+)
 GROUPS: Final = (Column("Group"), Column("Topic"), Column("State"), Column("Behind", "number"))
 LETTERS: Final = (Column("Stage"), Column("Reason", "wide"), Column("Records", "number"))
 
@@ -38,7 +43,10 @@ def _topic(each: Any) -> list[str]:
 
 
 def _group(each: Any) -> list[str]:
-    names = (f'<span class="mono">{cells.text(each.group)}</span>', f'<span class="mono">{cells.text(each.topic)}</span>')
+    names = (
+        f'<span class="mono">{cells.text(each.group)}</span>',
+        f'<span class="mono">{cells.text(each.topic)}</span>',
+    )
     return [*names, cells.text(each.state.lower()), cells.text(f"{each.lag:,}", "warn" if each.lag > 10_000 else "")]
 
 
@@ -58,16 +66,29 @@ async def build(frame: Frame) -> None:
             rate, behind, letters = tile("Records"), tile("Records behind, all groups"), tile("Dead letters")
             queued, silent = tile("Queued at producers"), tile("Producers silent")
         with panel("Producers"):
-            producers = Grid("Producers", PRODUCERS, empty="No producer has been heard. <code>rackstream up</code> runs one for each source of <code>fleet.yaml</code>.")
+            producers = Grid(
+                "Producers",
+                PRODUCERS,
+                empty="No producer has been heard. <code>rackstream up</code> runs one for each source of <code>fleet.yaml</code>.",
+            )
         with panel("Polling"):
-            polling = Grid("Start and stop", (Column("Source"), Column("Targets", "wide"), Column("", "number")), empty="No source yet.", on_act=act)
+            polling = Grid(
+                "Start and stop",
+                (Column("Source"), Column("Targets", "wide"), Column("", "number")),
+                empty="No source yet.",
+                on_act=act,
+            )
         with ui.element("div").classes("panels"):
             with panel("Topics"):
                 topics = Grid("Topics", TOPICS, empty="No topic has been asked yet.")
             with panel("Consumer groups"):
                 groups = Grid("Consumer groups", GROUPS, empty="No group reads a topic of ours.")
             with panel("Dead letters"):
-                dead = Grid("Dead letters", LETTERS, empty="Nothing was refused. <code>rackstream dead-letters</code> lists what is, and tries it again.")
+                dead = Grid(
+                    "Dead letters",
+                    LETTERS,
+                    empty="Nothing was refused. <code>rackstream dead-letters</code> lists what is, and tries it again.",
+                )
 
     async def refresh() -> None:
         found = await frame.console.ask("pipeline")
@@ -76,7 +97,9 @@ async def build(frame: Frame) -> None:
         wrong = found.kafka or (f"Topics that are not there: {', '.join(found.missing)}" if found.missing else "")
         notice.content = cells.text(wrong) if wrong else ""
         notice.set_visibility(bool(wrong))
-        rate.content = cells.NOTHING if overview.records_s is None else f"{overview.records_s:,.0f} <small>per s</small>"
+        rate.content = (
+            cells.NOTHING if overview.records_s is None else f"{overview.records_s:,.0f} <small>per s</small>"
+        )
         behind.content = f"{sum(each.lag for each in found.groups):,}"
         refused = sum(each.count for each in found.letters)
         letters.content = cells.text(f"{refused:,}", "warn" if refused else "")
@@ -85,7 +108,9 @@ async def build(frame: Frame) -> None:
         producers.show([_producer(each, now) for each in found.producers])
         topics.show([_topic(each) for each in found.topics])
         groups.show([_group(each) for each in found.groups])
-        dead.show([[cells.text(each.stage), cells.text(each.reason), cells.number(each.count)] for each in found.letters])
+        dead.show(
+            [[cells.text(each.stage), cells.text(each.reason), cells.number(each.count)] for each in found.letters]
+        )
         polling.show(_polling(found.producers, overview.statuses))
 
     await frame.every(2.0, refresh)
@@ -95,9 +120,12 @@ def _polling(producers: list[Any], statuses: dict[str, int]) -> list[list[str]]:
     """A row for each source, and one for all of them."""
     sources = sorted({each.source for each in producers})
     rows = [(each, sum(one.targets for one in producers if one.source == each)) for each in sources]
-    everything = "".join(f'{cells.state(status, f"{count:,}")}' for status, count in sorted(statuses.items()) if count)
+    everything = "".join(f"{cells.state(status, f'{count:,}')}" for status, count in sorted(statuses.items()) if count)
     return [
-        *([cells.text(source), f"{targets:,} target{'s' * (targets != 1)}", _buttons(source)] for source, targets in rows),
+        *(
+            [cells.text(source), f"{targets:,} target{'s' * (targets != 1)}", _buttons(source)]
+            for source, targets in rows
+        ),
         *([["all sources", everything, _buttons("")]] if rows else []),
     ]
 
