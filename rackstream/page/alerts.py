@@ -14,14 +14,16 @@ from rackstream.page.grid import Column, Grid
 PAGE: Final = 50
 SEVERITIES: Final = {"": "Any severity", "critical": "critical", "warning": "warning"}
 ACTIVE: Final = (
-    Column("Since (UTC)"), Column("Severity"), Column("Host"), Column("Rule"), Column("What", "wide"), Column("Muted by"),
-    Column("", "number"),
+    Column("Since (UTC)"), Column("Severity"), Column("Host"), Column("Rule"), Column("What", "wide"),
+    Column("Muted by"), Column("", "number"),
 )  # fmt: skip
 PAST: Final = (
-    Column("At (UTC)"), Column("Transition"), Column("Severity"), Column("Host"), Column("Rule"), Column("What", "wide"),
+    Column("At (UTC)"), Column("Transition"), Column("Severity"), Column("Host"), Column("Rule"),
+    Column("What", "wide"),
 )  # fmt: skip
 SILENCES: Final = (
-    Column("Matches", "wide"), Column("Holds"), Column("Until (UTC)"), Column("Who"), Column("Why", "wide"), Column("", "number"),
+    Column("Matches", "wide"), Column("Holds"), Column("Until (UTC)"), Column("Who"), Column("Why", "wide"),
+    Column("", "number"),
 )  # fmt: skip
 
 

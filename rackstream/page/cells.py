@@ -99,12 +99,14 @@ def bar(share: float | None, tone: str = "") -> str:
     """A share of one as a small bar."""
     if share is None:
         return ""
-    return f'<span class="bar {tone or "soft"}" aria-hidden="true"><i style="width:{min(max(share, 0), 1):.0%}"></i></span>'
+    width = f"{min(max(share, 0), 1):.0%}"
+    return f'<span class="bar {tone or "soft"}" aria-hidden="true"><i style="width:{width}"></i></span>'
 
 
 def since(at: datetime, now: datetime) -> str:
     """A moment, UTC: the time alone while it is of this day."""
-    return f'<span title="{at:%Y-%m-%d %H:%M:%S} UTC">{at:{"%H:%M:%S" if at.date() == now.date() else "%m-%d %H:%M"}}</span>'
+    short = f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%m-%d %H:%M}"
+    return f'<span title="{at:%Y-%m-%d %H:%M:%S} UTC">{short}</span>'
 
 
 def moment(at: datetime | None) -> str:

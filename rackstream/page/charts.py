@@ -38,7 +38,7 @@ VM: Final = (
 )
 
 
-def options(chart: Chart) -> dict[str, Any]:
+def options() -> dict[str, Any]:
     """A chart without lines yet."""
     label = {"color": GREY, "fontSize": 11}
     return {
@@ -47,8 +47,9 @@ def options(chart: Chart) -> dict[str, Any]:
         "tooltip": {"trigger": "axis", "confine": True, "order": "valueDesc", "textStyle": {"fontSize": 12}},
         "legend": {"type": "scroll", "bottom": 0, "icon": "roundRect", "itemWidth": 10, "itemHeight": 3,
                    "textStyle": label, "pageTextStyle": label, "pageIconColor": GREY},
-        "xAxis": {"type": "time", "axisLabel": {**label, "hideOverlap": True}, "axisLine": {"lineStyle": {"color": GREY}}},
-        "yAxis": {"type": "value", "scale": True, "axisLabel": label, "splitNumber": 3, "name": "",
+        "xAxis": {"type": "time", "axisLabel": {**label, "hideOverlap": True},
+                  "axisLine": {"lineStyle": {"color": GREY}}},
+        "yAxis": {"type": "value", "min": 0, "axisLabel": label, "splitNumber": 3, "name": "",
                   "splitLine": {"lineStyle": {"color": GREY, "opacity": 0.25}}},
     }  # fmt: skip
 
@@ -77,7 +78,7 @@ class Charts:
                 for chart in charts:
                     with ui.element("div").classes("chart") as pane:
                         ui.html(f"{chart.title}, {chart.unit}", tag="h3")
-                        drawn = ui.echart(options(chart)).props(f'role="img" aria-label="{chart.title}, {chart.unit}"')
+                        drawn = ui.echart(options()).props(f'role="img" aria-label="{chart.title}, {chart.unit}"')
                     pane.set_visibility(False)
                     self._panes[chart] = (pane, drawn)
             self._empty = ui.html("Reading what is stored …").classes("empty")

@@ -86,7 +86,7 @@ class Console:
         publish_schemas(settings, ("Silence",))
         situation.publish(settings, silence)
 
-    def choose_theme(self, browser: str, dark: bool | None) -> None:
+    def choose_theme(self, browser: str, *, dark: bool | None) -> None:
         """Remembers a browser's theme until the console ends."""
         self.themes.pop(browser, None)
         while len(self.themes) >= THEMES:

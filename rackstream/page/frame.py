@@ -95,7 +95,7 @@ class Frame:
 
     def _switch(self) -> None:
         dark = THEMES[self._dark.value][1]
-        self.console.choose_theme(self.browser, dark)
+        self.console.choose_theme(self.browser, dark=dark)
         self._dark.value = dark
         self._theme.content = THEMES[dark][0]
 
@@ -141,8 +141,9 @@ async def _nothing() -> None:
 @contextlib.contextmanager
 def main() -> Iterator[None]:
     """The part of the page that differs from view to view."""
-    with ui.element("main").props('id="main"'):
+    with ui.element("div").classes("view") as view:
         yield
+    ui.skip_link("Skip to the view", target=view)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ class Column:
 
 
 class Grid:
-    """Rows of HTML cells. Elements of rows are kept and hidden while there are fewer, so that nothing is built twice."""
+    """Rows of HTML cells. Elements of rows are kept while there are fewer, so that nothing is built twice."""
 
     def __init__(self, label: str, columns: Sequence[Column], *, empty: str, on_act: Told | None = None) -> None:
         """`label`: what the table is to those who hear it; `empty`: HTML that says what to do while it has no rows.

@@ -7,7 +7,7 @@ from typing import Any, Final
 from nicegui import ui
 
 from rackstream.page import cells
-from rackstream.page.alerts import brief
+from rackstream.page.alerts import brief, host_link
 from rackstream.page.frame import Frame, main, panel, tile
 from rackstream.page.grid import Column, Grid
 
@@ -107,7 +107,7 @@ def _enable(button: ui.html, is_enabled: bool) -> None:  # noqa: FBT001
 def _row(host: Any) -> list[str]:
     hottest = host.hottest
     return [
-        cells.link(host.name, cells.path("hosts", host.name)),
+        host_link(host.name),
         cells.state(host.health),
         cells.states(host.statuses),
         cells.number(host.watts, "W"),
@@ -133,12 +133,14 @@ async def build(frame: Frame, asked: dict[str, str]) -> None:
         with ui.element("div").classes("panels"):
             with panel("Nearest their limits"):
                 hottest = Grid(
-                    "Sensors nearest their limits", (Column("Host"), Column("Sensor", "wide"), Column("Reading", "number"), Column("Of its limit", "number")),
+                    "Sensors nearest their limits",
+                    (Column("Host"), Column("Sensor", "wide"), Column("Reading", "number"), Column("Share", "number")),
                     empty="No temperatures yet: they come with the first poll of a BMC.",
                 )  # fmt: skip
             with panel("Newest alerts"):
                 newest = Grid(
-                    "Newest active alerts", (Column("Since (UTC)"), Column("Severity"), Column("Host"), Column("What", "wide")),
+                    "Newest active alerts",
+                    (Column("Since (UTC)"), Column("Severity"), Column("Host"), Column("What", "wide")),
                     empty="No alert is active.",
                 )  # fmt: skip
         hosts = Hosts(frame, asked)
@@ -158,16 +160,17 @@ async def build(frame: Frame, asked: dict[str, str]) -> None:
             cells.text(f"{failing:,}", "bad" if failing else "")
             + f" <small>of {sum(found.statuses.values()):,}</small>"
         )
-        hottest.show([
-            [cells.link(each.host, cells.path("hosts", each.host)), cells.text(each.sensor),
-             cells.celsius(each.celsius, each.limit_celsius), cells.number(100 * each.nearness, "%") + cells.bar(each.nearness, cells.near(each.nearness, 1))]
-            for each in found.hottest[:TOP]
-        ])  # fmt: skip
+        hottest.show([_hot(each) for each in found.hottest[:TOP]])
         page = await frame.console.ask("alerts", state="active", limit=TOP)
         newest.show([brief(each, found.at) for each in page.rows])
 
     await frame.every(1.0, glance)
     await frame.every(2.0, hosts.refresh)
+
+
+def _hot(each: Any) -> list[str]:
+    share = cells.number(100 * each.nearness, "%") + cells.bar(each.nearness, cells.near(each.nearness, 1))
+    return [host_link(each.host), cells.text(each.sensor), cells.celsius(each.celsius, each.limit_celsius), share]
 
 
 def _unit(value: float | None, unit: str) -> str:

@@ -90,7 +90,7 @@ def _voltages(host: Any) -> Rows:
 def _components(host: Any) -> Rows:
     return [
         [cells.text(each.name), cells.state(each.status),
-         cells.facts((name.replace("_", " "), value) for name, value in each.details.items() if name not in ("status",))]
+         cells.facts((name.replace("_", " "), value) for name, value in each.details.items())]
         for each in host.components
     ]  # fmt: skip
 
@@ -148,8 +148,8 @@ def _rates(kind: str, *names: str) -> Callable[[Any], Rows]:
 
 NUMBER: Final = "number"
 FIRST: Final = (
-    Shape("VMs", (Column("VM"), Column("State"), Column("CPUs", NUMBER), Column("CPU", NUMBER), Column("Memory", NUMBER),
-                  Column("Network", NUMBER), Column("Disks", NUMBER)), _vms),
+    Shape("VMs", (Column("VM"), Column("State"), Column("CPUs", NUMBER), Column("CPU", NUMBER),
+                  Column("Memory", NUMBER), Column("Network", NUMBER), Column("Disks", NUMBER)), _vms),
 )  # fmt: skip
 """Shown above the charts."""
 REST: Final = (
@@ -162,7 +162,8 @@ REST: Final = (
                      Column(""), Column("Health")), _drives),
     Shape("Health by part", (Column("Part"), Column("Health"), Column("Of what", "wide facts")), _components),
     Shape("Operating system", (Column("What"), Column("Now")), _own),
-    Shape("Filesystems", (Column("Mounted at"), Column("Used", NUMBER), Column("Of", NUMBER), Column("")), _filesystems),
+    Shape("Filesystems", (Column("Mounted at"), Column("Used", NUMBER), Column("Of", NUMBER), Column("")),
+          _filesystems),
     Shape("Interfaces", (Column("Interface"), Column("Received", NUMBER), Column("Sent", NUMBER)),
           _rates("interfaces", "rxbytes_rate", "txbytes_rate")),
     Shape("Disks", (Column("Disk"), Column("Read", NUMBER), Column("Written", NUMBER)),

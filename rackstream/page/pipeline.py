@@ -69,7 +69,7 @@ async def build(frame: Frame) -> None:
             producers = Grid(
                 "Producers",
                 PRODUCERS,
-                empty="No producer has been heard. <code>rackstream up</code> runs one for each source of <code>fleet.yaml</code>.",
+                empty="No producer has been heard. <code>rackstream up</code> runs one for each source.",
             )
         with panel("Polling"):
             polling = Grid(
@@ -87,7 +87,7 @@ async def build(frame: Frame) -> None:
                 dead = Grid(
                     "Dead letters",
                     LETTERS,
-                    empty="Nothing was refused. <code>rackstream dead-letters</code> lists what is, and tries it again.",
+                    empty="Nothing was refused. What is, <code>rackstream dead-letters</code> lists.",
                 )
 
     async def refresh() -> None:

@@ -19,8 +19,9 @@ NICS: Final = (
     Column("Sent in all", NUMBER), Column("About"),
 )  # fmt: skip
 DISKS: Final = (
-    Column("Disk"), Column("Read", NUMBER), Column("Written", NUMBER), Column("Reads", NUMBER), Column("Writes", NUMBER),
-    Column("Errors", NUMBER), Column("Read in all", NUMBER), Column("Written in all", NUMBER), Column("About"),
+    Column("Disk"), Column("Read", NUMBER), Column("Written", NUMBER), Column("Reads", NUMBER),
+    Column("Writes", NUMBER), Column("Errors", NUMBER), Column("Read in all", NUMBER),
+    Column("Written in all", NUMBER), Column("About"),
 )  # fmt: skip
 RATES: Final = (Column("Counter"), Column("Rate", NUMBER), Column("Angle", NUMBER))
 MEMORY: Final = (Column("What"), Column("Now", NUMBER))
@@ -67,6 +68,10 @@ def _disk(disk: Any) -> list[str]:
 
 def _unit(counter: str) -> str:
     return next((unit for part, unit in UNITS if part in counter), "/s")
+
+
+def _counter(name: str, rate: float | None, angle: float | None) -> list[str]:
+    return [f'<span class="mono">{cells.text(name)}</span>', _rate(rate, _unit(name)), cells.number(angle, "°", 1)]
 
 
 def _memory(name: str, value: int | None) -> list[str]:
@@ -119,10 +124,7 @@ async def build(frame: Frame, host: str, uuid: str) -> None:
         watts.content = cells.number(vm.watts, "W", 1)
         nics.show([_nic(each) for each in vm.nics])
         drives.show([_disk(each) for each in vm.disks])
-        rates.show([
-            [f'<span class="mono">{cells.text(name)}</span>', _rate(value, _unit(name)), cells.number(vm.angles.get(name), "°", 1)]
-            for name, value in sorted(vm.rates.items())
-        ])  # fmt: skip
+        rates.show([_counter(name, value, vm.angles.get(name)) for name, value in sorted(vm.rates.items())])
         details.show([_memory(name, value) for name, value in vm.memory.items()])
 
     await frame.every(1.0, refresh)

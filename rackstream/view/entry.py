@@ -29,6 +29,8 @@ class Told(NamedTuple):
     producer: str
     status: str
     observed_us: int
+    stopped: str | None = None
+    """Who stopped it and why, where a command did."""
 
 
 class Domain(NamedTuple):

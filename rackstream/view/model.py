@@ -250,7 +250,10 @@ class View:
     def _targets(self) -> Iterator[Record]:
         for each in self._fold.hosts.values():
             for source, told in each.told.items():
-                yield {"source": source, "host": each.name, "producer": told.producer}
+                yield {
+                    "source": source, "host": each.name, "producer": told.producer,
+                    "stopped_by": told.stopped, "detail": told.stopped,
+                }  # fmt: skip
 
     def domains(self, host: str) -> list[Record]:
         """The VMs of a host's newest sample, as `Domain` has them."""

@@ -266,6 +266,14 @@ def test_what_mutes_an_active_alert_is_told():
     assert [] == view.alerts().rows[0].muted_by
 
 
+def test_an_alert_of_a_target_that_was_stopped_is_muted_by_who_stopped_it():
+    stopped = target(status="stopped", stopped_by="ann", detail="stopped by ann: fan being replaced")
+    view = seeing(target(), alert("x", category="thermal"), stopped)
+
+    assert ["stopped by ann: fan being replaced"] == view.alerts().rows[0].muted_by
+    assert [] == seeing(target(), view=view).alerts().rows[0].muted_by
+
+
 def test_an_alert_that_is_older_than_the_log_is_known_from_the_memory_until_the_log_clears_it():
     memory = item(
         "AlertState", host="h1", source="raw-redfish", active=[item("ActiveAlert", id=name) for name in "abc"]
