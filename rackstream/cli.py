@@ -12,7 +12,20 @@ from typing import NoReturn
 import click
 import structlog
 
-from rackstream.commands import alerts, letters, load, look, probe, query, replay, rules, run, simulate, targets
+from rackstream.commands import (
+    alerts,
+    control,
+    letters,
+    load,
+    look,
+    probe,
+    query,
+    replay,
+    rules,
+    run,
+    simulate,
+    targets,
+)
 from runtime.errors import Failure, Misconfigured
 
 
@@ -30,6 +43,7 @@ def cli() -> None:
 for each in (
     run.up, run.demo, run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate,
     look.topics, look.tail, look.audit, query.query, probe.probe, targets.targets,
+    control.start, control.stop, control.control,
     alerts.alerts, alerts.silence, rules.rules, replay.replay, letters.dead_letters,
 ):  # fmt: skip
     cli.add_command(each)

@@ -17,6 +17,8 @@ from runtime.topics import publish_schemas
 from schemas import catalog, codec
 
 STATUSES: Final = "state-targets"
+REACHED_S: Final = 5.0
+"""Kafka may take this long to answer at all."""
 CONFIRMED_S: Final = 15.0
 """Kafka may take this long to confirm a command."""
 
@@ -34,6 +36,7 @@ class Steering:
             Retry: Kafka does not answer.
         """
         try:
+            kafka.admin(self._settings).list_topics(timeout=REACHED_S)
             self._followed = Followed(self._settings, obey.ALIAS, STATUSES)
         except KafkaException as error:
             raise self._away(error.args[0].str()) from error

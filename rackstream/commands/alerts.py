@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from contextlib import closing
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event
+from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event, user
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 
@@ -84,7 +83,7 @@ def add(  # noqa: PLR0917  click passes options by name
     begin = moment(since, now)
     end = moment(until, now) if until else begin + duration(lasting or "")
     made = situation.new_silence(
-        [(name, pattern) for name, _, pattern in pairs], begin, end, who=who or _user(), why=why
+        [(name, pattern) for name, _, pattern in pairs], begin, end, who=who or user(), why=why
     )
     with connected(data_dir) as (settings, _):
         publish_schemas(settings, ("Silence",))
@@ -132,13 +131,6 @@ def _silences(settings: KafkaSettings) -> list[dict[str, Any]]:
     from runtime.tables import newest
 
     return sorted(newest(settings, "silences").values(), key=lambda each: (each["starts_at"], each["id"]))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user id without a name, as in containers
-        raise Misconfigured("this user has no name: say --who") from None
 
 
 def _show(silences: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import signal
 import threading
 from collections.abc import Iterator
@@ -40,6 +41,18 @@ def stop_event() -> threading.Event:
     signal.signal(signal.SIGINT, ask)
     signal.signal(signal.SIGTERM, ask)
     return event
+
+
+def user() -> str:
+    """The user's name.
+
+    Raises:
+        Misconfigured: it has none.
+    """
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user id without a name, as in containers
+        raise Misconfigured("this user has no name: say --who") from None
 
 
 def kafka_settings(data_dir: Path | None) -> KafkaSettings:

@@ -12,11 +12,12 @@ from schemas.testing import START, item
 SOURCES, HOSTS = ("redfish", "libvirt"), ("h1", "h2", "a:b")
 TARGETS = [(source, host) for source in SOURCES for host in HOSTS]
 SCOPES = st.builds(Scope, st.sampled_from([None, *SOURCES]), st.sampled_from([None, *HOSTS]))
+ALL = Scope()
 DESIRED = st.sampled_from(["running", "stopped"])
 GIVEN = st.dictionaries(SCOPES, DESIRED, max_size=12)
 
 
-def command(about=Scope(), desired="stopped", **fields):
+def command(about=ALL, desired="stopped", **fields):
     return item("Control", key=about.key, desired=desired, **({"by": "ann", "reason": ""} | fields))
 
 
