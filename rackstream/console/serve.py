@@ -38,6 +38,7 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
             f"cannot listen on {host}, port {chosen}: it is taken; set RACKSTREAM_CONSOLE_PORT to another"
             " (or the address is none of this machine's: see RACKSTREAM_CONSOLE_HOST)"
         ) from None
+    listener.listen()  # whoever is told that we are ready may ask at once, and waits until the application has started
     with feed:
         observe.notify("READY=1")
         uvicorn.Server(config).run(sockets=[listener])

@@ -45,7 +45,7 @@ def options() -> dict[str, Any]:
         "color": list(PALETTE), "animation": False, "useUTC": True, "aria": {"enabled": True}, "series": [],
         "grid": {"left": 4, "right": 12, "top": 12, "bottom": 30, "containLabel": True},
         "tooltip": {"trigger": "axis", "confine": True, "order": "valueDesc", "textStyle": {"fontSize": 12}},
-        "legend": {"type": "scroll", "bottom": 0, "icon": "roundRect", "itemWidth": 10, "itemHeight": 3,
+        "legend": {"type": "scroll", "bottom": 0, "icon": "roundRect", "itemWidth": 10, "itemHeight": 10,
                    "textStyle": label, "pageTextStyle": label, "pageIconColor": GREY},
         "xAxis": {"type": "time", "axisLabel": {**label, "hideOverlap": True},
                   "axisLine": {"lineStyle": {"color": GREY}}},
@@ -78,7 +78,7 @@ class Charts:
                 for chart in charts:
                     with ui.element("div").classes("chart") as pane:
                         ui.html(f"{chart.title}, {chart.unit}", tag="h3")
-                        drawn = ui.echart(options()).props(f'role="img" aria-label="{chart.title}, {chart.unit}"')
+                        drawn = ui.echart(options())
                     pane.set_visibility(False)
                     self._panes[chart] = (pane, drawn)
             self._empty = ui.html("Reading what is stored …").classes("empty")
