@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -11,17 +10,16 @@ from pydantic import Field
 
 from producers.control import Command, Scope
 from rackstream import commanded
+from rackstream.published import Connect
 from rackstream.steering import Steering
 from rackstream.telemetry import TelemetryCollector, TelemetryConfig
 from runtime.errors import Misconfigured
-from runtime.settings import KafkaSettings, Settings
+from runtime.settings import Settings
 
 WAIT_S: Final = 5.0
 """Targets are given this long to obey before an answer says how they stand."""
 LOOK_S: Final = 0.1
 BY_REST: Final = "REST"
-Connect = Callable[[], KafkaSettings]
-"""Settings with the address of the Kafka that runs; raises Misconfigured where none does."""
 
 
 class Commands:

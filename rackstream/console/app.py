@@ -13,7 +13,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import SecretStr
 
 from rackstream.console import access, schemas, telemetry
-from rackstream.control import Control
+from rackstream.console import control as control_routes
+from rackstream.control import Commands, Control, Telemetry
 from rackstream.published import Connect, Published
 from rackstream.view.model import View
 from runtime.errors import Failure, Misconfigured
@@ -33,7 +34,9 @@ def app(settings: KafkaSettings, connect: Connect, control: Control, expected: S
     api = FastAPI(title="Rackstream", redoc_url=None, lifespan=life)
     api.state.view = view
     api.include_router(schemas.routes(settings, Published(connect)))
-    api.include_router(telemetry.routes(control, access.needs(expected)))
+    allowed, commands = access.needs(expected), Commands(connect)
+    api.include_router(telemetry.routes(Telemetry(control, commands), allowed))
+    api.include_router(control_routes.routes(commands, allowed))
 
     @api.get("/healthz", tags=["process"])
     def healthz() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Seed 004's five calls: one hypervisor into InfluxDB on this machine."""
+"""Seed 004's five calls: one hypervisor into InfluxDB on this machine; where none is configured, the fleet."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 
 from rackstream.console.access import Allowed
-from rackstream.control import Control
+from rackstream.control import Telemetry
 
 
-def routes(control: Control, allowed: Allowed) -> APIRouter:
+def routes(control: Telemetry, allowed: Allowed) -> APIRouter:
     """Seed 004's five calls."""
     found = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
 

@@ -29,8 +29,9 @@ class Told(NamedTuple):
     producer: str
     status: str
     observed_us: int
-    stopped: str | None = None
-    """Who stopped it and why, where a command did."""
+    stopped_by: str | None = None
+    detail: str = ""
+    """Only of a target that a command has stopped: who did, and why."""
 
 
 class Domain(NamedTuple):

@@ -196,12 +196,12 @@ class Fold:
         self._gone.pop((host, source), None)
         entry = self._entry(host)
         before = entry.told.get(source)
-        stopped = record["detail"] if record["stopped_by"] is not None else None
-        told = Told(record["producer"], record["status"], _micros(record["observed_at"]), stopped)
-        entry.told[source] = told
+        by = record["stopped_by"]
+        stop = (by, record["detail"] if by is not None else "")
+        entry.told[source] = told = Told(record["producer"], record["status"], _micros(record["observed_at"]), *stop)
         entry.set_labels(source, record["labels"])
         self.targets[host, source] = pack(value)
-        if before is None or (before.producer, before.stopped) != (told.producer, stopped):
+        if before is None or (before.producer, before.stopped_by, before.detail) != (told.producer, *stop):
             self.mutes.changed()
         if before is None or before.status != told.status:
             self.tell("status", host=host, source=source, status=told.status, before=before and before.status)

@@ -250,10 +250,8 @@ class View:
     def _targets(self) -> Iterator[Record]:
         for each in self._fold.hosts.values():
             for source, told in each.told.items():
-                yield {
-                    "source": source, "host": each.name, "producer": told.producer,
-                    "stopped_by": told.stopped, "detail": told.stopped,
-                }  # fmt: skip
+                stop = {"stopped_by": told.stopped_by, "detail": told.detail}
+                yield {"source": source, "host": each.name, "producer": told.producer, **stop}
 
     def domains(self, host: str) -> list[Record]:
         """The VMs of a host's newest sample, as `Domain` has them."""

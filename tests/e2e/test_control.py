@@ -1,18 +1,28 @@
 """Start and stop of a fleet through Kafka: what producers do, whoever commands it, and what consoles say of it."""
 
+import json
 import os
+import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from producers.simulate.faults import Fault
 from producers.simulate.redfish import Simulator
+from rackstream import ports
 from rackstream.alerting import Alerts
 from rackstream.broker import EmbeddedKafka
 from rackstream.commanded import NoSuchTarget
-from rackstream.control import Commands
+from rackstream.console.app import app
+from rackstream.control import Commands, Control
+from rackstream.view.model import View
 from runtime import tables, topics
 from runtime.errors import Retry
 from runtime.settings import KafkaSettings
@@ -183,3 +193,70 @@ def test_what_a_stopped_target_last_said_is_shown_and_muted_by_who_stopped_it(ka
     shown.close()
 
     assert {"a": ["stopped by ann: new fan"], "b": []} == found
+
+
+def call(port, method, path, token=None, **body):
+    """Status and JSON of an answer of the console."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    if body:
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_the_fleet_is_started_and_stopped_over_http_and_at_the_terminal(kafka, tmp_path, monkeypatch):
+    monkeypatch.delenv("LIBVIRT_URI", raising=False)
+    port = ports.free()
+    console = part(kafka, "console", "serve", "--port", str(port), RACKSTREAM_API_TOKEN="t")
+    with running(hosts(kafka, tmp_path, "a", "b"), console):
+        until(lambda: is_up(kafka, "a") and is_up(kafka, "b"))
+        assert [401, 401] == [call(port, "POST", f"/api/control/{verb}", "wrong")[0] for verb in ("start", "stop")]
+        assert 404 == (missing := call(port, "POST", "/api/control/stop", "t", host="zzz"))[0]
+        assert "rackstream targets status" in missing[1]["detail"]
+        assert 422 == call(port, "POST", "/api/control/stop", "t", hosts="a")[0]
+
+        code, said = call(port, "POST", "/api/control/stop", "t", host="a", reason="new fan")
+        assert (200, "stopped", 0) == (code, said["status"], said["observed"]["pending"])
+        assert ("host:a", "new fan") == (said["desired"]["key"], said["desired"]["reason"])
+        assert "stopped by REST from 127.0.0.1: new fan" == status(kafka, "a")["detail"]
+        assert {"targets": 2, "running": 1, "stopped": 1, "pending": 0} == call(port, "GET", "/api/control")[1][
+            "observed"
+        ]["host"]
+
+        # Seed 004's calls are about the fleet where no hypervisor of one's own is configured.
+        assert (200, {"status": "stopped", "message": "all targets: stopped, 2 targets"}) == call(
+            port, "POST", "/api/telemetry/stop", "t"
+        )
+        assert False is call(port, "GET", "/api/telemetry/status")[1]["running"]
+        assert 0 == rackstream(console, "start", "--source", "host", "--host", "a", "--who", "ann").returncode
+        told = json.loads(rackstream(console, "control", "--json").stdout)
+        assert ["*", "host:a", "target:host:a"] == [each["key"] for each in told["desired"]]
+        assert {"host": {"targets": 2, "running": 1, "stopped": 1, "pending": 0}} == told["observed"]
+        wrong = rackstream(console, "stop", "--source", "redfish")
+        assert (2, "rackstream: redfish has no targets; there are some of host\n") == (wrong.returncode, wrong.stderr)
+        assert "running" == call(port, "POST", "/api/telemetry/start", "t")[1]["status"]
+        figures = call(port, "GET", "/api/telemetry/status")[1]
+
+    assert (True, {"targets": 2, "running": 2, "stopped": 0, "pending": 0}) == (figures["running"], figures["targets"])
+    assert figures["total_collections"] > 0
+
+
+def rackstream(console, *arguments):
+    command = [sys.executable, "-m", "rackstream", *arguments]
+    return subprocess.run(command, env=console.environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_console_without_kafka_says_so(tmp_path):
+    settings = KafkaSettings.read(bootstrap=f"127.0.0.1:{ports.free()}", data_dir=tmp_path)
+    with TestClient(app(settings, lambda: settings, Control(), SecretStr("t"), View())) as client:
+        answer = client.post("/api/control/stop", headers={"Authorization": "Bearer t"})
+
+    assert 503 == answer.status_code
+    assert "127.0.0.1" not in answer.text
