@@ -12,7 +12,6 @@ import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event, user
 from runtime.errors import Misconfigured
-from runtime.settings import KafkaSettings
 
 
 @click.command()
@@ -70,8 +69,8 @@ def add(  # noqa: PLR0917  click passes options by name
     as_json: bool,
 ) -> None:
     """Do not deliver alerts that match all of these: rule, host, severity, component, a label; * and ? are wild."""
+    from rackstream import silencing
     from rackstream.period import duration, moment
-    from runtime.topics import publish_schemas
     from sinks import situation
 
     pairs = [each.partition("=") for each in matchers]
@@ -86,9 +85,7 @@ def add(  # noqa: PLR0917  click passes options by name
         [(name, pattern) for name, _, pattern in pairs], begin, end, who=who or user(), why=why
     )
     with connected(data_dir) as (settings, _):
-        publish_schemas(settings, ("Silence",))
-        outdated = [each["id"] for each in _silences(settings) if each["ends_at"] < now - situation.KEPT]
-        situation.publish(settings, made, outdated)
+        silencing.add(settings, made)
     _show([made], as_json=as_json)
 
 
@@ -98,8 +95,10 @@ def add(  # noqa: PLR0917  click passes options by name
 @JSON
 def list_(everything: bool, data_dir: Path | None, as_json: bool) -> None:
     """The silences that hold now or will."""
+    from rackstream import silencing
+
     with connected(data_dir) as (settings, _):
-        found = _silences(settings)
+        found = silencing.known(settings)
     now = datetime.now(UTC)
     _show([each for each in found if everything or each["ends_at"] > now], as_json=as_json)
 
@@ -110,27 +109,11 @@ def list_(everything: bool, data_dir: Path | None, as_json: bool) -> None:
 @JSON
 def end(ids: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
     """End silences now: what they muted and is still active is delivered."""
-    from runtime.topics import publish_schemas
-    from sinks import situation
+    from rackstream import silencing
 
-    now = datetime.now(UTC)
     with connected(data_dir) as (settings, _):
-        known = {each["id"]: each for each in _silences(settings) if each["ends_at"] > now}
-        if unknown := [each for each in ids if each not in known]:
-            raise Misconfigured(
-                f"no such silence that has not ended: {', '.join(unknown)}; see `rackstream silence list`"
-            )
-        publish_schemas(settings, ("Silence",))
-        ended = [known[each] | {"ends_at": now} for each in dict.fromkeys(ids)]
-        for each in ended:
-            situation.publish(settings, each)
+        ended = silencing.end(settings, ids)
     _show(ended, as_json=as_json)
-
-
-def _silences(settings: KafkaSettings) -> list[dict[str, Any]]:
-    from runtime.tables import newest
-
-    return sorted(newest(settings, "silences").values(), key=lambda each: (each["starts_at"], each["id"]))
 
 
 def _show(silences: list[dict[str, Any]], *, as_json: bool) -> None:

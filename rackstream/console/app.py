@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 from confluent_kafka import KafkaException
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import SecretStr
 
-from rackstream.console import access, schemas, telemetry
+from rackstream.console import access, docs, events, fleet, process, schemas, silences, telemetry
 from rackstream.console import control as control_routes
+from rackstream.console.guard import Guard
 from rackstream.control import Commands, Control, Telemetry
 from rackstream.published import Connect, Published
 from rackstream.view.model import View
@@ -23,28 +23,48 @@ from runtime.settings import KafkaSettings
 log = structlog.get_logger()
 
 
-def app(settings: KafkaSettings, connect: Connect, control: Control, expected: SecretStr, view: View) -> FastAPI:
-    """The application; `view` is fed by the caller."""
+def app(  # noqa: PLR0913  all that a console is made of
+    settings: KafkaSettings,
+    connect: Connect,
+    control: Control,
+    expected: SecretStr,
+    view: View,
+    *,
+    names: Sequence[str] = (),
+    stopping: Callable[[], bool] = lambda: False,
+) -> FastAPI:
+    """The application.
+
+    Args:
+        settings: what topics are called.
+        connect: where Kafka is.
+        control: seed 004's start and stop.
+        expected: token of what changes something.
+        view: what is shown; the caller feeds it.
+        names: host names that it answers to, besides addresses and names without a dot.
+        stopping: whether streams are to end.
+    """
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
         control.close()
 
-    api = FastAPI(title="Rackstream", redoc_url=None, lifespan=life)
-    api.state.view = view
+    # FastAPI's own page of the routes loads its parts from another origin.
+    api = FastAPI(title="Rackstream", docs_url=None, redoc_url=None, lifespan=life)
+    allowed = access.needs(expected)
+    broadcast = events.Broadcast(view, stopping)
+    api.include_router(fleet.routes(view))
+    api.include_router(silences.routes(view, connect, allowed))
+    api.include_router(events.routes(broadcast))
+    api.include_router(process.routes(view))
     api.include_router(schemas.routes(settings, Published(connect)))
-    allowed, commands = access.needs(expected), Commands(connect)
+    commands = Commands(connect)
     api.include_router(telemetry.routes(Telemetry(control, commands), allowed))
     api.include_router(control_routes.routes(commands, allowed))
 
-    @api.get("/healthz", tags=["process"])
-    def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @api.get("/metrics", tags=["process"])
-    def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    docs.add(api)
+    api.add_middleware(Guard, names=names)
 
     @api.exception_handler(Failure)
     def failed(_: Request, error: Exception) -> JSONResponse:

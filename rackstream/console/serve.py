@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import uvicorn
 
 from rackstream import history
@@ -26,11 +28,28 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
     """
     console = ConsoleSettings.read(**({} if port is None else {"port": port}))
     host, chosen = console.host, console.port
-    feed = Feed(settings, connect)
+    feed = Feed(settings, connect, back=timedelta(seconds=console.back_s))
+    servers: list[uvicorn.Server] = []
     expected = token(console, settings.data_dir)
-    served = app(settings, connect, Control(), expected, feed.view)
+    served = app(
+        settings,
+        connect,
+        Control(),
+        expected,
+        feed.view,
+        names=[each.strip() for each in console.names.split(",") if each.strip()],
+        stopping=lambda: any(each.should_exit for each in servers),
+    )
     mount(served, Console(feed.view, Commands(connect), connect, history.root(settings), Logins(expected)))
-    config = uvicorn.Config(served, host=host, port=chosen, log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        served,
+        host=host,
+        port=chosen,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
     try:
         listener = config.bind_socket()
     except SystemExit:
@@ -38,7 +57,8 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
             f"cannot listen on {host}, port {chosen}: it is taken; set RACKSTREAM_CONSOLE_PORT to another"
             " (or the address is none of this machine's: see RACKSTREAM_CONSOLE_HOST)"
         ) from None
-    listener.listen()  # whoever is told that we are ready may ask at once, and waits until the application has started
+    listener.listen()  # whoever is told that we are ready may ask at once
     with feed:
         observe.notify("READY=1")
-        uvicorn.Server(config).run(sockets=[listener])
+        servers.append(uvicorn.Server(config))
+        servers[0].run(sockets=[listener])

@@ -24,6 +24,11 @@ class ConsoleSettings(Settings):
     container whose port is published on loopback."""
     port: Annotated[int, Field(validation_alias="RACKSTREAM_CONSOLE_PORT")] = 8000
     """Port to listen on."""
+    names: Annotated[str, Field(validation_alias="RACKSTREAM_CONSOLE_NAMES")] = ""
+    """Host names that requests may ask for, with commas between them, besides addresses and names without a dot;
+    `*`: any. Pages of other sites are kept out by it."""
+    back_s: Annotated[float, Field(validation_alias="RACKSTREAM_CONSOLE_BACK", ge=1, le=86400)] = 180.0
+    """Seconds that it looks back for readings when it starts; what is read more seldom shows as it comes."""
     token: Annotated[SecretStr | None, Field(validation_alias="RACKSTREAM_API_TOKEN")] = None
     """Bearer token of calls that change something; unset: one is made and kept in the data directory."""
 

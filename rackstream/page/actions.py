@@ -12,6 +12,7 @@ from typing import Any, Final
 from nicegui import ui
 
 from producers.control import Scope
+from rackstream import silencing
 from rackstream.page.frame import Frame
 from rackstream.period import duration
 from runtime.errors import Failure
@@ -124,16 +125,21 @@ async def silence(frame: Frame, matchers: Mapping[str, str]) -> None:
                 )  # fmt: skip
             except Failure as error:
                 return str(error)
-            return await _run(lambda: _published(frame, made, "Silenced"))
+            return await _run(lambda: _silenced(frame, made))
 
         dialogue.open(make)
 
     await frame.change(ask)
 
 
-def _published(frame: Frame, made: dict[str, Any], said: str) -> str:
-    frame.console.publish_silence(made)
-    return said
+def _silenced(frame: Frame, made: dict[str, Any]) -> str:
+    silencing.add(frame.console.connect(), made)
+    return "Silenced"
+
+
+def _ended(frame: Frame, name: str) -> str:
+    silencing.end(frame.console.connect(), [name])
+    return "The silence has ended"
 
 
 def _words(given: str) -> list[str]:
@@ -143,10 +149,10 @@ def _words(given: str) -> list[str]:
         return given.split()
 
 
-async def end_silence(frame: Frame, made: Mapping[str, Any]) -> None:
+async def end_silence(frame: Frame, name: str) -> None:
     """Ends a silence now."""
 
     async def end() -> None:
-        await _run(lambda: _published(frame, dict(made) | {"ends_at": datetime.now(UTC)}, "The silence has ended"))
+        await _run(lambda: _ended(frame, name))
 
     await frame.change(end)

@@ -71,14 +71,14 @@ def _silence(each: Any, now: datetime) -> list[str]:
 async def build(frame: Frame) -> None:
     """Builds the view."""
     shown: dict[str, Any] = {}
-    silences: dict[str, Any] = {}
+    silences: set[str] = set()
 
     async def act(what: str) -> None:
         verb, _, name = what.partition(":")
         if verb == "silence" and (alert := shown.get(name)) is not None:
             await actions.silence(frame, {"host": alert.host, "rule": alert.rule})
         elif verb == "end" and name in silences:
-            await actions.end_silence(frame, silences[name])
+            await actions.end_silence(frame, name)
 
     with main():
         with ui.element("div").classes("title"):
@@ -114,7 +114,7 @@ async def build(frame: Frame) -> None:
         past.show([_past(each) for each in gone.rows])
         known = [each for each in await ask("silences") if each["ends_at"] > now]
         silences.clear()
-        silences.update({each["id"]: each for each in known})
+        silences.update(each["id"] for each in known)
         silenced.show([_silence(each, now) for each in known])
 
     search.on_value_change(refresh)

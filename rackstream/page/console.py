@@ -15,8 +15,6 @@ from rackstream.control import Commands
 from rackstream.page.logins import Logins
 from rackstream.published import Connect
 from rackstream.view.model import View
-from runtime.topics import publish_schemas
-from sinks import situation
 
 T = TypeVar("T")
 FRESH_S: Final = 0.9
@@ -75,16 +73,6 @@ class Console:
 
         async with self._reading:
             return await self.shared.ask((chart.title, chart.dataset, where, last), read, STORED_S)
-
-    def publish_silence(self, silence: dict[str, Any]) -> None:
-        """Puts a silence on Kafka, new or changed.
-
-        Raises:
-            Failure: there is no Kafka, or it did not confirm.
-        """
-        settings = self.connect()
-        publish_schemas(settings, ("Silence",))
-        situation.publish(settings, silence)
 
     def choose_theme(self, browser: str, *, dark: bool | None) -> None:
         """Remembers a browser's theme until the console ends."""

@@ -102,7 +102,9 @@ class Entry:
     @property
     def hottest(self) -> Hottest | None:
         """The reading nearest its limit."""
-        return max(self.hot.values(), key=lambda each: each.nearness, default=None)
+        if len(self.hot) > 1:
+            return max(self.hot.values(), key=lambda each: each.nearness)
+        return next(iter(self.hot.values()), None)
 
     @property
     def seen_at(self) -> datetime | None:

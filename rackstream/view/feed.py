@@ -195,7 +195,7 @@ class Feed:
 
     def _asking(self) -> None:
         asking: Asking | None = None
-        groups_s = float("-inf")
+        groups_s, missing = float("-inf"), [""]
         while not self._stop.is_set():
             try:
                 settings = self._connect()
@@ -214,7 +214,7 @@ class Feed:
                 self.view.note(answered(settings, spans), groups, missing, datetime.now(UTC))
                 if partitions.keys() & {self._settings.catalog[alias].name for alias in self._shown} - self._known:
                     self._came.set()
-            self._stop.wait(ASK_EVERY_S)
+            self._stop.wait(AGAIN_S if missing or asking is None else ASK_EVERY_S)
 
 
 def _newest(settings: KafkaSettings, alias: str) -> Iterable[bytes]:

@@ -101,9 +101,7 @@ class View:
                 at=at or datetime.now(UTC),
                 hosts=len(fold.hosts),
                 health={name: health[name] for name in HEALTHS},
-                statuses=dict(
-                    Counter(each.status(source, fold.silent) for each in entries for source in each.told).most_common()
-                ),
+                statuses=dict(self._by_status().most_common()),
                 watts=sum(watts) if watts else None,
                 vms=sum(len(each.domains) for each in entries if each.domains),
                 alerts=fold.book.by_severity(),
@@ -115,6 +113,16 @@ class View:
                 topics=topics,
                 silent=sorted(fold.silent),
             )
+
+    def _by_status(self) -> Counter[str]:
+        silent = self._fold.silent
+        told = Counter(
+            (each.producer, each.status) for host in self._fold.hosts.values() for each in host.told.values()
+        )
+        found: Counter[str] = Counter()
+        for (producer, status), count in told.items():
+            found["unknown" if producer in silent else status] += count
+        return found
 
     def hosts(  # noqa: PLR0913  one keyword per control of a list
         self,

@@ -1,0 +1,54 @@
+"""Silences on Kafka: which there are, making one, ending some. For the command and for REST."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from runtime.errors import Misconfigured
+from runtime.settings import KafkaSettings
+from runtime.tables import newest
+from runtime.topics import publish_schemas
+from sinks import situation
+
+Record = dict[str, Any]
+
+
+def known(settings: KafkaSettings) -> list[Record]:
+    """All there are, those that have ended among them, by their beginning.
+
+    Raises:
+        KafkaException: the broker did not answer.
+    """
+    return sorted(newest(settings, "silences").values(), key=lambda each: (each["starts_at"], each["id"]))
+
+
+def add(settings: KafkaSettings, made: Record) -> None:
+    """Publishes a new one, and forgets those that nobody asks for any more.
+
+    Raises:
+        Retry: the broker did not confirm.
+    """
+    publish_schemas(settings, ("Silence",))
+    outdated = [each["id"] for each in known(settings) if each["ends_at"] < datetime.now(UTC) - situation.KEPT]
+    situation.publish(settings, made, outdated)
+
+
+def end(settings: KafkaSettings, ids: Iterable[str]) -> list[Record]:
+    """Ends silences now; returns them.
+
+    Raises:
+        Misconfigured: one is not there, or has ended.
+        Retry: the broker did not confirm.
+    """
+    now = datetime.now(UTC)
+    wanted = list(dict.fromkeys(ids))
+    open_ = {each["id"]: each for each in known(settings) if each["ends_at"] > now}
+    if unknown := [each for each in wanted if each not in open_]:
+        raise Misconfigured(f"no such silence that has not ended: {', '.join(unknown)}; see `rackstream silence list`")
+    publish_schemas(settings, ("Silence",))
+    ended = [open_[each] | {"ends_at": now} for each in wanted]
+    for each in ended:
+        situation.publish(settings, each)
+    return ended
