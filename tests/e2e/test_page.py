@@ -188,6 +188,7 @@ def test_nothing_can_be_changed_without_the_token_and_the_token_is_in_no_address
     login.get_by_label("API token").fill(TOKEN)
     login.get_by_label("API token").press("Enter")
     expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    expect(login).to_be_hidden()
     assert TOKEN not in page.url + page.content() + json.dumps(seen.context.cookies())
 
 
