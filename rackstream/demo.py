@@ -127,7 +127,7 @@ class Demo:
             elapsed = time.monotonic() - began_s
             until = f" of {self._duration_s:.0f}" if self._duration_s else ", Ctrl-C ends it"
             return screen.draw(
-                feed.view, title=f"rackstream demo  {elapsed:.0f}{until} s", parts=parts,
+                feed.view, title=f"rackstream demo  {elapsed:.0f}{until} s  {pipeline.page}", parts=parts,
                 events=list(pipeline.supervisor.events), height=console.height,
             )  # fmt: skip
 

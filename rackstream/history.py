@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from runtime.settings import KafkaSettings
 from sinks.coverage import Coverage
+from sinks.hours import folder
 from sinks.manifest import committed, read_manifest, stored
 from sinks.rows import Dataset, Row
 from sinks.settings import ArchiveSettings, FilesSettings
@@ -27,11 +29,12 @@ def coverage(files: Path) -> Coverage:
     return Coverage(read_manifest(files))
 
 
-def files(root: Path) -> dict[str, list[Path]]:
-    """Dataset → its committed files that are there."""
+def files(root: Path, since: datetime | None = None) -> dict[str, list[Path]]:
+    """Dataset → its committed files that are there; with `since`, those of its hour and later ones."""
+    first = folder(since) if since is not None else ""
     found: dict[str, list[Path]] = {}
     for name, path in committed(root):
-        if path.exists():
+        if path.parent.relative_to(root / name).as_posix() >= first and path.exists():
             found.setdefault(name, []).append(path)
     return found
 

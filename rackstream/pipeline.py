@@ -14,6 +14,7 @@ from processors.shell import ProcessorSettings
 from producers import targets
 from rackstream import lag, prometheus
 from rackstream.broker import EmbeddedKafka
+from rackstream.console.settings import ConsoleSettings
 from rackstream.supervise import BACKOFF_S, Part, Supervisor
 from runtime import topics
 from runtime.errors import Failure, Retry
@@ -94,12 +95,24 @@ class Pipeline:
         consuming.append(self.part("processor", "processor"))
         consuming += [self.part(f"sink-{kind}", "sink", kind) for kind in self._sinks]
         self._start_together(consuming)
+        if self._console:
+            say(f"page at {self.page}")
         self._start_together(
             [
                 self.part(f"producer-{source}", "producer", source, "--fleet", str(self.fleet_path))
                 for source in self.fleet.sources
             ]
         )
+
+    @property
+    def page(self) -> str:
+        """Where the console shows all this; empty where none runs."""
+        if not self._console:
+            return ""
+        port = self._environment.get("RACKSTREAM_CONSOLE_PORT")
+        settings = ConsoleSettings.read(**({"port": int(port)} if port else {}))
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        return f"http://{host}:{settings.port}/"
 
     def _start_together(self, parts: Sequence[Part]) -> None:
         for part in parts:

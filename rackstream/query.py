@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -40,13 +41,14 @@ class Files:
 
     Args:
         root: where the files sink stores.
+        since: rows of hours before this one are left out; None: none are.
 
     Raises:
         Misconfigured: nothing is stored there.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._stored = history.files(root)
+    def __init__(self, root: Path, since: datetime | None = None) -> None:
+        self._stored = history.files(root, since)
         if not self._stored:
             raise Misconfigured(f"no files are stored in {root}: run the files sink first, or name another --data-dir")
         self._database = duckdb.connect()
@@ -58,16 +60,17 @@ class Files:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    def ask(self, sql: str) -> Answer:
-        """Runs one statement.
+    def ask(self, sql: str, parameters: Sequence[object] = ()) -> Answer:
+        """Runs one statement; where there are parameters, each `?` in it is one.
 
         Raises:
             Misconfigured: it is none that DuckDB understands; the message is DuckDB's.
         """
         try:
-            for each in self._meant(sql):
+            # Names are looked up in the statement as if it had no parameters: DuckDB refuses to parse it otherwise.
+            for each in self._meant(sql.replace("?", "NULL") if parameters else sql):
                 self._database.execute(_view(each, self._stored.get(each.name, [])))
-            result = self._database.execute(sql)
+            result = self._database.execute(sql, parameters)
         except duckdb.Error as error:
             raise Misconfigured(_explained(str(error))) from None
         names = tuple(each[0] for each in result.description or ())

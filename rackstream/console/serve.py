@@ -6,9 +6,13 @@ from datetime import timedelta
 
 import uvicorn
 
+from rackstream import history
 from rackstream.console.app import app
 from rackstream.console.settings import ConsoleSettings, token
-from rackstream.control import Control
+from rackstream.control import Commands, Control
+from rackstream.page.console import Console
+from rackstream.page.logins import Logins
+from rackstream.page.mount import mount
 from rackstream.published import Connect
 from rackstream.view.feed import Feed
 from runtime import observe
@@ -26,15 +30,17 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
     host, chosen = console.host, console.port
     feed = Feed(settings, connect, back=timedelta(seconds=console.back_s))
     servers: list[uvicorn.Server] = []
+    expected = token(console, settings.data_dir)
     served = app(
         settings,
         connect,
         Control(),
-        token(console, settings.data_dir),
+        expected,
         feed.view,
         names=[each.strip() for each in console.names.split(",") if each.strip()],
         stopping=lambda: any(each.should_exit for each in servers),
     )
+    mount(served, Console(feed.view, Commands(connect), connect, history.root(settings), Logins(expected)))
     config = uvicorn.Config(
         served,
         host=host,
