@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from rackstream import lag
 from rackstream.cli import cli
 from runtime.errors import Misconfigured, Reject, Retry
 from runtime.settings import KafkaSettings
@@ -358,3 +360,43 @@ def test_a_database_that_exists_keeps_its_retention(influx: Influx) -> None:
 def test_the_wrong_endpoint_is_named_by_the_check(influx: Influx) -> None:
     with pytest.raises(Misconfigured, match="is InfluxDB 1: set RACKSTREAM_INFLUX_API=v2"):
         Server(settings(influx, api="v3")).places(create=False)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("away_s", [8, pytest.param(60, marks=pytest.mark.soak)])
+def test_a_server_that_is_away_costs_nothing_but_lag_and_is_said_once(
+    influx: Influx, kafka: KafkaSettings, away_s: int
+) -> None:
+    group, log = "rackstream-influx", kafka.data_dir / "logs" / "sink.log"
+    behind = lambda: lag.lag(kafka, group, ["raw-host"])
+    made = 0
+
+    def publish(count: int) -> None:
+        nonlocal made
+        parts.publish(
+            kafka, "raw-host",
+            *(raw("HostSample", at_s=n, host=f"h{n % 4}", category="host", load_1=float(n))
+              for n in range(made, made + count)),
+        )  # fmt: skip
+        made += count
+
+    sink = parts.part(kafka, "sink", "sink", "influx", **influx_environment(influx))
+    with parts.running(sink) as supervisor:
+        publish(200)
+        parts.until(lambda: points(influx) == made)
+        process = supervisor.parts["sink"].process
+        influx.kill()
+        until = time.monotonic() + away_s
+        while time.monotonic() < until:
+            publish(100)
+            time.sleep(0.5)
+        assert made - 200 <= behind()
+        assert 1 == log.read_text().count("write must be tried again")
+        influx.start()
+        parts.until(lambda: points(influx) == made, timeout_s=90)
+        parts.until(lambda: behind() == 0)
+        assert process is supervisor.parts["sink"].process
+        assert process is not None and process.poll() is None
+    assert 1 == log.read_text().count("write succeeded after retries")
+    found = [(row["host"], row["load_1"]) for row in influx.query("SELECT host, load_1 FROM host")]
+    assert sorted((f"h{n % 4}", n) for n in range(made)) == sorted(found)
