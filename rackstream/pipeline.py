@@ -42,11 +42,7 @@ class Pipeline:
         self.broker = None if settings.bootstrap else EmbeddedKafka(settings.data_dir)
         self.settings = settings
         self._environment = dict(environment or {})
-        wanted = {
-            "archive": bool(os.environ.get("RACKSTREAM_ARCHIVE_ROOT")),
-            "influx": self._wants_influx(),
-            "webhook": self._wants_webhook(),
-        }
+        wanted = {"influx": self._wants_influx(), "webhook": self._wants_webhook()}
         self._sinks = [*sinks, *(kind for kind, is_wanted in wanted.items() if is_wanted and kind not in sinks)]
         self._console = console
         self.part_environment: dict[str, dict[str, str]] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -296,7 +295,9 @@ def test_a_sink_killed_under_load_stores_each_fact_once(
         process.terminate()
         process.wait(30)
     found = [(row["host"], row["load_1"]) for row in influx.query("SELECT host, load_1 FROM host")]
-    print(f"{kills} kills: {len(expected)} facts, {len(expected - set(found))} lost, {len(found) - len(set(found))} twice")
+    print(
+        f"{kills} kills: {len(expected)} facts, {len(expected - set(found))} lost, {len(found) - len(set(found))} twice"
+    )
     assert len(expected) == len(found)
     assert expected == set(found)
 
@@ -367,8 +368,7 @@ def test_the_wrong_endpoint_is_named_by_the_check(influx: Influx) -> None:
 def test_a_server_that_is_away_costs_nothing_but_lag_and_is_said_once(
     influx: Influx, kafka: KafkaSettings, away_s: int
 ) -> None:
-    group, log = "rackstream-influx", kafka.data_dir / "logs" / "sink.log"
-    behind = lambda: lag.lag(kafka, group, ["raw-host"])
+    log = kafka.data_dir / "logs" / "sink.log"
     made = 0
 
     def publish(count: int) -> None:
@@ -390,13 +390,19 @@ def test_a_server_that_is_away_costs_nothing_but_lag_and_is_said_once(
         while time.monotonic() < until:
             publish(100)
             time.sleep(0.5)
-        assert made - 200 <= behind()
+        assert made - 200 <= behind(kafka)
         assert 1 == log.read_text().count("write must be tried again")
         influx.start()
         parts.until(lambda: points(influx) == made, timeout_s=90)
-        parts.until(lambda: behind() == 0)
+        parts.until(lambda: behind(kafka) == 0)
         assert process is supervisor.parts["sink"].process
-        assert process is not None and process.poll() is None
+        assert process is not None
+        assert process.poll() is None
     assert 1 == log.read_text().count("write succeeded after retries")
     found = [(row["host"], row["load_1"]) for row in influx.query("SELECT host, load_1 FROM host")]
     assert sorted((f"h{n % 4}", n) for n in range(made)) == sorted(found)
+
+
+def behind(kafka: KafkaSettings) -> int:
+    """What `rackstream sink influx` has not committed."""
+    return lag.lag(kafka, "rackstream-influx", ["raw-host"])

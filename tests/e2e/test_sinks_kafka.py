@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -301,9 +300,12 @@ def test_an_archive_killed_has_every_record_once_and_garbage_too(kafka: KafkaSet
 )
 def test_kills_at_any_moment_in_a_row(kafka: KafkaSettings, tmp_path, kills: int, *, alone: bool) -> None:
     root = tmp_path / "files"
-    lines = lambda: sum(len(each.read_bytes()) for each in (root / "_manifest").glob("*"))
-    start = lambda: in_process(kafka, root, "alone" if alone else "never")
-    facts = killed_under_load(kafka, start, lines, kills)
+    facts = killed_under_load(
+        kafka,
+        lambda: in_process(kafka, root, "alone" if alone else "never"),
+        lambda: sum(each.stat().st_size for each in (root / "_manifest").glob("*")),
+        kills,
+    )
     with running(FilesSink(kafka, root), kafka, alone=alone):
         until(lambda: committed(kafka) == len(facts), 120)
     expected = Counter(facts)
