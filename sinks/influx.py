@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from runtime.errors import Reject
 from runtime.metrics import LINES_STORED
-from sinks import datasets
+from sinks import datasets, leaves
 from sinks.connector import InfluxConnector
 from sinks.influx_client import InfluxClient
 from sinks.line import Encoder
 
 if TYPE_CHECKING:
     from runtime.kafka import Span
+    from sinks.rows import Dataset, Part, Record
     from sinks.settings import InfluxSettings
     from sinks.sink import Batch, Item, Partition
 
@@ -27,7 +29,9 @@ class InfluxSink:
 
     def __init__(self, settings: InfluxSettings) -> None:
         self._client = InfluxClient(settings)
-        self._encoders = {alias: [(each, Encoder(each)) for each in datasets.of(alias)] for alias in datasets.aliases()}
+        self._writers = {
+            alias: [writer for each in datasets.of(alias) for writer in _writers(each)] for alias in datasets.aliases()
+        }
 
     def assigned(self, partition: Partition, span: Span) -> int | None:  # noqa: ARG002  the signature of a sink
         """Nothing to prepare."""
@@ -42,8 +46,8 @@ class InfluxSink:
 
     def lines(self, item: Item) -> list[bytes]:
         """The lines of one record."""
-        encoders = self._encoders[item.alias]
-        return [line for dataset, write in encoders for row in dataset.rows(item.record) if (line := write(row))]
+        record = item.record
+        return [line for write in self._writers[item.alias] for line in write(record)]
 
     def write(self, batch: Batch) -> None:
         """Stores a batch.
@@ -70,3 +74,14 @@ class InfluxSink:
             refused.setdefault(owners[at], f"{why}; line: {lines[at][:300].decode(errors='replace')}")
         if refused:
             raise Reject(refused)
+
+
+def _writers(dataset: Dataset) -> Iterator[Callable[[Record], Iterable[bytes]]]:
+    """What writes the lines of each part of a dataset."""
+    encoder = Encoder(dataset)
+    for part in dataset.parts:
+        yield leaves.Leaves(dataset, part, encoder) if leaves.fits(dataset, part) else _by_rows(part, encoder)
+
+
+def _by_rows(part: Part, encode: Encoder) -> Callable[[Record], Iterable[bytes]]:
+    return lambda record: [line for row in part.rows(record) if (line := encode(row))]

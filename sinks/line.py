@@ -79,7 +79,8 @@ class _Heads(dict[Row, str]):
         return found
 
 
-def _labels(labels: dict[str, str]) -> str:
+def label_tags(labels: dict[str, str]) -> str:
+    """`,label_<key>=<value>` of each label that has a value."""
     pairs = ((tag(f"label_{key}"), tag(value)) for key, value in sorted(labels.items()))
     return "".join(f",{key}={value}" for key, value in pairs if value)
 
@@ -93,18 +94,20 @@ class Fields:
         kinds = {column.type for _, column in columns}
         # Neighbouring numbers are formatted by one %, which is what makes the VM lines cheap.
         numbers = bool(places) and kinds <= {"long", "double"} and places == list(range(places[0], places[-1] + 1))
-        self._template = ",".join(
+        self.template = ",".join(
             f"{column.name}=%di" if column.type == "long" else f"{column.name}=%r" for _, column in columns
         )
+        """Makes the whole field part of numbers that all have values; of nothing else."""
         self._span = slice(places[0], places[-1] + 1) if numbers else None
-        self._finite = "double" not in kinds
+        self.finite = "double" not in kinds
+        """Its numbers cannot be NaN or infinity."""
 
     def __call__(self, row: Row) -> str:
         """`name=value,…`; empty where no column has a value."""
         if self._span is not None:
             values = row[self._span]
-            if None not in values and (self._finite or isfinite(sum(values))):
-                return self._template % values
+            if None not in values and (self.finite or isfinite(sum(values))):
+                return self.template % values
         return self._one_by_one(row)
 
     def _one_by_one(self, row: Row) -> str:
@@ -138,6 +141,10 @@ class Encoder:
         self._labels: dict[str, str] = {}
         self._label_tags = ""
 
+    def head(self, tags: Row) -> str:
+        """The measurement with its tags, without labels."""
+        return self._heads[tags]
+
     def __call__(self, row: Row) -> bytes:
         """The line of one row, without newline; empty where it has none: no field has a value, or it is stale."""
         if self._stale is not None and row[self._stale]:
@@ -145,7 +152,7 @@ class Encoder:
         if row[0] is not self._time:  # rows of one record share the object
             self._time, self._ns = row[0], timestamp_ns(row[0])
         if row[-1] is not self._labels:
-            self._labels, self._label_tags = row[-1], _labels(row[-1])
+            self._labels, self._label_tags = row[-1], label_tags(row[-1])
         fields = (self._kinds.get(row[self._kind], self._all) if self._kinds else self._all)(row)
         if not fields:
             return b""

@@ -61,7 +61,7 @@ class Part:
         by_depth = sorted(range(len(self.sources)), key=lambda at: (self.sources[at][0], callable(self.sources[at][1])))
         places = {at: place for place, at in enumerate(by_depth)}
         readers = [
-            _reader(tuple(read for at, read in self.sources if at == depth)) for depth in range(len(self.path) + 1)
+            reader(tuple(read for at, read in self.sources if at == depth)) for depth in range(len(self.path) + 1)
         ]
         return readers, itemgetter(*(places[at] for at in range(len(self.sources))))
 
@@ -81,8 +81,8 @@ class Part:
                 yield arrange(values + readers[2](leaf))
 
 
-def _reader(reads: tuple[Read, ...]) -> Callable[[Record], Row]:
-    """Reads keys, then functions."""
+def reader(reads: tuple[Read, ...]) -> Callable[[Record], Row]:
+    """Reads some values of an item: keys, then functions."""
     keys = [read for read in reads if isinstance(read, str)]
     functions = [read for read in reads if not isinstance(read, str)]
     if len(keys) < 2:

@@ -19,9 +19,11 @@ from runtime.errors import Failure, Misconfigured
 def up(fleet: Path, data_dir: Path | None) -> None:
     """Run everything on this machine, as the fleet file says, until Ctrl-C."""
     from rackstream.pipeline import Pipeline, run
+    from sinks.settings import ArchiveSettings
 
     stop = stop_event()
-    run(Pipeline(kafka_settings(data_dir), fleet, on_event=click.echo), stop.is_set)
+    sinks = ("files", "archive") if ArchiveSettings.read().root else ("files",)
+    run(Pipeline(kafka_settings(data_dir), fleet, sinks=sinks, on_event=click.echo), stop.is_set)
 
 
 @click.command()

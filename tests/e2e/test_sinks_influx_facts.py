@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from rackstream import lag
 from rackstream.cli import cli
 from runtime.errors import Misconfigured, Reject, Retry
 from runtime.settings import KafkaSettings
@@ -37,6 +38,7 @@ from sinks.settings import InfluxSettings, Limits
 from sinks.sink import Batch, Item
 from tests.e2e import parts
 from tests.e2e.influxdb import MARKS, Influx
+from tests.e2e.kills import killed_under_load
 
 pytestmark = MARKS
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -275,42 +277,32 @@ def test_a_full_disk_of_the_server_is_waited_out_and_nothing_is_lost(small_disk:
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.soak)])
-def test_a_sink_killed_under_load_stores_each_fact_once(influx: Influx, kafka: KafkaSettings, kills: int) -> None:
-    hosts, each_kill = 4, 500
-    load = threading.Thread(target=publish, args=(kafka, hosts, kills * each_kill))
-    load.start()
-    for _ in range(kills):
-        before = points(influx)
-        process = part(influx, kafka)
-        parts.until(lambda before=before: points(influx) > before, every_s=0.01)
-        threading.Event().wait(random.uniform(0, 0.3))  # the moment is not to be a chosen one
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    load.join()
-    process = part(influx, kafka)
-    total = hosts * kills * each_kill
+@pytest.mark.parametrize(
+    ("kills", "alone"),
+    [
+        pytest.param(3, True, id="3, replaced at once"),
+        pytest.param(20, False, id="20, each replaced when its group has missed it", marks=pytest.mark.soak),
+    ],
+)
+def test_a_sink_killed_under_load_stores_each_fact_once(
+    influx: Influx, kafka: KafkaSettings, kills: int, *, alone: bool
+) -> None:
+    expected = killed_under_load(kafka, lambda: part(influx, kafka, alone=alone), lambda: points(influx), kills)
+    process = part(influx, kafka, alone=alone)
     try:
-        parts.until(lambda: points(influx) >= total)
+        parts.until(lambda: points(influx) >= len(expected), timeout_s=120)
     finally:
         process.terminate()
         process.wait(30)
-    expected = {(f"h{host}", n) for host in range(hosts) for n in range(kills * each_kill)}
     found = [(row["host"], row["load_1"]) for row in influx.query("SELECT host, load_1 FROM host")]
+    print(
+        f"{kills} kills: {len(expected)} facts, {len(expected - set(found))} lost, {len(found) - len(set(found))} twice"
+    )
     assert len(expected) == len(found)
     assert expected == set(found)
 
 
-def publish(kafka: KafkaSettings, hosts: int, count: int) -> None:
-    for first in range(0, count, 50):
-        parts.publish(
-            kafka, "raw-host",
-            *(raw("HostSample", at_s=n, host=f"h{host}", category="host", load_1=float(n))
-              for n in range(first, first + 50) for host in range(hosts)),
-        )  # fmt: skip
-
-
-def part(influx: Influx, kafka: KafkaSettings) -> subprocess.Popen[bytes]:
+def part(influx: Influx, kafka: KafkaSettings, *, alone: bool) -> subprocess.Popen[bytes]:
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap, "RACKSTREAM_TOPIC_PREFIX": kafka.topic_prefix,
         "RACKSTREAM_DATA_DIR": str(kafka.data_dir), "BATCH_MAX_SEC": "0.05",
@@ -319,7 +311,7 @@ def part(influx: Influx, kafka: KafkaSettings) -> subprocess.Popen[bytes]:
         "import threading; from runtime.settings import KafkaSettings; from sinks import batch;"
         "from sinks.influx import InfluxSink; from sinks.settings import InfluxSettings, Limits;"
         f"batch.run(InfluxSink(InfluxSettings.read()), KafkaSettings.read(), group='{kafka.topic_prefix}g',"
-        "limits=Limits(max_records=100, max_age_s=0.05), stop=threading.Event())"
+        f"limits=Limits(max_records=100, max_age_s=0.05), stop=threading.Event(), alone={alone})"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code],
@@ -369,3 +361,48 @@ def test_a_database_that_exists_keeps_its_retention(influx: Influx) -> None:
 def test_the_wrong_endpoint_is_named_by_the_check(influx: Influx) -> None:
     with pytest.raises(Misconfigured, match="is InfluxDB 1: set RACKSTREAM_INFLUX_API=v2"):
         Server(settings(influx, api="v3")).places(create=False)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("away_s", [8, pytest.param(60, marks=pytest.mark.soak)])
+def test_a_server_that_is_away_costs_nothing_but_lag_and_is_said_once(
+    influx: Influx, kafka: KafkaSettings, away_s: int
+) -> None:
+    log = kafka.data_dir / "logs" / "sink.log"
+    made = 0
+
+    def publish(count: int) -> None:
+        nonlocal made
+        parts.publish(
+            kafka, "raw-host",
+            *(raw("HostSample", at_s=n, host=f"h{n % 4}", category="host", load_1=float(n))
+              for n in range(made, made + count)),
+        )  # fmt: skip
+        made += count
+
+    sink = parts.part(kafka, "sink", "sink", "influx", **influx_environment(influx))
+    with parts.running(sink) as supervisor:
+        publish(200)
+        parts.until(lambda: points(influx) == made)
+        process = supervisor.parts["sink"].process
+        influx.kill()
+        until = time.monotonic() + away_s
+        while time.monotonic() < until:
+            publish(100)
+            time.sleep(0.5)
+        assert made - 200 <= behind(kafka)
+        assert 1 == log.read_text().count("write must be tried again")
+        influx.start()
+        parts.until(lambda: points(influx) == made, timeout_s=90)
+        parts.until(lambda: behind(kafka) == 0)
+        assert process is supervisor.parts["sink"].process
+        assert process is not None
+        assert process.poll() is None
+    assert 1 == log.read_text().count("write succeeded after retries")
+    found = [(row["host"], row["load_1"]) for row in influx.query("SELECT host, load_1 FROM host")]
+    assert sorted((f"h{n % 4}", n) for n in range(made)) == sorted(found)
+
+
+def behind(kafka: KafkaSettings) -> int:
+    """What `rackstream sink influx` has not committed."""
+    return lag.lag(kafka, "rackstream-influx", ["raw-host"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -38,6 +37,7 @@ from sinks.letters import Letters
 from sinks.settings import Limits
 from sinks.sink import Batch, Sink
 from tests.e2e import parts
+from tests.e2e.kills import killed_under_load
 
 pytestmark = pytest.mark.kafka
 AT = datetime(2026, 1, 2, 3, 59, 50, tzinfo=UTC)
@@ -115,9 +115,9 @@ def until(true: Callable[[], Any], seconds: float = 40) -> None:
 class Running(threading.Thread):
     """A sink in a thread; `error` is what ended it."""
 
-    def __init__(self, sink: Sink, settings: KafkaSettings, limits: Limits) -> None:
+    def __init__(self, sink: Sink, settings: KafkaSettings, limits: Limits, *, alone: bool = False) -> None:
         super().__init__(daemon=True)
-        self.sink, self.settings, self.limits = sink, settings, limits
+        self.sink, self.settings, self.limits, self.alone = sink, settings, limits, alone
         self.stopping, self.ready, self.error = threading.Event(), threading.Event(), None
 
     def run(self) -> None:
@@ -129,6 +129,7 @@ class Running(threading.Thread):
                 limits=self.limits,
                 stop=self.stopping,
                 ready=self.ready.set,
+                alone=self.alone,
             )
         except Exception as error:  # noqa: BLE001  the test looks at it
             self.error = error
@@ -140,8 +141,8 @@ class Running(threading.Thread):
 
 
 @contextmanager
-def running(sink: Sink, settings: KafkaSettings, limits: Limits = QUICK) -> Iterator[Running]:
-    made = Running(sink, settings, limits)
+def running(sink: Sink, settings: KafkaSettings, limits: Limits = QUICK, *, alone: bool = False) -> Iterator[Running]:
+    made = Running(sink, settings, limits, alone=alone)
     made.start()
     try:
         yield made
@@ -241,7 +242,8 @@ KILLED = """
         batch._Run._commit = third(batch._Run._commit, before=True)
     settings = KafkaSettings.read(bootstrap=bootstrap, topic_prefix=prefix)
     sink = (archive.ArchiveSink if kind == "archive" else files.FilesSink)(settings, Path(root))
-    batch.run(sink, settings, group=prefix + "g", limits=Limits(max_records=50, max_age_s=0.2), stop=threading.Event())
+    limits = Limits(max_records=50, max_age_s=0.2)
+    batch.run(sink, settings, group=prefix + "g", limits=limits, stop=threading.Event(), alone=moment == "alone")
 """
 
 
@@ -289,18 +291,27 @@ def test_an_archive_killed_has_every_record_once_and_garbage_too(kafka: KafkaSet
     assert not letters(kafka)
 
 
-def test_kills_at_any_moment_in_a_row(kafka: KafkaSettings, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("kills", "alone"),
+    [
+        pytest.param(3, True, id="3, replaced at once"),
+        pytest.param(20, False, id="20, each replaced when its group has missed it", marks=pytest.mark.soak),
+    ],
+)
+def test_kills_at_any_moment_in_a_row(kafka: KafkaSettings, tmp_path, kills: int, *, alone: bool) -> None:
     root = tmp_path / "files"
-    for attempt in range(4):
-        produce(kafka, range(attempt * 200, attempt * 200 + 200))
-        process = in_process(kafka, root, "never")
-        time.sleep(1.2 + 0.37 * attempt)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    with running(FilesSink(kafka, root), kafka):
-        until(lambda: committed(kafka) == 3200)
-    assert stored(root) == all_once(range(800))
-    assert stored(root, "host_fan") == all_once(range(800), rows=3)
+    facts = killed_under_load(
+        kafka,
+        lambda: in_process(kafka, root, "alone" if alone else "never"),
+        lambda: sum(each.stat().st_size for each in (root / "_manifest").glob("*")),
+        kills,
+    )
+    with running(FilesSink(kafka, root), kafka, alone=alone):
+        until(lambda: committed(kafka) == len(facts), 120)
+    expected = Counter(facts)
+    found = stored(root)
+    print(f"{kills} kills: {len(facts)} facts, {(expected - found).total()} lost, {(found - expected).total()} twice")
+    assert expected == found == stored(root, "host_fan")
 
 
 def test_two_sinks_share_the_partitions_and_the_one_left_takes_all(kafka: KafkaSettings, tmp_path) -> None:
