@@ -171,6 +171,7 @@ class Loop:
                 "queued": self._publication.queued,
                 "stopping": stopping,
             }
+            | self._publication.spool
             | self._members.failing(),
         )
         self._beats += 1

@@ -13,7 +13,6 @@ import structlog
 from confluent_kafka import KafkaException
 
 from producers import targets
-from producers.journal import Journal
 from producers.loop import Loop
 from producers.publish import Publication
 from producers.reader import Reader
@@ -103,8 +102,7 @@ def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event
     known = statuses(settings, source)
     found = readers(source, wanted, known)
     producer = name or f"{source}-{socket.gethostname()}"
-    journal = Journal(settings.data_dir / "producers" / f"{producer}.db")
-    loop = Loop(Publication(settings, journal, producer), found, alias, source=source, known=known)
+    loop = Loop(Publication.open(settings, producer), found, alias, source=source, known=known)
     reloading = Reloading(
         fleet, text, source,
         make=lambda new: _readers_now(settings, source, new),

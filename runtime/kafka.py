@@ -84,7 +84,7 @@ class Publisher:
     """
 
     def __init__(self, settings: KafkaSettings, client_id: str, **options: Any) -> None:
-        self._producer = Producer(
+        self._config = (
             client_config(settings, client_id)
             | {
                 "enable.idempotence": True,
@@ -97,8 +97,9 @@ class Publisher:
             }
             | options
         )
+        self._producer = Producer(self._config)
         self.failures: list[str] = []
-        """What could not be delivered and will not be: topic and reason."""
+        """What could not be delivered and will not be, of records without `done`: topic and reason."""
 
     def send(
         self,
@@ -116,13 +117,14 @@ class Publisher:
 
         Raises:
             BufferError: the queue is full.
+            KafkaException: the client has failed for good (see `renew`), or takes no such record.
         """
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is not None:
-                self.failures.append(f"{message.topic()}: {error.str()}")
             if done is not None:
                 done(error)
+            elif error is not None:
+                self.failures.append(f"{message.topic()}: {error.str()}")
 
         deadline = time.monotonic() + wait_s
         options = {} if partition is None else {"partition": partition}
@@ -155,6 +157,11 @@ class Publisher:
         self._producer.purge()
         self._producer.poll(0)
         return left
+
+    def renew(self) -> None:
+        """Gives up what is not delivered yet and goes on with a new client, as after an error that ended the old."""
+        self.purge()
+        self._producer = Producer(self._config)
 
 
 def watermarks(settings: KafkaSettings, topic: str) -> dict[int, Span]:

@@ -42,6 +42,8 @@ TARGETS = Gauge("rackstream_targets", "Targets, by how they stand.", ["source", 
 SOURCE_REQUESTS = Counter("rackstream_source_requests", "Requests sent to targets.", ["source"])
 SOURCE_FAULTS = Counter("rackstream_source_faults", "Things asked of targets and not got.", ["source", "kind"])
 QUEUED = Gauge("rackstream_queued_records", "Records waiting for the broker.", ["component"])
+SPOOLED_RECORDS = Gauge("rackstream_spooled_records", "Records in a producer's spool on disk.", ["component"])
+SPOOLED_BYTES = Gauge("rackstream_spooled_bytes", "Bytes that they take, at most.", ["component"])
 
 
 def set_up(settings: ProcessSettings, component: str) -> None:
