@@ -16,7 +16,6 @@ from producers.journal import Journal
 from producers.naming import Naming
 from producers.outbox import Outbox
 from producers.reader import Problems, Sample
-from producers.rejects import Rejects
 from producers.spool import Drop, Row, Spool, SpoolSettings
 from runtime import observe
 from runtime.kafka import MAX_RECORD_BYTES, Publisher
@@ -91,9 +90,8 @@ class Publication:
         self._outbox = Outbox(
             publisher or Publisher(settings, producer),
             spool,
-            Rejects(spool.path.with_name(spool.path.name.removesuffix(SPOOL) + ".rejected.jsonl")),
             confirmed=self._confirmed,
-            dropped=self._dropped,
+            given_up=self._dropped,
             saved=self._saved,
             ready=ready,
         )

@@ -122,8 +122,8 @@ class Spool:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
+            self._db.execute("pragma auto_vacuum = incremental")  # before the file has anything in it
             self._db.execute("pragma locking_mode = exclusive")
-            self._db.execute("pragma auto_vacuum = incremental")
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = normal")
             self._db.executescript(SCHEMA)
