@@ -1,4 +1,4 @@
-"""What waits for Kafka, on disk and in memory, and the thread that moves it on. The disk is never touched with the lock."""
+"""What waits for Kafka, on disk and in memory, and the thread that moves it on: never on a disk with the lock held."""
 
 from __future__ import annotations
 
@@ -80,6 +80,42 @@ class Backlog(Line):
         if self._unsent:
             log.info("records of an earlier run wait on disk", count=self._unsent, file=str(spool.path))
             self._tend()
+
+    @property
+    def outstanding(self) -> int:
+        """Records handed over and not confirmed."""
+        with self.lock:
+            return self.unsaved + max(self._spool.records - len(self._gone), 0)
+
+    @property
+    def unsaved(self) -> int:
+        """Those of them that a kill would lose: neither confirmed nor on disk."""
+        with self.lock:
+            return len(self._sent) - self._sent_rows + len(self._tail) + self._writing
+
+    @property
+    def straight(self) -> bool:
+        """Whether the next record goes to librdkafka at once. Holds for as long as the caller has the lock."""
+        waits = self._tail or self._writing or self._unsent or self._suspects
+        return self._ready and not (waits or self._away or self._error)
+
+    def poll(self, timeout_s: float = 0) -> None:
+        """Serves delivery reports, and sees whether Kafka is away. Does not wait for the disk."""
+        self._publisher.poll(timeout_s)
+        with self.lock:
+            self._look_s = time.monotonic() + IDLE_S
+            away = self._stalled(HOLD_S)
+            if away and not self._away:
+                log.warning("Kafka does not take records: they are kept on disk", file=str(self._spool.path))
+            elif self._away and not away:
+                log.info("Kafka takes records again", waiting=self.outstanding)
+            self._away = away
+            if away or self._error is not None:
+                self._start()
+            elif self._states and self._ready:
+                self._tell_states()
+        if self._threadless:
+            self._pass()
 
     def _bound(self) -> None:
         """Drops the oldest of what only memory holds, if that is too much."""

@@ -23,7 +23,7 @@ from typing import Final
 
 import structlog
 
-from producers.backlog import BUSY_S, IDLE_S, Backlog
+from producers.backlog import BUSY_S, Backlog
 from producers.line import Entry
 from producers.spool import Drop, Row
 
@@ -40,18 +40,6 @@ class Outbox(Backlog):
     """The way of one producer's records to Kafka. Thread-safe; a caller may hold `lock`."""
 
     @property
-    def outstanding(self) -> int:
-        """Records handed over and not confirmed."""
-        with self.lock:
-            return self.unsaved + max(self._spool.records - len(self._gone), 0)
-
-    @property
-    def unsaved(self) -> int:
-        """Those of them that a kill would lose: neither confirmed nor on disk."""
-        with self.lock:
-            return len(self._sent) - self._sent_rows + len(self._tail) + self._writing
-
-    @property
     def spooled(self) -> tuple[int, int, float | None]:
         """Records on disk, their bytes, and when the oldest was handed over: Unix time."""
         return self._spool.records, self._spool.bytes, self._spool.oldest_at
@@ -60,12 +48,6 @@ class Outbox(Backlog):
     def rejected(self) -> int:
         """Records that Kafka refuses."""
         return self._rejects.count
-
-    @property
-    def straight(self) -> bool:
-        """Whether the next record goes to librdkafka at once. Holds for as long as the caller has the lock."""
-        waits = self._tail or self._writing or self._unsent or self._suspects
-        return self._ready and not (waits or self._away or self._error)
 
     def send(self, row: Row) -> Entry:
         """Takes one record over. After that `settle` is to be called, without the lock."""
@@ -119,24 +101,6 @@ class Outbox(Backlog):
             self._publisher.poll(0)
         else:
             self.poll()
-
-    def poll(self, timeout_s: float = 0) -> None:
-        """Serves delivery reports, and sees whether Kafka is away. Does not wait for the disk."""
-        self._publisher.poll(timeout_s)
-        with self.lock:
-            self._look_s = time.monotonic() + IDLE_S
-            away = self._stalled(HOLD_S)
-            if away and not self._away:
-                log.warning("Kafka does not take records: they are kept on disk", file=str(self._spool.path))
-            elif self._away and not away:
-                log.info("Kafka takes records again", waiting=self.outstanding)
-            self._away = away
-            if away or self._error is not None:
-                self._start()
-            elif self._states and self._ready:
-                self._tell_states()
-        if self._threadless:
-            self._pass()
 
     def close(self, timeout_s: float) -> int:
         """Waits for Kafka and for the disk; returns how many records neither took.

@@ -99,7 +99,7 @@ class Model(RuleBasedStateMachine):
         assert self.dropped == told
 
 
-Model.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Model.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestModel = Model.TestCase
 
 
