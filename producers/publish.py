@@ -87,15 +87,6 @@ class Publication:
         self._topics = settings.catalog
         self._aliases = {topic.name: alias for alias, topic in self._topics.topics.items()}
         self._journal = journal
-        self._outbox = Outbox(
-            publisher or Publisher(settings, producer),
-            spool,
-            confirmed=self._confirmed,
-            given_up=self._dropped,
-            saved=self._saved,
-            ready=ready,
-        )
-        self._lock = self._outbox.lock  # a delivery report may be served within `publish`
         self._next: dict[tuple[str, str], int] = {}
         self._naming = Naming(spool.drops())
         self._hosts: dict[str, dict[str, None]] = {}
@@ -107,6 +98,16 @@ class Publication:
         """Records the broker has confirmed."""
         self.dropped = 0
         """Records given up."""
+        # Last: where an earlier run left records, reports come from here on.
+        self._outbox = Outbox(
+            publisher or Publisher(settings, producer),
+            spool,
+            confirmed=self._confirmed,
+            given_up=self._dropped,
+            saved=self._saved,
+            ready=ready,
+        )
+        self._lock = self._outbox.lock  # a delivery report may be served within `publish`
 
     @classmethod
     def open(

@@ -85,7 +85,7 @@ class KafkaSettings(Settings):
     ] = None
     """A Confluent-compatible schema registry, whose ids are then written; user and password may be in the URL."""
     data_dir: Annotated[Path, Field(validation_alias="RACKSTREAM_DATA_DIR")] = Path(".rackstream")
-    """Stored files, the embedded Kafka, producers' journals."""
+    """Stored files, the embedded Kafka, producers' journals and spools."""
 
     @property
     def catalog(self) -> catalog.Catalog:
