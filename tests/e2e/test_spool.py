@@ -113,7 +113,7 @@ def outage(settings: KafkaSettings, broker: EmbeddedKafka, folder: Path, monkeyp
     """An application and a producer through an outage; both are killed in the midst of it."""
     monkeypatch.setenv(fleets.PASSWORD, "secret")
     with fleets.simulated("--count", str(bmcs), "--username", "root", "--password-env", fleets.PASSWORD) as simulator:
-        addresses = {f"bmc-{n:04d}": url for n, url in enumerate(simulator["urls"])}
+        addresses = {f"bmc-{each['number']}": each["url"] for each in simulator["bmcs"]}
         fleet = fleets.write(folder / "fleet.yaml", addresses, interval_s=interval_s)
         app = App(settings, folder)
         try:
