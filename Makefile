@@ -1,5 +1,5 @@
 # One door per wish. `make <target> ARGS="…"` hands ARGS to the command behind it.
-.PHONY: help setup demo test soak check compose-check bench lock clean
+.PHONY: help setup demo test soak check docs audit compose-check bench lock dist clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -20,7 +20,15 @@ soak: .venv/dev.stamp ## the tests that run for long, with the full counts
 check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: changes nothing
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy && .venv/bin/lint-imports
-	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check && .venv/bin/pytest -q tests/unit/test_packaging.py
+	.venv/bin/python scripts/audit
+	.venv/bin/python -m schemas --check && .venv/bin/python -m producers.redfish --check
+	.venv/bin/python -m compose.dashboards --check && .venv/bin/python -m rackstream.reference --check && .venv/bin/pytest -q tests/unit/test_packaging.py
+
+docs: .venv/dev.stamp ## the documentation as pages, in site/; ARGS=serve to read it while writing
+	.venv/bin/mkdocs $(or $(ARGS),build --strict)
+
+audit: .venv/dev.stamp ## known vulnerabilities of what requirements/ pins; says so where no service can be reached
+	.venv/bin/python scripts/audit $(ARGS)
 
 compose-check: .venv/dev.stamp ## compose/ against its specification, our settings, commands and datasets; needs no Docker
 	.venv/bin/pytest -m "soak or not soak" --timeout=0 tests/unit/test_compose*.py tests/e2e/test_compose_by_hand.py $(ARGS)
@@ -31,6 +39,9 @@ bench: .venv/dev.stamp ## what bench/*.py measures; ONLY=bench/name.py for one
 
 lock: .venv/dev.stamp ## requirements/*.txt from pyproject.toml; ARGS=--upgrade for newer versions
 	.venv/bin/python scripts/lock $(ARGS)
+
+dist: .venv/dev.stamp ## a wheel and a source archive, in dist/; the same bytes for the same commit
+	rm -rf dist && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .venv/bin/python -m hatchling build -d dist
 
 clean: ## remove .venv, caches and build output; data in .rackstream stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

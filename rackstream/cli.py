@@ -17,7 +17,7 @@ from runtime.errors import Failure, Misconfigured
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="rackstream")
+@click.version_option(prog_name="rackstream", package_name="rackstream")
 def cli() -> None:
     """Stream processing of fleet telemetry on Apache Kafka."""
     # Processes set their logs up by their settings; a command at a terminal only says what is wrong.

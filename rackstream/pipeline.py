@@ -17,6 +17,7 @@ from rackstream.broker import EmbeddedKafka
 from rackstream.supervise import BACKOFF_S, Part, Supervisor
 from runtime import topics
 from runtime.errors import Failure, Retry
+from runtime.observe import notify
 from runtime.settings import KafkaSettings
 from sinks.settings import InfluxSettings, WebhookSettings
 
@@ -155,6 +156,7 @@ def run(pipeline: Pipeline, stopping: Callable[[], bool]) -> None:
     """Starts a pipeline, tends it until `stopping`, stops it in order."""
     try:
         pipeline.start()
+        notify("READY=1")
         while not stopping():
             pipeline.tend()
             time.sleep(0.1)
