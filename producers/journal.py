@@ -1,7 +1,8 @@
 """The producer's memory on disk: its epochs, and the last sequence numbered of each host and category.
 
 It survives kill -9, so that the next start can name what the killed one numbered and may not have handed over. It is
-not synced: after a power cut a few numbers may be older than the truth, which shows as records beyond the named end.
+not synced: after a power cut, and while the disk is full, a few numbers may be older than the truth, which shows as
+records beyond the named end.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import time
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from runtime.errors import Misconfigured
 
+log = structlog.get_logger()
 SCHEMA: Final = """
 create table if not exists epochs (epoch text primary key);
 create table if not exists sequences (
@@ -29,7 +33,7 @@ def new_epoch(last: str | None, now_ms: int) -> str:
 
 
 class Journal:
-    """One producer's journal. Not thread-safe: the publisher holds its own lock around it."""
+    """One producer's journal. Each call is one statement, for any thread."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -45,7 +49,8 @@ class Journal:
             ) from error
         last = self._db.execute("select max(epoch) from epochs").fetchone()[0]
         self.epoch = new_epoch(last, time.time_ns() // 1_000_000)
-        self._db.execute("insert into epochs values (?)", (self.epoch,))
+        self._behind = False
+        self._write("insert into epochs values (?)", (self.epoch,))
 
     def last(self, host: str, category: str) -> tuple[str, int] | None:
         """(epoch, sequence) numbered last, in this or an earlier epoch."""
@@ -55,9 +60,18 @@ class Journal:
         return (row[0], row[1]) if row else None
 
     def number(self, host: str, category: str, sequence: int) -> None:
-        """Notes that this sequence of the current epoch is given out; called before the record is handed over."""
-        self._db.execute("insert or replace into sequences values (?, ?, ?, ?)", (host, category, self.epoch, sequence))
+        """Notes that this sequence of the current epoch is given out; where the disk takes nothing, goes on without."""
+        self._write("insert or replace into sequences values (?, ?, ?, ?)", (host, category, self.epoch, sequence))
 
     def close(self) -> None:
         """Closes the file."""
         self._db.close()
+
+    def _write(self, statement: str, values: tuple[str | int, ...]) -> None:
+        try:
+            self._db.execute(statement, values)
+            self._behind = False
+        except sqlite3.Error as error:
+            if not self._behind:
+                log.error("journal not written: numbers are in memory only", why=str(error))  # noqa: TRY400  says all
+            self._behind = True

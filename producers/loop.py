@@ -191,6 +191,7 @@ class Loop:
                 "queued": self._publication.queued,
                 "stopping": stopping,
             }
+            | self._publication.spool
             | self._members.unheard(),
         )
         self._beats += 1

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
 
 import structlog
-from confluent_kafka import KafkaError
 from prometheus_client import Counter
 
 from producers.journal import Journal
+from producers.naming import Naming
+from producers.outbox import Outbox
 from producers.reader import Problems, Sample
+from producers.spool import Drop, Row, Spool, SpoolSettings
 from runtime import metrics, observe
 from runtime.kafka import MAX_RECORD_BYTES, Publisher
 from runtime.settings import KafkaSettings
@@ -22,6 +25,7 @@ from schemas import catalog, codec
 
 log = structlog.get_logger()
 Record = dict[str, Any]
+SPOOL: Final = ".spool.db"
 RESERVED: Final = 4096
 """Bytes that Kafka's own framing of a record may take."""
 
@@ -66,19 +70,26 @@ class Left:
 class Publication:
     """Numbers and hands over the records of one producer process. Thread-safe.
 
-    Until a spool takes over, librdkafka's queue holds what the broker does not take. When it is full, new records are
-    dropped: counted, and named by range in the header of the next record that gets through.
+    What Kafka does not take goes to the spool. Records that are dropped all the same (they are too large, or the spool
+    is full) are counted, and named by range in the header of the next record of their host and category.
     """
 
     def __init__(
-        self, settings: KafkaSettings, journal: Journal, producer: str, publisher: Publisher | None = None
+        self,
+        settings: KafkaSettings,
+        producer: str,
+        *,
+        journal: Journal,
+        spool: Spool,
+        publisher: Publisher | None = None,
+        ready: bool = True,
     ) -> None:
+        """`ready`: the topics and schemas are known to be on Kafka; else nothing goes there before `ready()`."""
         self._topics = settings.catalog
-        self._publisher = publisher or Publisher(settings, producer)
+        self._aliases = {topic.name: alias for alias, topic in self._topics.topics.items()}
         self._journal = journal
-        self._lock = threading.RLock()  # a delivery report may be served within `publish`
         self._next: dict[tuple[str, str], int] = {}
-        self._dropped: dict[tuple[str, str], list[Record]] = {}
+        self._naming = Naming(spool.drops())
         self._hosts: dict[str, dict[str, None]] = {}
         """Target → the hosts that records of it were about."""
         self._published = observe.Ages("published")
@@ -91,14 +102,86 @@ class Publication:
         """Records the broker has confirmed."""
         self.dropped = 0
         """Records given up."""
+        # Last: where an earlier run left records, reports come from here on.
+        self._outbox = Outbox(
+            publisher or Publisher(settings, producer),
+            spool,
+            confirmed=self._taken,
+            given_up=self._dropped,
+            saved=self._saved,
+            ready=ready,
+        )
+        self._lock = self._outbox.lock  # a delivery report may be served within `publish`
+
+    @classmethod
+    def open(
+        cls,
+        settings: KafkaSettings,
+        producer: str,
+        *,
+        file: str | None = None,
+        left: Iterable[str] = (),
+        ready: bool = True,
+    ) -> Self:
+        """With journal and spool at their places.
+
+        `file`: what they are called, if not as the producer. `left`: files of others that do not run any more, and
+        whose spooled records are sent, too.
+
+        Raises:
+            Misconfigured: one of them cannot be opened, as while another process of this name runs.
+        """
+        file = file or producer
+        wanted = SpoolSettings.read()
+        folder = settings.data_dir / "producers"
+
+        def at(name: str) -> Path:
+            return (wanted.directory or folder) / f"{name}{SPOOL}"
+
+        spool = Spool(at(file), max_bytes=wanted.max_bytes, max_age_s=wanted.max_age_s)
+        try:
+            for path in (path for path in map(at, left) if path.exists()):
+                with closing(Spool(path, max_bytes=wanted.max_bytes, max_age_s=wanted.max_age_s)) as other:
+                    if count := spool.take_over(other):
+                        log.info(
+                            "spooled records of a process that has ended are taken over", count=count, file=str(path)
+                        )
+            return cls(settings, producer, journal=Journal(folder / f"{file}.db"), spool=spool, ready=ready)
+        except Exception:
+            spool.close()
+            raise
 
     @property
     def queued(self) -> int:
-        """Records not yet confirmed."""
-        return self._publisher.outstanding
+        """Records not yet confirmed, in memory and on disk."""
+        return self._outbox.outstanding
 
-    def publish(self, alias: str, origin: Origin, category: str, sample: Sample, *, began_s: float) -> None:
+    @property
+    def unsaved(self) -> int:
+        """Those of them that a kill -9 would lose: neither confirmed nor on disk."""
+        return self._outbox.unsaved
+
+    @property
+    def spool(self) -> Record:
+        """How the spool stands, in the heartbeat's words."""
+        records, size, oldest_at = self._outbox.spooled
+        return {
+            "spooled": records,
+            "spooled_bytes": size,
+            "spool_oldest_at": None if oldest_at is None else datetime.fromtimestamp(oldest_at, UTC),
+            "rejected": self._outbox.rejected,
+        }
+
+    def ready(self) -> None:
+        """Topics and schemas are on Kafka: records may go there."""
+        self._outbox.ready()
+
+    def publish(
+        self, alias: str, origin: Origin, category: str, sample: Sample, *, began_s: float, patient: bool = True
+    ) -> None:
         """Makes one raw record of a sample and hands it over.
+
+        While Kafka does not take records, it returns when this one is on disk, or after outbox.WAIT_S.
 
         Args:
             alias: the topic's alias.
@@ -106,6 +189,7 @@ class Publication:
             category: the category polled.
             sample: what was read.
             began_s: `time.monotonic()` when the poll began.
+            patient: False: the disk is not waited for.
         """
         topic = self._topics[alias]
         monotonic_s = time.monotonic()
@@ -125,13 +209,15 @@ class Publication:
             if len(value) > MAX_RECORD_BYTES - RESERVED:
                 self._drop(key, sequence, f"larger than {MAX_RECORD_BYTES} bytes")
                 return
-            try:
-                self._publisher.send(topic.name, topic.key_of(record), value, self._done(alias, key, header))
-            except BufferError:
-                self._drop(key, sequence, "queue full")
-            else:
-                self._dropped.pop(key, None)
-        self._publisher.poll(0)
+            if self._outbox.straight:  # else when it is on disk: until then it is not handed over
+                self._journal.number(*key, sequence)
+            if header["dropped"]:
+                self._naming.carried_by(key, self.epoch, sequence)
+            row = Row(time.time(), *key, self.epoch, sequence, topic.name, topic.key_of(record), value)
+            entry = self._outbox.send(row)
+        self._outbox.serve()
+        if patient:
+            self._outbox.settle(entry)
 
     def farewell(self, alias: str, left: Left) -> None:
         """The last record of each host that a target was about: alerts of it end, for nobody looks any more."""
@@ -141,33 +227,41 @@ class Publication:
             if any(host in others for others in self._hosts.values()):
                 continue  # another target tells of it, too
             sample = Sample({address: left.address}, Problems(), host)
-            self.publish(alias, left, catalog.REMOVED, sample, began_s=time.monotonic())
+            self.publish(alias, left, catalog.REMOVED, sample, began_s=time.monotonic(), patient=False)
 
     def state(self, alias: str, record: Record) -> None:
-        """Hands over a status or heartbeat record; dropped silently when the queue is full, for a newer one follows."""
+        """Hands over a status or heartbeat record; of those that Kafka does not take, the newest of each key is kept.
+
+        They are not spooled: a later one says all that an earlier said, and presence goes by when they reach Kafka.
+        """
         topic = self._topics[alias]
         value = codec.encode(catalog.schema(topic.schema), record)
-        try:
-            self._publisher.send(topic.name, topic.key_of(record), value)
-        except BufferError:
-            log.debug("state record not queued", topic=topic.name)
-        self._publisher.poll(0)
+        self._outbox.state(topic.name, topic.key_of(record), value)
+        self._outbox.poll()
 
     def poll(self) -> None:
         """Serves delivery reports."""
-        self._publisher.poll(0)
-        metrics.QUEUED.set(self._publisher.outstanding)
+        self._outbox.poll()
+        records, size, _ = self._outbox.spooled
+        metrics.QUEUED.set(self._outbox.outstanding)
+        metrics.SPOOLED_RECORDS.set(records)
+        metrics.SPOOLED_BYTES.set(size)
 
     def close(self, timeout_s: float) -> int:
-        """Hands over what is queued; returns how many records had to be given up. Their numbers are in the journal."""
+        """Hands over what waits, as far as Kafka takes it in time; the rest is on disk for the next start.
+
+        Returns how many records had to be given up, the disk not having taken them either. Their numbers are in the
+        journal.
+        """
         with self._lock:
             self._closed = True
-        left = self._publisher.flush(timeout_s)
+        left = self._outbox.close(timeout_s)
+        kept = self._outbox.outstanding - left
+        if kept:
+            log.warning("records kept on disk for the next start", count=kept, why="Kafka did not take them in time")
         if left:
-            self._publisher.purge()
-            log.error("records given up at stop", count=left, why="Kafka did not take them in time")
-        with self._lock:
-            self._journal.close()
+            log.error("records given up at stop", count=left, why="neither Kafka nor the disk took them in time")
+        self._journal.close()
         return left
 
     def _header(
@@ -177,7 +271,6 @@ class Publication:
         previous = None if key in self._next else self._journal.last(*key)
         sequence = self._next.get(key, 0)
         self._next[key] = sequence + 1
-        self._journal.number(*key, sequence)
         return {
             "host": host,
             "category": category,
@@ -188,38 +281,38 @@ class Publication:
             "sequence": sequence,
             "previous_epoch": previous[0] if previous else None,
             "previous_sequence": previous[1] if previous else None,
-            "dropped": self._dropped.get(key, []),
+            "dropped": self._naming.of(key, self.epoch),
             "duration_s": duration_s,
             "interval_s": origin.intervals[category],
             "errors": sample.problems.as_records(),
             "labels": dict(origin.labels),
         }
 
-    def _done(self, alias: str, key: tuple[str, str], header: Record) -> Callable[[KafkaError | None], None]:
-        sequence, moment = header["sequence"], header["observed_at"]
+    def _taken(self, row: Row) -> None:
+        self.records += 1
+        alias = self._aliases.get(row.topic, row.topic)
         confirmed = self._confirmed.get(alias)
         if confirmed is None:
             confirmed = self._confirmed[alias] = metrics.RECORDS_OUT.labels(alias)
+        confirmed.inc()
+        self._published.note_one(alias, row.at, time.time())
+        if named := self._naming.confirmed((row.host, row.category), row.epoch, row.sequence):
+            self._outbox.named(named)
 
-        def done(error: KafkaError | None) -> None:
-            if error is None:
-                self.records += 1
-                confirmed.inc()
-                self._published.note(alias, (moment,), time.time())
-            else:
-                with self._lock:
-                    self._drop(key, sequence, error.str())
-
-        return done
+    def _saved(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if row.epoch == self.epoch:
+                self._journal.number(row.host, row.category, row.sequence)
 
     def _drop(self, key: tuple[str, str], sequence: int, cause: str) -> None:
-        ranges = list(self._dropped.get(key, ()))
-        if ranges and ranges[-1]["cause"] == cause and ranges[-1]["last"] == sequence - 1:
-            ranges[-1] = ranges[-1] | {"last": sequence}
-        else:
-            ranges.append({"first": sequence, "last": sequence, "cause": cause})
-        self._dropped[key] = ranges
-        self.dropped += 1
-        metrics.RECORDS_DROPPED.labels(cause).inc()
-        if len(ranges) == 1 and ranges[0]["first"] == sequence:
-            log.error("record dropped", host=key[0], category=key[1], sequence=sequence, why=cause)
+        self._journal.number(*key, sequence)
+        drop = Drop(*key, self.epoch, sequence, sequence, cause)
+        self._outbox.note(drop)
+        self._dropped(drop)
+
+    def _dropped(self, drop: Drop) -> None:
+        self.dropped += drop.count
+        metrics.RECORDS_DROPPED.labels(drop.cause).inc(drop.count)
+        if self._naming.take(drop):
+            told = {"host": drop.host, "category": drop.category, "sequence": drop.first}
+            log.error("record dropped", **told, count=drop.count, why=drop.cause)

@@ -13,7 +13,6 @@ import structlog
 from confluent_kafka import KafkaException
 
 from producers import targets
-from producers.journal import Journal
 from producers.loop import Loop
 from producers.publish import Publication
 from producers.reader import Reader
@@ -109,8 +108,7 @@ def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event
     known = statuses(settings, source)
     found = readers(source, wanted, known)
     producer = name or f"{source}-{socket.gethostname()}"
-    journal = Journal(settings.data_dir / "producers" / f"{producer}.db")
-    publication = Publication(settings, journal, producer)
+    publication = Publication.open(settings, producer)
     loop = Loop(publication, found, alias, source=source, known=known, orders=obeying.orders)
     reloading = Reloading(
         fleet, text, source,

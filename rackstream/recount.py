@@ -91,7 +91,8 @@ class Series:
         if record["previous_epoch"] is not None:
             self.numbered[record["previous_epoch"]] = record["previous_sequence"]
         for each in record["dropped"]:
-            self.named.setdefault(epoch, set()).update(range(each["first"], each["last"] + 1))
+            named = self.named.setdefault(each.get("epoch") or epoch, set())
+            named.update(range(each["first"], each["last"] + 1))
 
     def gaps(self, *, from_start: bool) -> tuple[int, int]:
         """(lost, named): sequences missing without a word, and those a later header accounts for.

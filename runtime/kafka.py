@@ -102,7 +102,7 @@ class Publisher:
     """
 
     def __init__(self, settings: KafkaSettings, client_id: str, **options: Any) -> None:
-        self._producer = Producer(
+        self._config = (
             client_config(settings, client_id)
             | {
                 "enable.idempotence": True,
@@ -115,9 +115,10 @@ class Publisher:
             }
             | options
         )
+        self._producer = Producer(self._config)
         self._settings = settings
         self.failures: list[str] = []
-        """What could not be delivered and will not be: topic and reason."""
+        """What could not be delivered and will not be, of records without `done`: topic and reason."""
         self.denied: Misconfigured | None = None
         """The right that lacked last."""
 
@@ -137,13 +138,16 @@ class Publisher:
 
         Raises:
             BufferError: the queue is full.
+            KafkaException: the client has failed for good (see `renew`), or takes no such record.
         """
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                self._fail(error, message.topic())
+                self._deny(error, message.topic())
             if done is not None:
                 done(error)
+            elif error is not None:
+                self.failures.append(f"{message.topic()}: {error.str()}")
 
         deadline = time.monotonic() + wait_s
         options = {} if partition is None else {"partition": partition}
@@ -157,8 +161,7 @@ class Publisher:
             else:
                 return
 
-    def _fail(self, error: KafkaError, topic: str | None) -> None:
-        self.failures.append(f"{topic}: {error.str()}")
+    def _deny(self, error: KafkaError, topic: str | None) -> None:
         denied = login.denied(self._settings, error, "Write", topic or "")
         if denied is not None and str(denied) != str(self.denied):
             log.error("records are not taken", why=str(denied))
@@ -183,6 +186,11 @@ class Publisher:
         self._producer.purge()
         self._producer.poll(0)
         return left
+
+    def renew(self) -> None:
+        """Gives up what is not delivered yet and goes on with a new client, as after an error that ended the old."""
+        self.purge()
+        self._producer = Producer(self._config)
 
 
 def watermarks(settings: KafkaSettings, topic: str) -> dict[int, Span]:

@@ -10,7 +10,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -110,15 +110,23 @@ class Ages:
 
     def __init__(self, hop: str) -> None:
         self._hop = hop
-        self._observe: dict[str, Any] = {}
+        self._observe: dict[str, Callable[[float], None]] = {}
 
     def note(self, topic: str, moments: Iterable[datetime], now_s: float) -> None:
         """Counts records of a topic (its alias), observed at these moments, that are here at `now_s` (Unix time)."""
+        observe = self._of(topic)
+        for moment in moments:
+            observe(max(0.0, now_s - moment.timestamp()))
+
+    def note_one(self, topic: str, at_s: float, now_s: float) -> None:
+        """The same of one record, its moment in Unix time."""
+        self._of(topic)(max(0.0, now_s - at_s))
+
+    def _of(self, topic: str) -> Callable[[float], None]:
         observe = self._observe.get(topic)
         if observe is None:
             observe = self._observe[topic] = metrics.SAMPLE_AGE.labels(self._hop, topic).observe
-        for moment in moments:
-            observe(max(0.0, now_s - moment.timestamp()))
+        return observe
 
 
 def _as_it_is(_logger: Any, _method: str, event: Any) -> Any:

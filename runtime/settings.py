@@ -95,7 +95,7 @@ class KafkaSettings(Settings):
     schema_registry_ca: Annotated[Path | None, Field(validation_alias="RACKSTREAM_SCHEMA_REGISTRY_CA_LOCATION")] = None
     """CA certificates of an https registry; unset: the system's."""
     data_dir: Annotated[Path, Field(validation_alias="RACKSTREAM_DATA_DIR")] = Path(".rackstream")
-    """Stored files, the embedded Kafka, producers' journals."""
+    """Stored files, the embedded Kafka, producers' journals and spools."""
 
     @model_validator(mode="after")
     def _login(self) -> Self:

@@ -163,6 +163,8 @@ class SequenceRange(TypedDict):
     """Last sequence of the range. [1]"""
     cause: str
     """Why they were dropped."""
+    epoch: str | None
+    """Their epoch; null: that of this record."""
 
 
 class PollError(TypedDict):
@@ -592,6 +594,14 @@ class Heartbeat(TypedDict):
     """Polls of them that failed. [{poll}]"""
     queued: int
     """Records waiting for the broker. [{record}]"""
+    spooled: int
+    """Those of them that wait on the producer's disk, in its spool. [{record}]"""
+    spooled_bytes: int
+    """Bytes they take there. [By]"""
+    spool_oldest_at: datetime | None
+    """When the oldest of them was handed over; null: none waits."""
+    rejected: int
+    """Records in this epoch that Kafka refused for good, kept in a file beside the spool; counted in dropped, too. [{record}]"""
     failing: list[FailingTarget]
     """Targets that cannot be read now, by host; the first 100 of them."""
     failing_count: int

@@ -31,9 +31,11 @@ log = logging.getLogger(__name__)
 ALIAS: Final = "raw-app"
 POLL_S: Final = 0.25
 RETRY_S: Final = 5.0
-"""Time between two attempts to reach Kafka."""
+"""Time between two attempts to reach Kafka for the first time."""
+FIRST_S: Final = 1.0
+"""Kafka's first answer is waited for this long; from then on records go on disk meanwhile."""
 MAX_WAITING: Final = 1000
-"""Records that wait for Kafka's first answer; beyond them `store` refuses, and the collector holds its items."""
+"""Records that wait for the publishing thread; beyond them `store` refuses, and the collector holds its items."""
 CLOSE_S: Final = 10.0
 _ABANDONED: Final[list[Publication]] = []
 """A parent's, in a forked child: librdkafka cannot be ended there."""
@@ -49,9 +51,10 @@ class _App:
 
 
 class KafkaStorage:
-    """Publishes what it is given, in order, from a thread of its own: `store` never waits for Kafka.
+    """Publishes what it is given, in order, from a thread of its own: `store` waits neither for Kafka nor for a disk.
 
-    `source` is the application's name and the Kafka key. Where Kafka is comes from `settings`, else from the
+    What Kafka does not take waits in a spool on disk, where it survives the process, and is sent first at its next
+    start. `source` is the application's name and the Kafka key. Where Kafka is comes from `settings`, else from the
     environment (`KAFKA_BOOTSTRAP_SERVERS`, …). The topics must exist.
     """
 
@@ -98,11 +101,16 @@ class KafkaStorage:
         """Records not confirmed yet."""
         return len(self._waiting) + (self._publication.queued if self._publication else 0)
 
+    @property
+    def unsaved(self) -> int:
+        """Those of them that are not on disk either: what a kill -9 would lose now."""
+        return len(self._waiting) + (self._publication.unsaved if self._publication else 0)
+
     def store(self, data: TelemetryData) -> None:
         """Hands items over as one record, or as several where one would be too large.
 
         Raises:
-            BufferError: too many records wait for Kafka.
+            BufferError: too many records wait for the publishing thread.
         """
         self._put(avro.TELEMETRY, avro.bodies(self.source, data))
 
@@ -110,7 +118,7 @@ class KafkaStorage:
         """Hands one state of the execution statistics over (`producers.execution`).
 
         Raises:
-            BufferError: too many records wait for Kafka.
+            BufferError: too many records wait for the publishing thread.
         """
         self._put(avro.EXECUTIONS, [avro.execution(self.source, stats)])
 
@@ -134,19 +142,22 @@ class KafkaStorage:
                 self._step()  # no thread can be started any more at interpreter exit
             self._wake.set()
             time.sleep(0.005)
-        if self.waiting:
-            log.error("%d records of %s are not confirmed by Kafka", self.waiting, self.source)
+        if self.unsaved:
+            log.error("%d records of %s are neither confirmed by Kafka nor on disk", self.unsaved, self.source)
+        elif self.waiting:
+            log.warning("%d records of %s wait on disk for Kafka", self.waiting, self.source)
         return self.waiting
 
     def close(self, timeout_s: float = CLOSE_S) -> int:
-        """Waits like `flush`, then lets Kafka go; returns how many records were given up."""
-        left = self.flush(timeout_s)
+        """Waits like `flush`, then lets Kafka go; returns how many records were given up: the disk has the others."""
+        self.flush(timeout_s)
         self._closing.set()
         self._wake.set()
-        with self._stepping:  # a step under way may be opening the connection
+        with self._stepping:  # a step under way may be opening the spool
+            left = len(self._waiting)
             self._waiting.clear()
             if self._publication is not None:
-                self._publication.close(0)
+                left += self._publication.close(0)
             if self._slot is not None:
                 self._slot.close()
         atexit.unregister(self.flush)
@@ -162,6 +173,8 @@ class KafkaStorage:
         self._stepping = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
+        self._ready = threading.Event()
+        self._asker: threading.Thread | None = None
         self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
         self._thread: threading.Thread | None = None
 
@@ -170,7 +183,7 @@ class KafkaStorage:
             if self._closing.is_set():
                 raise BufferError("closed")
             if len(self._waiting) > MAX_WAITING:
-                raise BufferError(f"{len(self._waiting)} records wait for Kafka at {self._settings.bootstrap}")
+                raise BufferError(f"{len(self._waiting)} records wait to be published")
             self._waiting.extend((category, body) for body in bodies)
             if self._thread is None:
                 thread = threading.Thread(target=self._work, name="telemetry-kafka", daemon=True)
@@ -189,7 +202,7 @@ class KafkaStorage:
                 self._closing.wait(RETRY_S)
 
     def _step(self) -> bool:
-        """Publishes what waits; False when Kafka cannot be reached."""
+        """Publishes what waits; False when that cannot be done yet, and not soon."""
         with self._stepping:
             if self._closing.is_set():
                 return False
@@ -197,13 +210,53 @@ class KafkaStorage:
                 try:
                     self._publication = self._open()
                 except Exception as error:  # noqa: BLE001  whatever it is, records wait and it is tried again
-                    log.warning("Kafka at %s is not ready: %s", self._settings.bootstrap, error)
+                    log.warning("records of %s wait in memory: %s", self.source, error)
                     return False
+            if not self._ready.is_set():
+                self._ask(self._publication)
+                if not self._ready.is_set() and self._settings.schema_registry is not None:
+                    return True  # records carry the registry's ids: none can be written yet
             while self._waiting:
                 self._publish(self._publication, *self._waiting[0])
                 self._waiting.popleft()  # only now: what is on its way must be in `waiting` all the time
             self._publication.poll()
             return True
+
+    def _ask(self, publication: Publication) -> None:
+        """Has Kafka asked for the topic and given the schema, in a thread: an answer may take long, or never come."""
+        if self._asker is not None:
+            return
+        self._asker = threading.Thread(
+            target=self._ask_until_ready, args=(publication,), name="telemetry-kafka-first", daemon=True
+        )
+        try:
+            self._asker.start()
+        except RuntimeError:  # at interpreter exit
+            self._asker = None
+            self._is_there(publication)
+        else:
+            self._ready.wait(FIRST_S)
+
+    def _ask_until_ready(self, publication: Publication) -> None:
+        while not self._is_there(publication):
+            if self._closing.wait(RETRY_S):
+                return
+
+    def _is_there(self, publication: Publication) -> bool:
+        from runtime.kafka import watermarks
+        from runtime.topics import publish_schemas
+
+        topic = self._settings.catalog[ALIAS]
+        try:
+            watermarks(self._settings, topic.name)  # an error where the topic is missing
+            publish_schemas(self._settings, (topic.schema,))
+        except Exception as error:  # noqa: BLE001  whatever it is, records wait and it is tried again
+            log.warning("Kafka at %s is not ready: %s", self._settings.bootstrap, error)
+            return False
+        publication.ready()
+        self._ready.set()
+        self._wake.set()
+        return True
 
     def _publish(self, publication: Publication, category: str, body: dict[str, Any]) -> None:
         try:
@@ -213,38 +266,43 @@ class KafkaStorage:
             log.exception("a record of %s cannot be written", self.source)
 
     def _open(self) -> Publication:
-        from producers.journal import Journal
         from producers.publish import Publication
-        from runtime.kafka import watermarks
-        from runtime.topics import publish_schemas
 
-        watermarks(self._settings, self._settings.catalog[ALIAS].name)  # an error where the topic is missing
-        publish_schemas(self._settings, (self._settings.catalog[ALIAS].schema,))
         folder = self._settings.data_dir / "producers"
-        producer, slot = _claim(folder, f"app-{quote(self.source, safe='')}")
+        name = f"app-{quote(self.source, safe='')}"
+        slots = _claim(folder, name)
+        own = next(iter(slots))
         try:
-            publication = Publication(
-                self._settings, Journal(folder / f"{producer}.db"), f"{producer}@{self._app.host}"
+            publication = Publication.open(
+                self._settings, f"{own}@{self._app.host}", file=own, left=list(slots)[1:], ready=False
             )
         except Exception:
-            slot.close()
+            slots[own].close()
             raise
-        self._slot = slot
+        finally:
+            for other in list(slots)[1:]:
+                slots[other].close()
+        self._slot = slots[own]
         return publication
 
 
-def _claim(folder: Path, name: str) -> tuple[str, FileIO]:
+def _claim(folder: Path, name: str) -> dict[str, FileIO]:
     """The first free number for a process of this application on this machine, and the lock that holds it.
 
-    Processes of one application must not share a journal, and one started later should find that of an earlier.
+    Processes of one application must not share a journal, and one started later should find that of an earlier. With
+    it come the higher numbers that were used once and are free now: what their processes left can be sent.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    found: dict[str, FileIO] = {}
     for number in itertools.count():
-        handle = FileIO(folder / f"{name}-{number}.lock", "a")
+        path = folder / f"{name}-{number}.lock"
+        if found and not path.exists():
+            return found
+        handle = FileIO(path, "a")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.close()
         else:
-            return f"{name}-{number}", handle
+            found[f"{name}-{number}"] = handle
     raise AssertionError

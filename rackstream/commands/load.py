@@ -50,7 +50,6 @@ def simulate_libvirt(  # noqa: PLR0917  click passes options by name
     data_dir: Path | None,
 ) -> None:
     """Publish raw records of many simulated hypervisors, and say last how many events processors must have seen."""
-    from producers.journal import Journal
     from producers.publish import Publication
     from producers.simulate import load
     from producers.simulate.libvirt import Plan, Simulation
@@ -62,8 +61,7 @@ def simulate_libvirt(  # noqa: PLR0917  click passes options by name
     verify(settings)
     publish_schemas(settings, (settings.catalog["raw-libvirt"].schema,))
     producer = name or f"simulate-libvirt-{socket.gethostname()}"
-    journal = Journal(settings.data_dir / "producers" / f"{producer}.db")
-    publication = Publication(settings, journal, producer)
+    publication = Publication.open(settings, producer)
     plan = Plan(hosts=hosts, vms=vms, nics=nics, disks=disks, interval_s=interval, churn=churn, seed=seed)
     observe.notify("READY=1")
     summary = load.run(publication, Simulation(plan), stop, rounds=rounds, progress=_progress())

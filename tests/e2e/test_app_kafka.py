@@ -221,13 +221,12 @@ def healthy(kafka: KafkaSettings, files: Path) -> Any:
     return finding if finding.healthy and not finding.audit.pending and finding.datasets else None
 
 
-def test_without_kafka_an_application_is_not_held_up_and_nothing_is_lost_once_it_is_there(
+def test_without_kafka_an_application_is_not_held_up_and_its_next_start_sends_what_is_on_disk(
     kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from producers.app import kafka as module
 
-    monkeypatch.setattr(module, "RETRY_S", 0.2)
-    monkeypatch.setattr(module, "MAX_WAITING", 20)
+    monkeypatch.setattr(module, "FIRST_S", 0.1)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         away = f"127.0.0.1:{nobody.getsockname()[1]}"
@@ -237,13 +236,37 @@ def test_without_kafka_an_application_is_not_held_up_and_nothing_is_lost_once_it
         for number in range(50):
             ours.collect_event("s", str(number))
         assert time.monotonic() - began_s < 5
-        assert (21, 29) == (storage.waiting, ours.held)
-    storage._settings = kafka
-    until(lambda: not (ours.flush().events or ours.held or storage.flush(1)), timeout_s=60)
-    ours.close()
-    storage.close()
+        until(lambda: storage.unsaved == 0)
+        assert (50, 0) == (storage.waiting, ours.held)
+        assert 0 == storage.close(0.1), "given up"
+    again = KafkaStorage("shop", settings=kafka)
+    with collector(again, buffer_size=1) as ours:
+        ours.collect_event("s", "50")
+        assert 0 == again.flush(30)
+    again.close()
 
-    assert [str(number) for number in range(50)] == [event["message"] for event in events(kafka, "shop")]
+    assert [str(number) for number in range(51)] == [event["message"] for event in events(kafka, "shop")]
+
+
+def test_what_a_process_with_another_number_left_on_disk_is_sent_too(kafka: KafkaSettings, tmp_path: Path) -> None:
+    from producers.spool import Row, Spool
+
+    folder = kafka.data_dir / "producers"
+    before = KafkaStorage("shop", settings=kafka)
+    with collector(before) as ours:
+        ours.collect_event("s", "0")
+    before.close()
+    [message] = clients.read_all(kafka, kafka.catalog["raw-app"].name)
+    (folder / "app-shop-1.lock").touch()
+    other = Spool(folder / "app-shop-1.spool.db", max_bytes=10**6, max_age_s=3600)
+    other.write([Row(time.time(), "h", "telemetry", "e", 0, message.topic(), message.key(), message.value())])
+    other.close()
+    again = KafkaStorage("shop", settings=kafka)
+    with collector(again) as ours:
+        ours.collect_event("s", "1")
+    again.close()
+
+    assert ["0", "0", "1"] == [event["message"] for event in events(kafka, "shop")]
 
 
 def test_where_no_thread_can_be_started_any_more_a_flush_publishes(

@@ -2,22 +2,16 @@
 
 import os
 import signal
-import time
 from collections import defaultdict
 
 import pytest
 import yaml
 
-from producers import host, redfish
-from producers.journal import Journal
-from producers.publish import Publication
+from producers import redfish
 from producers.simulate.redfish import Simulator
-from producers.targets import HostTarget, RedfishTarget
-from rackstream.broker import EmbeddedKafka
+from producers.targets import RedfishTarget
 from rackstream.recount import Series
-from runtime import tables, topics
-from runtime.kafka import Publisher
-from runtime.settings import KafkaSettings
+from runtime import tables
 from tests.e2e.parts import part, records, running, until
 
 pytestmark = pytest.mark.kafka
@@ -183,30 +177,3 @@ def test_a_bmc_of_several_hosts_makes_one_record_for_each_and_one_for_the_enclos
     owners = {each["system_id"]: record["host"] for record in found for each in [*record["systems"], *record["dimms"]]}
     assert mapped == owners
     assert {} == amiss(kafka)
-
-
-def test_what_a_full_queue_drops_is_named_by_the_next_record(tmp_path):
-    """Kafka is away, the queue takes 10; when it is back, what was queued arrives and the hole has a name."""
-    with EmbeddedKafka(tmp_path) as broker:
-        settings = KafkaSettings.read(bootstrap=broker.bootstrap, partitions=1, data_dir=tmp_path)
-        topics.create(settings)
-        topics.publish_schemas(settings)
-        publisher = Publisher(settings, "p", **{"queue.buffering.max.messages": 10})
-        publication = Publication(settings, Journal(tmp_path / "p.db"), "p", publisher)
-        reader = host.reader(HostTarget(host="here"), 1.0)
-        send = lambda: publication.publish(  # noqa: E731  said twice below
-            "raw-host", reader, "host", reader.read("host", 5), began_s=time.monotonic()
-        )
-        broker.kill()
-        for _ in range(15):
-            send()
-        assert 5 == publication.dropped
-        broker.start()
-        until(lambda: publication.poll() or publication.queued == 0)
-        send()
-        assert 0 == publication.close(10)
-        found = records(settings, "raw-host")
-
-    assert [*range(10), 15] == [record["sequence"] for record in found]
-    assert [(10, 14)] == [(each["first"], each["last"]) for each in found[-1]["dropped"]]
-    assert "queue full" in found[-1]["dropped"][0]["cause"]
