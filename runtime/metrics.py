@@ -176,7 +176,7 @@ SPOOLED_BYTES: Final = _gauge("rackstream_spooled_bytes", "bytes", "What these r
 RECORDS_DROPPED: Final = _counter(
     "rackstream_records_dropped", "records", "Records given up. The header of the next record of the same host and "
     "category names them.", [PRODUCER], ["cause"],
-    starts={PRODUCER: ("queue full", "does not fit its schema")},
+    starts={PRODUCER: ("does not fit its schema", "spool full", "too old")},
 )  # fmt: skip
 STEP_SECONDS: Final = _counter(
     "rackstream_step_seconds", "seconds", "Time spent in a step. Divided by the next: the mean.", [PROCESSOR], ["step"]
