@@ -269,7 +269,8 @@ def test_a_directory_that_holds_something_else_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "seconds",
-    [pytest.param(80), pytest.param(600, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
+    # `make chaos` kills more of more; CI runs its short form.
+    [pytest.param(80, marks=pytest.mark.soak), pytest.param(600, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
     ids="{} s".format,
 )
 def test_killing_worker_sink_and_kafka_loses_and_doubles_nothing(tmp_path, seconds):

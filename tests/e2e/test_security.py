@@ -232,6 +232,7 @@ def other_passwords(secured: Secured, roles: Sequence[str]) -> Iterator[None]:
             secured.set_password(role, f"{role} may come in")
 
 
+@pytest.mark.soak
 def test_a_password_changed_while_they_run_is_one_line_of_each_and_they_go_on_when_it_is_right(
     secured: Secured,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,20 @@ PACKAGES = ("schemas", "runtime", "producers", "processors", "sinks", "rackstrea
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")) if path.name != "records.py"]
 
 
+@cache
 def imports(path):
+    found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
 
 
 def users_of(module):
     """The packages that import a module of runtime, by themselves or through another module of it."""
-    paths = [path for path in MODULES if f"runtime.{module}" in set(imports(path))]
+    paths = [path for path in MODULES if f"runtime.{module}" in imports(path)]
     through = [users_of(path.stem) for path in paths if path.parent == ROOT / "runtime"]
     return {path.relative_to(ROOT).parts[0] for path in paths}.union(*through)
 
@@ -35,7 +38,7 @@ def test_a_module_of_runtime_serves_two_edges_or_more(module):
 
 
 def test_only_the_shell_imports_faust():
-    found = [str(path.relative_to(ROOT)) for path in MODULES if "faust" in set(imports(path))]
+    found = [str(path.relative_to(ROOT)) for path in MODULES if "faust" in imports(path)]
 
     assert ["processors/app.py"] == found
 
