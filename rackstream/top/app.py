@@ -1,0 +1,219 @@
+"""The live view in a terminal: `rackstream top`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import ClassVar, Final
+
+from rich.text import Text
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Footer, Input, Static
+
+from rackstream.published import Connect
+from rackstream.top import frame
+from rackstream.top.layout import BETWEEN, joined, said
+from rackstream.top.listing import Listing
+from rackstream.top.silence import Silence
+from rackstream.top.views import Look, Name, matchers, opened
+from rackstream.view.model import View
+
+EVERY_S: Final = 1.0
+SEARCH: Final = "words that must all occur; Enter keeps them, Esc drops them"
+TABS: Final[tuple[Name, ...]] = ("fleet", "vms", "alerts", "pipeline")
+
+
+class Top(App[None]):
+    """One view at a time, and the way back."""
+
+    TITLE = "rackstream top"
+    ENABLE_COMMAND_PALETTE = False
+    # The terminal's own colours: 16 are enough, and whoever chose a light background keeps it.
+    CSS = """
+    #tabs, #summary, #asked, #notice { height: auto; }
+    #tabs { text-style: bold; }
+    Listing { height: 1fr; }
+    #search { display: none; }
+    #search.open { display: block; }
+    Silence { align: center middle; background: ansi_default; }
+    #dialogue { width: 76; max-width: 100%; height: auto; border: solid ansi_blue; padding: 0 1; }
+    #dialogue Input { margin-bottom: 1; background: ansi_default; text-style: underline; }
+    .strong { text-style: bold; margin-bottom: 1; }
+    .soft { text-style: dim; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c", "quit", "Quit", key_display="q", priority=False),
+        Binding("f", "tab('fleet')", "Fleet"),
+        Binding("v", "tab('vms')", "VMs"),
+        Binding("a", "tab('alerts')", "Alerts"),
+        Binding("p", "tab('pipeline')", "Pipeline"),
+        Binding("slash", "search", "Search", key_display="/"),
+        Binding("s", "sort", "Sort"),
+        Binding("r", "reverse", "Reverse"),
+        Binding("h", "health", "Health"),
+        Binding("m", "mute", "Silence"),
+        Binding("escape", "leave", "Back", key_display="Esc"),
+    ]
+
+    def __init__(self, view: View, connect: Connect, who: Callable[[], str], host: str | None = None) -> None:
+        """Shows `view`, which is fed elsewhere.
+
+        Args:
+            view: what is shown.
+            connect: asked for Kafka's address when a silence is made.
+            who: the name of whoever makes it.
+            host: the host to begin with; default: the fleet.
+        """
+        super().__init__()
+        self.theme = "ansi-dark"
+        self._view, self._connect, self._who = view, connect, who
+        self._tabs: dict[Name, Look] = {name: Look(name) for name in TABS}
+        self._path = [self._tabs["fleet"], *([Look("host", (host,))] if host else [])]
+
+    @property
+    def look(self) -> Look:
+        """The view that is seen."""
+        return self._path[-1]
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Static(id="tabs", markup=False)
+        yield Static(id="summary", markup=False)
+        yield Static(id="notice", markup=False)
+        yield Static(id="asked", markup=False)
+        yield Listing()
+        yield Input(id="search", placeholder=SEARCH, compact=True)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Begins to look."""
+        self._listing = self.query_one(Listing)
+        self._listing.focus()
+        self._show()
+        self.set_interval(EVERY_S, self._renew)
+
+    def _show(self) -> None:
+        """Shows the view that is to be seen now."""
+        look = self.look
+        self._listing.look(lambda *asked: look.window(self._view, *asked), look.where)
+        self._around()
+        self.refresh_bindings()
+
+    def _renew(self) -> None:
+        """Shows the same as it is now."""
+        self._listing.renew()
+        self._around()
+
+    def _around(self) -> None:
+        """What stands above the lines."""
+        found = self._view.overview()
+        self._put("#tabs", self._tab_line(sum(found.alerts.values())))
+        self._put("#summary", joined(frame.summary(found), "   "))
+        told = frame.notice(self._view)
+        self._put("#notice", told or Text())
+        self.query_one("#notice").display = told is not None
+        self._put("#asked", self.look.asked(self._listing.seen))
+
+    def _put(self, where: str, text: Text) -> None:
+        self.query_one(where, Static).update(text)
+
+    def _tab_line(self, alerts: int) -> Text:
+        names = {name: self._tabs[name].title for name in TABS} | {
+            "alerts": f"Alerts {alerts:,}" if alerts else "Alerts"
+        }
+        tabs = [Text(f" {names[name]} ", "reverse" if self._path[0].name == name else "") for name in TABS]
+        path = "".join(f" › {each.title}" for each in self._path[1:])
+        return joined(tabs, "") + said(path or " ") + Text(f"{BETWEEN}{datetime.now(UTC):%H:%M:%S} UTC", "dim")
+
+    # What keys do
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only keys that do something here are shown and taken."""
+        del parameters
+        look = self.look
+        return {
+            "search": look.is_searched, "sort": look.is_list, "reverse": look.is_list,
+            "health": look.name == "fleet", "mute": look.name in ("alerts", "host"),
+            "leave": len(self._path) > 1 or bool(look.search),
+        }.get(action, True)  # fmt: skip
+
+    def action_tab(self, name: Name) -> None:
+        """Another view."""
+        self._path = [self._tabs[name]]
+        self._show()
+
+    def on_listing_chosen(self, event: Listing.Chosen) -> None:
+        """Deeper."""
+        found = opened(event.leads, self._view)
+        if found is not None and found.of != self.look.of:
+            self._path.append(found)
+            self._show()
+
+    def on_listing_moved(self) -> None:
+        """Other lines are seen."""
+        self._put("#asked", self.look.asked(self._listing.seen))
+
+    def action_leave(self) -> None:
+        """Drops what was searched for, or goes where one came from."""
+        if self.look.search:
+            self.look.find("")
+        elif len(self._path) > 1:
+            self._path.pop()
+        self._show()
+
+    def action_sort(self) -> None:
+        """By the next column."""
+        self.look.next_sort()
+        self._show()
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self.look.reverse()
+        self._show()
+
+    def action_health(self) -> None:
+        """Only hosts of the next health."""
+        self.look.next_health()
+        self._show()
+
+    def action_search(self) -> None:
+        """Asks for words."""
+        field = self.query_one("#search", Input)
+        field.value = self.look.search
+        field.add_class("open")
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Finds while it is typed."""
+        if event.input.has_class("open"):
+            self.look.find(event.value)
+            self._show()
+
+    def on_input_submitted(self) -> None:
+        """Keeps what was found."""
+        self._close_search()
+
+    def on_key(self, event: events.Key) -> None:
+        """Esc in the search drops what was searched for."""
+        if event.key == "escape" and self.query_one("#search").has_class("open"):
+            event.prevent_default()
+            event.stop()
+            self.look.find("")
+            self._close_search()
+
+    def _close_search(self) -> None:
+        self.query_one("#search").remove_class("open")
+        self._listing.focus()
+        self._show()
+
+    def action_mute(self) -> None:
+        """Asks for a silence of what is under the cursor."""
+        given = matchers(self._listing.leads, self.look, self._view)
+        self.push_screen(Silence(self._connect, given, self._who), self._muted)
+
+    def _muted(self, made: bool | None) -> None:  # noqa: FBT001  Textual calls it so
+        if made:
+            self.notify("Silenced", markup=False)
+        self._renew()
