@@ -12,8 +12,9 @@ from rich.panel import Panel
 from rich.table import Table as Grid
 from rich.text import Text
 
+from rackstream.printable import printable
 from rackstream.top import tables
-from rackstream.top.layout import Line, Table, whole
+from rackstream.top.layout import Line, Table, said, whole
 from rackstream.view.model import View
 
 COLOURS: Final = {"ready": "green", "starting": "yellow", "waiting": "red", "failed": "bold red", "stopped": "dim"}
@@ -29,7 +30,7 @@ def _text(lines: Iterable[Line]) -> Text:
 
 
 def _parts(parts: Mapping[str, str]) -> Text:
-    return Text("  ").join(Text(f"● {name}", style=COLOURS.get(state, "")) for name, state in parts.items())
+    return Text("  ").join(Text(printable(f"● {name}"), style=COLOURS.get(state, "")) for name, state in parts.items())
 
 
 def _some(table: Table, total: int, what: str) -> Table:
@@ -66,10 +67,10 @@ def draw(
         _text(whole([_some(tables.hosts(page, at), page.total, "Hosts")], inner)),
         _text(whole([_some(tables.vms(busiest.rows), busiest.total, "VMs, the busiest")], inner)),
         side,
-        Text("\n").join(Text(f"{told:%H:%M:%S} {text.partition(chr(10))[0]}", "dim") for told, text in _last(events)),
+        Text("\n").join(said(f"{told:%H:%M:%S} {text.partition(chr(10))[0]}", "soft") for told, text in _last(events)),
     ]
     body = Group(*(each for block in blocks for each in (block, Text())))
-    return Panel(body, title=Text(title), title_align="left", border_style="dim")
+    return Panel(body, title=said(title), title_align="left", border_style="dim")
 
 
 def _last(events: Sequence[tuple[datetime, str]]) -> list[tuple[datetime, str]]:

@@ -85,6 +85,7 @@ def _print(view: View, host: str | None) -> None:
         lines = _known(frame.host(view, host, width), host)
     console = Console(width=width)
     for each in lines:
+        each.text.rstrip()
         console.print(each.text, soft_wrap=True)
 
 

@@ -22,7 +22,8 @@ from rackstream.view.model import View
 
 EVERY_S: Final = 1.0
 SEARCH: Final = "words that must all occur; Enter keeps them, Esc drops them"
-TABS: Final[tuple[Name, ...]] = ("fleet", "vms", "alerts", "pipeline")
+TABS: Final[dict[str, Name]] = {"f": "fleet", "v": "vms", "a": "alerts", "p": "pipeline"}
+"""Key → view; the first line names them."""
 
 
 class Top(App[None]):
@@ -33,7 +34,6 @@ class Top(App[None]):
     # The terminal's own colours: 16 are enough, and whoever chose a light background keeps it.
     CSS = """
     #tabs, #summary, #asked, #notice { height: auto; }
-    #tabs { text-style: bold; }
     Listing { height: 1fr; }
     #search { display: none; }
     #search.open { display: block; }
@@ -44,11 +44,9 @@ class Top(App[None]):
     .soft { text-style: dim; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,ctrl+c", "quit", "Quit", key_display="q", priority=False),
-        Binding("f", "tab('fleet')", "Fleet"),
-        Binding("v", "tab('vms')", "VMs"),
-        Binding("a", "tab('alerts')", "Alerts"),
-        Binding("p", "tab('pipeline')", "Pipeline"),
+        Binding("q,ctrl+c", "quit", "Quit", key_display="q"),
+        *(Binding(key, f"tab('{name}')", show=False) for key, name in TABS.items()),
+        Binding("enter", "open", "Open", key_display="⏎"),
         Binding("slash", "search", "Search", key_display="/"),
         Binding("s", "sort", "Sort"),
         Binding("r", "reverse", "Reverse"),
@@ -66,10 +64,10 @@ class Top(App[None]):
             who: the name of whoever makes it.
             host: the host to begin with; default: the fleet.
         """
-        super().__init__()
+        super().__init__(ansi_color=True)  # told here, or NO_COLOR is taken for black on black
         self.theme = "ansi-dark"
         self._view, self._connect, self._who = view, connect, who
-        self._tabs: dict[Name, Look] = {name: Look(name) for name in TABS}
+        self._tabs: dict[Name, Look] = {name: Look(name) for name in TABS.values()}
         self._path = [self._tabs["fleet"], *([Look("host", (host,))] if host else [])]
 
     @property
@@ -85,7 +83,7 @@ class Top(App[None]):
         yield Static(id="asked", markup=False)
         yield Listing()
         yield Input(id="search", placeholder=SEARCH, compact=True)
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Begins to look."""
@@ -117,15 +115,22 @@ class Top(App[None]):
         self._put("#asked", self.look.asked(self._listing.seen))
 
     def _put(self, where: str, text: Text) -> None:
-        self.query_one(where, Static).update(text)
+        # Appended, a colour stays one of the terminal's; as the style of a whole text Textual would make it its own.
+        self.query_one(where, Static).update(Text().append_text(text))
 
     def _tab_line(self, alerts: int) -> Text:
-        names = {name: self._tabs[name].title for name in TABS} | {
-            "alerts": f"Alerts {alerts:,}" if alerts else "Alerts"
-        }
-        tabs = [Text(f" {names[name]} ", "reverse" if self._path[0].name == name else "") for name in TABS]
+        many = f" {alerts:,}" if alerts else ""
+        here = self._path[0].name
+        tabs = [
+            Text(f"{key} ", "dim")
+            + Text(
+                f" {self._tabs[name].title}{many if name == 'alerts' else ''} ",
+                "bold reverse" if name == here else "bold",
+            )
+            for key, name in TABS.items()
+        ]
         path = "".join(f" › {each.title}" for each in self._path[1:])
-        return joined(tabs, "") + said(path or " ") + Text(f"{BETWEEN}{datetime.now(UTC):%H:%M:%S} UTC", "dim")
+        return joined(tabs) + said(path or " ", "") + Text(f"{BETWEEN}{datetime.now(UTC):%H:%M:%S} UTC", "dim")
 
     # What keys do
 
@@ -136,8 +141,12 @@ class Top(App[None]):
         return {
             "search": look.is_searched, "sort": look.is_list, "reverse": look.is_list,
             "health": look.name == "fleet", "mute": look.name in ("alerts", "host"),
-            "leave": len(self._path) > 1 or bool(look.search),
+            "leave": len(self._path) > 1 or bool(look.search), "open": look.name not in ("pipeline", "vm"),
         }.get(action, True)  # fmt: skip
+
+    def action_open(self) -> None:
+        """Goes where the line leads."""
+        self._listing.action_choose()
 
     def action_tab(self, name: Name) -> None:
         """Another view."""

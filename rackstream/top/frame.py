@@ -19,14 +19,17 @@ def summary(found: answers.Overview) -> list[Text]:
     up, targets = found.statuses.get("up", 0), sum(found.statuses.values())
     active = sum(found.alerts.values())
     worst = "bad" if found.alerts.get("critical") else "warn" if active else ""
+    alerts = said(f"{active:,} alert{'s' * (active != 1)}", worst) + _counts(found.alerts)
+    rate = [said(figures.number(found.records_s, " records/s"))] if found.records_s is not None else []
+    silent = [said(f"{len(found.silent)} producers silent", "bad")] if found.silent else []
     return [
         said(f"{found.hosts:,} host{'s' * (found.hosts != 1)}") + _counts(found.health),
+        alerts,
         said(f"{up:,} of {targets:,} targets up", "" if up == targets else "warn"),
+        *silent,
         said(figures.number(found.watts, " W")),
         said(f"{found.vms:,} VM{'s' * (found.vms != 1)}"),
-        *([said(figures.number(found.records_s, " records/s"))] if found.records_s is not None else []),
-        said(f"{active:,} alert{'s' * (active != 1)}", worst) + _counts(found.alerts),
-        *([said(f"{len(found.silent)} producers silent", "bad")] if found.silent else []),
+        *rate,
     ]
 
 

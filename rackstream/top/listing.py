@@ -28,7 +28,6 @@ class Listing(Widget, can_focus=True):
         Binding("pagedown,ctrl+f,space", "turn(1)", show=False),
         Binding("home,g", "edge(0)", show=False),
         Binding("end,G", "edge(1)", show=False),
-        Binding("enter", "choose", show=False),
     ]
 
     class Chosen(Message):
@@ -54,6 +53,8 @@ class Listing(Widget, can_focus=True):
 
     def renew(self) -> None:
         """Asks again for what is seen; the cursor stays with what it is on, but at the top it stays there."""
+        if not self.size.width:  # not on the screen yet
+            return
         where, seen = self.where, self._seen
         found = self._ask(where.first, seen, self.size.width)
         if where.first >= found.total > 0:

@@ -39,7 +39,7 @@ class Silence(ModalScreen[bool]):
         with Vertical(id="dialogue"):
             yield Label("Silence: alerts that match are shown, but not delivered", classes="strong", markup=False)
             yield Label("Matches (rule=, host=, severity=, a label; * and ? are wild)", markup=False)
-            yield Input(silencing.line(self._matchers), id="matchers", compact=True)
+            yield Input(_safe(silencing.line(self._matchers)), id="matchers", compact=True)
             yield Label("For (90m, 2h, 1d12h)", markup=False)
             yield Input(LASTING, id="lasting", compact=True)
             yield Label("Why", markup=False)
@@ -73,3 +73,8 @@ class Silence(ModalScreen[bool]):
             self.query_one("#wrong", Static).update(said(error, "bad"))
         else:
             self.dismiss(True)
+
+
+def _safe(matchers: str) -> str:
+    """The same for a terminal: what cannot be printed becomes a ?, which matches it."""
+    return "".join(each if each.isprintable() else "?" for each in matchers)

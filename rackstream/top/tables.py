@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ HOSTS: Final = (
     Column("Health", wide=8, sort="health"),
     Column("Sources", wide=8, least=14, sort="status"),
     Column("Power", right=True, wide=7, sort="watts"),
-    Column("Nearest its limit", wide=18, least=14, sort="temperature"),
+    Column("Nearest its limit", wide=18, least=17, sort="temperature"),
     Column("VMs", right=True, wide=3, rank=2, sort="vms"),
     Column("CPU", right=True, wide=5, rank=3, sort="cpu"),
     Column("Alerts", right=True, rank=1, sort="alerts"),
@@ -39,7 +40,7 @@ ACTIVE: Final = (
     Column("Severity", wide=8),
     Column("Host", wide=8, least=14),
     Column("Rule", least=12, rank=2),
-    Column("What", least=24),
+    Column("What", least=40),
     Column("Muted by", least=12, rank=1),
 )
 PAST: Final = (
@@ -47,7 +48,7 @@ PAST: Final = (
     Column("Transition", least=10),
     Column("Host", wide=8, least=14),
     Column("Rule", least=12, rank=1),
-    Column("What", least=24),
+    Column("What", least=32),
 )
 SILENCES: Final = (
     Column("Matches", least=20), Column("Holds", wide=7), Column("Until", wide=8), Column("Who", least=8, rank=1),
@@ -108,9 +109,12 @@ def _vm(vm: answers.VmRow) -> Row:
     return Row(cells, ("vm", vm.host, vm.uuid))
 
 
-def alerts(page: Iterable[answers.Alert], at: datetime, empty: str = "") -> Table:
+def alerts(page: Sequence[answers.Alert], at: datetime, empty: str = "") -> Table:
     """Active alerts."""
-    return Table("Active alerts", ACTIVE, [_alert(each, at) for each in page], empty)
+    rows = [_alert(each, at) for each in page]
+    if any(each.muted_by for each in page):
+        return Table("Active alerts", ACTIVE, rows, empty)
+    return Table("Active alerts", ACTIVE[:-1], [replace(each, cells=each.cells[:-1]) for each in rows], empty)
 
 
 def _alert(each: answers.Alert, at: datetime) -> Row:
