@@ -98,7 +98,8 @@ def moment(at: datetime | None) -> str:
 
 def age(at: datetime | None, now: datetime) -> str:
     """How long ago, coarse."""
-    return NOTHING if at is None else escape(figures.age(at, now))
+    """How long ago, coarse."""
+    return NOTHING if at is None else figures.age(at, now)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
