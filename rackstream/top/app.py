@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from rich.text import Text
-from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Input, Static
@@ -68,6 +67,10 @@ class Top(App[None]):
         self.theme = "ansi-dark"
         self._view, self._connect, self._who = view, connect, who
         self._tabs: dict[Name, Look] = {name: Look(name) for name in TABS.values()}
+        # Kept, for a query would look for them on the prompt that lies above.
+        self._above = {name: Static(id=name, markup=False) for name in ("tabs", "summary", "notice", "asked")}
+        self._listing = Listing()
+        self._search = Input(id="search", placeholder=SEARCH, compact=True)
         self._path = [self._tabs["fleet"], *([Look("host", (host,))] if host else [])]
 
     @property
@@ -77,17 +80,13 @@ class Top(App[None]):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
-        yield Static(id="tabs", markup=False)
-        yield Static(id="summary", markup=False)
-        yield Static(id="notice", markup=False)
-        yield Static(id="asked", markup=False)
-        yield Listing()
-        yield Input(id="search", placeholder=SEARCH, compact=True)
+        yield from self._above.values()
+        yield self._listing
+        yield self._search
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Begins to look."""
-        self._listing = self.query_one(Listing)
         self._listing.focus()
         self._show()
         self.set_interval(EVERY_S, self._renew)
@@ -107,16 +106,16 @@ class Top(App[None]):
     def _around(self) -> None:
         """What stands above the lines."""
         found = self._view.overview()
-        self._put("#tabs", self._tab_line(sum(found.alerts.values())))
-        self._put("#summary", joined(frame.summary(found), "   "))
+        self._put("tabs", self._tab_line(sum(found.alerts.values())))
+        self._put("summary", joined(frame.summary(found), "   "))
         told = frame.notice(self._view)
-        self._put("#notice", told or Text())
-        self.query_one("#notice").display = told is not None
-        self._put("#asked", self.look.asked(self._listing.seen))
+        self._put("notice", told or Text())
+        self._above["notice"].display = told is not None
+        self._put("asked", self.look.asked(self._listing.seen))
 
     def _put(self, where: str, text: Text) -> None:
         # Appended, a colour stays one of the terminal's; as the style of a whole text Textual would make it its own.
-        self.query_one(where, Static).update(Text().append_text(text))
+        self._above[where].update(Text().append_text(text))
 
     def _tab_line(self, alerts: int) -> Text:
         many = f" {alerts:,}" if alerts else ""
@@ -139,9 +138,9 @@ class Top(App[None]):
         del parameters
         look = self.look
         return {
-            "search": look.is_searched, "sort": look.is_list, "reverse": look.is_list,
-            "health": look.name == "fleet", "mute": look.name in ("alerts", "host"),
-            "leave": len(self._path) > 1 or bool(look.search), "open": look.name not in ("pipeline", "vm"),
+            "search": look.is_searched, "sort": look.is_list, "reverse": look.is_list, "health": look.name == "fleet",
+            "mute": look.name in ("alerts", "host"), "open": look.name not in ("pipeline", "vm"),
+            "leave": len(self._path) > 1 or bool(look.search) or self._is_searching,
         }.get(action, True)  # fmt: skip
 
     def action_open(self) -> None:
@@ -162,15 +161,15 @@ class Top(App[None]):
 
     def on_listing_moved(self) -> None:
         """Other lines are seen."""
-        self._put("#asked", self.look.asked(self._listing.seen))
+        self._put("asked", self.look.asked(self._listing.seen))
 
     def action_leave(self) -> None:
         """Drops what was searched for, or goes where one came from."""
         if self.look.search:
             self.look.find("")
-        elif len(self._path) > 1:
+        elif not self._is_searching and len(self._path) > 1:
             self._path.pop()
-        self._show()
+        self._close_search()
 
     def action_sort(self) -> None:
         """By the next column."""
@@ -189,14 +188,13 @@ class Top(App[None]):
 
     def action_search(self) -> None:
         """Asks for words."""
-        field = self.query_one("#search", Input)
-        field.value = self.look.search
-        field.add_class("open")
-        field.focus()
+        self._search.value = self.look.search
+        self._search.add_class("open")
+        self._search.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Finds while it is typed."""
-        if event.input.has_class("open"):
+        if event.input is self._search and self._is_searching:
             self.look.find(event.value)
             self._show()
 
@@ -204,16 +202,13 @@ class Top(App[None]):
         """Keeps what was found."""
         self._close_search()
 
-    def on_key(self, event: events.Key) -> None:
-        """Esc in the search drops what was searched for."""
-        if event.key == "escape" and self.query_one("#search").has_class("open"):
-            event.prevent_default()
-            event.stop()
-            self.look.find("")
-            self._close_search()
+    @property
+    def _is_searching(self) -> bool:
+        """Whether the field for words is open."""
+        return self._search.has_class("open")
 
     def _close_search(self) -> None:
-        self.query_one("#search").remove_class("open")
+        self._search.remove_class("open")
         self._listing.focus()
         self._show()
 

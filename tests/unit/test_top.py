@@ -105,6 +105,8 @@ def test_hosts_are_searched_filtered_and_sorted_by_key():
             assert ["h2", "h1", "h3"] == hosts(app)
             await press(pilot, *"/zz", "escape")
             assert ["h2", "h1", "h3"] == hosts(app)
+            await press(pilot, "slash", "escape", "r")
+            assert ["h1", "h2", "h3"] == hosts(app)
 
     asyncio.run(look())
 
@@ -147,6 +149,7 @@ def test_a_silence_is_asked_for_with_what_the_alert_is_of_and_not_made_without_a
         async with shown(small()) as (app, pilot):
             await press(pilot, "a", "m")
             assert "host=h2 rule=temperature-high" in text(app)
+            app._renew()
             await press(pilot, "enter")
             assert "say why" in text(app)
             await press(pilot, "escape")
