@@ -27,6 +27,7 @@ from rackstream.commands import (
     run,
     simulate,
     targets,
+    top,
 )
 from runtime.errors import Failure, Misconfigured
 from runtime.settings import SUPERVISED
@@ -45,7 +46,7 @@ def cli() -> None:
 
 for each in (
     run.up, run.demo, run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate,
-    look.topics, look.tail, look.audit, query.query, probe.probe, doctor.doctor, targets.targets,
+    top.top, look.topics, look.tail, look.audit, query.query, probe.probe, doctor.doctor, targets.targets,
     control.start, control.stop, control.control, alerts.alerts, alerts.silence, rules.rules,
     replay.replay, letters.dead_letters, acls.acls,
 ):  # fmt: skip

@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from rackstream import ports, scene, screen
+from rackstream import figures, ports, scene, screen
 from rackstream.audit import Audit, Finding
 from rackstream.pipeline import Pipeline
 from rackstream.view.feed import Feed
@@ -128,7 +128,7 @@ class Demo:
             until = f" of {self._duration_s:.0f}" if self._duration_s else ", Ctrl-C ends it"
             return screen.draw(
                 feed.view, title=f"rackstream demo  {elapsed:.0f}{until} s  {pipeline.page}", parts=parts,
-                events=list(pipeline.supervisor.events), height=console.height,
+                events=list(pipeline.supervisor.events), width=console.width, height=console.height,
             )  # fmt: skip
 
         live = Live(get_renderable=frame, console=console, screen=True, refresh_per_second=2) if self._live else None
@@ -167,7 +167,7 @@ class Demo:
         found, alerts = feed.view.overview(), feed.view.counts()
         records = sum(each.records or 0 for each in found.topics)
         self._say(
-            f"{found.hosts} hosts, {found.vms} VMs, {screen.number(found.watts, ' W')}, {records:,} records, "
+            f"{found.hosts} hosts, {found.vms} VMs, {figures.number(found.watts, ' W')}, {records:,} records, "
             f"alerts {alerts.raised} raised, {alerts.cleared} cleared, {alerts.active} active"
         )
 

@@ -133,7 +133,8 @@ def _replay() -> Uses:
 
 def _operator() -> Uses:
     return Uses(
-        "Who watches: rules, silences, targets, dead letters (`retry` publishes what the processors would have), audit",
+        "Who watches: `rackstream top`, rules, silences, targets, audit, dead letters (`retry` publishes what the "
+        "processors would have)",
         writes=_once(["rules", "silences", "control"], _processor().writes),
         reads_all=True,
         sees_groups=True,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,33 @@ from runtime.topics import publish_schemas
 from sinks import situation
 
 Record = dict[str, Any]
+
+
+def pairs(words: Iterable[str]) -> list[tuple[str, str]]:
+    """Matchers as people write them, NAME=PATTERN each.
+
+    Raises:
+        Misconfigured: one is not, or there is none.
+    """
+    split = [each.partition("=") for each in words]
+    if wrong := [name + equals + pattern for name, equals, pattern in split if not (name and pattern)]:
+        raise Misconfigured(f"{', '.join(wrong)}: give NAME=PATTERN, such as host=kvm-* or rule=temperature-high")
+    if not split:
+        raise Misconfigured("say what is to be silenced, such as host=kvm-* or rule=temperature-high")
+    return [(name, pattern) for name, _, pattern in split]
+
+
+def split(line: str) -> list[str]:
+    """The words of a line; quotation marks keep what has spaces together."""
+    try:
+        return shlex.split(line)
+    except ValueError:  # a quotation mark without its other half
+        return line.split()
+
+
+def line(matchers: Mapping[str, str]) -> str:
+    """Matchers as a line that `split` and `pairs` read."""
+    return shlex.join(f"{name}={pattern}" for name, pattern in matchers.items())
 
 
 def known(settings: KafkaSettings) -> list[Record]:

@@ -73,17 +73,13 @@ def add(  # noqa: PLR0917  click passes options by name
     from rackstream.period import duration, moment
     from sinks import situation
 
-    pairs = [each.partition("=") for each in matchers]
-    if wrong := [name + equals + pattern for name, equals, pattern in pairs if not (name and pattern)]:
-        raise Misconfigured(f"{', '.join(wrong)}: give NAME=PATTERN, such as host=kvm-* or rule=temperature-high")
+    pairs = silencing.pairs(matchers)
     if (lasting is None) == (until is None):
         raise Misconfigured("say how long: either --for or --until")
     now = datetime.now(UTC)
     begin = moment(since, now)
     end = moment(until, now) if until else begin + duration(lasting or "")
-    made = situation.new_silence(
-        [(name, pattern) for name, _, pattern in pairs], begin, end, who=who or user(), why=why
-    )
+    made = situation.new_silence(pairs, begin, end, who=who or user(), why=why)
     with connected(data_dir) as (settings, _):
         silencing.add(settings, made)
     _show([made], as_json=as_json)

@@ -75,13 +75,22 @@ def producer(source: str, status: Record | None, beats: Beats, now: datetime) ->
 
 def _living(name: str, beat: Record, silent_s: float) -> Finding:
     told = f"{name} lives, heard {ago(max(0.0, silent_s))} ago, {count(beat['targets'], 'target')}"
-    waiting = beat["queued"] + beat.get("spooled", 0)
+    waits = beat["queued"]
+    if waits:
+        told += f", {count(waits, 'record')} waiting"
+    if beat["spooled"]:
+        oldest = beat["spool_oldest_at"]
+        old_s = 0.0 if oldest is None else max(0.0, (beat["observed_at"] - oldest).total_seconds())
+        told += f", {beat['spooled']} of them on its disk, the oldest for {ago(old_s)}"
     if beat["dropped"]:
+        kept = f", {beat['rejected']} of them refused by Kafka and kept beside its spool" if beat["rejected"] else ""
         return warn(
-            f"{told}; it dropped {count(beat['dropped'], 'record')} since it started",
+            f"{told}; it dropped {count(beat['dropped'], 'record')} since it started{kept}",
             "its log names the cause, mostly that Kafka was away for long; `rackstream audit` names the records",
         )
-    return ok(f"{told}, {count(waiting, 'record')} waiting" if waiting else told)
+    if beat["spooled"]:
+        return warn(told, "they are sent, oldest first, as Kafka takes them: if they do not get fewer, look at Kafka")
+    return ok(told)
 
 
 def last_poll(status: Record | None, now: datetime) -> Finding:
@@ -170,6 +179,9 @@ def producers(wanted: Iterable[str], beats: Beats, now: datetime) -> Finding:
     )
     if dropped:
         return warn(f"{seen}; {count(dropped, 'record')} dropped since they started", "their logs name the causes")
+    if spooled := sum(beats[name][0]["spooled"] for name in living):
+        return warn(f"{seen}; {count(spooled, 'record')} on their disks",
+                    "they are sent as Kafka takes them: if they do not get fewer, look at Kafka")  # fmt: skip
     return ok(seen)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
@@ -105,22 +104,17 @@ async def silence(frame: Frame, matchers: Mapping[str, str]) -> None:
         )
         dialogue = Dialogue("Silence alerts", says, "Silence")
         with dialogue.fields:
-            match = _field(
-                "Matchers, such as host=kvm-* rule=temperature-high", " ".join(f"{n}={v}" for n, v in matchers.items())
-            )
+            match = _field("Matchers, such as host=kvm-* rule=temperature-high", silencing.line(matchers))
             length = ui.select(LENGTHS, value="2h", label="For").props("outlined dense options-dense")
             who, why = _field("Who wants it"), _field("Why")
 
         async def make() -> str:
-            pairs = [each.partition("=") for each in _words(match.value or "")]
-            if wrong := [name for name, _, pattern in pairs if not (name and pattern)]:
-                return f"{wrong[0]}: give NAME=PATTERN"
             if not (who.value or "").strip() or not (why.value or "").strip():
                 return "Say who wants it, and why: somebody will wonder why nothing came."
             now = datetime.now(UTC)
             try:
                 made = situation.new_silence(
-                    [(name, pattern) for name, _, pattern in pairs], now, now + duration(length.value),
+                    silencing.pairs(silencing.split(match.value or "")), now, now + duration(length.value),
                     who=who.value.strip(), why=why.value.strip(),
                 )  # fmt: skip
             except Failure as error:
@@ -140,13 +134,6 @@ def _silenced(frame: Frame, made: dict[str, Any]) -> str:
 def _ended(frame: Frame, name: str) -> str:
     silencing.end(frame.console.connect(), [name])
     return "The silence has ended"
-
-
-def _words(given: str) -> list[str]:
-    try:
-        return shlex.split(given)
-    except ValueError:  # a quotation mark without its other half
-        return given.split()
 
 
 async def end_silence(frame: Frame, name: str) -> None:

@@ -8,17 +8,11 @@ from html import escape
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from rackstream import screen
+from rackstream import figures
 
 BASE: Final = "/ui"
 """Where the page is mounted."""
 NOTHING: Final = '<span class="soft">–</span>'
-TONES: Final[Mapping[str, str]] = {
-    "ok": "good", "up": "good", "running": "good", "alive": "good", "live": "good", "cleared": "good",
-    "warning": "warn", "slow": "warn", "partial": "warn", "late": "warn", "paused": "warn", "blocked": "warn",
-    "critical": "bad", "unreachable": "bad", "auth_failed": "bad", "silent": "bad", "crashed": "bad",
-}  # fmt: skip
-"""What a state's word means; any other is idle."""
 
 
 def path(*parts: str, **query: object) -> str:
@@ -45,16 +39,11 @@ def button(words: str, act: str, *, label: str = "", danger: bool = False) -> st
     return f'<button class="action{" danger" * danger}" data-act="{escape(act)}"{heard}>{escape(words)}</button>'
 
 
-def tone_of(word: str | None) -> str:
-    """good, warn, bad or idle."""
-    return TONES.get((word or "").lower(), "idle")
-
-
 def state(word: str | None, before: str = "", title: str | None = None) -> str:
     """A state: shape and colour by its meaning. `before`: whose it is."""
-    said = " ".join(each for each in (before, (word or "unknown").replace("_", " ").lower()) if each)
+    said = " ".join(each for each in (before, figures.words(word)) if each)
     hint = f' title="{escape(title)}"' if title else ""
-    return f'<span class="state {tone_of(word)}"{hint}>{escape(said)}</span>'
+    return f'<span class="state {figures.tone(word)}"{hint}>{escape(said)}</span>'
 
 
 def states(words: Mapping[str, str]) -> str:
@@ -71,26 +60,19 @@ def labels(given: Mapping[str, str] | None) -> str:
 
 def number(value: float | None, unit: str = "", digits: int = 0) -> str:
     """A number with its unit."""
-    return NOTHING if value is None else escape(screen.number(value, f" {unit}" if unit else "", digits))
+    return NOTHING if value is None else escape(figures.number(value, f" {unit}" if unit else "", digits))
 
 
 def size(value: float | None, unit: str = "B/s") -> str:
     """Bytes in the unit that keeps three digits."""
-    return NOTHING if value is None else escape(screen.size(value, unit))
-
-
-def near(value: float | None, limit: float | None) -> str:
-    """The tone of a reading by its upper limit: from 90 % of it on it is one to look at."""
-    if value is None or not limit or limit <= 0:
-        return ""
-    return "bad" if value >= limit else "warn" if value >= 0.9 * limit else ""
+    return NOTHING if value is None else escape(figures.size(value, unit))
 
 
 def celsius(value: float | None, limit: float | None = None, name: str | None = None) -> str:
     """A temperature, of which sensor, and its limit."""
     if value is None:
         return NOTHING
-    said = text(f"{value:.1f} °C", near(value, limit))
+    said = text(f"{value:.1f} °C", figures.near(value, limit))
     whose = f" {escape(name)}" if name else ""
     return said + whose + (f' <span class="limit">of {limit:.0f}</span>' if limit else "")
 
@@ -115,22 +97,9 @@ def moment(at: datetime | None) -> str:
 
 
 def age(at: datetime | None, now: datetime) -> str:
-    """How long ago, in the one unit that says it; coarse, so that it changes seldom."""
-    if at is None:
-        return NOTHING
-    return f"{span((now - at).total_seconds())} ago"
-
-
-def span(seconds: float) -> str:
-    """A length of time in one unit."""
-    seconds = max(0.0, seconds)
-    if seconds < 10:
-        return "< 10 s"
-    for unit, length, most in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 86400)):
-        if seconds < most:
-            whole = int(seconds // length)
-            return f"{whole - whole % 10 if unit == 's' else whole} {unit}"
-    return f"{seconds // 86400:.0f} d"
+    """How long ago, coarse."""
+    """How long ago, coarse."""
+    return NOTHING if at is None else figures.age(at, now)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> str:

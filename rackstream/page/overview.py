@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from nicegui import ui
 
+from rackstream import figures
 from rackstream.page import cells
 from rackstream.page.alerts import brief, host_link
 from rackstream.page.frame import Frame, main, panel, tile
@@ -148,7 +149,7 @@ async def build(frame: Frame, asked: dict[str, str]) -> None:
     async def glance() -> None:
         found = await frame.console.ask("overview")
         for each, element in health.items():
-            tone = cells.tone_of(each) if found.health.get(each) else ""
+            tone = figures.tone(each) if found.health.get(each) else ""
             element.content = cells.text(f"{found.health.get(each, 0):,}", tone)
         watts.content = _unit(found.watts, "W")
         vms.content = f"{found.vms:,}"
@@ -169,7 +170,7 @@ async def build(frame: Frame, asked: dict[str, str]) -> None:
 
 
 def _hot(each: Any) -> list[str]:
-    share = cells.number(100 * each.nearness, "%") + cells.bar(each.nearness, cells.near(each.nearness, 1))
+    share = cells.number(100 * each.nearness, "%") + cells.bar(each.nearness, figures.near(each.nearness, 1))
     return [host_link(each.host), cells.text(each.sensor), cells.celsius(each.celsius, each.limit_celsius), share]
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from nicegui import ui
 
+from rackstream import figures
 from rackstream.page import actions, cells
 from rackstream.page.frame import Frame, main, panel, tile
 from rackstream.page.grid import Column, Grid
@@ -14,9 +15,8 @@ from rackstream.page.grid import Column, Grid
 PRODUCERS: Final = (
     Column("Producer"), Column("Source"), Column("State"), Column("Heard"), Column("Targets", "number"),
     Column("Not read", "number"), Column("Polls", "number"), Column("Records", "number"), Column("Queued", "number"),
-    Column("Dropped", "number"),
+    Column("Spooled", "number"), Column("Dropped", "number"),
 )  # fmt: skip
-SPOOL: Final = Column("Spooled", "number")
 TOPICS: Final = (
     Column("Topic"),
     Column("Partitions", "number"),
@@ -32,9 +32,16 @@ def _producer(each: Any, now: datetime) -> list[str]:
         f'<span class="mono">{cells.text(each.name)}</span>', cells.text(each.source), cells.state(each.status),
         cells.age(each.observed_at, now), cells.number(each.targets),
         cells.text(f"{each.failing:,}", "bad" if each.failing else ""), cells.number(each.polls),
-        cells.number(each.records), cells.text(f"{each.queued:,}", "warn" if each.queued > 1000 else ""),
-        cells.text(f"{each.dropped:,}", "bad" if each.dropped else ""),
+        cells.number(each.records), cells.text(f"{each.queued:,}", "warn" if each.queued > figures.MANY_QUEUED else ""),
+        _spool(each, now), cells.text(f"{each.dropped:,}", "bad" if each.dropped else ""),
     ]  # fmt: skip
+
+
+def _spool(each: Any, now: datetime) -> str:
+    if not each.spooled:
+        return cells.number(each.spooled)
+    oldest = f", {figures.span((now - each.spool_oldest_at).total_seconds())}" if each.spool_oldest_at else ""
+    return cells.text(f"{each.spooled:,}", "warn") + f" ({cells.size(each.spooled_bytes, 'B')}{oldest})"
 
 
 def _topic(each: Any) -> list[str]:
@@ -47,7 +54,11 @@ def _group(each: Any) -> list[str]:
         f'<span class="mono">{cells.text(each.group)}</span>',
         f'<span class="mono">{cells.text(each.topic)}</span>',
     )
-    return [*names, cells.text(each.state.lower()), cells.text(f"{each.lag:,}", "warn" if each.lag > 10_000 else "")]
+    return [
+        *names,
+        cells.text(each.state.lower()),
+        cells.text(f"{each.lag:,}", "warn" if each.lag > figures.MANY_BEHIND else ""),
+    ]
 
 
 async def build(frame: Frame) -> None:
@@ -64,7 +75,11 @@ async def build(frame: Frame) -> None:
         notice = ui.html("").classes("notice").props('role="status"')
         with ui.element("div").classes("tiles"):
             rate, behind, letters = tile("Records"), tile("Records behind, all groups"), tile("Dead letters")
-            queued, silent = tile("Queued at producers"), tile("Producers silent")
+            queued, spooled, silent = (
+                tile("Queued at producers"),
+                tile("Spooled on their disks"),
+                tile("Producers silent"),
+            )
         with panel("Producers"):
             producers = Grid(
                 "Producers",
@@ -104,6 +119,8 @@ async def build(frame: Frame) -> None:
         refused = sum(each.count for each in found.letters)
         letters.content = cells.text(f"{refused:,}", "warn" if refused else "")
         queued.content = f"{sum(each.queued for each in found.producers):,}"
+        waiting = sum(each.spooled for each in found.producers)
+        spooled.content = cells.text(f"{waiting:,}", "warn" if waiting else "")
         silent.content = cells.text(f"{len(overview.silent):,}", "bad" if overview.silent else "")
         producers.show([_producer(each, now) for each in found.producers])
         topics.show([_topic(each) for each in found.topics])

@@ -192,6 +192,13 @@ class Producer:
     dropped: int
     queued: int
     """Records that Kafka has not taken yet."""
+    spooled: int
+    """Those of them that wait on the producer's disk."""
+    spooled_bytes: int
+    spool_oldest_at: datetime | None
+    """When the oldest of them was handed over; None: none waits."""
+    rejected: int
+    """Records that Kafka refused for good, kept in a file beside the spool; counted in dropped, too."""
     failing: int
     """Targets that it cannot read."""
 

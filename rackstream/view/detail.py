@@ -245,7 +245,9 @@ def producer(name: str, beat: Record | None, presence: Record | None) -> answers
     known = beat or presence or {}
     interval_s: float | None = known.get("interval_s")
     observed_at: datetime | None = beat["observed_at"] if beat else presence["appended_at"] if presence else None
-    numbers = ("targets", "polls", "failures", "records", "dropped", "queued")
+    numbers = (
+        "targets", "polls", "failures", "records", "dropped", "queued", "spooled", "spooled_bytes", "rejected"
+    )  # fmt: skip
     return answers.Producer(
         name=name,
         source=known.get("source", ""),
@@ -253,5 +255,6 @@ def producer(name: str, beat: Record | None, presence: Record | None) -> answers
         observed_at=observed_at,
         interval_s=interval_s,
         **{each: known.get(each, 0) for each in numbers},
+        spool_oldest_at=beat["spool_oldest_at"] if beat else None,
         failing=beat["failing_count"] if beat else 0,
     )

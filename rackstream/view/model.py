@@ -19,6 +19,8 @@ from schemas import catalog
 
 Record = dict[str, Any]
 HOTTEST: Final = 10
+NOT_ASKED: Final = "not asked yet"
+"""What is wrong with Kafka until it is known."""
 HEALTHS: Final = ("ok", "warning", "critical", "unknown")
 
 
@@ -30,7 +32,7 @@ class View:
         self._fold = Fold(decode or decoding(self._topics))
         self._lock = threading.RLock()
         self._traffic = Traffic()
-        self._kafka = "not asked yet"
+        self._kafka = NOT_ASKED
 
     # What the feed tells
 

@@ -32,13 +32,26 @@ def status(name="up", **fields):
         (status(), beat(), "ok", "p lives, heard 5 s ago, 3 targets"),
         (status(), beat(queued=7), "ok", "7 records waiting"),
         (status(), beat(dropped=2), "warn", "it dropped 2 records"),
+        (status(), beat(dropped=2, rejected=1), "warn", "2 records since it started, 1 of them refused by Kafka"),
+        (status(), beat(queued=7, spooled=4), "warn", "7 records waiting, 4 of them on its disk"),
         (status(), beat(age_s=720), "fail", "p is silent since 12 min"),
         (status(), beat(age_s=720, stopping=True), "fail", "p was stopped 12 min ago"),
         (status(), beat("q"), "fail", "p, who polled it, has not been heard of for long"),
         (None, beat(age_s=720), "fail", "no producer of redfish runs"),
         (None, beat(), "fail", "no producer has ever polled this; p would"),
     ],
-    ids=["alive", "busy", "dropping", "silent", "stopped", "forgotten", "none", "another file"],
+    ids=[
+        "alive",
+        "busy",
+        "dropping",
+        "rejecting",
+        "spooling",
+        "silent",
+        "stopped",
+        "forgotten",
+        "none",
+        "another file",
+    ],
 )
 def test_the_producer_of_a_target(known, beats, state, seen):
     found = sources.producer("redfish", known, beats, NOW)

@@ -299,11 +299,13 @@ def test_an_ended_dead_letter_counts_no_more():
 
 
 def test_the_pipeline_lists_producers_by_heartbeat_and_presence():
-    beat = item("Heartbeat", producer="redfish-p", source="redfish", queued=7, dropped=1, failing_count=2)
+    spool = {"spooled": 4, "spooled_bytes": 4000, "spool_oldest_at": START, "rejected": 1}
+    beat = item("Heartbeat", producer="redfish-p", source="redfish", queued=7, dropped=1, failing_count=2, **spool)
     view = seeing(("heartbeats", beat), presence("silent"))
     [found] = view.pipeline().producers
 
     assert ("silent", 7, 1, 2) == (found.status, found.queued, found.dropped, found.failing)
+    assert spool == {name: getattr(found, name) for name in spool}
     assert ["redfish-p"] == view.overview().silent
 
 
