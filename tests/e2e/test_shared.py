@@ -1,0 +1,177 @@
+"""Producers that share their targets, as they come and go: nothing is polled twice, nothing forgotten."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from producers.redfish.sweep import CATEGORIES
+from producers.schedule import slot_s
+from producers.simulate.bmc import Bmc
+from producers.simulate.redfish import Simulator
+from producers.simulate.wire import Answer, Request
+from rackstream import targeting
+from rackstream.recount import Series
+from runtime import tables, topics
+from runtime.settings import KafkaSettings
+from tests.e2e.fleets import PASSWORD
+from tests.e2e.parts import part, records, running, until
+
+pytestmark = pytest.mark.kafka
+OFTEN = "thermal"
+WITHIN_S = 10.0
+"""After a change every target has to be polled at its cadence again."""
+
+
+@dataclass
+class Watched(Simulator):
+    """Simulated BMCs that note when they are asked for their temperatures."""
+
+    asked: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def _answer(self, bmc: Bmc, request: Request) -> Answer:
+        if request.method == "GET" and request.path.rstrip("/").endswith("/Thermal"):
+            self.asked[bmc.number].append(time.time())
+        return super()._answer(bmc, request)
+
+
+def write(path: Path, urls: list[str], interval_s: float) -> Path:
+    """A fleet file in which one category is polled often."""
+    intervals = dict.fromkeys(CATEGORIES, 3600) | {OFTEN: interval_s}
+    section = {
+        "interval": interval_s, "username": "root", "password": f"env:{PASSWORD}", "intervals": intervals,
+        "targets": [{"host": f"bmc-{number}", "address": url} for number, url in enumerate(urls)],
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump({"redfish": section}))
+    return path
+
+
+def put(kafka: KafkaSettings, fleet: Path) -> targeting.Plan:
+    from producers import fleet_forms
+
+    changes = targeting.plan(targeting.read(kafka), targeting.records(fleet_forms.load(fleet, {})))
+    targeting.write(kafka, changes)
+    return changes
+
+
+def statuses(kafka: KafkaSettings) -> dict[str, dict[str, Any]]:
+    return {each["host"]: each for each in tables.newest(kafka, "state-targets").values()}
+
+
+def polled_by(kafka: KafkaSettings) -> Counter[str]:
+    """Producer → how many targets it says are up."""
+    return Counter(each["producer"] for each in statuses(kafka).values() if each["status"] == "up")
+
+
+@pytest.fixture
+def kafka(kafka: KafkaSettings) -> KafkaSettings:
+    """As everywhere, but with enough partitions for three producers."""
+    found = kafka.model_copy(update={"topic_prefix": f"shared-{kafka.topic_prefix}", "partitions": 12})
+    topics.create(found)
+    topics.publish_schemas(found)
+    return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: what happens to which producer, one after the other."""
+
+    bmcs: int
+    interval_s: float
+    steps: tuple[tuple[str, str], ...]
+    watch_s: float = 5.0
+    """After WITHIN_S, this long."""
+
+
+SHORT = Run(200, 5, (("start", "c"), ("stop", "c"), ("kill", "b")))
+FULL = Run(1000, 20, (("start", "c"), ("kill", "c"), ("start", "c"), ("stop", "c")), watch_s=40)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(SHORT, id="200 BMCs at 5 s"),
+        pytest.param(FULL, id="1,000 BMCs at 20 s", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+    ],
+)
+def test_targets_keep_their_cadence_while_producers_come_and_go(
+    kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    monkeypatch.setenv(PASSWORD, "sécret")
+    with Watched(run.bmcs, username="root", password="sécret") as simulator:
+        put(kafka, write(tmp_path / "fleet.yaml", simulator.urls, run.interval_s))
+        parts = {
+            name: part(kafka, name, "producer", "redfish", "--shared", "--name", name, RACKSTREAM_LOG_LEVEL="info")
+            for name in "abc"
+        }
+        changes: list[tuple[str, float]] = []
+        with running(parts["a"], parts["b"]) as supervisor:
+            began_s = time.time()
+
+            def wait(seconds: float) -> None:
+                threading.Event().wait(seconds)
+
+            until(lambda: polled_by(kafka).total() == run.bmcs, timeout_s=120, every_s=0.5)
+            wait(run.interval_s)
+            print(f"all {run.bmcs} up after {time.time() - began_s:.1f} s: {dict(polled_by(kafka))}")
+            changes.append(("steady", time.time() - WITHIN_S))
+            wait(run.watch_s)
+            for what, name in run.steps:
+                changes.append((f"{what} {name}", time.time()))
+                if what == "start":
+                    supervisor.start(parts[name])
+                elif what == "kill":
+                    os.kill(parts[name].pid, signal.SIGKILL)
+                else:
+                    supervisor.stop([name])
+                    print(f"{name} stopped in {time.time() - changes[-1][1]:.1f} s")
+                wait(max(0.0, changes[-1][1] + WITHIN_S + run.watch_s - time.time()))
+                print(f"after {what} {name}: {dict(polled_by(kafka))}")
+            changes.append(("end", time.time()))
+        asked = {number: list(times) for number, times in simulator.asked.items()}
+        sessions = [each.sessions for each in simulator.bmcs]
+    twice, missed, longest = judged(asked, run, changes)
+    print(f"longest gaps: {longest}")
+    assert ({}, {}) == (twice, missed)
+    assert {} == amiss(kafka)
+    assert [] == [number for number, each in enumerate(sessions) if each.most > 1 or each.opened != each.closed]
+
+
+def judged(asked: dict[int, list[float]], run: Run, changes: list[tuple[str, float]]) -> Any:
+    """Polls too many in one cadence, and too few from WITHIN_S after each change on; the longest gaps there were."""
+    twice, missed, longest = {}, {}, {}
+    for number in range(run.bmcs):
+        slot = slot_s(f"bmc-{number}:{OFTEN}", run.interval_s, 0)
+        times = [each for each in asked.get(number, []) if each > changes[0][1] + WITHIN_S]
+        cadences = Counter(math.floor((each - slot) / run.interval_s) for each in times)
+        if max(cadences.values(), default=0) > 1:
+            twice[number] = [each for each in times if cadences[math.floor((each - slot) / run.interval_s)] > 1]
+        for (what, at_s), (_, next_s) in zip(changes, changes[1:], strict=False):
+            inside = [at_s + WITHIN_S, *(each for each in times if at_s + WITHIN_S < each < next_s), next_s]
+            gap = max(after - before for before, after in zip(inside, inside[1:], strict=False))
+            if gap > 1.5 * run.interval_s:
+                missed[number, what] = gap
+            around = [each for each in times if at_s - run.interval_s < each < next_s]
+            gap = max((after - before for before, after in zip(around, around[1:], strict=False)), default=0.0)
+            longest[what] = round(max(longest.get(what, 0.0), gap), 1)
+    return twice, missed, longest
+
+
+def amiss(kafka: KafkaSettings) -> dict[tuple[str, str], Any]:
+    """Of each host and category of which a record is lost without a word, twice, or late."""
+    found: dict[tuple[str, str], Series] = defaultdict(Series)
+    for record in records(kafka, "raw-redfish"):
+        found[record["host"], record["category"]].see(record)
+    counts = {key: (each.gaps(from_start=True)[0], each.twice, each.late) for key, each in found.items()}
+    return {key: each for key, each in counts.items() if any(each)}
