@@ -163,7 +163,8 @@ class Loop:
         if not self._shared:
             self._schedule.add(targets, now_s)
             return
-        ahead_s = time.time() - now_s
+        # The least of several: this thread may lose the processor between the two clocks.
+        ahead_s = min(time.time() - time.monotonic() for _ in range(5))
         slots = {
             member: {name: slot_s(f"{member.reader.host}:{name}", every_s, ahead_s) for name, every_s in each.items()}
             for member, each in targets.items()

@@ -18,6 +18,7 @@ from producers.shared import GROUP
 from rackstream.gate import Gate
 from rackstream.taking import Taking
 from runtime import kafka, login
+from runtime.errors import Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
@@ -44,11 +45,15 @@ def members(settings: KafkaSettings, source: str) -> int:
     """How many producers share the targets of a source now.
 
     Raises:
-        KafkaException: the broker did not answer.
+        Retry: the broker did not answer.
     """
     name = GROUP + source
-    described = kafka.admin(settings).describe_consumer_groups([name], request_timeout=2 * ANSWER_S)
-    return len(described[name].result(3 * ANSWER_S).members)
+    client = kafka.admin(settings)  # kept until the result is there: its end would cancel it
+    try:
+        described = client.describe_consumer_groups([name], request_timeout=2 * ANSWER_S)[name].result(3 * ANSWER_S)
+    except (KafkaException, TimeoutError) as error:
+        raise Retry(f"Kafka at {settings.bootstrap} does not tell of the group {name}: {error}") from error
+    return len(described.members)
 
 
 class Sharing:
@@ -175,6 +180,6 @@ class Sharing:
         """Nobody is there to hand over to. Where Kafka does not say, somebody may be."""
         try:
             return members(self._settings, self._source) <= 1
-        except KafkaException as error:
-            log.warning("group not seen", why=error.args[0].str())
+        except Retry as error:
+            log.warning("handing over, to whoever is there", why=str(error))
             return False

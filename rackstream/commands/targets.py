@@ -10,7 +10,7 @@ import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected
 from rackstream.printable import printable
-from runtime.errors import Misconfigured
+from runtime.errors import Misconfigured, Retry
 
 if TYPE_CHECKING:
     from rackstream.targeting import Plan
@@ -216,14 +216,12 @@ def _tell(settings: KafkaSettings, changes: Plan, *, as_json: bool, dry_run: boo
 
 def _tell_of_group(settings: KafkaSettings, source: str) -> None:
     """That nobody polls them, if so. Not who may: it costs rights that an import does not need."""
-    from confluent_kafka import KafkaException
-
     from rackstream.sharing import members
 
     try:
         if not members(settings, source):
             click.echo(f"no producer shares them yet: start `rackstream producer {source} --shared`", err=True)
-    except KafkaException:
+    except Retry:
         return
 
 

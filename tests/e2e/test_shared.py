@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import signal
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,13 +157,13 @@ def judged(asked: dict[int, list[float]], run: Run, changes: list[tuple[str, flo
         cadences = Counter(math.floor((each - slot) / run.interval_s) for each in times)
         if max(cadences.values(), default=0) > 1:
             twice[number] = [each for each in times if cadences[math.floor((each - slot) / run.interval_s)] > 1]
-        for (what, at_s), (_, next_s) in zip(changes, changes[1:], strict=False):
+        for (what, at_s), (_, next_s) in itertools.pairwise(changes):
             inside = [at_s + WITHIN_S, *(each for each in times if at_s + WITHIN_S < each < next_s), next_s]
-            gap = max(after - before for before, after in zip(inside, inside[1:], strict=False))
+            gap = max(after - before for before, after in itertools.pairwise(inside))
             if gap > 1.5 * run.interval_s:
                 missed[number, what] = gap
             around = [each for each in times if at_s - run.interval_s < each < next_s]
-            gap = max((after - before for before, after in zip(around, around[1:], strict=False)), default=0.0)
+            gap = max((after - before for before, after in itertools.pairwise(around)), default=0.0)
             longest[what] = round(max(longest.get(what, 0.0), gap), 1)
     return twice, missed, longest
 
