@@ -125,7 +125,8 @@ class Sharing:
         self._held.clear()
         self._taking.assigned(numbers)
         self._gate.confirmed()
-        log.info("targets assigned", source=self._source, partitions=sorted(numbers))
+        if numbers:
+            log.info("targets assigned", source=self._source, partitions=sorted(numbers))
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if not self._alone:
