@@ -7,7 +7,8 @@
 - A producer that said it stops is not silent.
 - A live producer's beats name the targets that it cannot read. One that fails for `hold` beats is an alert; where
   `group` of them would be within `group_within_s`, the rest of them is one alert of the producer.
-- A target that a command has stopped is not read: an alert that it cannot be read is cleared as `unknown`.
+- A target that a command has stopped is not read: an alert that it cannot be read is cleared as `unknown`. So is that
+  of one handed over to another producer of the group, whose own beats tell of it from then on.
 - What was not heard of for `FORGET` is no longer expected: its alert is cleared as `gone`.
 
 The state of each producer is written at every beat; there is no more to remember than that.
@@ -94,6 +95,7 @@ class _Hearing:
             "held": before["held"] if before else [],
             "alerts": before["alerts"] if before else [],
             "grouped": before["grouped"] if before else [],
+            "shared": beat["shared"],
         }
         alerts = {alert["id"]: alert for alert in known["alerts"]}
         for alert in known["alerts"]:
@@ -117,7 +119,8 @@ class _Hearing:
             self._clear(alert, "unknown")
         name, targets = known["producer"], known["targets"]
         since = f"{known['appended_at']:%Y-%m-%d %H:%M:%S} UTC"
-        text = f"Producer {name} is silent since {since}: its {targets} targets are unknown"
+        lot = "are left to others of its group" if known["shared"] else "are unknown"
+        text = f"Producer {name} is silent since {since}: its {targets} targets {lot}"
         alert = self._raise(SILENT, name, name, self.settings.silent, text, float(targets), {})
         return known | {"status": "silent", "alerts": [alert], "held": [], "grouped": []}
 
@@ -167,7 +170,8 @@ class _Hearing:
 
     def _end_of(self, *hosts: str) -> str:
         """Why targets are not told to fail any more: some of them are not read any more, or all of them are again."""
-        return "recovered" if set(hosts).isdisjoint(self.beat["stopped"]) else "unknown"
+        unread = {*self.beat["stopped"], *self.beat["released"]}
+        return "recovered" if unread.isdisjoint(hosts) else "unknown"
 
     def _group(self, known: Record, group: Record | None, count: int, before: list[str]) -> Record | None:
         """The one alert for many targets, raised, updated or cleared; `before`: who failed at the beat before."""

@@ -39,7 +39,7 @@ def partition(
     restored = Partition(topics, steps, number)
     memories = [(step, step.memory) for step in steps if isinstance(step.memory, str)]
     for memory in {memory for _, memory in memories}:
-        for state in tables.newest(settings, memory, partition=number).values():
+        for state in tables.newest(settings, memory, partitions=[number]).values():
             for step, its in memories:
                 if its == memory:
                     restored.remember(step, state)

@@ -37,6 +37,21 @@ def problems(document: Any) -> Iterator[tuple[Location, str]]:
                 yield from _login(section, target, at)
 
 
+def unshareable(document: Any) -> Iterator[tuple[Location, str]]:
+    """What is right in the file of one machine, and not on a topic that any may read, and any producer polls by."""
+    for source, field in (("redfish", "proxy"), ("libvirt", "uri")):
+        section = _mapping(_mapping(document).get(source))
+        entries = [
+            ((source, "targets", number), _mapping(each)) for number, each in enumerate(_list(section.get("targets")))
+        ]
+        for at, entry in [((source,), section), *entries]:
+            if _has_password(entry.get(field)):
+                yield (*at, field), "a password in a URL can be read by all who read the topic; give none"
+            elif source == "libvirt" and _is_local(entry.get(field)):
+                what = "is whichever machine polls it: name its machine, as in qemu+tls://kvm-1/system"
+                yield (*at, field), f"{entry[field]} {what}"
+
+
 def keys_given_twice(root: Any) -> Iterator[tuple[int, str]]:
     """Line and name of keys that a mapping has already: YAML would take the last one without a word."""
     left, known = [root], set[int]()
@@ -104,6 +119,22 @@ def _login(section: Mapping[str, Any], target: Mapping[str, Any], at: Location) 
     address = target.get("address")
     if username and isinstance(address, str) and address.startswith("http://") and not loopback(address):
         yield (*at, "address"), "a password over plain http is sent in the clear; use https"
+
+
+def _has_password(url: Any) -> bool:
+    try:
+        return isinstance(url, str) and urlsplit(url).password is not None
+    except ValueError:
+        return False
+
+
+def _is_local(uri: Any) -> bool:
+    """Whether a libvirt URI names no machine; the test driver's need none."""
+    try:
+        parts = urlsplit(uri) if isinstance(uri, str) else None
+    except ValueError:
+        return False
+    return parts is not None and not parts.netloc and not parts.scheme.startswith("test")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

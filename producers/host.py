@@ -89,6 +89,9 @@ class HostReader:
         """Nothing beyond the polls."""
         return Facts()
 
+    def hurry(self) -> None:
+        """A poll is short."""
+
     def close(self) -> None:
         """Nothing is held."""
 

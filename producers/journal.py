@@ -47,10 +47,15 @@ class Journal:
                 f"the producer's journal {path} cannot be opened ({error}); "
                 "set RACKSTREAM_DATA_DIR to a writable directory"
             ) from error
-        last = self._db.execute("select max(epoch) from epochs").fetchone()[0]
-        self.epoch = new_epoch(last, time.time_ns() // 1_000_000)
+        self._newest: str | None = self._db.execute("select max(epoch) from epochs").fetchone()[0]
         self._behind = False
-        self._write("insert into epochs values (?)", (self.epoch,))
+        self.epoch = self.begin()
+
+    def begin(self, after: str = "") -> str:
+        """A new epoch, which sorts after all of this journal and after `after`, another producer's."""
+        self._newest = new_epoch(max(self._newest or "", after) or None, time.time_ns() // 1_000_000)
+        self._write("insert into epochs values (?)", (self._newest,))
+        return self._newest
 
     def last(self, host: str, category: str) -> tuple[str, int] | None:
         """(epoch, sequence) numbered last, in this or an earlier epoch."""
@@ -59,9 +64,13 @@ class Journal:
         ).fetchone()
         return (row[0], row[1]) if row else None
 
-    def number(self, host: str, category: str, sequence: int) -> None:
-        """Notes that this sequence of the current epoch is given out; where the disk takes nothing, goes on without."""
-        self._write("insert or replace into sequences values (?, ?, ?, ?)", (host, category, self.epoch, sequence))
+    def number(self, host: str, category: str, sequence: int, epoch: str | None = None) -> None:
+        """Notes that a sequence is given out; where the disk takes nothing, goes on without.
+
+        `epoch`: that of its target, if not the start's.
+        """
+        values = (host, category, epoch or self.epoch, sequence)
+        self._write("insert or replace into sequences values (?, ?, ?, ?)", values)
 
     def close(self) -> None:
         """Closes the file."""

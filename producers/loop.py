@@ -21,7 +21,7 @@ from producers.member import Member
 from producers.members import Change, Members
 from producers.publish import Publication
 from producers.reader import PollFailed, Reader, Sample
-from producers.schedule import Poll, Schedule
+from producers.schedule import Poll, Schedule, slot_s
 from producers.status import Outcome
 from producers.workers import Workers
 from runtime import metrics, observe
@@ -45,7 +45,7 @@ THREADS: Final = 2048
 class Loop:
     """Polls the readers of one source until it is stopped."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a loop is made of
         self,
         publication: Publication,
         readers: Iterable[Reader],
@@ -54,12 +54,26 @@ class Loop:
         source: str,
         known: Mapping[str, Mapping[str, Any]] | None = None,
         orders: Orders | None = None,
+        may_poll: Callable[[], bool] | None = None,
     ) -> None:
-        """`known`: the newest TargetStatus of each host of this source, by whichever producer; `orders`: commands."""
+        """Of one source.
+
+        Args:
+            publication: where records go.
+            readers: what to poll from the start on.
+            alias: of their topic.
+            source: redfish, libvirt or host.
+            known: the newest TargetStatus of each host of this source, by whichever producer.
+            orders: commands.
+            may_poll: whether polls may begin now, asked before any does. Given where others of a group poll the same
+                targets in turn: then each is due at times of its own, whoever polls it.
+        """
         self._publication = publication
         self._readers = tuple(readers)
         self._alias = alias
         self._source = source
+        self._shared = may_poll is not None
+        self._may_poll = may_poll or (lambda: True)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._members = Members(
             source, alias, publication,
@@ -81,6 +95,11 @@ class Loop:
         """Begins and ends targets while the others go on; from any thread."""
         self._inbox.put(lambda: self._apply(change))
 
+    def release(self, hosts: Iterable[str], done: Callable[[], None]) -> None:
+        """Hands targets over to others of the group, then calls `done`, from the loop's thread; from any thread."""
+        wanted = tuple(hosts)
+        self._inbox.put(lambda: self._release(wanted, done))
+
     def obey(self, orders: Orders) -> None:
         """Stops and starts targets as is commanded from now on; from any thread."""
         self._inbox.put(lambda: self._obey(orders))
@@ -100,10 +119,13 @@ class Loop:
                 if now_s >= next_sessions_s:
                     self._members.look_at_sessions()
                     next_sessions_s = now_s + SESSIONS_S
-                for poll in self._schedule.start(now_s):
-                    self._begin(poll)
+                next_poll_s = now_s + TICK_S
+                if self._may_poll():
+                    for poll in self._schedule.start(now_s):
+                        self._begin(poll)
+                    next_poll_s = min(next_poll_s, self._schedule.next_s())
                 self._publication.poll()
-                self._serve(min(next_beat_s, self._schedule.next_s(), now_s + TICK_S))
+                self._serve(min(next_beat_s, next_poll_s))
         finally:
             self._workers.wait(POLLS_S)
             self._beat(stopping=True)
@@ -118,10 +140,16 @@ class Loop:
         changed = [reader for reader in change.added if reader.host in change.removed]
         ended, begun = self._members.replace(changed)
         ended += self._members.remove(change.removed - {reader.host for reader in changed})
-        begun += self._members.add(reader for reader in change.added if reader.host not in change.removed)
+        added = [reader for reader in change.added if reader.host not in change.removed]
+        begun += self._members.take_over(added, change.known) if self._shared else self._members.add(added)
         for member in ended:
             self._schedule.remove(member)
+        self._members.forget(change.gone)
         self._plan(begun)
+
+    def _release(self, hosts: Iterable[str], done: Callable[[], None]) -> None:
+        for member in self._members.release(hosts, done):
+            self._schedule.remove(member)
 
     def _obey(self, orders: Orders) -> None:
         ended, begun = self._members.obey(orders)
@@ -130,7 +158,19 @@ class Loop:
         self._plan(begun)
 
     def _plan(self, members: Iterable[Member]) -> None:
-        self._schedule.add({member: member.reader.intervals for member in members}, time.monotonic())
+        now_s = time.monotonic()
+        targets = {member: member.reader.intervals for member in members}
+        if not self._shared:
+            self._schedule.add(targets, now_s)
+            return
+        # The least of several: this thread may lose the processor between the two clocks.
+        ahead_s = min(time.time() - time.monotonic() for _ in range(5))
+        slots = {
+            member: {name: slot_s(f"{member.reader.host}:{name}", every_s, ahead_s) for name, every_s in each.items()}
+            for member, each in targets.items()
+        }
+        going_on = {member for member in targets if member.standing.status != "unknown"}
+        self._schedule.add(targets, now_s, slots=slots, going_on=going_on)
 
     def _serve(self, until_s: float) -> None:
         """Takes what has come; waits for the first of it."""
@@ -164,9 +204,11 @@ class Loop:
 
     def _ended(self, poll: Poll[Member], result: Outcome) -> None:
         missed = self._schedule.ended(poll, time.monotonic(), answered=not result.silent, failed=result.failed)
+        self._members.ended(poll.key, result, missed=missed, down=poll.task.target.down)
+        if poll.key.released:
+            return  # it was cut short
         self._polls += 1
         self._failures += result.failed
-        self._members.ended(poll.key, result, missed=missed, down=poll.task.target.down)
         metrics.POLLS.labels(self._source, result.status).inc()
         vendor = vendors.label(poll.key.standing.facts.vendor)
         metrics.POLL_SECONDS.labels(self._source, vendor).observe(result.duration_s)
@@ -189,6 +231,7 @@ class Loop:
                 "polls": self._polls,
                 "failures": self._failures,
                 "queued": self._publication.queued,
+                "shared": self._shared,
                 "stopping": stopping,
             }
             | self._publication.spool

@@ -27,6 +27,8 @@ class Member:
     polled: bool = False
     """New polls of it may begin."""
     leaving: bool = False
+    released: bool = False
+    """It leaves for another producer of the group, not for good."""
     closing: bool = False
     """Its reader is being closed, for it is stopped."""
     command: Command | None = None

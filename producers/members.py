@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import structlog
 
 from producers import control, status
 from producers.control import Command, Orders
-from producers.member import Member, counts, unheard
+from producers.member import LISTED, Member, counts, unheard
 from producers.publish import Left, Publication
 from producers.reader import Reader
 from producers.status import Author, Outcome, Standing
@@ -36,6 +36,10 @@ class Change:
 
     added: tuple[Reader, ...] = ()
     removed: frozenset[str] = frozenset()
+    known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The newest TargetStatus of those added that others have polled until now, by host,"""
+    gone: tuple[Mapping[str, Any], ...] = ()
+    """and of targets that nobody polls and that are none any more."""
 
 
 class Members:
@@ -71,6 +75,9 @@ class Members:
         self._again = again
         self._members: dict[str, Member] = {}
         self._leaving: dict[Member, None] = {}
+        self._released: dict[str, None] = {}
+        """Hosts handed over to others while they could not be read."""
+        self._handing_over: list[tuple[set[Member], Callable[[], None]]] = []
         self._closers = Workers(f"{source}-close", CLOSERS)
 
     def __len__(self) -> int:
@@ -87,6 +94,48 @@ class Members:
             if member.standing.status == "unknown":
                 self._write_if_due(member)
         return added
+
+    def take_over(self, readers: Iterable[Reader], known: Mapping[str, Mapping[str, Any]]) -> list[Member]:
+        """Targets that others of the group have polled until now; returns those to poll. It is written who does now."""
+        taken = []
+        for reader in readers:
+            member = Member(reader, Standing.after(known.get(reader.host), datetime.now(UTC)))
+            member.standing.facts = reader.facts()
+            self._members[reader.host] = member
+            self._released.pop(reader.host, None)
+            taken += self._begun(member)
+            if not member.stopped:
+                self._write_if_due(member)
+        return taken
+
+    def release(self, hosts: Iterable[str], done: Callable[[], None]) -> list[Member]:
+        """Targets that another of the group takes over; returns those that were polled.
+
+        They stand as they did. `done` is called when the last poll of each has ended and its session is deleted.
+        """
+        released = [self._members.pop(host) for host in hosts if host in self._members]
+        self._publication.release([member.reader.host for member in released])
+        if not released:
+            done()
+        else:
+            self._handing_over.append((set(released), done))
+        ended = [member for member in released if member.polled]
+        for member in released:
+            member.released = True
+            if member.standing.status in status.SILENT:
+                self._released[member.reader.host] = None
+            member.reader.hurry()
+            self._leave(member)
+        return ended
+
+    def _handed_over(self, member: Member) -> None:
+        if member.reader.host not in self._members:  # else it is back here already
+            self._write(member)
+        for waiting, done in list(self._handing_over):
+            waiting.discard(member)
+            if not waiting:
+                self._handing_over.remove((waiting, done))
+                done()
 
     def _begun(self, member: Member) -> list[Member]:
         """Itself, if it is to be polled."""
@@ -155,12 +204,16 @@ class Members:
 
     def forget_others(self) -> None:
         """Says of targets that this producer once polled, and that left the fleet file since, that they are none."""
-        for record in self._known.values():
-            if record["producer"] == self._publication.producer and not record["removed"]:
-                self._farewell(record["host"], record["address"], record["labels"])
-                end = {"status": "stopped", "detail": REMOVED, "observed_at": datetime.now(UTC), "removed": True}
-                self._publication.state("state-targets", {**record, **end, "stopped_by": None})
+        own = self._publication.producer
+        self.forget(record for record in self._known.values() if record["producer"] == own and not record["removed"])
         self._known.clear()
+
+    def forget(self, statuses: Iterable[Mapping[str, Any]]) -> None:
+        """Says of targets that nobody polls that they are none any more."""
+        for record in statuses:
+            self._farewell(record["host"], record["address"], record["labels"])
+            end = {"status": "stopped", "detail": REMOVED, "observed_at": datetime.now(UTC), "removed": True}
+            self._publication.state("state-targets", {**record, **end, "stopped_by": None})
 
     def began(self, member: Member) -> None:
         """A poll of it begins."""
@@ -194,7 +247,7 @@ class Members:
 
     def unheard(self) -> dict[str, Any]:
         """What a heartbeat says of the targets that cannot be read, and of those that are stopped, for presence."""
-        return unheard(self._members.values())
+        return unheard(self._members.values()) | {"released": list(self._released)[:LISTED]}
 
     def end(self) -> None:
         """Closes all readers, within CLOSE_S seconds, and writes that their targets are stopped."""
@@ -240,20 +293,27 @@ class Members:
             self._settle(member)
 
     def _write_removed(self, member: Member) -> None:
+        if member.released:
+            return self._handed_over(member)
         reader = member.reader
         if reader.host not in self._members:
             self._farewell(reader.host, reader.address, reader.labels)
             self._write(member, removed=True)
+        return None
 
     def _farewell(self, host: str, address: str, labels: Mapping[str, str]) -> None:
         self._publication.farewell(self._alias, Left(host, address, dict(labels)))
+
+    def _author(self, member: Member) -> Author:
+        epoch = self._publication.epoch_of(member.reader.host)
+        return Author(self._publication.producer, epoch, self._orders.offset)
 
     def _write_if_due(self, member: Member) -> None:
         if member.standing.due(time.monotonic()):
             self._write(member)
 
     def _write(self, member: Member, *, removed: bool = False) -> None:
-        if member.standing.status == "stopped":
+        if member.standing.status == "stopped" or member.released:
             member.standing.facts = member.reader.facts()
         self._publication.state(
             "state-targets",
@@ -261,7 +321,7 @@ class Members:
                 member.reader,
                 member.standing,
                 datetime.now(UTC),
-                author=Author(self._publication.producer, self._publication.epoch, self._orders.offset),
+                author=self._author(member),
                 removed=removed,
             ),
         )

@@ -88,7 +88,12 @@ class Publication:
         self._topics = settings.catalog
         self._aliases = {topic.name: alias for alias, topic in self._topics.topics.items()}
         self._journal = journal
-        self._next: dict[tuple[str, str], int] = {}
+        self._epochs: dict[str, str] = {}
+        """Target → the epoch of its records, where it is not the start's."""
+        self._released: set[str] = set()
+        """Targets that are another producer's now."""
+        self._next: dict[tuple[str, str], tuple[str, int]] = {}
+        """Host and category → epoch, and the next sequence in it."""
         self._naming = Naming(spool.drops())
         self._hosts: dict[str, dict[str, None]] = {}
         """Target → the hosts that records of it were about."""
@@ -98,6 +103,7 @@ class Publication:
         self._closed = False
         self.producer = producer
         self.epoch = journal.epoch
+        """Of this start: heartbeats have it, and the records of targets that nobody else polls."""
         self.records = 0
         """Records the broker has confirmed."""
         self.dropped = 0
@@ -172,6 +178,26 @@ class Publication:
             "rejected": self._outbox.rejected,
         }
 
+    def begin(self, targets: Iterable[str], after: str = "") -> None:
+        """Records of these targets, taken over from others of a group, have a new epoch: it retires all before it.
+
+        `after`: the newest epoch known of any of them, for clocks differ.
+        """
+        with self._lock:
+            epoch = self._journal.begin(after)
+            for host in targets:
+                self._epochs[host] = epoch
+                self._released.discard(host)
+
+    def release(self, targets: Iterable[str]) -> None:
+        """Polls of these that are under way come too late: who took them over polls them."""
+        with self._lock:
+            self._released.update(targets)
+
+    def epoch_of(self, target: str) -> str:
+        """The epoch of a target's records."""
+        return self._epochs.get(target, self.epoch)
+
     def ready(self) -> None:
         """Topics and schemas are on Kafka: records may go there."""
         self._outbox.ready()
@@ -195,25 +221,25 @@ class Publication:
         monotonic_s = time.monotonic()
         key = (sample.host or origin.host, category)
         with self._lock:
-            if self._closed:
+            if self._closed or origin.host in self._released:
                 return  # a poll that was not waited for: it has no number, so nothing is missing
             self._hosts.setdefault(origin.host, {})[key[0]] = None
             header = self._header(origin, key, sample, monotonic_s, monotonic_s - began_s)
-            sequence = header["sequence"]
+            epoch, sequence = header["epoch"], header["sequence"]
             record = header | sample.body
             try:
                 value = codec.encode(catalog.schema(topic.schema), record)
             except ValueError:
-                self._drop(key, sequence, "does not fit its schema")
+                self._drop(key, epoch, sequence, "does not fit its schema")
                 raise
             if len(value) > MAX_RECORD_BYTES - RESERVED:
-                self._drop(key, sequence, f"larger than {MAX_RECORD_BYTES} bytes")
+                self._drop(key, epoch, sequence, f"larger than {MAX_RECORD_BYTES} bytes")
                 return
             if self._outbox.straight:  # else when it is on disk: until then it is not handed over
-                self._journal.number(*key, sequence)
+                self._journal.number(*key, sequence, epoch)
             if header["dropped"]:
-                self._naming.carried_by(key, self.epoch, sequence)
-            row = Row(time.time(), *key, self.epoch, sequence, topic.name, topic.key_of(record), value)
+                self._naming.carried_by(key, epoch, sequence)
+            row = Row(time.time(), *key, epoch, sequence, topic.name, topic.key_of(record), value)
             entry = self._outbox.send(row)
         self._outbox.serve()
         if patient:
@@ -268,20 +294,23 @@ class Publication:
         self, origin: Origin, key: tuple[str, str], sample: Sample, monotonic_s: float, duration_s: float
     ) -> Record:
         host, category = key
-        previous = None if key in self._next else self._journal.last(*key)
-        sequence = self._next.get(key, 0)
-        self._next[key] = sequence + 1
+        epoch = self._epochs.get(origin.host, self.epoch)
+        known_epoch, sequence = self._next.get(key, ("", 0))
+        previous = None
+        if known_epoch != epoch:
+            previous, sequence = self._journal.last(*key), 0
+        self._next[key] = (epoch, sequence + 1)
         return {
             "host": host,
             "category": category,
             "observed_at": datetime.now(UTC),
             "monotonic_s": monotonic_s,
             "producer": self.producer,
-            "epoch": self.epoch,
+            "epoch": epoch,
             "sequence": sequence,
             "previous_epoch": previous[0] if previous else None,
             "previous_sequence": previous[1] if previous else None,
-            "dropped": self._naming.of(key, self.epoch),
+            "dropped": self._naming.of(key, epoch),
             "duration_s": duration_s,
             "interval_s": origin.intervals[category],
             "errors": sample.problems.as_records(),
@@ -301,12 +330,12 @@ class Publication:
 
     def _saved(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            if row.epoch == self.epoch:
-                self._journal.number(row.host, row.category, row.sequence)
+            if row.epoch == self._next.get((row.host, row.category), ("", 0))[0]:
+                self._journal.number(row.host, row.category, row.sequence, row.epoch)
 
-    def _drop(self, key: tuple[str, str], sequence: int, cause: str) -> None:
-        self._journal.number(*key, sequence)
-        drop = Drop(*key, self.epoch, sequence, sequence, cause)
+    def _drop(self, key: tuple[str, str], epoch: str, sequence: int, cause: str) -> None:
+        self._journal.number(*key, sequence, epoch)
+        drop = Drop(*key, epoch, sequence, sequence, cause)
         self._outbox.note(drop)
         self._dropped(drop)
 

@@ -114,6 +114,10 @@ class Reader(Protocol):
         """What is known now; asks nobody and does not wait. Called from any thread."""
         ...
 
+    def hurry(self) -> None:
+        """Has polls under way end soon, with or without a result: nobody waits for it. `close` follows."""
+        ...
+
     def close(self) -> None:
         """Lets connections and sessions go, at the end and while the target is stopped; a later `read` opens anew."""
         ...

@@ -11,9 +11,11 @@ import itertools
 import math
 import random
 from collections import deque
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Generic, TypeVar
+from zlib import crc32
 
 BACKOFF_S: Final = 60.0
 """What fails is asked again after its interval, doubled at each failure up to this."""
@@ -65,6 +67,8 @@ class Task(Generic[Key]):
     """The share of a worker that its last poll stands for."""
     on_grid: bool = False
     """Whether its polls have been spread over the interval."""
+    slot_s: float | None = None
+    """A time of its grid; None: any will do."""
 
     @property
     def delay_s(self) -> float:
@@ -146,15 +150,35 @@ class Schedule(Generic[Key]):
         self._fresh: dict[Poll[Key], None] = {}
         """Polls of usual targets that run for less than LONG_S, oldest first."""
 
-    def add(self, targets: Mapping[Key, Mapping[str, float]], now_s: float) -> None:
-        """Targets with their intervals in seconds, by category."""
+    def add(
+        self,
+        targets: Mapping[Key, Mapping[str, float]],
+        now_s: float,
+        *,
+        slots: Mapping[Key, Mapping[str, float]] = MappingProxyType({}),
+        going_on: Container[Key] = frozenset(),
+    ) -> None:
+        """Targets with their intervals in seconds, by category.
+
+        Args:
+            targets: intervals.
+            now_s: now.
+            slots: by category one of the times at which polls are to be due, an interval apart; for some targets.
+            going_on: those of them that others have polled until now: the first poll waits for its time.
+        """
         new = {key: Target(key) for key in targets}
         self._targets |= new
         self.limits = limits(len(self._targets))
         for key, intervals in targets.items():
-            new[key].tasks += [Task(new[key], category, interval_s) for category, interval_s in intervals.items()]
-            for task in new[key].tasks:
-                self._soon(task, now_s)
+            slot_s = slots.get(key, {})
+            for category, interval_s in intervals.items():
+                task = Task(new[key], category, interval_s, slot_s=slot_s.get(category))
+                new[key].tasks.append(task)
+                if task.slot_s is None or key not in going_on:
+                    self._soon(task, now_s)
+                else:
+                    task.due_s, task.on_grid = _next_slot_s(task.slot_s, interval_s, now_s), True
+                    self._push(task.due_s, task.target, task)
 
     def remove(self, key: Key) -> None:
         """No more polls of this target; those under way have to be told ended all the same."""
@@ -204,7 +228,10 @@ class Schedule(Generic[Key]):
         interval_s = task.interval_s
         if not task.on_grid:
             # First polls come at once; from the second on, those of all targets are spread over the interval.
-            task.due_s += interval_s * self._chance.uniform(-0.75, 0.25)
+            if task.slot_s is None:
+                task.due_s += interval_s * self._chance.uniform(-0.75, 0.25)
+            else:
+                task.due_s = _next_slot_s(task.slot_s, interval_s, task.due_s - 0.75 * interval_s)
             task.on_grid = True
         behind = max(0, math.floor((now_s - task.due_s) / interval_s))
         task.due_s += interval_s * max(behind + 1, math.ceil(task.delay_s / interval_s - 1e-9))
@@ -264,6 +291,21 @@ class Schedule(Generic[Key]):
         if not poll.patient:
             self._fresh[poll] = None
         return poll
+
+
+def slot_s(name: str, interval_s: float, ahead_s: float) -> float:
+    """A time at which something of this name is due, the same for all who ask: so it keeps its cadence when it moves.
+
+    Args:
+        name: what is polled.
+        interval_s: seconds between two polls.
+        ahead_s: how far the wall clock is ahead of the schedule's.
+    """
+    return interval_s * crc32(name.encode()) / 2**32 - ahead_s % interval_s
+
+
+def _next_slot_s(slot_s: float, interval_s: float, after_s: float) -> float:
+    return slot_s + interval_s * math.ceil((after_s - slot_s) / interval_s)
 
 
 def _delay_s(interval_s: float, failures: int) -> float:

@@ -203,8 +203,8 @@ def read(path: Path) -> str:
         raise Misconfigured(f"{path}: {why}; start from fleet.example.yaml") from error
 
 
-def parse(text: str, path: Path) -> Fleet:
-    """The fleet in a text; `path` is only named in errors.
+def parse(text: str, path: Path, *, shared: bool = False) -> Fleet:
+    """The fleet in a text; `path` is only named in errors. `shared`: it is to be on Kafka, see `unshareable`.
 
     Raises:
         Misconfigured: names every error with its line.
@@ -215,21 +215,29 @@ def parse(text: str, path: Path) -> Fleet:
         raise Misconfigured(f"{path} is not YAML: {error}") from error
     if isinstance(document, dict):
         document = {key: value for key, value in document.items() if not str(key).startswith(IGNORED)}
+    fleet, found = judged(document, shared=shared)
+    root = yaml.compose(text, LOADER)
+    lines = [(fleet_rules.line(root, at), f"{'.'.join(map(str, at))}: {what}") for at, what in found]
+    lines += [(number, f"{key}: given twice") for number, key in fleet_rules.keys_given_twice(root)]
+    if lines:
+        told = [f"line {number}: {what}" for number, what in sorted(lines)]
+        raise Misconfigured("\n  ".join([f"{path}:", *told])) from None
+    return fleet
+
+
+def judged(document: Any, *, shared: bool = False) -> tuple[Fleet, list[tuple[fleet_rules.Location, str]]]:
+    """The fleet in a document, and all that is wrong with it; if anything is, the fleet is empty."""
     found = list(fleet_rules.problems(document))
-    fleet = None
+    if shared:
+        found += fleet_rules.unshareable(document)
+    fleet = Fleet()
     try:
         fleet = Fleet.model_validate(document)
     except ValidationError as error:
         found += [
             (each["loc"], each["msg"].removeprefix("Value error, ")) for each in error.errors(include_input=False)
         ]
-    root = yaml.compose(text, LOADER)
-    lines = [(fleet_rules.line(root, at), f"{'.'.join(map(str, at))}: {what}") for at, what in found]
-    lines += [(number, f"{key}: given twice") for number, key in fleet_rules.keys_given_twice(root)]
-    if lines or fleet is None:
-        told = [f"line {number}: {what}" for number, what in sorted(lines)]
-        raise Misconfigured("\n  ".join([f"{path}:", *told])) from None
-    return fleet.completed()
+    return Fleet() if found else fleet.completed(), found
 
 
 def check_references(fleet: Fleet, path: Path) -> None:

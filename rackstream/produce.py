@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +19,11 @@ from producers.publish import Publication
 from producers.reader import Reader
 from producers.targets import AnyTarget
 from rackstream import acls
+from rackstream.gate import Gate
 from rackstream.obey import Obeying
 from rackstream.reload import Reloading, by_host
+from rackstream.sharing import Sharing
+from rackstream.taking import Taking
 from runtime import tables
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
@@ -28,6 +32,8 @@ from runtime.topics import publish_schemas, verify
 log = structlog.get_logger()
 TOPICS: Final = {"host": "raw-host", "libvirt": "raw-libvirt", "redfish": "raw-redfish"}
 STATE: Final = ("TargetStatus", "Heartbeat")
+LEAVE_S: Final = 10.0
+"""Leaving the group may take this long."""
 Statuses = Mapping[str, Mapping[str, Any]]
 """Host → its newest TargetStatus."""
 
@@ -88,6 +94,47 @@ def _readers_now(settings: KafkaSettings, source: str, wanted: Iterable[AnyTarge
     return readers(source, wanted, known)
 
 
+def share(source: str, settings: KafkaSettings, stop: threading.Event, *, name: str | None = None) -> None:
+    """Polls its share of the targets on `fleet.targets` until `stop` is set, with all others that do so.
+
+    Raises:
+        Misconfigured: topics are missing, or a right is.
+    """
+    gate, ended = Gate(), threading.Event()
+    obeying = _prepared(source, settings)
+    publication = _opened(source, settings, name)
+    loop = Loop(
+        publication, (), TOPICS[source],
+        source=source, orders=obeying.orders, may_poll=lambda: gate.is_open(time.monotonic()),
+    )  # fmt: skip
+    taking = Taking(settings, source, publication, make=_reader, change=loop.change, release=loop.release)
+    sharing = Sharing(settings, source, gate, taking)
+    threading.Thread(target=obeying.run, args=(stop, loop.obey), daemon=True, name="control").start()
+    threading.Thread(target=taking.run, args=(stop,), daemon=True, name="taking").start()
+    member = threading.Thread(target=sharing.run, args=(stop, loop.stop, ended), daemon=True, name="sharing")
+    member.start()
+    try:
+        loop.run()
+    finally:
+        ended.set()
+        stop.set()
+    member.join(LEAVE_S)
+    if sharing.failure is not None:
+        raise sharing.failure
+
+
+def _prepared(source: str, settings: KafkaSettings) -> Obeying:
+    """Kafka has what it must have."""
+    acls.require(settings, f"producer-{source}")
+    verify(settings)
+    publish_schemas(settings, (settings.catalog[TOPICS[source]].schema, *STATE))
+    return Obeying(settings)
+
+
+def _opened(source: str, settings: KafkaSettings, name: str | None) -> Publication:
+    return Publication.open(settings, name or f"{source}-{socket.gethostname()}")
+
+
 def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event, *, name: str | None = None) -> None:
     """Polls until `stop` is set. A fleet file that changes is used as it then is; SIGHUP has it looked at at once.
 
@@ -100,16 +147,11 @@ def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event
     wanted = by_host(targets.parse(text, fleet), source).values()
     if not wanted:
         raise Misconfigured(f"{fleet} names no {source} targets")
-    acls.require(settings, f"producer-{source}")
-    verify(settings)
-    alias = TOPICS[source]
-    publish_schemas(settings, (settings.catalog[alias].schema, *STATE))
-    obeying = Obeying(settings)
+    obeying = _prepared(source, settings)
     known = statuses(settings, source)
     found = readers(source, wanted, known)
-    producer = name or f"{source}-{socket.gethostname()}"
-    publication = Publication.open(settings, producer)
-    loop = Loop(publication, found, alias, source=source, known=known, orders=obeying.orders)
+    publication = _opened(source, settings, name)
+    loop = Loop(publication, found, TOPICS[source], source=source, known=known, orders=obeying.orders)
     reloading = Reloading(
         fleet, text, source,
         make=lambda new: _readers_now(settings, source, new),

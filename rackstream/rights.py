@@ -54,10 +54,15 @@ class Uses:
 
 def _producer(source: str) -> Callable[[], Uses]:
     def uses() -> Uses:
+        from producers.shared import GROUP as SHARED
+        from producers.shared import SOURCES
+
+        shared = source in SOURCES
         return Uses(
-            f"`rackstream producer {source}`",
-            reads=("state-targets", "control", "schemas"),
+            f"`rackstream producer {source}`" + ("; its group is that of `--shared`" if shared else ""),
+            reads=("state-targets", "control", "schemas", *(("targets",) if shared else ())),
             writes=(f"raw-{source}", "state-targets", "heartbeats", "schemas"),
+            group=SHARED + source if shared else "",
         )
 
     return uses
@@ -135,7 +140,7 @@ def _operator() -> Uses:
     return Uses(
         "Who watches: `rackstream top`, rules, silences, targets, audit, dead letters (`retry` publishes what the "
         "processors would have)",
-        writes=_once(["rules", "silences", "control"], _processor().writes),
+        writes=_once(["rules", "silences", "control", "targets"], _processor().writes),
         reads_all=True,
         sees_groups=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
@@ -16,8 +17,10 @@ Key = bytes | str
 """As Kafka hands it out."""
 
 
-def newest(settings: KafkaSettings, alias: str, *, partition: int | None = None) -> dict[Key, dict[str, Any]]:
-    """Key → its newest record, read to the ends the topic (or one partition of it) has now.
+def newest(
+    settings: KafkaSettings, alias: str, *, partitions: Collection[int] | None = None
+) -> dict[Key, dict[str, Any]]:
+    """Key → its newest record, read to the ends the topic (or some partitions of it) has now.
 
     A key whose newest record is a tombstone is not there; one whose newest bytes are no record keeps the one before,
     for whoever steps that topic puts such bytes on the dead letter.
@@ -29,7 +32,8 @@ def newest(settings: KafkaSettings, alias: str, *, partition: int | None = None)
     spans = kafka.watermarks(settings, name)
     decode = decoder(settings, alias).decode
     values: dict[Key, dict[str, Any]] = {}
-    for message in kafka.read(settings, name, spans if partition is None else {partition: spans[partition]}):
+    wanted = spans if partitions is None else {number: spans[number] for number in partitions}
+    for message in kafka.read(settings, name, wanted):
         key = message.key()
         if not message.value():
             values.pop(key, None)

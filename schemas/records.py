@@ -610,6 +610,10 @@ class Heartbeat(TypedDict):
     """Hosts of targets that are not polled because a command says so: those first that could not be read before, the first 100."""
     stopped_count: int
     """How many there are in all. [{target}]"""
+    shared: bool
+    """True: its targets are those of its share of fleet.targets, which others of its group take over when it ends."""
+    released: list[str]
+    """Hosts of targets that it handed over to another producer of its group while they could not be read, the first 100."""
     stopping: bool
     """True: the last beat of a process that was told to stop."""
 
@@ -1239,6 +1243,8 @@ class PresenceState(TypedDict):
     """Active alerts."""
     grouped: list[str]
     """Targets that targets-failing is about."""
+    shared: bool
+    """Others of its group take its targets over when it is not heard."""
 
 
 class BootSource(TypedDict):
@@ -1752,6 +1758,35 @@ class Silence(TypedDict):
     """Why."""
     created_at: datetime
     """When it was made."""
+
+
+class Target(TypedDict):
+    """A target that shared producers divide. It holds no secret: a password is a reference that its producer follows."""
+
+    source: str
+    """redfish or libvirt."""
+    host: str
+    """Host; of a BMC of several, the enclosure."""
+    address: str
+    """https://host[:port] of a BMC, URI of a libvirt connection."""
+    labels: dict[str, str]
+    """Labels of the target."""
+    interval_s: float | None
+    """Between two polls; null: the source's default. [s]"""
+    intervals_s: dict[str, float]
+    """Between two polls, by category, where it is not the usual one. [s]"""
+    username: str | None
+    """User; null: no authentication."""
+    password: str | None
+    """env:NAME or file:PATH, where its producer finds the password."""
+    verify: str
+    """Whether its certificate is checked: true, false, or a file of CA certificates where its producer runs."""
+    proxy: str | None
+    """HTTP proxy, without a password."""
+    systems: dict[str, str]
+    """Id of a ComputerSystem: its host, where one BMC has several."""
+    removed: bool
+    """True: it is no target any more. Who polls its partition says so of its status."""
 
 
 Status = Literal["up", "slow", "partial", "late", "auth_failed", "unreachable", "stopped", "unknown"]

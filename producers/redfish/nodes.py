@@ -93,6 +93,10 @@ class NodesReader:
         """Of the BMC."""
         return self._reader.facts()
 
+    def hurry(self) -> None:
+        """Nothing more is asked."""
+        self._reader.hurry()
+
     def close(self) -> None:
         """Closes the connections."""
         self._reader.close()

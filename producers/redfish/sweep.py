@@ -125,6 +125,10 @@ class RedfishReader:
             firmware=self._discovery.firmware,
         )
 
+    def hurry(self) -> None:
+        """Nothing more is asked."""
+        self._raw_client.hurried = True
+
     def close(self) -> None:
         """Closes the connections."""
         self._raw_client.close()

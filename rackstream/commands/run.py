@@ -47,12 +47,23 @@ def demo(duration: float | None, chaos: bool, as_json: bool, data_dir: Path | No
 @click.argument("source", type=click.Choice(["host", "libvirt", "redfish"]))
 @FLEET
 @click.option("--name", help="Name of this producer  [default: <source>-<host name>]")
-def producer(source: str, fleet: Path, name: str | None) -> None:
+@click.option("--shared", is_flag=True, help="Its share of the targets on Kafka (`targets add`), not a file's")
+@click.pass_context
+def producer(context: click.Context, source: str, fleet: Path, name: str | None, *, shared: bool) -> None:
     """Poll the targets of one source and publish raw records."""
-    from rackstream.produce import run
+    from producers.shared import SOURCES
+    from rackstream.produce import run, share
 
+    if shared and source not in SOURCES:
+        raise Misconfigured(f"{source} targets cannot be shared: each is the machine that its producer runs on")
+    if shared and context.get_parameter_source("fleet") is not click.core.ParameterSource.DEFAULT:
+        raise Misconfigured("--shared polls what is on Kafka; `rackstream targets import` takes a fleet file there")
     set_up(f"producer-{source}")
-    run(source, fleet, bootstrapped(kafka_settings(None)), stop_event(), name=name)
+    settings = bootstrapped(kafka_settings(None))
+    if shared:
+        share(source, settings, stop_event(), name=name)
+    else:
+        run(source, fleet, settings, stop_event(), name=name)
 
 
 @click.command()

@@ -22,3 +22,21 @@ def test_an_epoch_sorts_after_the_last_even_when_the_clock_was_set_back():
 
 def test_two_starts_in_one_millisecond_differ():
     assert new_epoch(None, 1) != new_epoch(None, 1)
+
+
+def test_an_epoch_taken_over_sorts_after_the_other_producers_whatever_its_clock_said(tmp_path):
+    journal = Journal(tmp_path / "p.db")
+    ahead = new_epoch(None, 2**43)
+    taken = journal.begin(ahead)
+
+    assert taken > ahead > journal.epoch
+    assert journal.begin() > taken
+    assert Journal(tmp_path / "p.db").epoch > taken
+
+
+def test_a_number_is_of_the_epoch_of_its_target(tmp_path):
+    journal = Journal(tmp_path / "p.db")
+    taken = journal.begin()
+    journal.number("h", "thermal", 7, taken)
+
+    assert (taken, 7) == journal.last("h", "thermal")

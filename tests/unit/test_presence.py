@@ -216,3 +216,21 @@ def test_an_alert_is_raised_once_until_it_is_cleared(events):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 0.0, 1e308])
 def test_an_absurd_interval_is_bounded(value):
     assert [] == said(both(0, 100, interval_s=value))
+
+
+# --- shared targets ---------------------------------------------------------------------------------------------------
+
+
+def test_a_target_that_moves_while_it_fails_has_not_recovered():
+    beats = [beat(n, failing=["h"]) for n in range(0, 40, 10)]
+    beats += [beat(n, released=["h"]) for n in range(40, 60, 10)]
+
+    assert [("raised", "target-unreachable", "h", None), ("cleared", "target-unreachable", "h", "unknown")] == said(
+        beats
+    )
+
+
+def test_targets_of_a_silent_producer_that_shares_them_are_left_to_the_others():
+    [found] = told([*both(0, 50, shared=True), *alone(50, 120)])
+
+    assert "its 1000 targets are left to others of its group" in found["text"]

@@ -170,3 +170,54 @@ def test_more_targets_may_have_more_workers_up_to_a_limit():
 
     assert sorted(sizes) == sizes
     assert sizes[-1] == schedule.limits(10**6).all < 1000
+
+
+def due_times(intervals, *, from_s, to_s, going_on, ahead_s=0.0):
+    """When each category begins, of one that answers at once; by a clock that is `ahead_s` behind the wall clock."""
+    found = Schedule(random.Random(3))
+    slots = {name: schedule.slot_s(f"h:{name}", every_s, ahead_s) for name, every_s in intervals.items()}
+    found.add({"h": intervals}, from_s - ahead_s, slots={"h": slots}, going_on={"h"} if going_on else set())
+    began, now_s = [], from_s
+    while now_s < to_s:
+        for poll in found.start(now_s - ahead_s):
+            began.append((poll.task.category, now_s))
+            found.ended(poll, now_s - ahead_s, answered=True, failed=False)
+        now_s += 0.01
+    return began
+
+
+def test_a_target_that_moves_is_polled_on_at_its_own_times():
+    intervals = {"thermal": 10.0, "memory": 300.0}
+    stays = due_times(intervals, from_s=10_000.0, to_s=10_650.0, going_on=True)
+    moved = due_times(intervals, from_s=10_000.0, to_s=10_314.0, going_on=True)
+    moved += due_times(intervals, from_s=10_314.0, to_s=10_650.0, going_on=True, ahead_s=1234.5)
+
+    assert [name for name, _ in stays] == [name for name, _ in moved]
+    assert max(abs(one - other) for (_, one), (_, other) in zip(stays, moved, strict=True)) < 0.02
+
+
+def test_a_target_that_nobody_polled_is_polled_at_once_and_then_at_its_own_times():
+    found = due_times({"thermal": 10.0}, from_s=1000.0, to_s=1100.0, going_on=False)
+    slot = schedule.slot_s("h:thermal", 10.0, 0.0)
+    first, *rest = [at_s for _, at_s in found]
+
+    assert first < 1001
+    assert 2.5 <= rest[0] - first <= 12.6
+    assert all((each - slot) % 10 < 0.05 or (each - slot) % 10 > 9.98 for each in rest)
+
+
+def test_a_target_that_comes_back_is_on_its_times_again():
+    found = Schedule(random.Random(3))
+    slot = schedule.slot_s("h:thermal", 10.0, 0.0)
+    found.add({"h": {"thermal": 10.0}}, 0.0, slots={"h": {"thermal": slot}}, going_on={"h"})
+    began, now_s = [], 0.0
+    while now_s < 600:
+        for poll in found.start(now_s):
+            answers = not 100 < now_s < 300
+            began.append(now_s)
+            found.ended(poll, now_s, answered=answers, failed=not answers)
+        now_s += 0.01
+
+    last = [each for each in began if each > 400]
+    assert all((each - slot) % 10 < 0.05 or (each - slot) % 10 > 9.98 for each in last)
+    assert len(last) >= 19

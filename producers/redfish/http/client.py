@@ -76,6 +76,8 @@ class Client:
         """Seconds that they took together."""
         self.faults: Counter[str] = Counter()
         """How often what was asked for was not got, by kind of fault: unreachable, denied, missing, …."""
+        self.hurried = False
+        """Nothing more is got: whoever polls has to end. The session is deleted by `close` all the same."""
         self.watch: Watch | None = None
         """Told of each `get`, from the thread that made it."""
 
@@ -156,6 +158,8 @@ class Client:
 
     def _read(self, link: str, ask: Callable[[str, Mapping[str, str]], Answer]) -> dict[str, Any]:
         """The resource at a link, after redirects within the origin."""
+        if self.hurried:
+            raise Late
         path = self._origin.path(link)
         for _ in range(REDIRECTS + 1):
             kept = self.etags.known(path)
