@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from rackstream import jars, ports
 from runtime import topics
+from runtime.registry import register
 from runtime.settings import KafkaSettings
 from tests.e2e.apicurio import registry
 from tests.e2e.parts import until
@@ -74,7 +76,7 @@ class Image:
         self.workdir.mkdir(parents=True)
         self.environment = {
             "PATH": f"{root}/bin:/usr/bin:/bin",
-            "HOME": str(root),
+            "HOME": str(root.parents[1]),  # pip keeps what it downloaded for the next image
             **{name: value for name, value in os.environ.items() if re.match("PIP_|SSL_|.*proxy", name)},
         }
         (root / "bin").mkdir()
@@ -276,6 +278,32 @@ def test_topics_ends_by_itself(kafka: KafkaSettings, tmp_path: Path, image: Made
     assert 0 == container.start().wait(60), container.log.read_text()
 
 
+def of_registry(place: Path) -> dict[str, str]:
+    """The variables of the schema registry, with a path of this machine."""
+    variables = SERVICES["registry"]["environment"]
+    [volume] = SERVICES["registry"]["volumes"]
+    inside = volume.partition(":")[2]
+    assert f":{inside}/" in variables["REGISTRY_DATASOURCE_URL"]
+    return {name: value.replace(f":{inside}/", f":{place}/") for name, value in variables.items()}
+
+
+def test_the_schema_registry_gets_healthy_and_knows_its_numbers_after_a_power_cut(tmp_path: Path) -> None:
+    health = SERVICES["registry"]["healthcheck"]["test"][1:]
+    found: list[list[int]] = []
+    for _ in range(2):
+        with registry(tmp_path, killed=True, **of_registry(tmp_path)) as url:
+            settings = KafkaSettings(schema_registry=url, data_dir=tmp_path)
+            here = [word.replace("/8080", f"/{urlsplit(url).port}") for word in health]
+            assert 0 == subprocess.run(here).returncode
+            names = ["one", "two", "three"]
+            names = names if not found else names[::-1]
+            ids = {each: register(settings, each, {"type": "record", "name": each, "fields": []}) for each in names}
+            found.append([ids[each] for each in sorted(ids)])
+
+    assert found[0] == found[1]
+    assert 3 == len(set(found[0]))
+
+
 SECURE = [name for name in SERVICES if name.startswith("secure-")]
 JOBS = ("secure-rights", "secure-topics")
 
@@ -286,7 +314,7 @@ def test_the_secure_profile_gives_each_process_what_it_needs(tmp_path: Path, ima
     """Three nodes, a schema registry, the jobs in their order, then each process as its own user."""
     with (
         Cluster(tmp_path / "kafka", secrets / "certificates", nodes=3) as cluster,
-        registry(tmp_path / "registry") as url,
+        registry(tmp_path / "registry", **of_registry(tmp_path / "registry")) as url,
     ):
         addresses = {
             "kafka-1:9092,kafka-2:9092,kafka-3:9092": cluster.address(),
