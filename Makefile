@@ -34,8 +34,9 @@ docs: .venv/dev.stamp ## the documentation as pages, in site/; ARGS=serve to rea
 audit: .venv/dev.stamp ## known vulnerabilities of what requirements/ pins; says so where no service can be reached
 	.venv/bin/python scripts/audit $(ARGS)
 
-compose-check: .venv/dev.stamp ## compose/ against its specification, our settings, commands and datasets; needs no Docker
-	.venv/bin/pytest -m "soak or not soak" --timeout=0 tests/unit/test_compose*.py tests/e2e/test_compose_by_hand.py $(ARGS)
+compose-check: .venv/dev.stamp ## compose/ against Docker's loader, promtool, amtool, our settings and commands; its images and processes by hand; no Docker
+	.venv/bin/pytest -m "soak or not soak" --timeout=0 tests/unit/test_compose*.py tests/unit/test_prometheus.py \
+	  tests/e2e/test_alertmanager.py tests/e2e/test_compose_by_hand.py $(ARGS)
 
 bench: .venv/dev.stamp ## what bench/*.py measures; ONLY=bench/name.py for one
 	@$(if $(wildcard bench/*.py),,echo "bench/ holds nothing to run yet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import tarfile
 import time
@@ -36,8 +37,8 @@ def archive() -> Path:
 
 
 @contextlib.contextmanager
-def registry(folder: Path) -> Iterator[str]:
-    """The URL of its Confluent-compatible API."""
+def registry(folder: Path, *, killed: bool = False, **variables: str) -> Iterator[str]:
+    """The URL of its Confluent-compatible API. `killed`: it ends as by a power cut; `variables`: its environment."""
     packed = archive()
     try:
         java = find_java()
@@ -49,7 +50,9 @@ def registry(folder: Path) -> Iterator[str]:
     port = ports.free()
     options = [f"-Dquarkus.http.port={port}", "-Dquarkus.http.host=127.0.0.1", "-Xmx256m", "-XX:TieredStopAtLevel=1"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([java, *options, "-jar", jar.name], cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [java, *options, "-jar", jar.name], cwd=folder, env=os.environ | variables, stdout=log, stderr=log
+        )
         url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
         try:
             deadline = time.monotonic() + 90
@@ -59,7 +62,7 @@ def registry(folder: Path) -> Iterator[str]:
                 time.sleep(0.2)
             yield url
         finally:
-            process.terminate()
+            process.kill() if killed else process.terminate()
             process.wait(20)
 
 

@@ -14,30 +14,33 @@ from pydantic import AliasChoices
 
 from processors.shell import ProcessorSettings
 from producers import targets
-from rackstream import jars
+from rackstream import jars, rights
 from rackstream.broker_dir import MAX_BATCH_BYTES, SERVER
 from rackstream.cli import cli
 from rackstream.console.settings import ConsoleSettings
 from runtime.settings import SECRETS_DIR, KafkaSettings, ProcessSettings
-from sinks.settings import FilesSettings, InfluxSettings
+from sinks.settings import FilesSettings, InfluxSettings, WebhookSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose"
 FILE = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
 SERVICES = FILE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-LASTING = {name: service for name, service in SERVICES.items() if name != "topics"}
+JOBS = ("topics", "secure-rights", "secure-topics")
+LASTING = {name: service for name, service in SERVICES.items() if name not in JOBS}
+NODES = ("kafka-1", "kafka-2", "kafka-3")
 SETTINGS = {
     "processor": [ProcessorSettings],
     "sink-files": [FilesSettings],
     "sink-influx": [InfluxSettings],
+    "sink-webhook": [WebhookSettings],
     "console": [ConsoleSettings],
 }
 """What a service reads beside the settings of every process."""
 
 
 def settings(name):
-    return [KafkaSettings, ProcessSettings, *SETTINGS.get(name, [])]
+    return [KafkaSettings, ProcessSettings, *SETTINGS.get(name.removeprefix("secure-"), [])]
 
 
 def variables(name):
@@ -50,9 +53,10 @@ def variables(name):
 
 
 def secrets(name):
-    """File of a secret → its path in the container."""
+    """A secret → its path in the container."""
     entries = [{"source": each} if isinstance(each, str) else each for each in SERVICES[name].get("secrets", [])]
-    return {each["source"]: f"/run/secrets/{each.get('target', each['source'])}" for each in entries}
+    root = Path("/run/secrets")  # a target that is absolute replaces it
+    return {each["source"]: str(root / each.get("target", each["source"])) for each in entries}
 
 
 def of(names):
@@ -68,7 +72,7 @@ def test_the_file_is_what_the_compose_specification_says():
 
 @of(SERVICES)
 def test_an_image_is_pinned(name):
-    assert re.fullmatch(r"[a-z/-]+:\d+\.\d+\.\d+(-core)?", SERVICES[name]["image"])
+    assert re.fullmatch(r"[a-z/-]+:v?\d+\.\d+\.\d+(-core|\.Final)?", SERVICES[name]["image"])
 
 
 @of(SERVICES)
@@ -82,7 +86,7 @@ def test_no_container_needs_root(name):
 
 @of(SERVICES)
 def test_ports_are_published_on_loopback_only(name):
-    assert [] == [each for each in SERVICES[name].get("ports", []) if not each.startswith("127.0.0.1:")]
+    assert [] == [each for each in SERVICES[name].get("ports", []) if not each.startswith("127.0.0.")]
 
 
 @of(SERVICES)
@@ -113,12 +117,13 @@ def test_volumes_are_declared_and_used_and_mounted_files_exist():
 
     assert set(FILE["volumes"]) == set(mounts) - files - users
     assert [] == [each for each in files if not (COMPOSE / each).exists()]
+    assert [] == [service for service in SERVICES.values() if not (COMPOSE / service.get("env_file", "")).exists()]
     assert {"${RACKSTREAM_FLEET:-../fleet.yaml}"} == users, "README.md says which files users bring"
 
 
 @of(OURS)
-def test_a_command_is_one_of_ours(name):
-    command, words = cli, list(OURS[name]["command"])
+def test_a_command_is_one_of_ours(name, tmp_path):
+    command, words = cli, [word.replace("/run/passwords", str(tmp_path)) for word in OURS[name]["command"]]
     while isinstance(command, click.Group):
         command = command.commands[words.pop(0)]
 
@@ -138,7 +143,8 @@ def test_the_settings_are_valid(name, tmp_path, monkeypatch):
     for variable, value in OURS[name]["environment"].items():
         monkeypatch.setenv(variable, str(value))
     for path in secrets(name).values():
-        (tmp_path / Path(path).name).write_text("secret\n")
+        if path.startswith("/run/secrets/"):
+            (tmp_path / Path(path).name).write_text("secret\n")
     if SECRETS_DIR in OURS[name]["environment"]:
         assert "/run/secrets" == OURS[name]["environment"][SECRETS_DIR]
         monkeypatch.setenv(SECRETS_DIR, str(tmp_path))
@@ -151,8 +157,9 @@ def test_the_machine_s_own_fleet_is_valid():
     assert ("host",) == targets.load(COMPOSE / "host.yaml").sources
 
 
-def test_kafka_is_the_embedded_one_s_version():
-    assert f"apache/kafka:{jars.VERSION}" == SERVICES["kafka"]["image"]
+@of(["kafka", *NODES])
+def test_kafka_is_the_embedded_one_s_version(name):
+    assert f"apache/kafka:{jars.VERSION}" == SERVICES[name]["image"]
 
 
 def test_kafka_is_configured_as_the_embedded_one_but_for_addresses_and_sizes_of_a_test_machine():
@@ -174,17 +181,20 @@ def test_secrets_are_written_once_and_kept(tmp_path):
     first, second = (
         [
             subprocess.run([COMPOSE / "create-secrets", place], check=True, capture_output=True),
-            {path.name: path.read_text() for path in place.iterdir()},
+            {str(path.relative_to(place)): path.read_text() for path in place.rglob("*") if path.is_file()},
         ][1]
         for _ in range(2)
     )
 
     assert first == second
-    assert {Path(each["file"]).name for each in FILE["secrets"].values()} == first.keys()
+    beyond = {"certificates/ca-key.pem", "certificates/kafka-ca.srl"}  # what signs them is no container's
+    assert {each["file"].removeprefix("./secrets/") for each in FILE["secrets"].values()} == first.keys() - beyond
     assert re.fullmatch(r"apiv3_[\w-]{64}", first["influx-token"]), "no newline: it goes into a header as it is"
     assert {"token": first["influx-token"], "name": "_admin"} == json.loads(first["influx-admin.json"])
     assert 0o700 == stat.S_IMODE(place.stat().st_mode), "others of this machine stay out"
-    assert {0o644} == {stat.S_IMODE(path.stat().st_mode) for path in place.iterdir()}, "each container has its own user"
+    modes = {stat.S_IMODE((place / name).stat().st_mode) for name in first.keys() - beyond}
+    assert {0o644} == modes, "each container has its own user"
+    assert 0o600 == stat.S_IMODE((place / "certificates/ca-key.pem").stat().st_mode)
 
 
 @of(SERVICES)
@@ -195,6 +205,93 @@ def test_secrets_are_declared_and_never_in_the_environment(name):
         for variable in SERVICES[name].get("environment", {})
         if re.search("TOKEN|PASSWORD", variable) and not variable.endswith("_FILE")
     ]
+
+
+def profile(name):
+    """All that runs with a profile of compose.yaml."""
+    return {each for each, service in SERVICES.items() if name in service["profiles"]}
+
+
+@of(["simple", "secure"])
+def test_what_a_service_waits_for_is_of_its_profiles(name):
+    chosen = profile(name) | {each for each in SERVICES if name == "secure" and each.startswith("secure-producer-")}
+
+    assert [] == [each for each in chosen if not SERVICES[each].get("depends_on", {}).keys() <= profile(name)]
+
+
+def test_the_two_stacks_share_only_what_holds_no_login_to_kafka():
+    assert {"influxdb", "grafana"} == profile("simple") & profile("secure")
+
+
+@of([name for name in OURS if name.startswith("secure-") and name != "secure-rights"])
+def test_each_process_logs_in_as_the_user_of_its_role(name):
+    role = "admin" if name == "secure-topics" else name.removeprefix("secure-")
+    environment = SERVICES[name]["environment"]
+
+    assert role in rights.ROLES
+    assert ("SASL_SSL", role) == (environment["KAFKA_SECURITY_PROTOCOL"], environment["KAFKA_SASL_USERNAME"])
+    assert "/run/secrets/KAFKA_SASL_PASSWORD" == secrets(name)[f"password-{role}"]
+    assert environment["KAFKA_SSL_CA_LOCATION"] == secrets(name)["kafka-ca.pem"]
+    assert f"/run/passwords/{role}" == secrets("secure-rights")[f"password-{role}"], "it gets that password"
+    assert 1 == sum(each.startswith("password-") for each in secrets(name)), "nobody else's"
+
+
+@of([name for name in OURS if name.startswith("secure-") and name.removeprefix("secure-") in OURS])
+def test_but_for_the_login_a_process_is_the_same_in_both_stacks(name):
+    login = {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL", "KAFKA_SSL_CA_LOCATION", "KAFKA_SASL_USERNAME"}
+    login |= {SECRETS_DIR, "RACKSTREAM_SCHEMA_REGISTRY_URL"}
+    secure, simple = SERVICES[name], SERVICES[name.removeprefix("secure-")]
+    differing = {"profiles", "environment", "secrets", "depends_on", "extra_hosts"}
+    if name == "secure-topics":
+        differing |= {"command"}
+
+    def rest(service):
+        return {key: value for key, value in service.items() if key not in differing}
+
+    assert rest(simple) == rest(secure)
+    assert {} == {
+        key: value for key, value in secure["environment"].items() - simple["environment"].items() if key not in login
+    }
+
+
+def test_the_administrator_s_files_are_where_its_settings_say():
+    environment, found = SERVICES["secure-rights"]["environment"], secrets("secure-rights")
+
+    assert environment["KAFKA_SSL_CA_LOCATION"] == found["kafka-ca.pem"]
+    assert {found["kafka-admin.pem"]} == {environment[f"KAFKA_SSL_{each}_LOCATION"] for each in ("CERTIFICATE", "KEY")}
+    passwords = {Path(path).name for source, path in found.items() if source.startswith("password-")}
+    assert passwords <= rights.ROLES.keys()
+    assert {"/run/passwords"} == {str(Path(path).parent) for path in found.values() if Path(path).name in passwords}
+    assert "/run/passwords" in SERVICES["secure-rights"]["command"]
+
+
+@of(NODES)
+def test_a_node_has_its_files_and_is_reached_where_it_says(name):
+    number = name.removeprefix("kafka-")
+    service = SERVICES[name]
+    given = dict(
+        line.split("=", 1) for line in (COMPOSE / service["env_file"]).read_text().splitlines() if line[0] != "#"
+    )
+    settings = (COMPOSE / "kafka/secure/server.properties").read_text()
+
+    assert number == given["KAFKA_NODE_ID"]
+    assert f"CLIENTS://{name}:9092,NODES://{name}:9093" == given["KAFKA_ADVERTISED_LISTENERS"]
+    assert "CLIENTS://:9092,NODES://:9093,CONTROLLER://:9094" == given["KAFKA_LISTENERS"], "else the image makes them"
+    assert "./kafka/secure/server.properties:/mnt/shared/config/server.properties:ro" in service["volumes"]
+    for path in (secrets(name)[f"{name}.pem"], secrets(name)["kafka-ca.pem"]):
+        assert f"store.location={path}\n" in settings
+    [port] = service["ports"]
+    assert f"127.0.0.{number}:9092:9092" == port
+    assert f"{name}:127.0.0.{number}" in SERVICES["secure-producer-host"]["extra_hosts"]
+    assert f"{name}:9092" in SERVICES["secure-processor"]["environment"]["KAFKA_BOOTSTRAP_SERVERS"]
+    assert f":{9092:X} [0-9A-F]+:0000 0A " in service["healthcheck"]["test"], "what the kernel says of a listener"
+
+
+def test_each_of_our_services_has_what_its_command_needs():
+    targets_of = {"producer": "producer", "processor": "processor", "sink": "sink", "serve": "console"}
+    found = {name: (service["command"][0], service["build"]["target"]) for name, service in OURS.items()}
+
+    assert [] == [name for name, (command, target) in found.items() if targets_of.get(command, target) != target]
 
 
 def mounted(name, inside):
@@ -217,6 +314,18 @@ def test_grafana_asks_the_database_that_the_sink_writes():
     assert f"--admin-token-file={secrets('influxdb')['influx-admin.json']}" in SERVICES["influxdb"]["command"]
 
 
+def test_alerts_go_to_alertmanager_which_has_our_routes():
+    address = "alertmanager:9093"
+    [group] = json.loads((COMPOSE / "prometheus/alertmanagers/compose.json").read_text())
+    sink = SERVICES["secure-sink-webhook"]["environment"]
+
+    assert [address] == group["targets"]
+    assert (f"http://{address}", "alertmanager") == (sink["RACKSTREAM_WEBHOOK_URL"], sink["RACKSTREAM_WEBHOOK_KIND"])
+    for name in ("prometheus", "alertmanager"):
+        [config] = [each for each in SERVICES[name]["command"] if each.startswith("--config.file=")]
+        assert mounted(name, config.removeprefix("--config.file=")).is_file()
+
+
 def test_grafana_finds_the_dashboard():
     [provider] = yaml.safe_load((COMPOSE / "grafana/provisioning/dashboards/rackstream.yaml").read_text())["providers"]
     home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
@@ -227,7 +336,7 @@ def test_grafana_finds_the_dashboard():
 
 def test_readme_names_every_service_port_and_profile():
     text = (COMPOSE / "README.md").read_text()
-    ports = {each.split(":")[1] for service in SERVICES.values() for each in service.get("ports", [])}
+    ports = {each.split(":")[-2] for service in SERVICES.values() for each in service.get("ports", [])}
     profiles = {each for service in SERVICES.values() for each in service["profiles"]}
 
     assert [] == [word for word in [*SERVICES, *ports, *profiles] if f"`{word}`" not in text and f":{word}" not in text]

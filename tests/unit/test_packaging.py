@@ -13,7 +13,14 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 GROUPS = PYPROJECT["dependency-groups"]
 EDGES = [f"extra {name}" for name in EXTRAS if name != "libvirt"]
-FILES = ["run", "dev", "libvirt", "build"]
+IMAGES = {
+    "producer": ["redfish", "host"],
+    "processor": ["processors"],
+    "sink": ["influx", "files"],
+    "console": ["console", "files"],
+}
+"""Lock file of an image of compose/Dockerfile → the extras in it."""
+FILES = ["run", "dev", "libvirt", "build", *IMAGES]
 
 
 def text(file):
@@ -67,6 +74,7 @@ def declared(where):
     [
         *[("run", where) for where in ["project", *EDGES]],
         *[("dev", where) for where in ["project", *EDGES, *[f"group {name}" for name in GROUPS]]],
+        *[(image, where) for image, names in IMAGES.items() for where in ["project", *(f"extra {n}" for n in names)]],
         ("libvirt", "extra libvirt"),
         ("build", "build"),
     ],
@@ -95,7 +103,7 @@ def test_no_index_or_host_is_named(file):
     assert [] == re.findall(r".*://.*|.*@ .*|^-.*", text(file), re.MULTILINE)
 
 
-@pytest.mark.parametrize("file", ["run", "libvirt", "build"])
+@pytest.mark.parametrize("file", ["run", "libvirt", "build", *IMAGES])
 def test_all_files_fit_into_one_environment(file):
     theirs, everything = versions(file), versions("dev")
     assert {} == {name: v for name, v in theirs.items() if v != everything.get(name, v)}
@@ -108,6 +116,18 @@ def test_dev_holds_all_of_run():
 @pytest.mark.parametrize("file", ["run", "dev", "build"])
 def test_libvirt_python_is_never_a_must(file):
     assert "libvirt-python" not in versions(file)
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_holds_no_more_than_everything_at_run_time(image):
+    assert versions(image).items() <= versions("run").items()
+
+
+def test_an_image_has_only_what_its_edge_needs():
+    assert {"faust-streaming": {"processor"}, "pyarrow": {"sink", "console"}, "nicegui": {"console"}} == {
+        name: {image for image in IMAGES if name in versions(image)}
+        for name in ("faust-streaming", "pyarrow", "nicegui")
+    }
 
 
 def test_libvirt_python_is_alone_in_its_file():

@@ -87,18 +87,32 @@ def test_a_rule_says_how_bad_it_is_and_what_to_do(rule):
     assert f"`{rule}`" in (ROOT / "docs" / page).read_text(), "its section says that it is about this alert"
 
 
-def test_the_containers_are_looked_for_where_they_serve():
+def serves(service):
+    environment = OURS[service]["environment"]
+    return ("9464", "0.0.0.0") == (environment["RACKSTREAM_METRICS_PORT"], environment["RACKSTREAM_METRICS_HOST"])
+
+
+def test_what_always_runs_beside_prometheus_is_looked_for_where_it_serves():
     groups = json.loads((FOLDER / "targets" / "compose.json").read_text())
     found = {target: group["labels"]["component"] for group in groups for target in group["targets"]}
+    beside = {name for name, service in OURS.items() if "secure" in service["profiles"]}
 
-    assert {f"{name}:9464": name for name in found.values()} == found
-    assert set(found.values()) <= OURS.keys()
-    for name in found.values():
-        environment = OURS[name]["environment"]
-        assert ("9464", "0.0.0.0") == (
-            environment["RACKSTREAM_METRICS_PORT"],
-            environment["RACKSTREAM_METRICS_HOST"],
-        )
+    assert {f"secure-{name}:9464": name for name in found.values()} == found
+    assert {f"secure-{name}" for name in found.values()} == {
+        name for name in beside if serves(name) and OURS[name]["restart"] == "unless-stopped"
+    }
+
+
+def test_what_runs_only_when_chosen_is_looked_for_by_its_name():
+    [job] = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
+    [found] = job["dns_sd_configs"]
+    component, instance = job["relabel_configs"]
+
+    assert set(found["names"]) == {name for name in OURS if name.startswith("secure-producer-") and serves(name)}
+    assert ("A", 9464) == (found["type"], found["port"])
+    for name in found["names"]:
+        assert re.fullmatch(component["regex"], name)[1] == name.removeprefix("secure-")
+    assert ("component", "instance") == (component["target_label"], instance["target_label"])
 
 
 @pytest.fixture
