@@ -8,6 +8,7 @@ Syntax: https://docs.influxdata.com/influxdb3/core/reference/line-protocol/ . Wh
 * NaN and infinity are no values there: such a field is left out, and a row without fields has no line.
 
 Timestamps are nanoseconds since 1970, computed in integers. Columns of type timestamp are integers of the same unit.
+Doubles are the shortest decimals that read back as the same double. orjson writes them: a twentieth of `repr`'s time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from math import isfinite
 from typing import Any, Final
+
+from orjson import dumps
 
 from sinks.rows import Column, Dataset, Row, Type
 
@@ -50,74 +52,71 @@ def timestamp_ns(time: datetime) -> int:
     return ((since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
 
 
-def _double(value: float) -> str | None:
-    return repr(value) if isfinite(value) else None
-
-
-VALUES: Final[dict[Type, Callable[[Any], str | None]]] = {
-    "long": lambda value: f"{value}i",
-    "double": _double,
-    "boolean": lambda value: "true" if value else "false",
-    "timestamp": lambda value: f"{timestamp_ns(value)}i",
+NULL: Final = b"null"
+"""What JSON has for None, NaN and infinity."""
+VALUES: Final[dict[Type, Callable[[Any], bytes]]] = {
+    "long": lambda value: b"%di" % value,
+    "double": dumps,
+    "boolean": lambda value: b"true" if value else b"false",
+    "timestamp": lambda value: b"%di" % timestamp_ns(value),
     # A newline within the quotes is part of the value, on 1.8, 2 and 3.
-    "string": lambda value: f'"{value.translate(SAFE_TEXT)}"',
+    "string": lambda value: f'"{value.translate(SAFE_TEXT)}"'.encode(),
 }
+"""The bytes of a value; NULL where it has none."""
 
 
-class _Heads(dict[Row, str]):
+class _Heads(dict[Row, bytes]):
     """The measurement, and `,key=value` of each tag that has a value; kept, for they come again at every poll."""
 
     def __init__(self, name: str, keys: tuple[str, ...]) -> None:
         super().__init__()
         self._name, self._keys = name, keys
 
-    def __missing__(self, values: Row) -> str:
+    def __missing__(self, values: Row) -> bytes:
         if len(self) >= MOST:
             self.clear()
         pairs = ((key, tag(str(value))) for key, value in zip(self._keys, values, strict=True) if value is not None)
-        found = self[values] = self._name + "".join(f",{key}={value}" for key, value in pairs if value)
+        text = self._name + "".join(f",{key}={value}" for key, value in pairs if value)
+        found = self[values] = text.encode()
         return found
 
 
-def label_tags(labels: dict[str, str]) -> str:
+def label_tags(labels: dict[str, str]) -> bytes:
     """`,label_<key>=<value>` of each label that has a value."""
     pairs = ((tag(f"label_{key}"), tag(value)) for key, value in sorted(labels.items()))
-    return "".join(f",{key}={value}" for key, value in pairs if value)
+    return "".join(f",{key}={value}" for key, value in pairs if value).encode()
 
 
 class Fields:
     """The field part of one kind of row: the columns between `first` and `end` of the row, all of this kind."""
 
     def __init__(self, columns: list[tuple[int, Column]]) -> None:
-        self._columns = [(at, f"{column.name}=", VALUES[column.type], column.zero) for at, column in columns]
+        self._columns = [(at, f"{column.name}=".encode(), VALUES[column.type], column.zero) for at, column in columns]
         places = [at for at, _ in columns]
         kinds = {column.type for _, column in columns}
-        # Neighbouring numbers are formatted by one %, which is what makes the VM lines cheap.
+        # Neighbouring numbers become text in one call, which is what makes the VM lines cheap.
         numbers = bool(places) and kinds <= {"long", "double"} and places == list(range(places[0], places[-1] + 1))
-        self.template = ",".join(
-            f"{column.name}=%di" if column.type == "long" else f"{column.name}=%r" for _, column in columns
-        )
-        """Makes the whole field part of numbers that all have values; of nothing else."""
         self._span = slice(places[0], places[-1] + 1) if numbers else None
-        self.finite = "double" not in kinds
-        """Its numbers cannot be NaN or infinity."""
+        self.template = ",".join(
+            f"{column.name}=%b{'i' if column.type == 'long' else ''}" for _, column in columns
+        ).encode()
 
-    def __call__(self, row: Row) -> str:
+    def __call__(self, row: Row) -> bytes:
         """`name=value,…`; empty where no column has a value."""
         if self._span is not None:
-            values = row[self._span]
-            if None not in values and (self.finite or isfinite(sum(values))):
-                return self.template % values
+            values = dumps(row[self._span])
+            if NULL not in values:
+                return self.template % tuple(values[1:-1].split(b","))
         return self._one_by_one(row)
 
-    def _one_by_one(self, row: Row) -> str:
+    def _one_by_one(self, row: Row) -> bytes:
         parts = []
         for at, name, write, zero in self._columns:
             value = row[at]
-            text = ("0i" if zero else None) if value is None else write(value)
-            if text is not None:
+            text = (b"0i" if zero else NULL) if value is None else write(value)
+            if text != NULL:
                 parts.append(name + text)
-        return ",".join(parts)
+        return b",".join(parts)
 
 
 class Encoder:
@@ -136,12 +135,12 @@ class Encoder:
             kind: Fields([(at, column) for at, column in columns if column.kind in (None, kind)])
             for kind in {column.kind for _, column in columns if column.kind}
         }
-        self._time: datetime = EPOCH
-        self._ns = 0
+        self._time: datetime | None = None
+        self._end_of_line = b""
         self._labels: dict[str, str] = {}
-        self._label_tags = ""
+        self._label_tags = b""
 
-    def head(self, tags: Row) -> str:
+    def head(self, tags: Row) -> bytes:
         """The measurement with its tags, without labels."""
         return self._heads[tags]
 
@@ -150,10 +149,10 @@ class Encoder:
         if self._stale is not None and row[self._stale]:
             return b""
         if row[0] is not self._time:  # rows of one record share the object
-            self._time, self._ns = row[0], timestamp_ns(row[0])
+            self._time, self._end_of_line = row[0], b" %d" % timestamp_ns(row[0])
         if row[-1] is not self._labels:
             self._labels, self._label_tags = row[-1], label_tags(row[-1])
         fields = (self._kinds.get(row[self._kind], self._all) if self._kinds else self._all)(row)
         if not fields:
             return b""
-        return f"{self._heads[row[1 : self._end]]}{self._label_tags} {fields} {self._ns}".encode()
+        return b"".join((self._heads[row[1 : self._end]], self._label_tags, b" ", fields, self._end_of_line))

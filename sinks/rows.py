@@ -85,6 +85,9 @@ def reader(reads: tuple[Read, ...]) -> Callable[[Record], Row]:
     """Reads some values of an item: keys, then functions."""
     keys = [read for read in reads if isinstance(read, str)]
     functions = [read for read in reads if not isinstance(read, str)]
+    if len(keys) == 1 and not functions:
+        key = keys[0]
+        return lambda item: (item[key],)
     if len(keys) < 2:
         every: list[Callable[[Record], Any]] = [*map(itemgetter, keys), *functions]
         return lambda item: tuple([function(item) for function in every])
