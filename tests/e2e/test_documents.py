@@ -1,11 +1,10 @@
-"""The commands of README.md and docs/, as a user follows them: the tutorial first, then the other pages beside its pipeline."""
+"""The commands of README.md and docs/, as a user follows them: the tutorial, then other pages beside its pipeline."""
 
 from __future__ import annotations
 
 import collections
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,7 +34,7 @@ DATASETS = ("alert", "health", "power", "redfish_temperature", "vm_devices", "vm
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, pages.Result]]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pages.Result]:
     """Every block that is run → how it ended; those that last were interrupted at the end."""
     directory = pages.copy(tmp_path_factory.mktemp("clone"))
     receiver = Receiver()
@@ -47,7 +46,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, page
         "127.0.0.1:9093": f"127.0.0.1:{receiver.server_port}",
         "127.0.0.1:9094": f"127.0.0.1:{receiver.server_port}",
     }
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "RACKSTREAM_", "INFLUX_"))}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "RACKSTREAM_", "INFLUX_"))
+    }
     path = f"{directory / '.venv' / 'bin'}{os.pathsep}{clean['PATH']}"
     reader = pages.Reader(
         directory,
@@ -67,7 +68,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, page
         interrupted = reader.interrupt()
         receiver.shutdown()
         receiver.server_close()
-    yield found | interrupted
+    return found | interrupted
 
 
 def _tutorial(reader: pages.Reader, found: dict[str, pages.Result]) -> None:

@@ -38,9 +38,8 @@ class Fetched(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         attributes = dict(attrs)
-        if tag in {"script", "img", "iframe", "source"} or (
-            tag == "link" and {"stylesheet", "icon", "preload", "preconnect"} & set((attributes.get("rel") or "").split())
-        ):
+        fetching = {"stylesheet", "icon", "preload", "preconnect"} & set((attributes.get("rel") or "").split())
+        if tag in {"script", "img", "iframe", "source"} or (tag == "link" and fetching):
             self.found |= {attributes.get("src") or attributes.get("href") or ""}
 
 
