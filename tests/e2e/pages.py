@@ -18,7 +18,7 @@ COMMANDS: Final = {"sh", "python"}
 TEXTS: Final = {"text", "toml", "yaml", "json", "diff"}
 """Languages of blocks that are not run. With a title they are the file that they are called as."""
 FENCE: Final = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-MARKER: Final = re.compile(r"<!-- (needs|run-by|lasts): ([^\n]*?) -->\s*\Z")
+MARKER: Final = re.compile(r"<!-- (needs|run-by|lasts|exit): ([^\n]*?) -->\s*\Z")
 TITLE: Final = re.compile(r'title="([^"]+)"')
 
 
@@ -26,7 +26,8 @@ class Block(NamedTuple):
     """One fenced block.
 
     `marker` and `value` are of the comment before it: `needs` (what no test has: hardware, docker, root, time),
-    `run-by` (the test that runs it), `lasts` (runs until Ctrl-C; a regular expression says when it is ready).
+    `run-by` (the test that runs it), `lasts` (runs until Ctrl-C; a regular expression says when it is ready), `exit`
+    (exit codes that are all well, where they are what the command has to say).
     """
 
     page: str
@@ -36,6 +37,11 @@ class Block(NamedTuple):
     code: str
     marker: str
     value: str
+
+    @property
+    def good(self) -> set[int | None]:
+        """Exit codes that are all well."""
+        return {int(code) for code in self.value.split(" or ")} if self.marker == "exit" else {0, None}
 
     @property
     def name(self) -> str:
@@ -97,7 +103,7 @@ class Reader:
             if block.marker in {"needs", "run-by"} or (block.language not in COMMANDS and not block.title):
                 continue
             results[block.name] = self._do(block)
-            if results[block.name].code not in {0, None}:
+            if results[block.name].code not in block.good:
                 break
         return results
 
@@ -120,7 +126,7 @@ class Reader:
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", f"{before}{ran}\n{script}"],
                 cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, timeout=100, check=False,
+                stderr=subprocess.STDOUT, text=True, timeout=240, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as late:
             return Result(124, f"not within {late.timeout} s: {late.stdout!r}")

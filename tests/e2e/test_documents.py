@@ -16,7 +16,7 @@ from tests.e2e.parts import until
 from tests.e2e.receiver import Receiver
 
 pytest.importorskip("libvirt", reason="the tutorial's VM is of libvirt's test driver")
-pytestmark = [pytest.mark.kafka, pytest.mark.libvirt, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kafka, pytest.mark.libvirt, pytest.mark.timeout(900)]
 
 PAGES = pages.pages()
 TUTORIAL = "docs/tutorial.md"
@@ -58,12 +58,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pages.Result]
     )  # fmt: skip
     found: dict[str, pages.Result] = {}
     try:
-        _tutorial(reader, found)
-        with ThreadPoolExecutor(4) as readers:
-            for each in readers.map(reader.follow, [PAGES[page] for page in BESIDE]):
-                found |= each
-        for page in ALONE:
-            found |= reader.follow(PAGES[page])
+        if _tutorial(reader, found):
+            with ThreadPoolExecutor(4) as readers:
+                for each in readers.map(reader.follow, [PAGES[page] for page in BESIDE]):
+                    found |= each
+            for page in ALONE:
+                found |= reader.follow(PAGES[page])
     finally:
         interrupted = reader.interrupt()
         receiver.shutdown()
@@ -71,22 +71,24 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pages.Result]
     return found | interrupted
 
 
-def _tutorial(reader: pages.Reader, found: dict[str, pages.Result]) -> None:
-    """Follows it to its `up`, waits until something of every kind is stored, and goes on."""
+def _tutorial(reader: pages.Reader, found: dict[str, pages.Result]) -> bool:
+    """Follows it to its `up`, waits until something of every kind is stored, and goes on; whether `up` runs."""
     blocks = PAGES[TUTORIAL]
     up = next(number for number, block in enumerate(blocks) if block.code.endswith("rackstream up\n"))
     found |= reader.follow(blocks[: up + 1])
-    failed = {name: result for name, result in found.items() if result.code}
-    assert {} == failed
+    if any(result.code for result in found.values()):
+        return False
     files = reader.directory / ".rackstream" / "files"
     until(lambda: all(list(files.glob(f"{each}/**/*.parquet")) for each in DATASETS), timeout_s=120)
     found |= reader.follow(blocks[up + 1 :])
+    return True
 
 
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block.name)
 def test_a_block_of_commands_does_what_its_page_says(block, results):
     assert block.name in results, f"a block before it failed: {[name for name, it in results.items() if it.code]}"
-    assert 0 == results[block.name].code, results[block.name].output
+    good = block.good if block.marker == "exit" else {0}
+    assert results[block.name].code in good, results[block.name].output
 
 
 def test_what_no_test_runs_is_marked_and_is_little():
