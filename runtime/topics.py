@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from typing import Any, Final
 
 import structlog
 from confluent_kafka import KafkaException
@@ -15,6 +16,8 @@ from runtime.settings import KafkaSettings
 from schemas import catalog, codec
 
 log = structlog.get_logger()
+SEEN_S: Final = 10.0
+"""Topics just created are waited for so long."""
 
 
 def _counts(settings: KafkaSettings) -> dict[str, int]:
@@ -37,6 +40,10 @@ def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
             future.result(30)
         except KafkaException as error:
             raise login.failure(settings, error.args[0], "Create", name) from error
+    # The controller has them; the broker that is asked next may hear of them a moment later.
+    deadline = time.monotonic() + SEEN_S
+    while wanted and {topic.topic for topic in wanted} - _counts(settings).keys() and time.monotonic() < deadline:
+        time.sleep(0.1)
     return [topic.name for topic in missing]
 
 
