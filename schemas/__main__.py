@@ -9,7 +9,6 @@ from pathlib import Path
 from schemas import catalog, generate, policy
 
 PUBLISHED = catalog.HERE / "published"
-README = catalog.HERE.parent / "README.md"
 
 
 def _generated() -> dict[Path, str]:
@@ -18,8 +17,6 @@ def _generated() -> dict[Path, str]:
         schema = catalog.schema(name)
         path = PUBLISHED / f"{name}.{schema.id:08x}.avsc"
         files[path] = json.dumps(schema.definition, indent=1, ensure_ascii=False) + "\n"
-    if README.exists():
-        files[README] = generate.between_markers(README.read_text(), "topics", generate.topic_table())
     return files
 
 

@@ -1,4 +1,4 @@
-"""What is generated from the catalogue: `records.py`, the README's topic table, the published versions. No I/O."""
+"""What is generated from the catalogue: `records.py`, the topic table of docs/, the published versions. No I/O."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def records() -> str:
 
 
 def topic_table() -> str:
-    """The topic table of the README, in Markdown."""
+    """The topic table of docs/reference/topics.md, in Markdown."""
     rows = ["| topic | key | record | kept | what |", "|---|---|---|---|---|"]
     for topic in catalog.load().topics.values():
         kept = f"{topic.retention.days} d" if topic.retention else "newest per key"

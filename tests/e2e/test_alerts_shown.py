@@ -15,7 +15,7 @@ from tests.e2e.parts import part, publish, running, until
 from tests.e2e.transitions import alert, cleared
 
 pytestmark = pytest.mark.kafka
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "stream.md"
 
 
 class Reading:
@@ -41,8 +41,8 @@ class Reading:
         self.process.stdout.close()
 
 
-def test_the_consumer_in_the_readme_gets_what_is_active_and_then_what_comes(kafka, tmp_path):
-    (code,) = re.findall(r"```python\n(from confluent_kafka import .*?)```", README.read_text(), re.DOTALL)
+def test_the_consumer_in_the_documentation_gets_what_is_active_and_then_what_comes(kafka, tmp_path):
+    (code,) = re.findall(r"```python\n(from confluent_kafka import .*?)```", PAGE.read_text(), re.DOTALL)
     port = ports.free()
     for documented, here in {
         "http://127.0.0.1:8000": f"http://127.0.0.1:{port}",
