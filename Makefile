@@ -1,7 +1,7 @@
 # One door per wish. `make <target> ARGS="…"` hands ARGS to the command behind it.
 .PHONY: help setup demo test soak check generated docs audit compose-check bench lock dist clean
 .NOTPARALLEL:
-GENERATED = schemas producers.redfish runtime rackstream.rights_table rackstream.reference compose.dashboards
+GENERATED = schemas producers.redfish runtime rackstream.rights_table rackstream.reference compose.dashboards bench.parts.pages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,9 +38,8 @@ compose-check: .venv/dev.stamp ## compose/ against Docker's loader, promtool, am
 	.venv/bin/pytest -m "soak or not soak" --timeout=0 tests/unit/test_compose*.py tests/unit/test_prometheus.py \
 	  tests/e2e/test_alertmanager.py tests/e2e/test_compose_by_hand.py $(ARGS)
 
-bench: .venv/dev.stamp ## what bench/*.py measures; ONLY=bench/name.py for one
-	@$(if $(wildcard bench/*.py),,echo "bench/ holds nothing to run yet")
-	@set -e; for each in $(or $(ONLY),$(sort $(wildcard bench/*.py))); do echo "== $$each"; .venv/bin/python $$each $(ARGS); done
+bench: .venv/dev.stamp ## everything measured next to the peers, in one table; ONLY=bench/name.py for one part with its options
+	@.venv/bin/python $(or $(ONLY),bench/run.py) $(ARGS)
 
 lock: .venv/dev.stamp ## requirements/*.txt from pyproject.toml; ARGS=--upgrade for newer versions
 	.venv/bin/python scripts/lock $(ARGS)

@@ -25,6 +25,8 @@ sys.path[:] = [str(ROOT), *(each for each in sys.path if Path(each) != ROOT / "b
 
 import structlog  # noqa: E402
 
+from bench.parts import telegraf  # noqa: E402
+from bench.parts.outside import Missing  # noqa: E402
 from producers import libvirt as source  # noqa: E402
 from producers.libvirt import KVMConnector, devices, sample  # noqa: E402
 from producers.reader import Problems  # noqa: E402
@@ -166,9 +168,9 @@ def compare(what: str, uri: str, vms: int, rounds: int) -> list[Row]:
 def show(row: Row) -> None:
     """One line of the table."""
     ratios = "".join(f"{kind} ×{row[f'{kind}_ratio']:<7}" for kind in ("wall", "cpu") if f"{kind}_ratio" in row)
+    wall = f"wall {row['wall_ms']:>9.2f} ms (worst {row['wall_max_ms']:>9.2f})" if "wall_ms" in row else f"{'':34}"
     print(
-        f"{row['part']:22} {row['vms']:>6} VMs  {row['way']:10} wall {row['wall_ms']:>9.2f} ms (worst "
-        f"{row['wall_max_ms']:>9.2f})  cpu {row['cpu_ms']:>9.2f} ms  {ratios}",
+        f"{row['part']:22} {row['vms']:>6} VMs  {row['way']:10} {wall}  cpu {row['cpu_ms']:>9.2f} ms  {ratios}",
         flush=True,
     )
 
@@ -186,7 +188,29 @@ def on_qemu(counts: list[int], rounds: int) -> list[Row]:
             list(pool.map(lambda n: lab.start(f"vm{n}", n), range(running, count)))
             running = count
             rows += compare("real QEMU", lab.uri, count, rounds)
+            rows += by_telegraf(lab.uri, count, rows[-len(WAYS)]["cpu_ms"])
     return rows
+
+
+def by_telegraf(uri: str, vms: int, ours_ms: float) -> list[Row]:
+    """The row of Telegraf's `inputs.libvirt`, which asks for the same groups in bulk and writes lines to a file."""
+    with TemporaryDirectory(prefix="rackstream-bench-") as name:
+        lines = Path(name, "lines")
+        try:
+            found = telegraf.window([telegraf.libvirt(uri)], 0.5, 10.0, lambda: _gathers(lines, vms), folder=Path(name))
+        except Missing as error:
+            print(f"left out: Telegraf ({error})")
+            return []
+    cpu_ms = 1000 * found["cpu_s"] / found["done"]
+    row: Row = {"part": "real QEMU", "vms": vms, "way": "telegraf", "cpu_ms": cpu_ms, "rss_mib": found["rss_mib"]}
+    row["cpu_ratio"] = round(cpu_ms / ours_ms, 2)
+    show(row)
+    return [row]
+
+
+def _gathers(lines: Path, vms: int) -> float:
+    """How often it has asked, by the lines of all VMs' states."""
+    return sum(each.startswith(b"libvirt_state,") for each in lines.read_bytes().splitlines()) / vms
 
 
 def on_test_driver(counts: list[int], rounds: int) -> list[Row]:

@@ -1,4 +1,4 @@
-"""CPU per 20-VM record of the VM step: bare, in a confluent-kafka loop, in the Faust worker, in a naive Faust agent.
+"""CPU per 20-VM record of the VM step: bare, in a confluent-kafka loop, in the Faust worker, in what others use.
 
     make bench ONLY=bench/processors.py ARGS="--json"
 
@@ -13,6 +13,9 @@ same batches (100 records or 0.1 s) where there are batches; what is sent is wai
 - `naive`    a Faust agent over `events()` with `topic.send`, which waits for each event's deliveries
 - `unsafe`   the same, but it does not wait: what is not delivered yet is lost at a crash
 - `whole`    the worker with every step and join; the ratios are not about it
+- `quix`     Quix Streams with our step and codec, its state in a dict (no store, no changelog)
+- `streams`  Kafka Streams with the step in Java, its state in a map (no store, no changelog), after 5 times
+             the records, at most 30,000, to warm the JVM up. That its outputs are the same is checked, number by number
 
 Then the latency from a thermal sample to its alert, in such a worker to which VM records come at half the rate that a
 CPU would do; and what the alert states of a fleet weigh and take to read back.
@@ -27,19 +30,30 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.parts.alerting import latency, states
-from bench.parts.cases import CASES, PARTITIONS, Meter
+from bench.parts.cases import CASES, PARTITIONS
 from bench.parts.fleet import HOSTS, VMS, Hypervisor, wire
+from bench.parts.meter import Meter
+from bench.parts.outside import Missing, orderly
+from bench.parts.peers import JVM_WARM, PEERS, differing
+from bench.parts.peers import topics as topics_of
 from processors.shell import ProcessorSettings
 from rackstream.broker import EmbeddedKafka
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 
+TIMES = {
+    "naive": "naive Faust (at least 1.5 is the aim)",
+    "unsafe": "naive Faust that does not wait",
+    "quix": "Quix Streams",
+    "streams": "Kafka Streams",
+}
 Runs = dict[str, list[dict[str, float]]]
 
 
@@ -65,11 +79,40 @@ def measured(arguments: argparse.Namespace, settings: KafkaSettings, case: str) 
     """One run of one case."""
     command = [sys.executable, __file__, "--case", case, "--records", str(arguments.records)]
     command += ["--bootstrap", settings.bootstrap, "--data", str(settings.data_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    told = [line[line.index("{") :] for line in done.stdout.splitlines() if "{" in line]  # Faust hides the cursor first
-    if not told:
+    return told(case, subprocess.run(command, capture_output=True, text=True, timeout=600, check=False))
+
+
+def peer(arguments: argparse.Namespace, settings: KafkaSettings, name: str, *, first: bool) -> dict[str, float]:
+    """One run of a peer, in a consumer group of its own; the outputs of the first run are compared with ours.
+
+    Raises:
+        Missing: it cannot be had here.
+    """
+    group = f"bench-{name}-{time.monotonic_ns()}"
+    prefix = f"{name}."
+    found = PEERS[name](settings, group, prefix, arguments.records)
+    if first:
+        topics_of(settings, prefix)
+    command, environment = found.command, os.environ | found.environment
+    done = subprocess.run(
+        command, env=environment, cwd=settings.data_dir, capture_output=True, text=True, timeout=600, check=False
+    )
+    figures = told(name, done)
+    if first:
+        equal, wrong = differing(settings, prefix, min(500, arguments.records))
+        if wrong or not equal:
+            raise RuntimeError(f"{name}: {equal} outputs are ours and {len(wrong)} are not: {wrong[:3]}")
+    return figures
+
+
+def told(case: str, done: subprocess.CompletedProcess[str]) -> dict[str, float]:
+    """What a run printed last."""
+    lines = [
+        line[line.index("{") :] for line in done.stdout.splitlines() if "{" in line
+    ]  # Faust hides the cursor first
+    if not lines:
         raise RuntimeError(f"{case} ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(told[-1])
+    found: dict[str, float] = json.loads(lines[-1])
     return found
 
 
@@ -82,27 +125,45 @@ def run(arguments: argparse.Namespace) -> None:
     CASES[arguments.case](settings, Meter(arguments.records))
 
 
+def rounds(arguments: argparse.Namespace, settings: KafkaSettings) -> tuple[Runs, dict[str, str]]:
+    """Every case's runs; and why some peers have none."""
+    names = [name for name in (*CASES, *PEERS) if not arguments.cases or name in arguments.cases.split(",")]
+    runs: Runs = {case: [] for case in names}
+    missing: dict[str, str] = {}
+    for case in names * arguments.rounds:
+        if case in CASES:
+            runs[case].append(measured(arguments, settings, case))
+        elif case not in missing:
+            try:
+                runs[case].append(peer(arguments, settings, case, first=not runs[case]))
+            except Missing as error:
+                missing[case] = str(error)
+    return {case: found for case, found in runs.items() if found}, missing
+
+
 def throughput(arguments: argparse.Namespace, settings: KafkaSettings) -> dict[str, Any]:
     """Every case, in rounds."""
-    runs: Runs = {case: [] for case in CASES}
-    for _ in range(arguments.rounds):
-        for case in CASES:
-            runs[case].append(measured(arguments, settings, case))
+    runs, missing = rounds(arguments, settings)
     print(f"{'case':8} {'µs CPU per record, median':>26} {'least':>7} {'most':>7} {'VM samples per CPU-s':>21}")
     us = {}
     for case, found in runs.items():
         each = [one["cpu_s"] / one["records"] * 1e6 for one in found]
         us[case] = statistics.median(each)
         print(f"{case:8} {us[case]:>26.0f} {min(each):>7.0f} {max(each):>7.0f} {VMS / us[case] * 1e6:>21,.0f}")
-    result = {
-        "faust_over_bare_us": us["faust"] - us["bare"],
-        "faust_vs_naive": us["naive"] / us["faust"],
-        "faust_vs_unsafe": us["unsafe"] / us["faust"],
-    }
-    print(f"Faust over the bare loop: {result['faust_over_bare_us']:.0f} µs per record; at most 100 is the aim")
-    print(f"naive Faust costs {result['faust_vs_naive']:.2f} times ours; at least 1.5 is the aim")
-    print(f"naive Faust that does not wait costs {result['faust_vs_unsafe']:.2f} times ours")
-    return result | {"us_per_record": us, "runs": runs}
+    for case, reason in missing.items():
+        print(f"{case:8} left out: {reason}")
+    result: dict[str, Any] = {"us_per_record": us, "runs": runs, "missing": missing}
+    if "faust" not in us:
+        return result
+    for case in us.keys() - {"faust", "whole"}:
+        result[f"faust_vs_{case}"] = us[case] / us["faust"]
+    for case, what in TIMES.items():
+        if case in us:
+            print(f"{what} costs {result[f'faust_vs_{case}']:.2f} times ours")
+    if "bare" in us:
+        result["faust_over_bare_us"] = us["faust"] - us["bare"]
+        print(f"Faust over the bare loop: {result['faust_over_bare_us']:.0f} µs per record; at most 100 is the aim")
+    return result
 
 
 def main() -> None:
@@ -114,10 +175,12 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=10_000, help="hosts of the alert states")
     parser.add_argument("--seconds", type=float, default=30.0, help="of the latency measurement")
     parser.add_argument("--per-s", type=float, help="VM records per s in it; default: half of what `whole` does")
+    parser.add_argument("--cases", help="only these, comma-separated")
     parser.add_argument("--only", choices=("cpu", "latency", "states"), help="only this part")
     for name in ("--case", "--bootstrap", "--data"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    orderly()
     if arguments.case:
         run(arguments)
         return
@@ -126,7 +189,8 @@ def main() -> None:
         data, parts = Path(directory), (arguments.only,) if arguments.only else ("cpu", "latency", "states")
         if "cpu" in parts:
             settings = prepared(broker.bootstrap, data, "bench.")
-            fill(settings, arguments.records)
+            jvm = not arguments.cases or "streams" in arguments.cases
+            fill(settings, arguments.records + (min(JVM_WARM, arguments.records * 5) if jvm else 0))
             result |= throughput(arguments, settings)
         if "latency" in parts:
             half = arguments.per_s or (0.5e6 / result["us_per_record"]["whole"] if "us_per_record" in result else 300.0)

@@ -21,20 +21,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import multiprocessing
 import os
-import signal
-import socketserver
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # what is measured is this checkout
@@ -43,6 +39,9 @@ sys.path.insert(0, str(ROOT))  # what is measured is this checkout
 from confluent_kafka.admin import NewTopic
 from pyarrow import parquet
 
+from bench.parts.counting import Counter
+from bench.parts.influxd import Influxd
+from bench.parts.outside import Missing, built, cpu_s, end, orderly, rss_mib
 from processors import vms
 from processors.drive import Partition
 from rackstream.broker import EmbeddedKafka
@@ -58,11 +57,8 @@ from sinks.sink import Item
 
 PARTITIONS, HOSTS, VMS = 4, 20, 10
 ALIASES = ("raw-libvirt", "vm-totals", "vm-features")
-COUNTED = {"vm_metrics": "cpu_count", "vm_totals": "cpus", "vm_features": "memory_angle_deg", "host_totals": "vm_count"}
-"""A field that every line of a measurement has. vm_devices: one of either kind."""
 NAMES = {"lines": "bench-lines"} | {alias: f"bench-json-{alias}" for alias in ALIASES}
 """Topics that only Telegraf reads."""
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 NIC = "rxbytes rxpackets rxerrors rxdrops txbytes txpackets txerrors txdrops"
 DISK = "rd_req rd_bytes wr_reqs wr_bytes errors"
 
@@ -106,126 +102,9 @@ def cycles(count: int) -> Iterator[tuple[str, str, bytes]]:
                     yield f"kvm-{host}", output.alias, output.value
 
 
-class Counting(socketserver.StreamRequestHandler):
-    """Counts the lines of every body and acknowledges it. HTTP only as far as the two clients speak it."""
-
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):
-            while self.rfile.readline(65536):
-                headers = {}
-                while (line := self.rfile.readline(65536)) not in (b"\r\n", b""):
-                    name, _, value = line.partition(b":")
-                    headers[name.lower()] = value.strip()
-                body = self.body(headers)
-                body = zlib.decompress(body, 31) if body[:2] == b"\x1f\x8b" else body
-                lines = body.count(b"\n") + (not body.endswith(b"\n"))
-                with self.server.counted.get_lock():  # type: ignore[attr-defined]
-                    self.server.counted.value += lines  # type: ignore[attr-defined]
-                self.wfile.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
-                self.wfile.flush()
-
-    def body(self, headers: dict[bytes, bytes]) -> bytes:
-        if b"content-length" in headers:
-            return self.rfile.read(int(headers[b"content-length"]))
-        chunks = []
-        while size := int(self.rfile.readline(), 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(chunks)
-
-
-def serve(counted: Any, pipe: Any) -> None:
-    socketserver.ThreadingTCPServer.daemon_threads = True
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Counting) as server:
-        server.counted = counted  # type: ignore[attr-defined]
-        pipe.send(server.server_address[1])
-        server.serve_forever()
-
-
-class Counter:
-    """The counting server, in a process of its own."""
-
-    def __enter__(self) -> Self:
-        spawn = multiprocessing.get_context("spawn")
-        self.counted = spawn.Value("q", 0)
-        ours, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=serve, args=(self.counted, theirs), daemon=True)
-        self.process.start()
-        self.url = f"http://127.0.0.1:{ours.recv()}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.join()
-
-    def lines(self) -> int:
-        return int(self.counted.value)
-
-
-class Influxd:
-    """A real InfluxDB 1.8, whose stored points of the four measurements are counted."""
-
-    def __init__(self, folder: Path) -> None:
-        os.environ["RACKSTREAM_INFLUXD"] = built("get-influxd")
-        from tests.e2e.influxdb import Influx
-
-        folder.mkdir()
-        self.server = Influx(folder)
-
-    def __enter__(self) -> Self:
-        self.server.start()
-        self.url = self.server.url
-        self.server.query("CREATE DATABASE bench")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.kill()
-
-    def lines(self) -> int:
-        asked = [f'SELECT count({field}) FROM "{name}"' for name, field in COUNTED.items()]
-        asked += [f'SELECT count({field}) FROM "vm_devices"' for field in ("rxbytes", "rd_bytes")]
-        return sum(row["count"] for text in asked for row in self.server.query(text, db="bench"))
-
-
-def built(script: str) -> str:
-    """The path that a script prints.
-
-    Raises:
-        RuntimeError: why there is none.
-    """
-    done = subprocess.run([ROOT / "scripts" / script], capture_output=True, text=True, timeout=1800, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"{script} failed")
-    return done.stdout.strip()
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process with all its threads, s."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_S
-
-
-def rss_mib(pid: int) -> float:
-    """Peak resident memory, MiB."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.split("VmHWM:")[1].split()[0]) / 1024
-
-
 Started = tuple[subprocess.Popen[bytes], Path]
 """A client, and its log."""
 Client = Callable[[KafkaSettings, Path, str, argparse.Namespace], Started]
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(30)
-    process.kill()
-    process.wait()
 
 
 def idle_cpu_s(client: Client, settings: KafkaSettings, folder: Path, url: str, options: argparse.Namespace) -> float:
@@ -409,7 +288,7 @@ def influx(settings: KafkaSettings, folder: Path, lines: int, options: argparse.
     try:
         built("get-telegraf")
         clients |= {"telegraf_records": telegraf_records, "telegraf_lines": telegraf_lines}
-    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+    except Missing as error:
         found["reason"] = f"no Telegraf: {error}"
     nothing = settings.model_copy(update={"topic_prefix": "idle."})
     empty(nothing)
@@ -489,6 +368,7 @@ def main() -> None:
     parser.add_argument("--real", action="store_true", help="into a real InfluxDB 1.8")
     parser.add_argument("--rss", type=int, nargs="?", const=10_000_000, metavar="LINES", help="only the peak memory")
     options = parser.parse_args()
+    orderly()
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="rackstream-bench-") as directory:
         folder = Path(directory)

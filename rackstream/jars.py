@@ -37,15 +37,8 @@ def ensure_jars(progress: Callable[[str], None]) -> list[Path]:
     Raises:
         Misconfigured: the jars are not here and cannot be downloaded.
     """
-    listed = _cache_dir() / f"kafka-{VERSION}.json"
-    if jars := _listed(listed):
-        return jars
     try:
-        with _alone(listed.with_suffix(".lock")):
-            if jars := _listed(listed):  # another process downloaded them meanwhile
-                return jars
-            jars = _download(progress)
-            _write(listed, json.dumps([[str(jar), jar.stat().st_size] for jar in jars]).encode())
+        return kept(f"kafka-{VERSION}", lambda: _download(progress))
     except ImportError as error:
         raise Misconfigured(
             f"the embedded Kafka needs jgo ({error}): install it with `pip install 'rackstream[local]'`, {ELSEWHERE}"
@@ -55,7 +48,36 @@ def ensure_jars(progress: Callable[[str], None]) -> list[Path]:
             f"the jars of Kafka {VERSION} cannot be downloaded: {error}. Go online once (they are kept in ~/.m2), "
             f"name a Maven mirror in ~/.config/jgo.conf ([repositories] central = URL), {ELSEWHERE}"
         ) from error
+
+
+def kept(name: str, find: Callable[[], list[Path]]) -> list[Path]:
+    """A class path by name: as noted in the user's cache while its jars are there, else found anew and noted."""
+    listed = _cache_dir() / f"{name}.json"
+    if jars := _listed(listed):
+        return jars
+    with _alone(_cache_dir() / f"{name}.lock"):
+        if jars := _listed(listed):  # another process downloaded them meanwhile
+            return jars
+        jars = find()
+        _write(listed, json.dumps([[str(jar), jar.stat().st_size] for jar in jars]).encode())
     return jars
+
+
+def resolve(endpoint: str) -> list[Any]:
+    """A Maven artifact and all it depends on, as jgo's artifacts; `jar` downloads one."""
+    import jgo
+    from jgo.config import GlobalSettings
+
+    return list(jgo.resolve(endpoint, repositories=GlobalSettings.load().repositories))
+
+
+def jar(artifact: Any) -> Path:
+    """The file of an artifact, downloaded where it is not in `~/.m2`."""
+    path = Path(artifact.resolve())
+    if not zipfile.is_zipfile(path):  # jgo leaves the torso of an interrupted download behind, and takes it for the jar
+        path.unlink()
+        path = Path(artifact.resolve())
+    return path
 
 
 def find_java() -> Path:
@@ -121,12 +143,6 @@ def classes(java: Path, jars: Sequence[Path], fresh: Path) -> Classes:
 
 
 def _download(progress: Callable[[str], None]) -> list[Path]:
-    import jgo
-    from jgo.config import GlobalSettings
-
-    def resolve(endpoint: str) -> list[Any]:
-        return list(jgo.resolve(endpoint, repositories=GlobalSettings.load().repositories))
-
     progress(f"looking up the jars of Kafka {VERSION} (once, 10 to 20 s)")
     artifacts = resolve(KAFKA)
     # Kafka's POM leaves out what ties its logging to log4j. Asked for in one go with Kafka, its managed versions win
@@ -135,17 +151,9 @@ def _download(progress: Callable[[str], None]) -> list[Path]:
     artifacts += resolve(f"org.apache.logging.log4j:log4j-slf4j-impl:{log4j}")[:1]
     progress(f"downloading {len(artifacts)} jars (45 MB)")
     with ThreadPoolExecutor(8) as pool:
-        jars = list(pool.map(_jar, artifacts))
+        jars = list(pool.map(jar, artifacts))
     progress(f"{len(jars)} jars of Kafka {VERSION} are here")
     return jars
-
-
-def _jar(artifact: Any) -> Path:
-    path = Path(artifact.resolve())
-    if not zipfile.is_zipfile(path):  # jgo leaves the torso of an interrupted download behind, and takes it for the jar
-        path.unlink()
-        path = Path(artifact.resolve())
-    return path
 
 
 def _listed(path: Path) -> list[Path]:

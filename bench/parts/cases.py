@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
-import resource
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from confluent_kafka import TopicPartition
 
+from bench.parts.meter import Meter
 from processors import vms
 from processors.drive import Partition
 from processors.mounts import joined, mounted
@@ -26,36 +26,11 @@ PARTITIONS = 4
 TAKE, WITHIN_S, COMMIT_S = 100, 0.1, 0.5
 
 
-def cpu_s() -> float:
-    """User and system time of this process with all its threads, s."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-class Meter:
-    """CPU seconds from the end of the warm-up to the last record."""
-
-    def __init__(self, total: int) -> None:
-        self._warm, self._total = total // 5, total
-        self._count = self._from = 0
-        self._began_s = 0.0
-
-    def add(self, count: int) -> bool:
-        """Counts records; true when all are done."""
-        self._count += count
-        if not self._from and self._count >= self._warm:
-            self._from, self._began_s = self._count, cpu_s()
-        return self._count >= self._total
-
-    def tell(self) -> None:
-        """Prints the result for the process that waits for it."""
-        print(json.dumps({"cpu_s": cpu_s() - self._began_s, "records": self._count - self._from}), flush=True)
-
-
 def step(settings: ProcessorSettings, meter: Meter) -> None:
     """The pure step on decoded records: no codec, no Kafka."""
     decode = decoder(settings, "raw-libvirt").decode
-    records = [decode(each.value()) for each in kafka.read_all(settings, settings.catalog["raw-libvirt"].name)]
+    messages = kafka.read_all(settings, settings.catalog["raw-libvirt"].name)
+    records = [decode(each.value()) for each in islice(messages, meter.total)]
     states: dict[str, Any] = {}
     for record in records:
         states[record["host"]], _ = vms.step(states.get(record["host"]), record)
