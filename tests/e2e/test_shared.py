@@ -90,7 +90,10 @@ def wide(broker: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name in [name for name in os.environ if name.startswith(("KAFKA_", "RACKSTREAM_"))]:
         monkeypatch.delenv(name)
     found = KafkaSettings.read(
-        bootstrap=broker.bootstrap, topic_prefix=f"{tmp_path.name}.", partitions=6, data_dir=tmp_path / "data"
+        bootstrap=broker.bootstrap,
+        topic_prefix=f"{tmp_path.name.replace('_', '-')}.",
+        partitions=6,
+        data_dir=tmp_path / "data",
     )
     topics.create(found)
     topics.publish_schemas(found)
