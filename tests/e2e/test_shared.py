@@ -39,7 +39,7 @@ from tests.e2e.parts import part, records, running, until
 
 pytestmark = pytest.mark.kafka
 OFTEN = "thermal"
-PAUSE_S = 12.0
+PAUSE_S = 15.0
 WITHIN_S = 10.0
 """After a change every target has to be polled at its cadence again."""
 
@@ -90,7 +90,10 @@ def wide(broker: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name in [name for name in os.environ if name.startswith(("KAFKA_", "RACKSTREAM_"))]:
         monkeypatch.delenv(name)
     found = KafkaSettings.read(
-        bootstrap=broker.bootstrap, topic_prefix=f"{tmp_path.name}.", partitions=6, data_dir=tmp_path / "data"
+        bootstrap=broker.bootstrap,
+        topic_prefix=f"{tmp_path.name.replace('_', '-')}.",
+        partitions=6,
+        data_dir=tmp_path / "data",
     )
     topics.create(found)
     topics.publish_schemas(found)
@@ -108,7 +111,7 @@ class Run:
     """After WITHIN_S, this long."""
 
 
-PAUSED = Run(20, 3, (("pause", "b"),), watch_s=PAUSE_S)
+PAUSED = Run(20, 3, (("pause", "b"),), watch_s=6)
 SHORT = Run(200, 5, (("start", "c"), ("stop", "c"), ("kill", "b")))
 FULL = Run(1000, 20, (("start", "c"), ("kill", "c"), ("start", "c"), ("stop", "c")), watch_s=40)
 
@@ -148,6 +151,7 @@ def test_targets_keep_their_cadence_while_producers_come_and_go(
                 if what == "pause":
                     os.kill(parts[name].pid, signal.SIGSTOP)
                     wait(PAUSE_S)
+                    changes.append((f"wake {name}", time.time()))
                     os.kill(parts[name].pid, signal.SIGCONT)
                 elif what == "start":
                     supervisor.start(parts[name])
