@@ -17,8 +17,8 @@ import structlog
 
 from producers import status, vendors
 from producers.control import Orders
-from producers.member import Member
-from producers.members import Change, Members
+from producers.member import Change, Member
+from producers.members import Members
 from producers.publish import Publication
 from producers.reader import PollFailed, Reader, Sample
 from producers.schedule import Poll, Schedule, slot_s

@@ -1,17 +1,20 @@
-"""One target of a loop, and what many of them add up to. Pure."""
+"""One target of a loop, what many of them add up to, how they change."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+import structlog
 
 from producers import status
 from producers.control import Command
 from producers.reader import Reader
 from producers.status import Standing
 
+log = structlog.get_logger()
 LISTED: Final = 100
 """A heartbeat lists so many of the targets that cannot be read, and of those that are stopped; beyond, it counts."""
 
@@ -61,3 +64,27 @@ def unheard(members: Collection[Member]) -> dict[str, Any]:
         "stopped": [each.reader.host for each in stopped[:LISTED]],
         "stopped_count": len(stopped),
     }
+
+
+@dataclass(frozen=True)
+class Change:
+    """Readers to begin with, and hosts to end. A host in both has changed: the new reader takes over."""
+
+    added: tuple[Reader, ...] = ()
+    removed: frozenset[str] = frozenset()
+    known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The newest TargetStatus of those added that others have polled until now, by host,"""
+    gone: tuple[Mapping[str, Any], ...] = ()
+    """and of targets that nobody polls and that are none any more."""
+
+
+def closing(reader: Reader) -> Callable[[], None]:
+    """Closes a reader; that it fails is only told."""
+
+    def close() -> None:
+        try:
+            reader.close()
+        except Exception:
+            log.exception("reader not closed", host=reader.host)
+
+    return close

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,8 +11,9 @@ import structlog
 
 from producers import control, status
 from producers.control import Command, Orders
-from producers.member import LISTED, Member, counts, unheard
-from producers.publish import Left, Publication
+from producers.member import LISTED, Member, closing, counts, unheard
+from producers.origin import Left
+from producers.publish import Publication
 from producers.reader import Reader
 from producers.status import Author, Outcome, Standing
 from producers.workers import Workers
@@ -28,18 +28,6 @@ REMOVED: Final = "no longer in the fleet file"
 STOPPED: Final = "its producer was stopped"
 Later = Callable[[Callable[[], None]], None]
 """Has a function called in the members' thread."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """Readers to begin with, and hosts to end. A host in both has changed: the new reader takes over."""
-
-    added: tuple[Reader, ...] = ()
-    removed: frozenset[str] = frozenset()
-    known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The newest TargetStatus of those added that others have polled until now, by host,"""
-    gone: tuple[Mapping[str, Any], ...] = ()
-    """and of targets that nobody polls and that are none any more."""
 
 
 class Members:
@@ -252,7 +240,7 @@ class Members:
     def end(self) -> None:
         """Closes all readers, within CLOSE_S seconds, and writes that their targets are stopped."""
         for member in [*self._members.values(), *(each for each in self._leaving if each.running)]:
-            self._closers.do(_closing(member.reader))
+            self._closers.do(closing(member.reader))
         self._closers.wait(CLOSE_S)
         for member in self._members.values():
             if not member.stopped:
@@ -275,7 +263,7 @@ class Members:
             member.polled = True
             self._again(member)
             return
-        closing, member.closing = _closing(member.reader), True
+        closing, member.closing = closing(member.reader), True
 
         def close() -> None:
             closing()
@@ -325,13 +313,3 @@ class Members:
                 removed=removed,
             ),
         )
-
-
-def _closing(reader: Reader) -> Callable[[], None]:
-    def close() -> None:
-        try:
-            reader.close()
-        except Exception:
-            log.exception("reader not closed", host=reader.host)
-
-    return close

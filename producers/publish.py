@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import structlog
 from prometheus_client import Counter
 
 from producers.journal import Journal
 from producers.naming import Naming
+from producers.origin import ADDRESS, Left, Origin
 from producers.outbox import Outbox
 from producers.reader import Problems, Sample
 from producers.spool import Drop, Row, Spool, SpoolSettings
@@ -28,43 +28,6 @@ Record = dict[str, Any]
 SPOOL: Final = ".spool.db"
 RESERVED: Final = 4096
 """Bytes that Kafka's own framing of a record may take."""
-
-
-class Origin(Protocol):
-    """What a record is about: a reader, or an application that reports by itself."""
-
-    @property
-    def host(self) -> str:
-        """The fleet's name of it."""
-        ...
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """Labels of it."""
-        ...
-
-    @property
-    def intervals(self) -> Mapping[str, float]:
-        """Category → seconds between two records; 0: they come when they come."""
-        ...
-
-
-ADDRESS: Final = {"raw-redfish": "address", "raw-libvirt": "uri"}
-"""Alias of a topic about targets → the field with the target's address. Who reports by himself is no target."""
-
-
-@dataclass(frozen=True)
-class Left:
-    """A target that is none any more."""
-
-    host: str
-    address: str
-    labels: Mapping[str, str]
-
-    @property
-    def intervals(self) -> Mapping[str, float]:
-        """Its one record has none."""
-        return {catalog.REMOVED: 0.0}
 
 
 class Publication:

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from producers import targets
-from producers.members import Change
+from producers.member import Change
 from producers.reader import Reader
 from producers.targets import AnyTarget
 from producers.watch import Watched

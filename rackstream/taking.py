@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from producers import shared
-from producers.members import Change
+from producers.member import Change
 from producers.publish import Publication
 from producers.reader import Reader
 from producers.targets import AnyTarget
