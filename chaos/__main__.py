@@ -1,10 +1,9 @@
-"""`make chaos`: the faults, then the audit of everything on topics and in stores. Exit 0: nothing is lost, doubled,
-out of order, falsely alarmed.
+"""`make chaos`: the faults, then the audit of everything on topics and in stores. Exit 0: all that must be 0 is.
 
-    make chaos                            every fault at full length, about 50 minutes
-    make chaos ARGS="--short --json"      as CI runs it; the last line is one JSON object
-    make chaos ARGS="--self-check"        the audit on trial: it has to find what is spoiled on purpose
-    make chaos ARGS="--short --only kill" only faults whose names begin so
+make chaos                            every fault at full length, about 50 minutes
+make chaos ARGS="--short --json"      as CI runs it; the last line is one JSON object
+make chaos ARGS="--self-check"        the audit on trial: it has to find what is spoiled on purpose
+make chaos ARGS="--short --only kill" only faults whose names begin so
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ READY_S = 180.0
 
 
 def main() -> int:
+    """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="make chaos", description="The pipeline under faults, and the audit of it.")
     parser.add_argument("--short", action="store_true", help="each fault for seconds only")
     parser.add_argument("--self-check", action="store_true", help="spoil what is stored; the audit has to find it")

@@ -9,6 +9,7 @@ from runtime.observe import notify
 
 
 def main() -> None:
+    """Runs until SIGTERM."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     storage = KafkaStorage("shop")

@@ -1,4 +1,4 @@
-"""The audit on trial: of what is stored, one record is removed, one doubled, one falsified; it has to report each once."""
+"""The audit on trial: of what is stored, one record is removed, one doubled, one falsified. It has to report each."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from sinks.manifest import stored
 
 VICTIM: Final = "host"
 """A dataset with one row for each record."""
-ALERTS: Final = "alerts"
+ALERTS: Final = "alert"
 
 
 def check(stage: Stage, say: Callable[[str], None]) -> Verdict:
-    """Audits what the stage has stored, spoils it, and audits it again; raises SystemExit if the first was not clean."""
+    """Audits what the stage has stored, spoils it, and audits it again.
+
+    Raises:
+        SystemExit: it was not clean before.
+    """
     files = stage.directory / "files"
     stage.until(lambda: _rows(files, ALERTS) > 0 and _rows(files, VICTIM) >= 5, "an alert and five records are stored")
     stage.pipeline.drain()

@@ -43,7 +43,7 @@ def broker_stopped(stage: Stage, seconds: float, _: random.Random) -> None:
 
 
 def disk_full(stage: Stage, seconds: float, _: random.Random) -> None:
-    """Nothing more can be written where Kafka keeps its log; later it can again. Kafka ends meanwhile, by its design."""
+    """Nothing more can be written where Kafka keeps its log; later it can. Kafka ends meanwhile, by its own design."""
     ballast = stage.disk / BALLAST
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         for size in (1 << 20, 1 << 12, 1):

@@ -1,4 +1,4 @@
-"""What InfluxDB holds, against the records of the topics: a point per row with fields, by measurement, tags and time."""
+"""What InfluxDB holds against the records of the topics: a point per row with fields, by measurement, tags, time."""
 
 from __future__ import annotations
 
@@ -64,5 +64,3 @@ def _points(server: Influx, name: str, first_ns: int, last_ns: int) -> Iterator[
         for series in server.series(f'SELECT * FROM "{name}" WHERE {within} GROUP BY *', DATABASE):
             for values in series["values"]:
                 yield _identity(series.get("tags", {}), values[0])
-
-

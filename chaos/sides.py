@@ -64,7 +64,9 @@ def overtaken(directory: Path, say: Say, verdict: Verdict) -> None:
         for stage, hole in _holes(settings, name).items():
             say(f"chaos: {stage} announced: {hole['detail']}")
             if hole["offset"] > reached or f"to {until - 1} " not in hole["detail"]:
-                verdict.miss("retention", [f"{stage} named another hole: {hole['detail']}, not {reached} to {until - 1}"])
+                verdict.miss(
+                    "retention", [f"{stage} named another hole: {hole['detail']}, not {reached} to {until - 1}"]
+                )
         pipeline.drain()
         found = Audit(settings).run()
         verdict.add("retention", found)
@@ -101,8 +103,9 @@ def leader_lost(directory: Path, say: Say, verdict: Verdict, *, rounds: int) -> 
         pipeline = Pipeline(
             settings, fleet(directory), console=False, on_event=say,
             environment={
-                "RACKSTREAM_FILES_MAX_SEC": "1", "KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CERTIFICATE_LOCATION": own,
-                "KAFKA_SSL_CA_LOCATION": str(settings.ssl_ca), "KAFKA_SSL_KEY_LOCATION": own,
+                "RACKSTREAM_FILES_MAX_SEC": "1", "KAFKA_SECURITY_PROTOCOL": "SSL",
+                "KAFKA_SSL_CA_LOCATION": str(settings.ssl_ca), "KAFKA_SSL_CERTIFICATE_LOCATION": own,
+                "KAFKA_SSL_KEY_LOCATION": own,
             },
         )  # fmt: skip
         name = settings.catalog[SOURCE].name

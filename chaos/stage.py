@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from rackstream import ports, scene
 from rackstream.pipeline import INFLUX, Pipeline
@@ -46,7 +46,7 @@ class Stage:
         self.influx = self._influx() if INFLUXD else None
         self.pipeline = self._pipeline()
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         self.pipeline.supervisor.start(self._simulator)
         self.pipeline.start()
         self.pipeline.supervisor.start(self._application())
@@ -127,7 +127,8 @@ class Stage:
         certificate, key, authority = scene.certificates(self.directory)
         fleet = scene.fleet(self.directory, row, authority, self._say)
         pipeline = Pipeline(
-            KafkaSettings.read(data_dir=self.directory, partitions=PARTITIONS), fleet, console=False, on_event=self._say,
+            KafkaSettings.read(data_dir=self.directory, partitions=PARTITIONS), fleet,
+            console=False, on_event=self._say,
             environment={"RACKSTREAM_FILES_MAX_SEC": "2", "RACKSTREAM_PARTITIONS": str(PARTITIONS)},
         )  # fmt: skip
         if library := libfaketime():

@@ -26,6 +26,7 @@ class Verdict:
 
     @property
     def healthy(self) -> bool:
+        """Whether all that must be 0 is."""
         return not (self.lost or self.stored_twice or self.out_of_order or self.false_alerts)
 
     def add(self, where: str, found: Finding) -> None:
@@ -50,4 +51,5 @@ class Verdict:
         self.notes += [f"{where}: {each}" for each in missing]
 
     def as_json(self) -> str:
+        """The last line."""
         return json.dumps({name: value for name, value in asdict(self).items() if name != "notes"})

@@ -11,7 +11,7 @@ import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Final, Self
@@ -102,7 +102,7 @@ class Facts:
         return int(count)
 
     def _put(self, side: str, kind: str, identity: Hashable, value: Any) -> None:
-        self._waiting.append((kind, side, repr(identity), digest(value)))
+        self._waiting.append((kind, side, _text(identity), digest(value)))
         if len(self._waiting) >= AT_ONCE:
             self._write()
 
@@ -129,7 +129,11 @@ class Facts:
 
 def digest(value: Any) -> bytes:
     """The same for values that are equal, also where one side has 1 and the other 1.0."""
-    return blake2b(json.dumps(_plain(value), sort_keys=True).encode(), digest_size=16).digest()
+    return blake2b(_text(value).encode(), digest_size=16).digest()
+
+
+def _text(value: Any) -> str:
+    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:
@@ -140,7 +144,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return int(value) if value.is_integer() else repr(value)
     if isinstance(value, datetime):
-        return value.timestamp()
+        return value.astimezone(UTC).isoformat()  # DuckDB, pyarrow and ours have zones of different kinds
     return value.hex() if isinstance(value, bytes) else value
 
 

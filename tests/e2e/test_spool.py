@@ -135,9 +135,7 @@ def outage(settings: KafkaSettings, broker: EmbeddedKafka, folder: Path, monkeyp
                 until(lambda: time.monotonic() > began_s + seconds, timeout_s=seconds + 60, tend=supervisor.tend)
                 broker.start()
                 until(lambda: len(app.runs) == 2)
-                until(
-                    lambda: len(epochs(settings)) == 2, tend=supervisor.tend, every_s=look_s, timeout_s=120 + bmcs
-                )
+                until(lambda: len(epochs(settings)) == 2, tend=supervisor.tend, every_s=look_s, timeout_s=120 + bmcs)
                 app.kill()
         finally:
             app.kill()
