@@ -80,7 +80,7 @@ def _directory(given: Path | None) -> Iterator[Path]:
 
 
 def _self_check(directory: Path, say: Say) -> Verdict:
-    with Stage(directory, say, disk_mb=512) as stage:
+    with Stage(directory, say, small=True) as stage:
         return falsified.check(stage, say)
 
 
@@ -116,8 +116,7 @@ def _pipeline(
             stage.until(stage.whole, f"all parts ready after: {fault.name}", timeout_s=READY_S)
             stage.wait(BETWEEN_S)
         verdict.miss("pipeline", stage.failed())
-        stage.pipeline.supervisor.stop(["application"])
-        stage.pipeline.drain()
+        stage.drain()
         say("chaos: audit")
         found = Audit(stage.pipeline.settings).run()
         verdict.add("pipeline", found)

@@ -27,7 +27,7 @@ def check(stage: Stage, say: Callable[[str], None]) -> Verdict:
     """
     files = stage.directory / "files"
     stage.until(lambda: _rows(files, ALERTS) > 0 and _rows(files, VICTIM) >= 5, "an alert and five records are stored")
-    stage.pipeline.drain()
+    stage.drain()
     before = Verdict()
     before.add("before", Audit(stage.pipeline.settings).run())
     say(f"as stored: {before.as_json()}")
@@ -37,9 +37,9 @@ def check(stage: Stage, say: Callable[[str], None]) -> Verdict:
     _write(path, pa.concat_tables([table.slice(1), table.slice(1, 1)]))
     say(f"removed the first row of {path.name}, doubled the second")
     path, table = _whole(files, ALERTS, 1)
-    at = table.schema.get_field_index("rule")
-    _write(path, table.set_column(at, table.schema.field(at), pa.array(["invented", *table["rule"].to_pylist()[1:]])))
-    say(f"falsified the first row of {path.name}: an alert of another rule")
+    at = table.schema.get_field_index("text")
+    _write(path, table.set_column(at, table.schema.field(at), pa.array(["invented", *table["text"].to_pylist()[1:]])))
+    say(f"falsified the first row of {path.name}: an alert with another text")
     after = Verdict()
     after.add("after", Audit(stage.pipeline.settings).run())
     return after

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
+import yaml
+
 from rackstream import ports, scene
 from rackstream.pipeline import INFLUX, Pipeline
 from rackstream.supervise import Part
@@ -34,7 +36,11 @@ def libfaketime() -> str | None:
 class Stage:
     """The pipeline, tended while a fault lasts. As a context manager: everything is ended, and unmounted, on exit."""
 
-    def __init__(self, directory: Path, say: Callable[[str], None], *, disk_mb: int) -> None:
+    def __init__(
+        self, directory: Path, say: Callable[[str], None], *, disk_mb: int = 0, small: bool = False
+    ) -> None:
+        """`disk_mb`: Kafka gets a disk of its own, of this size. `small`: no VMs, no application, no InfluxDB."""
+        self._small = small
         self.directory, self._say = directory, say
         self.is_down = False
         """Kafka is to stay down: what has died is started again, but not Kafka."""
@@ -43,13 +49,14 @@ class Stage:
         self._mounted = self._mount(disk_mb)
         self.clock = directory / "clock"
         self.clock.write_text("+0\n")
-        self.influx = self._influx() if INFLUXD else None
+        self.influx = self._influx() if INFLUXD and not small else None
         self.pipeline = self._pipeline()
 
     def __enter__(self) -> Self:
         self.pipeline.supervisor.start(self._simulator)
         self.pipeline.start()
-        self.pipeline.supervisor.start(self._application())
+        if not self._small:
+            self.pipeline.supervisor.start(self._application())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,8 +112,13 @@ class Stage:
         """Everything that publishes."""
         return self.parts("producer-", "application")
 
+    def drain(self) -> None:
+        """Stops producing, and stops the rest once it has worked off what was produced."""
+        self.pipeline.supervisor.stop(["application"])
+        self.pipeline.drain()
+
     def _mount(self, disk_mb: int) -> bool:
-        if os.geteuid() != 0 or shutil.which("mount") is None:
+        if not disk_mb or os.geteuid() != 0 or shutil.which("mount") is None:
             return False
         command = ["mount", "-t", "tmpfs", "-o", f"size={disk_mb}m", "none", str(self.disk)]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -126,6 +138,10 @@ class Stage:
         os.environ.setdefault(scene.PASSWORD, secrets.token_urlsafe(12))
         certificate, key, authority = scene.certificates(self.directory)
         fleet = scene.fleet(self.directory, row, authority, self._say)
+        if self._small:
+            document = yaml.safe_load(fleet.read_text())
+            document.pop("libvirt", None)
+            fleet.write_text(yaml.safe_dump(document))
         pipeline = Pipeline(
             KafkaSettings.read(data_dir=self.directory, partitions=PARTITIONS), fleet,
             console=False, on_event=self._say,
