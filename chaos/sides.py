@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from chaos.verdict import Verdict
@@ -70,7 +71,9 @@ def overtaken(directory: Path, say: Say, verdict: Verdict) -> None:
         pipeline.drain()
         found = Audit(settings).run()
         verdict.add("retention", found)
-        say(f"chaos: retention overtaking: {found.dead_letters} dead letters name the hole; {found.audit}")
+        say(f"chaos: retention overtaking: {found.audit}")
+        for hole in found.holes:
+            say(f"chaos: audit: deleted unread, announced by {hole}")
         _repartitioned(settings, directory / "fleet.yaml", pipeline, say, verdict)
     except TimeoutError as error:
         verdict.miss("retention", [str(error)])
@@ -115,9 +118,9 @@ def leader_lost(directory: Path, say: Say, verdict: Verdict, *, rounds: int) -> 
                 before = _count(settings, name)
                 _tend(pipeline, lambda before=before: _count(settings, name) >= before + HOLE, "records")
                 number, leader = _leader(settings, name)
+                before = _count(settings, name)
                 cluster.kill(leader)
                 say(f"chaos: killed broker {leader}, the leader of {name}/{number}")
-                before = _count(settings, name)
                 _tend(pipeline, lambda before=before: _count(settings, name) >= before + HOLE, "records without it")
                 cluster.start(leader)
                 _tend(pipeline, lambda: _in_sync(settings, name) == 3, "three replicas in sync again")
@@ -131,9 +134,13 @@ def leader_lost(directory: Path, say: Say, verdict: Verdict, *, rounds: int) -> 
             pipeline.close()
 
 
-def _tend(pipeline: Pipeline, condition: Callable[[], bool], what: str, *, timeout_s: float = 90) -> None:
+def _tend(pipeline: Pipeline, condition: Callable[[], bool], what: str, *, timeout_s: float = 180) -> None:
+    """Waits for something; a broker that does not answer meanwhile is what it is about."""
     deadline_s = time.monotonic() + timeout_s
-    while not condition():
+    while True:
+        with contextlib.suppress(KafkaException):
+            if condition():
+                return
         if time.monotonic() > deadline_s:
             raise TimeoutError(f"not within {timeout_s:g} s: {what}")
         pipeline.tend()

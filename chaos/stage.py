@@ -36,9 +36,7 @@ def libfaketime() -> str | None:
 class Stage:
     """The pipeline, tended while a fault lasts. As a context manager: everything is ended, and unmounted, on exit."""
 
-    def __init__(
-        self, directory: Path, say: Callable[[str], None], *, disk_mb: int = 0, small: bool = False
-    ) -> None:
+    def __init__(self, directory: Path, say: Callable[[str], None], *, disk_mb: int = 0, small: bool = False) -> None:
         """`disk_mb`: Kafka gets a disk of its own, of this size. `small`: no VMs, no application, no InfluxDB."""
         self._small = small
         self.directory, self._say = directory, say
@@ -63,6 +61,8 @@ class Stage:
         self.pipeline.close()
         if self.influx is not None:
             self.influx.kill()
+            for name in INFLUX:
+                del os.environ[name]  # of this server alone
         if self._mounted:
             subprocess.run(["umount", "--lazy", self.disk], check=False)
 

@@ -59,6 +59,8 @@ class Finding:
     raised: dict[str, int] = field(default_factory=dict)
     """Alerts raised, as rule and host."""
     dead_letters: int = 0
+    holes: list[str] = field(default_factory=list)
+    """What retention deleted unread, as the dead letters tell: not lost without a word."""
     false_alerts: int = 0
     """Transitions of alerts, on the topic or stored, that the rules do not lead to, or lead to with another value."""
     audit: Counts = field(default_factory=Counts)
@@ -78,7 +80,7 @@ class Finding:
         lines = [f"{'topic':34} records"] + [f"{name:34} {count:>7,}" for name, count in self.topics.items()]
         lines += ["", f"{'dataset':34}    rows"] + [f"{name:34} {count:>7,}" for name, count in self.datasets.items()]
         lines += ["", f"alerts  {self.alerts['raised']} raised, {self.alerts['cleared']} cleared"]
-        lines += [f"dead letters  {self.dead_letters}"]
+        lines += [f"dead letters  {self.dead_letters}", *(f"  deleted unread: {hole}" for hole in self.holes)]
         lines += ["audit  " + ", ".join(f"{count} {name}" for name, count in asdict(self.audit).items())]
         return "\n".join([*lines, *(f"  {example}" for example in self.examples)])
 
@@ -114,7 +116,13 @@ class Audit:
             self._derived(facts)
             self._stored(facts)
         self._finding.raised = dict(sorted(self._raised.items()))
-        self._finding.dead_letters = len(letters.read(self._settings))
+        open_letters = letters.read(self._settings)
+        self._finding.dead_letters = len(open_letters)
+        self._finding.holes = [
+            f"{each.record['stage']}, {each.record['topic']}/{each.record['partition']}: {each.record['detail']}"
+            for each in open_letters
+            if each.record["reason"] == "retention"
+        ]
         return self._finding
 
     def _from_start(self, alias: str) -> bool:
