@@ -84,7 +84,8 @@ def overtaken(directory: Path, say: Say, verdict: Verdict) -> None:
 def _repartitioned(settings: KafkaSettings, path: Path, pipeline: Pipeline, say: Say, verdict: Verdict) -> None:
     """One topic of a group that must have one count gets another one: every process has to refuse."""
     topic = settings.catalog[SOURCE].name
-    for future in kafka.admin(settings).create_partitions([NewPartitions(topic, 3)]).values():
+    client = kafka.admin(settings)  # kept until the result is there: its end would cancel it
+    for future in client.create_partitions([NewPartitions(topic, 3)]).values():
         future.result(30)
     for command in (["processor"], ["sink", "files"], ["producer", "host", "--fleet", str(path)]):
         part = pipeline.part("refused", *command, metrics=False)
