@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from typing import Any, Final
 
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import NewTopic
 
 from runtime import kafka, login, registry
@@ -15,6 +16,7 @@ from runtime.settings import KafkaSettings
 from schemas import catalog, codec
 
 log = structlog.get_logger()
+KNOWN_S: Final = 15.0
 
 
 def _counts(settings: KafkaSettings) -> dict[str, int]:
@@ -36,8 +38,24 @@ def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
         try:
             future.result(30)
         except KafkaException as error:
-            raise login.failure(settings, error.args[0], "Create", name) from error
+            # Somebody else was quicker, or the node that was asked had not heard of it yet.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise login.failure(settings, error.args[0], "Create", name) from error
+    _await_known(settings, {topic.name for topic in missing})
     return [topic.name for topic in missing]
+
+
+def _await_known(settings: KafkaSettings, names: set[str]) -> None:
+    """Waits until a node that is asked knows of new topics: those of a cluster hear of them one after the other.
+
+    Raises:
+        Retry: none does for long.
+    """
+    deadline = time.monotonic() + KNOWN_S
+    while unknown := names - _counts(settings).keys():
+        if time.monotonic() > deadline:
+            raise Retry(f"topics created and not known to {settings.bootstrap} yet: {', '.join(sorted(unknown))}")
+        time.sleep(0.1)
 
 
 def verify(settings: KafkaSettings) -> dict[str, int]:
