@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -65,7 +66,7 @@ def rebalance_storm(stage: Stage, seconds: float, chance: random.Random) -> None
     pipeline = stage.pipeline
     more = [pipeline.part(f"processor-{number}", "processor") for number in (2, 3)]
     more.append(pipeline.part("sink-files-2", "sink", "files"))
-    for _ in range(max(1, round(seconds / 8))):
+    for _round in range(max(1, round(seconds / 8))):
         for part in more:
             pipeline.supervisor.start(part, wait=False)
             stage.wait(1)
@@ -80,7 +81,7 @@ def slow_sink(stage: Stage, seconds: float, _: random.Random) -> None:
     victims = [part.pid for part in stage.parts("sink-")]
     if stage.influx is not None and stage.influx.process is not None:
         victims.append(stage.influx.process.pid)
-    for _ in range(round(seconds / 2)):
+    for _round in range(round(seconds / 2)):
         with paused_pids(pid for pid in victims if pid is not None):
             stage.wait(1.8)
         stage.wait(0.2)
@@ -95,11 +96,9 @@ def clock_step(stage: Stage, seconds: float, _: random.Random) -> None:
 
 def kills(stage: Stage, seconds: float, chance: random.Random) -> None:
     """SIGKILL to one process after the other: any part, Kafka, InfluxDB's sink among them."""
-    left_s = seconds
-    while left_s > 0:
-        pause_s = chance.uniform(2, 6)
-        stage.wait(pause_s)
-        left_s -= pause_s
+    ends_s = time.monotonic() + seconds
+    while time.monotonic() < ends_s:
+        stage.wait(chance.uniform(2, 6))
         broker = stage.pipeline.broker
         victims = sorted(part.name for part in stage.parts() if part.pid is not None and part.name != "simulator")
         if broker is not None and broker.alive():

@@ -30,7 +30,9 @@ def recount(settings: KafkaSettings, server: Influx) -> Tally:
             encoders = {dataset.name: Encoder(dataset) for dataset in datasets.of(alias)}
             for message in kafka.read_all(settings, topic.name):
                 record = decode(message.value()) if message.value() else None
-                for dataset in datasets.of(alias) if record else ():
+                if record is None:
+                    continue
+                for dataset in datasets.of(alias):
                     for row in dataset.rows(record):
                         if not encoders[dataset.name](row):
                             continue

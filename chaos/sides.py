@@ -72,8 +72,8 @@ def overtaken(directory: Path, say: Say, verdict: Verdict) -> None:
         found = Audit(settings).run()
         verdict.add("retention", found)
         say(f"chaos: retention overtaking: {found.audit}")
-        for hole in found.holes:
-            say(f"chaos: audit: deleted unread, announced by {hole}")
+        for told in found.holes:
+            say(f"chaos: audit: deleted unread, announced by {told}")
         _repartitioned(settings, directory / "fleet.yaml", pipeline, say, verdict)
     except TimeoutError as error:
         verdict.miss("retention", [str(error)])
@@ -116,13 +116,12 @@ def leader_lost(directory: Path, say: Say, verdict: Verdict, *, rounds: int) -> 
         try:
             pipeline.start()
             for _ in range(rounds):
-                before = _count(settings, name)
-                _tend(pipeline, lambda before=before: _count(settings, name) >= before + HOLE, "records")
+                _tend(pipeline, _grown(settings, name), "records")
                 number, leader = _leader(settings, name)
-                before = _count(settings, name)
+                grown = _grown(settings, name)
                 cluster.kill(leader)
                 say(f"chaos: killed broker {leader}, the leader of {name}/{number}")
-                _tend(pipeline, lambda before=before: _count(settings, name) >= before + HOLE, "records without it")
+                _tend(pipeline, grown, "records without it")
                 cluster.start(leader)
                 _tend(pipeline, lambda: _in_sync(settings, name) == 3, "three replicas in sync again")
             pipeline.drain()
@@ -150,6 +149,12 @@ def _tend(pipeline: Pipeline, condition: Callable[[], bool], what: str, *, timeo
 
 def _count(settings: KafkaSettings, topic: str) -> int:
     return sum(end for _, end in kafka.watermarks(settings, topic).values())
+
+
+def _grown(settings: KafkaSettings, topic: str) -> Callable[[], bool]:
+    """Whether a topic has some records more than at this moment."""
+    wanted = _count(settings, topic) + HOLE
+    return lambda: _count(settings, topic) >= wanted
 
 
 def _end(settings: KafkaSettings, topic: str) -> int:
