@@ -197,17 +197,18 @@ class _Run:
     def _heed(self, error: KafkaError, key: Partition) -> None:
         """An event instead of a record. A broker that is away is no reason to end: it comes back."""
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's name of it
-            self._displaced.add(key)
-        elif denied := login.denied(self._settings, error, "Read", self._meant(error, key)):
-            raise denied
-        elif error.fatal():
-            raise Misconfigured(f"Kafka refuses this consumer: {error.str()}")
-        else:
-            self._once("reading interrupted", error.str())
+            return self._displaced.add(key)
+        self._give_up_on(error, key)
+        return self._once("reading interrupted", error.str())
 
-    def _meant(self, error: KafkaError, key: Partition) -> str:
+    def _give_up_on(self, error: KafkaError, key: Partition) -> None:
+        """Raises Misconfigured where time changes nothing: a right that lacks, a client that has ended."""
         of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
-        return self._group if of_group else key[0] or ", ".join(self._aliases)
+        meant = self._group if of_group else key[0] or ", ".join(self._aliases)
+        if denied := login.denied(self._settings, error, "Read", meant):
+            raise denied
+        if error.fatal():
+            raise Misconfigured(f"Kafka refuses this consumer: {error.str()}")
 
     def _once(self, event: str, why: str) -> None:
         if why != self._trouble:
@@ -294,13 +295,14 @@ class _Run:
     def _commit(self) -> None:
         """Commits the batch: again while the broker is away, and no more what another member has by then."""
         while offsets := [TopicPartition(*key, end) for key, (_, end) in spans(self._work).items()]:
+            key = ("", 0)
             try:
                 for each in self._consumer.commit(offsets=offsets, asynchronous=False):
                     if each.error is not None:
+                        key = (each.topic, each.partition)
                         raise KafkaException(each.error)  # noqa: TRY301
             except KafkaException as error:
-                if error.args[0].fatal():
-                    raise Misconfigured(f"Kafka refuses this consumer: {error.args[0].str()}") from error
+                self._give_up_on(error.args[0], key)
                 self._once("commit must be tried again", error.args[0].str())
                 if self._over():
                     return

@@ -36,7 +36,7 @@ def doctor(host: str | None, timeout: float, fleet: Path, data_dir: Path | None,
     settings = kafka_settings(data_dir)
     reached: KafkaSettings | Misconfigured
     try:
-        reached = bootstrapped(settings)
+        reached = settings if settings.bootstrap else bootstrapped(settings)  # how it answers is looked at below
     except Misconfigured as error:
         reached = error
     found = examine(Wanted(settings, reached, fleet, timeout, embedded=not settings.bootstrap), host)

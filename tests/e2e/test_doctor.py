@@ -194,7 +194,7 @@ def test_topics_that_are_missing(site: Site) -> None:
         ({"KAFKA_BOOTSTRAP_SERVERS": "kafka.invalid:9092"}, "is not resolved"),
         ({"KAFKA_SECURITY_PROTOCOL": "SSL"}, "no TLS with"),
         (
-            {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SASL_MECHANISM": "PLAIN",
+            {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
              "KAFKA_SASL_USERNAME": "u", "KAFKA_SASL_PASSWORD": TOKEN},
             "refuses the login (SASL_PLAINTEXT)",
         ),

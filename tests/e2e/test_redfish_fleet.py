@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from producers.redfish.sweep import CATEGORIES
@@ -20,7 +19,7 @@ from producers.simulate.faults import Fault
 from producers.simulate.redfish import Simulator
 from rackstream import produce
 from rackstream.broker import EmbeddedKafka
-from runtime import kafka, topics
+from runtime import kafka, metrics, topics
 from runtime.settings import KafkaSettings
 from tests.e2e import fleets
 from tests.e2e.parts import records, until
@@ -77,7 +76,7 @@ class Seen:
 
 def polls() -> dict[str, float]:
     return {
-        status: REGISTRY.get_sample_value("rackstream_polls_total", {"source": "redfish", "status": status}) or 0.0
+        status: metrics.POLLS.labels("redfish", status)._value.get()
         for status in ("up", "slow", "partial", "auth_failed", "unreachable")
     }
 
