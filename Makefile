@@ -1,5 +1,5 @@
 # One door per wish. `make <target> ARGS="…"` hands ARGS to the command behind it.
-.PHONY: help setup demo test soak check generated docs audit compose-check bench lock dist clean
+.PHONY: help setup demo test soak chaos check generated docs audit compose-check bench lock dist clean
 .NOTPARALLEL:
 GENERATED = schemas producers.redfish runtime rackstream.rights_table rackstream.reference compose.dashboards bench.parts.pages
 
@@ -17,6 +17,9 @@ test: .venv/dev.stamp ## all tests but the soak tests
 
 soak: .venv/dev.stamp ## the tests that run for long, with the full counts
 	.venv/bin/pytest -m soak --timeout=0 $(ARGS)
+
+chaos: .venv/dev.stamp ## the pipeline under faults, then the audit of it; ARGS="--short --json" as in CI, ARGS=--self-check
+	@.venv/bin/python -m chaos $(ARGS)
 
 check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: changes nothing
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .

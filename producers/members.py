@@ -263,10 +263,10 @@ class Members:
             member.polled = True
             self._again(member)
             return
-        closing, member.closing = closing(member.reader), True
+        let_go, member.closing = closing(member.reader), True
 
         def close() -> None:
-            closing()
+            let_go()
             self._later(lambda: self._closed(member))
 
         self._closers.do(close)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from processors import rulebook
-from processors.drive import Partition
+from processors.drive import Encoded, Partition
 from processors.join import Joint
 from processors.mounts import joined, mounted
 from processors.restore import at
-from processors.steps import Join, Step
+from processors.steps import Join
 from rackstream import history, letters
-from rackstream.recount import Facts, Series, Tally, collect, compare
+from rackstream.recount import Facts, Series, Tally
 from runtime import kafka
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
@@ -58,6 +59,10 @@ class Finding:
     raised: dict[str, int] = field(default_factory=dict)
     """Alerts raised, as rule and host."""
     dead_letters: int = 0
+    holes: list[str] = field(default_factory=list)
+    """What retention deleted unread, as the dead letters tell: not lost without a word."""
+    false_alerts: int = 0
+    """Transitions of alerts, on the topic or stored, that the rules do not lead to, or lead to with another value."""
     audit: Counts = field(default_factory=Counts)
     examples: list[str] = field(default_factory=list)
 
@@ -75,7 +80,7 @@ class Finding:
         lines = [f"{'topic':34} records"] + [f"{name:34} {count:>7,}" for name, count in self.topics.items()]
         lines += ["", f"{'dataset':34}    rows"] + [f"{name:34} {count:>7,}" for name, count in self.datasets.items()]
         lines += ["", f"alerts  {self.alerts['raised']} raised, {self.alerts['cleared']} cleared"]
-        lines += [f"dead letters  {self.dead_letters}"]
+        lines += [f"dead letters  {self.dead_letters}", *(f"  deleted unread: {hole}" for hole in self.holes)]
         lines += ["audit  " + ", ".join(f"{count} {name}" for name, count in asdict(self.audit).items())]
         return "\n".join([*lines, *(f"  {example}" for example in self.examples)])
 
@@ -90,136 +95,185 @@ class _Read(NamedTuple):
 
 
 class Audit:
-    """One audit of everything on the topics now."""
+    """One audit of everything on the topics now. Each topic is read once, inputs of a join twice; nothing is kept."""
 
     def __init__(self, settings: KafkaSettings, *, files: Path | None = None) -> None:
         self._settings = settings
         self._files = files or history.root(settings)
         self._finding = Finding()
-        self._records: dict[str, list[_Read]] = {}
-        self._from_start: dict[str, bool] = {}
+        self._spans: dict[str, dict[int, kafka.Span]] = {}
+        self._raised: Counter[str] = Counter()
 
     def run(self) -> Finding:
         """Reads, recounts and compares."""
-        for alias in self._settings.catalog.topics:
-            self._records[alias] = self._read(alias)
-        for alias in [alias for alias in self._records if alias.startswith("raw-")]:
-            self._raw(alias)
-        self._derived()
-        self._stored()
-        transitions = {identity for identity, _ in self._identified("alerts")}
-        by_kind = collect((record["transition"], record) for _, _, record, _ in self._records["alerts"])
-        self._finding.alerts = {kind: len(by_kind.get(kind, ())) for kind in ("raised", "cleared")}
-        raised = sorted(f"{record['rule']} {record['host']}" for record in by_kind.get("raised", ()))
-        self._finding.raised = dict(Counter(raised))
-        self._finding.audit.republished += len(self._records["alerts"]) - len(transitions)
-        self._finding.dead_letters = len(letters.read(self._settings))
+        catalog = self._settings.catalog
+        self._spans = {alias: kafka.watermarks(self._settings, topic.name) for alias, topic in catalog.topics.items()}
+        with Facts() as facts:
+            for alias in catalog.topics:
+                self._topic(alias, facts)
+            for join in joined():
+                self._join(join, facts)
+            self._derived(facts)
+            self._stored(facts)
+        self._finding.raised = dict(sorted(self._raised.items()))
+        open_letters = letters.read(self._settings)
+        self._finding.dead_letters = len(open_letters)
+        self._finding.holes = [
+            f"{each.record['stage']}, {each.record['topic']}/{each.record['partition']}: {each.record['detail']}"
+            for each in open_letters
+            if each.record["reason"] == "retention"
+        ]
         return self._finding
 
-    def _read(self, alias: str) -> list[_Read]:
-        """The records of one topic; counts it. Undecodable bytes are counted but not returned."""
+    def _from_start(self, alias: str) -> bool:
+        """Whether a topic still holds its first record."""
+        return all(first == 0 for first, _ in self._spans[alias].values())
+
+    def _read(self, alias: str, numbers: Iterable[int] | None = None) -> Iterator[_Read]:
+        """The records of one topic, or of some of its partitions. Undecodable bytes are left out."""
         topic = self._settings.catalog[alias]
-        spans = kafka.watermarks(self._settings, topic.name)
-        self._from_start[alias] = all(first == 0 for first, _ in spans.values())
+        spans = {number: self._spans[alias][number] for number in numbers or self._spans[alias]}
         decode = json.loads if topic.schema == "json" else decoder(self._settings, alias).decode
-        found = []
-        count = 0
         for message in kafka.read(self._settings, topic.name, spans):
-            count += 1
+            if numbers is None:
+                self._finding.topics[topic.name] += 1
             try:
                 record = decode(message.value()) if message.value() else None
             except (codec.Undecodable, ValueError):
                 continue
             if record is not None:
-                found.append(_Read(message.partition(), message.offset(), record, message.timestamp()[1]))
-        self._finding.topics[topic.name] = count
-        return found
+                yield _Read(message.partition(), message.offset(), record, message.timestamp()[1])
 
-    def _identified(self, alias: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-        topic = self._settings.catalog[alias]
-        return ((topic.identity_of(record), record) for _, _, record, _ in self._records[alias])
-
-    def _raw(self, alias: str) -> None:
-        """Sequences: what is missing, late, or on the topic twice."""
-        counts = self._finding.audit
-        names = [name for name in self._settings.catalog[alias].identity if name not in ("epoch", "sequence")]
-        series: dict[tuple[str, ...], Series] = {}
-        for _, _, record, _ in self._records[alias]:
-            series.setdefault(tuple(record[name] for name in names), Series()).see(record)
-        for name, each in series.items():
-            lost, named = each.gaps(from_start=self._from_start[alias])
+    def _topic(self, alias: str, facts: Facts) -> None:
+        """Reads one topic: what it holds, what has to be made of it, and which rows it must have led to."""
+        topic, counts = self._settings.catalog[alias], self._finding.audit
+        self._finding.topics[topic.name] = 0
+        names = [name for name in topic.identity if name not in ("epoch", "sequence")]
+        series: dict[tuple[str, ...], Series] | None = {} if alias.startswith("raw-") else None
+        stepping = self._stepping(alias, facts)
+        storing = self._storing(alias, facts)
+        made = alias in _made()
+        for read in self._read(alias):
+            if series is not None:
+                series.setdefault(tuple(read.record[name] for name in names), Series()).see(read.record)
+            if made:
+                facts.find(_derived(alias), topic.identity_of(read.record), read.record)
+            if alias == "alerts" and read.record["transition"] in self._finding.alerts:
+                self._finding.alerts[read.record["transition"]] += 1
+                if read.record["transition"] == "raised":
+                    self._raised[f"{read.record['rule']} {read.record['host']}"] += 1
+            stepping(read)
+            storing(read)
+        for name, each in (series or {}).items():
+            lost, named = each.gaps(from_start=self._from_start(alias))
             counts.lost += lost
             counts.gaps += named
             counts.late += each.late
             counts.republished += each.twice
             if lost:
                 self._finding.examples.append(f"raw {alias} {' '.join(name)}: {lost} sequences missing")
+            if each.late:
+                self._finding.examples.append(f"raw {alias} {' '.join(name)}: {each.late} late")
 
-    def _derived(self) -> None:
-        """Steps the raw records again, by the rules of then, and compares with what is on the derived topics."""
-        steps: dict[str, list[Step]] = {}
-        for step in mounted():
-            steps.setdefault(step.input, []).append(step)
-        expected: dict[str, Facts] = {alias: {} for step in mounted() for alias in step.outputs}
-        packs = rulebook.read(self._settings)
-        for source, mounts in steps.items():
-            partitions: dict[int, Partition] = {}
-            for number, _, record, appended_ms in self._records[source]:
-                partition = partitions.setdefault(number, Partition(self._settings.catalog, mounts))
+    def _stepping(self, alias: str, facts: Facts) -> Callable[[_Read], None]:
+        """Steps the raw records again, by the rules of then: what must be on the derived topics."""
+        mounts = [step for step in mounted() if step.input == alias]
+        packs = rulebook.read(self._settings) if mounts else None
+        partitions: dict[int, Partition] = {}
+
+        def step(read: _Read) -> None:
+            if packs is None:
+                return
+            partition = partitions.get(read.number)
+            if partition is None:
+                partition = partitions[read.number] = Partition(self._settings.catalog, mounts)
                 partition.packs = packs
-                for output in partition.apply(record, appended_at=at(appended_ms)).outputs:
-                    if not output.is_memory:
-                        identity = self._settings.catalog[output.alias].identity_of(output.record)
-                        expected[output.alias].setdefault(identity, []).append(_wire(output.value, output.alias))
-        sources = {alias: {step.input for step in mounted() if alias in step.outputs} for alias in expected}
-        for alias, facts in expected.items():
-            self._compare({alias: facts}, complete=all(self._from_start[source] for source in sources[alias]))
-        for join in joined():
-            self._compare(self._joined(join), complete=all(self._from_start[alias] for alias in join.inputs))
+            for output in partition.apply(read.record, appended_at=at(read.appended_ms)).outputs:
+                self._expect(output, facts)
 
-    def _joined(self, join: Join) -> dict[str, Facts]:
+        return step
+
+    def _join(self, join: Join, facts: Facts) -> None:
         """What a join makes of its inputs, in the order in which they were appended."""
-        expected: dict[str, Facts] = {alias: {} for alias in join.outputs}
-        joints: dict[int, Joint] = {}
-        merged = [(read.appended_ms, alias, read) for alias in join.inputs for read in self._records[alias]]
-        for appended_ms, source, read in sorted(merged, key=lambda each: each[0]):
-            joint = joints.setdefault(read.number, Joint(self._settings.catalog, join))
-            outputs = [each for alias in join.inputs for each in joint.quiet(alias, appended_ms - 1)]
-            for output in outputs + joint.take(source, read.offset, read.record, appended_ms):
-                identity = self._settings.catalog[output.alias].identity_of(output.record)
-                expected[output.alias].setdefault(identity, []).append(_wire(output.value, output.alias))
-        return expected
+        for number in self._spans[join.inputs[0]]:
+            joint = Joint(self._settings.catalog, join)
+            sides = (self._side(source, number) for source in join.inputs)
+            for source, read in heapq.merge(*sides, key=lambda each: each[1].appended_ms):
+                outputs = [each for alias in join.inputs for each in joint.quiet(alias, read.appended_ms - 1)]
+                for output in outputs + joint.take(source, read.offset, read.record, read.appended_ms):
+                    self._expect(output, facts)
 
-    def _compare(self, expected: dict[str, Facts], *, complete: bool) -> None:
-        for alias, facts in expected.items():
-            tally = compare(facts, collect(self._identified(alias)), complete=complete)
+    def _side(self, alias: str, number: int) -> Iterator[tuple[str, _Read]]:
+        return ((alias, read) for read in self._read(alias, [number]))
+
+    def _expect(self, output: Encoded, facts: Facts) -> None:
+        if not output.is_memory:
+            identity = self._settings.catalog[output.alias].identity_of(output.record)
+            facts.expect(_derived(output.alias), identity, _wire(output.value, output.alias))
+
+    def _derived(self, facts: Facts) -> None:
+        """Compares what must be on the derived topics with what is."""
+        for alias, sources in _made().items():
+            tally = facts.tally(_derived(alias), complete=all(map(self._from_start, sources)))
             self._finding.audit.add(tally)
             self._finding.audit.republished += tally.twice
+            if alias == "alerts":
+                self._finding.false_alerts = tally.wrong + tally.invented
             self._finding.examples += [f"derived {alias} {example}" for example in tally.examples]
 
-    def _stored(self) -> None:
-        """Expands the records of each topic into rows and compares with the rows in the files."""
+    def _storing(self, alias: str, facts: Facts) -> Callable[[_Read], None]:
+        """Expands the records of a topic that are stored into rows: what must be in the files."""
+        name, mine = self._settings.catalog[alias].name, datasets.of(alias)
         coverage, since = history.coverage(self._files), kept_since(self._files)  # what retention deleted is not lost
-        held: dict[str, list[dict[str, Any]]] = {}
-        for alias in datasets.aliases():
-            name, records = self._settings.catalog[alias].name, self._records[alias]
-            held[alias] = [record for number, at, record, _ in records if coverage.holds((name, number), at, record)]
-            self._finding.audit.pending += len(records) - len(held[alias])
-        for dataset in datasets.ALL:
-            topic = self._settings.catalog[dataset.alias]
-            expected: Facts = {}
-            for record in held[dataset.alias]:
-                for row in dataset.rows(record):
+
+        def store(read: _Read) -> None:
+            if not mine:
+                return
+            if not coverage.holds((name, read.number), read.offset, read.record):
+                self._finding.audit.pending += 1
+                return
+            for dataset in mine:
+                for row in dataset.rows(read.record):
                     if since is None or row[0] >= since:
-                        expected.setdefault(dataset.identity(row), []).append(row)
-            rows = [row for row in history.rows(self._files, dataset) if since is None or row[0] >= since]
-            if rows:
-                self._finding.datasets[dataset.name] = len(rows)
-            whole = self._from_start[dataset.alias] and "compact" not in topic.cleanup
-            tally = compare(expected, collect((dataset.identity(row), row) for row in rows), complete=whole)
+                        facts.expect(_stored(dataset.name), dataset.identity(row), row)
+
+        return store
+
+    def _stored(self, facts: Facts) -> None:
+        """Compares the rows that must be in the files with those that are."""
+        since = kept_since(self._files)
+        for dataset in datasets.ALL:
+            kind = _stored(dataset.name)
+            for row in history.rows(self._files, dataset):
+                if since is None or row[0] >= since:
+                    facts.find(kind, dataset.identity(row), row)
+            if rows := facts.found(kind):
+                self._finding.datasets[dataset.name] = rows
+            whole = self._from_start(dataset.alias)
+            whole = whole and "compact" not in self._settings.catalog[dataset.alias].cleanup
+            tally = facts.tally(kind, complete=whole)
             self._finding.audit.add(tally)
             self._finding.audit.twice += tally.twice
+            if dataset.alias == "alerts":
+                self._finding.false_alerts += tally.wrong + tally.invented
             self._finding.examples += [f"stored {dataset.name} {example}" for example in tally.examples]
+
+
+def _made() -> dict[str, set[str]]:
+    """What processors make: alias → those it is made of."""
+    sources: dict[str, set[str]] = {}
+    for step in mounted():
+        for alias in step.outputs:
+            sources.setdefault(alias, set()).add(step.input)
+    return sources | {alias: set(join.inputs) for join in joined() for alias in join.outputs}
+
+
+def _derived(alias: str) -> str:
+    return f"derived {alias}"
+
+
+def _stored(dataset: str) -> str:
+    return f"stored {dataset}"
 
 
 def _wire(value: bytes, alias: str) -> dict[str, Any]:

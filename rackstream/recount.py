@@ -1,14 +1,43 @@
-"""Counts what should be there against what is: sequences of raw records, facts by identity. Pure."""
+"""Counts what should be there against what is: sequences of raw records, facts by identity.
+
+Neither keeps what it has seen: sequences become ranges, facts a digest each, in a temporary database on disk. What an
+audit needs of memory does not grow with what it reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+import json
+import sqlite3
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any, Final, Self
 
 Record = dict[str, Any]
-Facts = dict[Hashable, list[Any]]
-"""Identity → every record or row that claims to be this fact."""
+AT_ONCE: Final = 5_000
+"""Facts that are written together."""
+LOST: Final = """
+    select distinct identity, 1 from facts as one where kind = :kind and side = 'expected' and not exists
+        (select 1 from facts where kind = :kind and side = 'found' and identity = one.identity)"""
+TWICE: Final = """
+    select identity, count(*) - 1 from facts as one where kind = :kind and side = 'found' and exists
+        (select 1 from facts where kind = :kind and side = 'expected' and identity = one.identity)
+    group by identity having count(*) > 1"""
+WRONG: Final = """
+    select one.identity, 1 from
+        (select identity, min(rowid) as first from facts where kind = :kind and side = 'found' group by identity) as one
+    where exists
+        (select 1 from facts where kind = :kind and side = 'expected' and identity = one.identity)
+    and not exists
+        (select 1 from facts where kind = :kind and side = 'expected' and identity = one.identity
+            and value = (select value from facts where rowid = one.first))"""
+INVENTED: Final = """
+    select identity, count(*) from facts as one where kind = :kind and side = 'found' and not exists
+        (select 1 from facts where kind = :kind and side = 'expected' and identity = one.identity)
+    group by identity"""
 
 
 @dataclass
@@ -25,50 +54,149 @@ class Tally:
     """Are there and should not be."""
     examples: list[str] = field(default_factory=list)
 
-    def note(self, what: str, identity: Hashable) -> None:
-        """Keeps the first few of what was found."""
-        if len(self.examples) < 5:
-            self.examples.append(f"{what}: {identity}")
+
+class Facts:
+    """Facts of several kinds, by identity, on two sides. As a context manager: its database goes at the end."""
+
+    EXAMPLES: Final = 5
+    """Of each kind and each way to differ."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None)  # a file without a name, which nobody else sees
+        self._db.execute("pragma cache_size = -16384")
+        self._db.execute("pragma synchronous = off")
+        self._db.execute("pragma journal_mode = off")
+        self._db.execute("create table facts (kind text, side text, identity text, value blob)")
+        self._waiting: list[tuple[str, str, str, bytes]] = []
+        self._indexed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def expect(self, kind: str, identity: Hashable, value: Any) -> None:
+        """Takes in what should be there. An identity with two values is right if it is either."""
+        self._put("expected", kind, identity, value)
+
+    def find(self, kind: str, identity: Hashable, value: Any) -> None:
+        """Takes in what is there."""
+        self._put("found", kind, identity, value)
+
+    def tally(self, kind: str, *, complete: bool = True) -> Tally:
+        """Compares. `complete`: the expected side is whole, so that what is found beyond it is invented."""
+        self._index()
+        tally = Tally()
+        tally.lost = self._count(tally, kind, "lost", LOST)
+        tally.twice = self._count(tally, kind, "twice", TWICE)
+        tally.wrong = self._count(tally, kind, "wrong", WRONG)
+        if complete:
+            tally.invented = self._count(tally, kind, "invented", INVENTED)
+        return tally
+
+    def found(self, kind: str) -> int:
+        """How many facts of a kind are there, one that is there twice counted twice."""
+        self._index()
+        [[count]] = self._db.execute("select count(*) from facts where kind = ? and side = 'found'", [kind])
+        return int(count)
+
+    def _put(self, side: str, kind: str, identity: Hashable, value: Any) -> None:
+        self._waiting.append((kind, side, _text(identity), digest(value)))
+        if len(self._waiting) >= AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        self._db.execute("begin")
+        self._db.executemany("insert into facts values (?, ?, ?, ?)", self._waiting)
+        self._db.execute("commit")
+        self._waiting.clear()
+
+    def _index(self) -> None:
+        self._write()
+        if not self._indexed:
+            self._db.execute("create index by_identity on facts (kind, side, identity)")
+        self._indexed = True
+
+    def _count(self, tally: Tally, kind: str, what: str, query: str) -> int:
+        count = 0
+        for number, (identity, each) in enumerate(self._db.execute(query, {"kind": kind})):
+            count += each
+            if number < self.EXAMPLES:
+                tally.examples.append(f"{what}: {identity}")
+        return count
 
 
-def compare(expected: Facts, found: Facts, *, complete: bool = True) -> Tally:
-    """Facts by identity. `complete`: the expected side is whole, so that what is found beyond it is invented."""
-    tally = Tally()
-    for identity, values in expected.items():
-        there = found.get(identity)
-        if there is None:
-            tally.lost += 1
-            tally.note("lost", identity)
-            continue
-        if len(there) > 1:
-            tally.twice += len(there) - 1
-            tally.note("twice", identity)
-        # One identity with two values (a status written twice in one microsecond) is right if it is either.
-        if there[0] not in values:
-            tally.wrong += 1
-            tally.note("wrong", identity)
-    if complete:
-        for identity in found.keys() - expected.keys():
-            tally.invented += len(found[identity])
-            tally.note("invented", identity)
-    return tally
+def digest(value: Any) -> bytes:
+    """The same for values that are equal, also where one side has 1 and the other 1.0."""
+    return blake2b(_text(value).encode(), digest_size=16).digest()
 
 
-def collect(pairs: Iterable[tuple[Hashable, Any]]) -> Facts:
-    """Facts from (identity, value) pairs."""
-    facts: Facts = {}
-    for identity, value in pairs:
-        facts.setdefault(identity, []).append(value)
-    return facts
+def _text(value: Any) -> str:
+    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else repr(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()  # DuckDB, pyarrow and ours have zones of different kinds
+    return value.hex() if isinstance(value, bytes) else value
+
+
+class Ranges:
+    """Integers, as ranges in order that do not touch."""
+
+    def __init__(self) -> None:
+        self._ranges: list[tuple[int, int]] = []
+
+    def __contains__(self, number: int) -> bool:
+        at = bisect_right(self._ranges, number, key=lambda each: each[0])
+        return at > 0 and number <= self._ranges[at - 1][1]
+
+    def __len__(self) -> int:
+        return sum(last - first + 1 for first, last in self._ranges)
+
+    @property
+    def first(self) -> int:
+        """The smallest."""
+        return self._ranges[0][0]
+
+    @property
+    def last(self) -> int:
+        """The largest."""
+        return self._ranges[-1][1]
+
+    def add(self, first: int, last: int) -> None:
+        """Takes [first, last] in."""
+        begin = bisect_left(self._ranges, first - 1, key=lambda each: each[1])
+        end = bisect_right(self._ranges, last + 1, key=lambda each: each[0])
+        if begin < end:
+            first, last = min(first, self._ranges[begin][0]), max(last, self._ranges[end - 1][1])
+        self._ranges[begin:end] = [(first, last)]
+
+    def holes(self, begin: int) -> Iterator[tuple[int, int]]:
+        """The ranges missing from `begin` to the largest."""
+        for (_, last), (first, _) in pairwise([(begin - 1, begin - 1), *self._ranges]):
+            if first > last + 1:
+                yield last + 1, first - 1
+
+    def within(self, first: int, last: int) -> int:
+        """How many are in [first, last]."""
+        return sum(max(0, min(last, each[1]) - max(first, each[0]) + 1) for each in self._ranges)
 
 
 @dataclass
 class Series:
     """The raw records of one topic and of one identity but for epoch and sequence, in the order of their partition."""
 
-    seen: dict[str, set[int]] = field(default_factory=dict)
+    seen: dict[str, Ranges] = field(default_factory=dict)
     """Sequences by epoch."""
-    named: dict[str, set[int]] = field(default_factory=dict)
+    named: dict[str, Ranges] = field(default_factory=dict)
     """Sequences that a header says were dropped."""
     numbered: dict[str, int] = field(default_factory=dict)
     """Last sequence of an epoch, as the next epoch's first record names it."""
@@ -79,11 +207,11 @@ class Series:
     def see(self, record: Record) -> None:
         """Takes the next record in."""
         epoch, sequence = record["epoch"], record["sequence"]
-        sequences = self.seen.setdefault(epoch, set())
+        sequences = self.seen.setdefault(epoch, Ranges())
         if sequence in sequences:
             self.twice += 1
             return
-        sequences.add(sequence)
+        sequences.add(sequence, sequence)
         if self.newest is not None and (epoch, sequence) < self.newest:
             self.late += 1
         else:
@@ -91,8 +219,7 @@ class Series:
         if record["previous_epoch"] is not None:
             self.numbered[record["previous_epoch"]] = record["previous_sequence"]
         for each in record["dropped"]:
-            named = self.named.setdefault(each.get("epoch") or epoch, set())
-            named.update(range(each["first"], each["last"] + 1))
+            self.named.setdefault(each.get("epoch") or epoch, Ranges()).add(each["first"], each["last"])
 
     def gaps(self, *, from_start: bool) -> tuple[int, int]:
         """(lost, named): sequences missing without a word, and those a later header accounts for.
@@ -102,12 +229,13 @@ class Series:
         """
         lost = named = 0
         for number, (epoch, sequences) in enumerate(sorted(self.seen.items())):
-            begin = 0 if from_start or number else min(sequences)
-            missing = set(range(begin, max(sequences))) - sequences
-            accounted = missing & self.named.get(epoch, set())
-            named += len(accounted)
-            lost += len(missing) - len(accounted)
+            begin = 0 if from_start or number else sequences.first
+            told = self.named.get(epoch, Ranges())
+            for first, last in sequences.holes(begin):
+                accounted = told.within(first, last)
+                named += accounted
+                lost += last - first + 1 - accounted
             # What a killed producer numbered last and could not hand over.
-            named += max(0, self.numbered.get(epoch, -1) - max(sequences))
+            named += max(0, self.numbered.get(epoch, -1) - sequences.last)
         named += sum(last + 1 for epoch, last in self.numbered.items() if epoch not in self.seen and from_start)
         return lost, named

@@ -7,7 +7,7 @@ import time
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import NewTopic
 
 from runtime import kafka, login, registry
@@ -39,7 +39,9 @@ def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
         try:
             future.result(30)
         except KafkaException as error:
-            raise login.failure(settings, error.args[0], "Create", name) from error
+            # Somebody else was quicker, or the node that was asked had not heard of it yet.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise login.failure(settings, error.args[0], "Create", name) from error
     # The controller has them; the broker that is asked next may hear of them a moment later.
     deadline = time.monotonic() + SEEN_S
     while wanted and {topic.topic for topic in wanted} - _counts(settings).keys() and time.monotonic() < deadline:

@@ -70,8 +70,13 @@ class Influx:
 
     def query(self, text: str, db: str = "lab") -> list[dict[str, Any]]:
         """The rows of all series, as dictionaries."""
+        return [dict(zip(s["columns"], v, strict=True)) for s in self.series(text, db) for v in s.get("values", [])]
+
+    def series(self, text: str, db: str = "lab") -> list[dict[str, Any]]:
+        """The series as they are, with their tags and values."""
         body = urllib.parse.urlencode({"q": text, "db": db, "epoch": "ns"}).encode()
         with urllib.request.urlopen(f"{self.url}/query", data=body, timeout=10) as answer:
             [result] = json.load(answer)["results"]
         assert "error" not in result, result
-        return [dict(zip(s["columns"], v, strict=True)) for s in result.get("series", []) for v in s.get("values", [])]
+        found: list[dict[str, Any]] = result.get("series", [])
+        return found

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ from confluent_kafka.admin import NewTopic
 
 from rackstream import jars
 from rackstream.broker import EmbeddedKafka, attached, running
-from runtime import kafka
+from runtime import kafka, topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 
@@ -211,6 +212,16 @@ def test_topics_are_never_created_by_themselves(broker: EmbeddedKafka) -> None:
 
     assert any(each.startswith("misspelt: ") and "Unknown topic" in each for each in publisher.failures)
     assert "misspelt" not in kafka.admin(settings(bootstrap)).list_topics(timeout=10).topics
+
+
+@on_kafka
+def test_several_may_create_the_topics_at_once(broker: EmbeddedKafka) -> None:
+    found = KafkaSettings.read(bootstrap=broker.start(), partitions=1)
+    with ThreadPoolExecutor(4) as pool:
+        created = set().union(*pool.map(lambda _: topics.create(found), range(4)))
+
+    assert {topic.name for topic in found.catalog.topics.values()} == created
+    assert {"host": 1, "one": 1} == topics.verify(found)
 
 
 @on_kafka

@@ -1,8 +1,13 @@
 """The audit's counting: what is missing, named, late, twice, wrong."""
 
-import pytest
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
-from rackstream.recount import Series, compare
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rackstream.recount import Facts, Ranges, Series, digest
 from schemas.testing import item, raw
 
 
@@ -63,6 +68,73 @@ def test_a_record_of_a_retired_epoch_is_late_and_a_repeated_one_twice():
     ],
 )
 def test_compare(found, counts):
-    tally = compare({"a": [1], "b": [2]}, found)
+    with Facts() as facts:
+        for identity, value in (("a", 1), ("b", 2)):
+            facts.expect("one", identity, value)
+            facts.expect("another", identity, value)
+        for identity, values in found.items():
+            for value in values:
+                facts.find("one", identity, value)
+        tally = facts.tally("one")
 
     assert counts == (tally.lost, tally.twice, tally.wrong, tally.invented)
+
+
+def test_what_is_found_beyond_an_expected_side_that_is_not_whole_is_not_invented():
+    with Facts() as facts:
+        facts.find("one", "a", 1)
+
+        assert 0 == facts.tally("one", complete=False).invented
+
+
+def test_an_identity_with_two_values_is_right_if_it_is_either():
+    with Facts() as facts:
+        facts.expect("one", "a", 1)
+        facts.expect("one", "a", 2)
+        facts.find("one", "a", 2)
+        tally = facts.tally("one")
+
+    assert (0, 0, 0, 0) == (tally.lost, tally.twice, tally.wrong, tally.invented)
+
+
+def test_more_facts_than_are_written_at_once_are_all_compared():
+    with Facts() as facts:
+        for number in range(12_000):
+            facts.expect("one", ("host", number), {"value": number})
+        for number in range(1, 12_000):
+            facts.find("one", ("host", number), {"value": number})
+        tally = facts.tally("one")
+
+    assert (1, 0, 0, 0) == (tally.lost, tally.twice, tally.wrong, tally.invented)
+    assert ['lost: ["host", 0]'] == tally.examples
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param({"a": 1, "b": [2.0]}, {"b": (2,), "a": 1.0}, True, id="equal numbers, in another order"),
+        pytest.param(float("nan"), float("nan"), True, id="no number"),
+        pytest.param([0.1], [0.1 + 1e-18], True, id="the same float"),
+        pytest.param([0.1], [0.1 + 1e-16], False, id="the next float"),
+        pytest.param(datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=ZoneInfo("UTC")), True, id="zones"),
+        pytest.param([None], [0], False, id="unknown is not 0"),
+        pytest.param(["1"], [1], False, id="text is no number"),
+    ],
+)
+def test_a_digest_is_that_of_the_value(one, other, same):
+    assert same == (digest(one) == digest(other))
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 5))))
+def test_ranges_are_a_set(added):
+    ranges, plain = Ranges(), set()
+    for first, length in added:
+        ranges.add(first, first + length)
+        plain.update(range(first, first + length + 1))
+
+    assert len(plain) == len(ranges)
+    assert plain == {number for number in range(70) if number in ranges}
+    if plain:
+        missing = {number for first, last in ranges.holes(0) for number in range(first, last + 1)}
+        assert set(range(max(plain))) - plain == missing
+        assert len(plain & set(range(10, 31))) == ranges.within(10, 30)
