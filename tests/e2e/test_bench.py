@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PARTS = {"redfish", "libvirt", "processors", "sinks", "growth"}
 
 
+@pytest.mark.soak
 def test_every_part_of_the_benchmarks_runs_and_fills_its_rows():
     done = subprocess.run(
         [sys.executable, "bench/run.py", "--quick", "--json"], cwd=ROOT, capture_output=True, text=True, timeout=240
