@@ -22,6 +22,7 @@ NO_LEADER: Final = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.OFFSET_NOT_AVAILABLE,
 )
 READER: Final = "rackstream-reader"
 """Group of those who read without being in one: librdkafka asks for its coordinator all the same."""
@@ -229,6 +230,8 @@ def offsets_at(settings: KafkaSettings, topic: str, partition: int, timestamp_ms
 
 def _span(reader: Consumer, topic: str, partition: int) -> Span:
     low, end = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=15, cached=False)
+    if low < 0 or end < 0:  # a new leader does not know them yet; librdkafka says -1001 and no error
+        raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, f"{topic}/{partition}: not known yet"))
     return low, end
 
 
