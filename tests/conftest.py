@@ -14,3 +14,12 @@ settings.load_profile("untimed")
 def _logs_as_a_new_process_has_them() -> None:
     """A command run in this process by another test has set logging up for itself."""
     structlog.reset_defaults()
+
+
+LONG = ("page", "replay", "processors", "security", "documents", "demo", "shared", "control", "doctor")
+"""Files that take longest, begun first: a long one that begins last is waited for by all other cores."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {f"test_{name}.py": rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(LONG)))

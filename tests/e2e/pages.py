@@ -140,7 +140,7 @@ class Reader:
                 ["bash", "-euo", "pipefail", "-c", script], cwd=self.directory, env=self.environment,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True, process_group=0,
                 # As at a terminal: what a shell runs in the background, as CI runs all of this, is deaf to Ctrl-C.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no thread of ours
             )  # fmt: skip
         self.lasting[block] = process
         deadline = time.monotonic() + 90
