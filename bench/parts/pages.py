@@ -17,9 +17,10 @@ FLEET = 10_000
 COMPARISON = """# Next to others
 
 What a piece of work costs in CPU time (user and system, of the process that does it with all its threads; not of the
-broker, the BMCs or the database), by Rackstream and by what else one would use: the same input, both sides of
-a table in one run on one machine, whose load is told: CPU time rises with it, on both sides. **A ratio above 1 says that
-ours costs less, one below 1 that theirs does.** What differs is in the last column. `make bench` measures all of it again; `make bench ARGS=--save` writes the figures that this page is made of.
+broker, the BMCs or the database), by Rackstream and by what else one would use: the same input, both sides of a table
+in one run on one machine, whose load is told, for CPU time rises with it. **A ratio above 1 says that ours costs less,
+one below 1 that theirs does.** What differs is in the last column. `make bench` measures all of it again; `make bench
+ARGS=--save` writes the figures that this page is made of.
 """
 CAPACITY = """# Capacity
 

@@ -39,7 +39,7 @@ EDGES = {
     "producer": {"requests", "psutil"},
     "processor": {"faust", "uvloop"},
     "sink": {"pyarrow", "influxdb_client_3", "duckdb"},
-    "console": {"nicegui", "fastapi", "rich", "pyarrow", "duckdb"},
+    "console": {"nicegui", "fastapi", "rich", "pyarrow", "duckdb", "uvloop"},  # uvicorn comes with it
 }
 """Target of the Dockerfile → what is in that image, of all that any of them needs beside the common."""
 Made = Callable[[str], "Image"]
