@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rackstream import rights
+from runtime import generated
 from schemas import catalog
 from schemas.generate import between_markers
 
@@ -28,15 +29,8 @@ def table() -> str:
 
 def main(arguments: list[str]) -> int:
     """Exit code: 1 where the file is stale and is not to be written."""
-    known = FILE.read_text(encoding="utf-8")
-    fresh = between_markers(known, "rights", table())
-    if fresh == known:
-        return 0
-    if "--check" in arguments:
-        sys.stderr.write(f"{FILE} is stale: run `python -m rackstream.rights_table` and commit it\n")
-        return 1
-    FILE.write_text(fresh, encoding="utf-8")
-    return 0
+    fresh = between_markers(FILE.read_text(encoding="utf-8"), "rights", table())
+    return generated.write({FILE: fresh}, "rackstream.rights_table", arguments)
 
 
 if __name__ == "__main__":

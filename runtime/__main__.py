@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from runtime import metrics
+from runtime import generated, metrics
 
 FILE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
 PARTS: Final = {
@@ -76,15 +76,7 @@ def _code(labels: tuple[str, ...]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Exit code: 1 where the file is stale and is not to be written."""
-    fresh = text()
-    if FILE.is_file() and FILE.read_text(encoding="utf-8") == fresh:
-        return 0
-    if "--check" in arguments:
-        sys.stderr.write(f"{FILE} is stale: run `python -m runtime` and commit it\n")
-        return 1
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(fresh, encoding="utf-8")
-    return 0
+    return generated.write({FILE: text()}, "runtime", arguments)
 
 
 if __name__ == "__main__":

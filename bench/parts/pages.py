@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.parts.rows import Parts, comparison, costs, figure, single
+from runtime import generated
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results" / "reference.json"
@@ -117,17 +118,8 @@ PAGES = {"comparison.md": (compared, "processors"), "capacity.md": (capacity, "g
 def main(arguments: list[str]) -> int:
     """Exit code: 1 where a page is stale and is not to be written."""
     parts = json.loads(RESULTS.read_text(encoding="utf-8"))
-    stale = 0
-    for name, (make, needed) in PAGES.items():
-        path, fresh = ROOT / "docs" / name, make(parts) if needed in parts else None
-        if fresh is None or (path.is_file() and path.read_text(encoding="utf-8") == fresh):
-            continue
-        if "--check" in arguments:
-            sys.stderr.write(f"{path} is stale: run `python -m bench.parts.pages` and commit it\n")
-            stale = 1
-        else:
-            path.write_text(fresh, encoding="utf-8")
-    return stale
+    made = {ROOT / "docs" / name: make(parts) for name, (make, needed) in PAGES.items() if needed in parts}
+    return generated.write(made, "bench.parts.pages", arguments)
 
 
 if __name__ == "__main__":

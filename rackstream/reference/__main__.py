@@ -9,6 +9,7 @@ from typing import Final
 
 from producers.redfish import readme
 from rackstream.reference import settings, stream, topics
+from runtime import generated
 
 WHERE: Final = Path(__file__).parents[2] / "docs" / "reference"
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
@@ -21,18 +22,8 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 
 def main(arguments: list[str]) -> int:
     """Exit code: 1 where something is stale and is not to be written."""
-    stale = 0
-    for name, make in PAGES.items():
-        path, fresh = WHERE / name, make()
-        if path.is_file() and path.read_text(encoding="utf-8") == fresh:
-            continue
-        if "--check" in arguments:
-            sys.stderr.write(f"{path} is stale: run `python -m rackstream.reference` and commit it\n")
-            stale = 1
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(fresh, encoding="utf-8")
-    return stale
+    made = {WHERE / name: make() for name, make in PAGES.items()}
+    return generated.write(made, "rackstream.reference", arguments)
 
 
 if __name__ == "__main__":

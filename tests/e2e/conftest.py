@@ -12,6 +12,7 @@ import pytest
 from rackstream.broker import EmbeddedKafka
 from runtime import topics
 from runtime.settings import KafkaSettings
+from tests.e2e.influxdb import Influx
 
 NUMBERS = itertools.count()
 
@@ -37,3 +38,22 @@ def kafka(broker: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     topics.create(settings)
     topics.publish_schemas(settings)
     return settings
+
+
+@pytest.fixture(scope="module")
+def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    """A real InfluxDB for one file of tests."""
+    made = Influx(tmp_path_factory.mktemp("influx"))
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def influx(influx_server: Influx) -> Influx:
+    """The same with an empty database `lab`; started again where a test has stopped it."""
+    if influx_server.process is None:
+        influx_server.start()
+    influx_server.query("DROP DATABASE lab")
+    influx_server.query("CREATE DATABASE lab")
+    return influx_server

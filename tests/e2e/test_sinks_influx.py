@@ -29,23 +29,6 @@ pytestmark = MARKS
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
-    made = Influx(tmp_path_factory.mktemp("influx"))
-    made.start()
-    yield made
-    made.kill()
-
-
-@pytest.fixture
-def influx(server: Influx) -> Influx:
-    if server.process is None:
-        server.start()
-    server.query("DROP DATABASE lab")
-    server.query("CREATE DATABASE lab")
-    return server
-
-
 def settings(influx: Influx, **values: Any) -> InfluxSettings:
     return InfluxSettings.read(_env_file=None, url=influx.url, database="lab", token="user:pw", api="v2", **values)
 

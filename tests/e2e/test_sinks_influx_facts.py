@@ -44,21 +44,6 @@ pytestmark = MARKS
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
-    made = Influx(tmp_path_factory.mktemp("influx"))
-    made.start()
-    yield made
-    made.kill()
-
-
-@pytest.fixture
-def influx(server: Influx) -> Influx:
-    server.query("DROP DATABASE lab")
-    server.query("CREATE DATABASE lab")
-    return server
-
-
 def settings(influx: Influx, **values: Any) -> InfluxSettings:
     return InfluxSettings.read(
         _env_file=None, **{"url": influx.url, "database": "lab", "token": "user:pw", "api": "v2"} | values
@@ -178,15 +163,17 @@ ODD = st.text(alphabet=st.sampled_from("ab,= \\\"'\n\r\t\0é😀#_\u2028")) | st
 
 @given(st.lists(st.tuples(ODD, ODD), min_size=30, max_size=60))
 @hypothesis(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_text_makes_another_line_or_changes_its_neighbours(server: Influx, texts: list[tuple[str, str]]) -> None:
-    server.query("DROP DATABASE odd")
-    server.query("CREATE DATABASE odd")
-    sink = InfluxSink(settings(server, database="odd"))
+def test_no_text_makes_another_line_or_changes_its_neighbours(
+    influx_server: Influx, texts: list[tuple[str, str]]
+) -> None:
+    influx_server.query("DROP DATABASE odd")
+    influx_server.query("CREATE DATABASE odd")
+    sink = InfluxSink(settings(influx_server, database="odd"))
     records = [alert(at, text, label) for at, (text, label) in enumerate(texts)]
     sink.write(Batch(tuple(Item("alerts", ("a", 0), at, each) for at, each in enumerate(records)), {}))
     sink.close()
-    assert [["alert"]] == [list(each.values()) for each in server.query("SHOW MEASUREMENTS", db="odd")]
-    rows = {row["id"]: row for row in server.query('SELECT * FROM "alert"', db="odd")}
+    assert [["alert"]] == [list(each.values()) for each in influx_server.query("SHOW MEASUREMENTS", db="odd")]
+    rows = {row["id"]: row for row in influx_server.query('SELECT * FROM "alert"', db="odd")}
     assert {str(at) for at in range(len(texts))} == set(rows)
     for at, (text, label) in enumerate(texts):
         row = rows[str(at)]
