@@ -58,6 +58,7 @@ class Broadcast:
         """How often it was looked at, and the newest."""
         self.readers = 0
         self._changed = asyncio.Event()
+        self._looking = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
@@ -96,11 +97,12 @@ class Broadcast:
         self._wake()
 
     async def _look(self) -> None:
-        found, newest, missed = await run_in_threadpool(self._view.events, self.newest)
-        if missed:
-            self.past.clear()
-        self.past.extend(Told(each.number, each.kind, _text(each.data)) for each in found)
-        self.newest = newest
+        async with self._looking:  # two readers that begin at once would each add the same events
+            found, newest, missed = await run_in_threadpool(self._view.events, self.newest)
+            if missed:
+                self.past.clear()
+            self.past.extend(Told(each.number, each.kind, _text(each.data)) for each in found)
+            self.newest = newest
 
     def _wake(self) -> None:
         self._changed.set()

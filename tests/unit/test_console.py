@@ -276,6 +276,24 @@ def test_a_reader_goes_on_after_the_event_it_saw_last():
     asyncio.run(run())
 
 
+def test_readers_that_begin_at_once_each_get_an_event_once():
+    async def run():
+        view = ready()
+        broadcast = events.Broadcast(view)
+        seeing(alert("a"), view=view)
+        seeing(alert("b"), view=view)
+        readers = [Reader() for _ in range(8)]
+        for each in readers:
+            begin(broadcast, each, last_id=f"{broadcast.run}-0")
+        await until(lambda: all(each.ids for each in readers))
+        assert {(f"{broadcast.run}-1", f"{broadcast.run}-2")} == {tuple(each.ids) for each in readers}
+        for each in readers:
+            each.gone.set()
+        await until(lambda: broadcast.readers == 0)
+
+    asyncio.run(run())
+
+
 def test_readers_get_the_kinds_they_ask_for_and_the_overview_again_and_again(monkeypatch):
     monkeypatch.setattr(events, "OVERVIEW_S", 0.1)
     monkeypatch.setattr(events, "LOOK_S", 0.05)
