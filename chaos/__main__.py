@@ -119,7 +119,10 @@ def _pipeline(
         stage.drain()
         say("chaos: audit")
         found = Audit(stage.pipeline.settings).run()
-        verdict.add("pipeline", found)
+        silences = stage.silences()
+        verdict.add("pipeline", found, true=silences)
+        for each in silences:
+            say(f"chaos: {each} is a true alert: it was down for so long")
         print(found.as_text(), file=sys.stderr)
         if stage.influx is None:
             say("chaos: no influxd on PATH or in RACKSTREAM_INFLUXD: only files were stored in and audited")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,9 @@ from typing import Final, Self
 
 import yaml
 
+from processors.packs import Presence
+from processors.presence import SILENT
+from producers.loop import HEARTBEAT_S
 from rackstream import ports, scene
 from rackstream.pipeline import INFLUX, Pipeline
 from rackstream.supervise import Part
@@ -40,6 +44,9 @@ class Stage:
         """`disk_mb`: Kafka gets a disk of its own, of this size. `small`: no VMs, no application, no InfluxDB."""
         self._small = small
         self.directory, self._say = directory, say
+        self._absent_since: dict[str, float] = {}
+        self._absent: dict[str, float] = {}
+        """Longest time that each producer was not there, in seconds."""
         self.is_down = False
         """Kafka is to stay down: what has died is started again, but not Kafka."""
         self.disk = directory / "kafka" / "data"
@@ -74,6 +81,13 @@ class Stage:
     def tend(self) -> None:
         """One round."""
         (self.pipeline.supervisor if self.is_down else self.pipeline).tend()
+        now_s = time.monotonic()
+        for part in self.parts("producer-"):
+            if part.state == "ready":
+                self._absent_since.pop(part.name, None)
+                continue
+            since_s = self._absent_since.setdefault(part.name, now_s)
+            self._absent[part.name] = max(self._absent.get(part.name, 0.0), now_s - since_s)
 
     def wait(self, seconds: float) -> None:
         """Lets time pass."""
@@ -107,6 +121,15 @@ class Stage:
     def parts(self, *prefixes: str) -> list[Part]:
         """Those whose names begin so; default: all."""
         return [part for name, part in self.pipeline.supervisor.parts.items() if name.startswith(prefixes or "")]
+
+    def silences(self) -> list[str]:
+        """Alerts that a fault has brought about rightly: of producers that were down, by us and by their back-off."""
+        late_s = (Presence().beats - 1) * HEARTBEAT_S  # the last heartbeat may be almost an interval older
+        return [
+            f"{SILENT} {name.removeprefix('producer-')}-{socket.gethostname()}"
+            for name, seconds in self._absent.items()
+            if seconds >= late_s
+        ]
 
     def producers(self) -> list[Part]:
         """Everything that publishes."""

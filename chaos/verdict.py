@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 
 from rackstream import scene
@@ -29,15 +29,15 @@ class Verdict:
         """Whether all that must be 0 is."""
         return not (self.lost or self.stored_twice or self.out_of_order or self.false_alerts)
 
-    def add(self, where: str, found: Finding) -> None:
-        """Takes an audit in."""
+    def add(self, where: str, found: Finding, *, true: Collection[str] = ()) -> None:
+        """Takes an audit in. `true`: alerts, as rule and host, that the faults have brought about rightly."""
         counts = found.audit
         self.records += sum(found.topics.values())
         # What is wrong or invented of alerts is a false alert; of anything else, the record that was sent is not there.
         self.lost += counts.lost + counts.pending + counts.wrong + counts.invented - found.false_alerts
         self.stored_twice += counts.twice  # also where its record is on the topic twice: a reader of files sees both
         self.out_of_order += counts.late
-        unexpected = scene.unexpected(found.raised)
+        unexpected = [each for each in scene.unexpected(found.raised) if each not in true]
         self.false_alerts += found.false_alerts + len(unexpected)
         self.notes += [f"{where}: {example}" for example in found.examples]
         self.notes += [f"{where}: unexpected alert {each}" for each in unexpected]

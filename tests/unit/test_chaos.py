@@ -37,6 +37,15 @@ def test_the_last_line(values, told):
     assert CLEAN | told == verdict(**values)
 
 
+def test_an_alert_that_a_fault_has_brought_about_is_not_false():
+    found = Verdict()
+    raised = {"producer-silent host-vm": 2, "producer-silent redfish-vm": 1}
+    found.add("here", Finding(raised=raised), true=["producer-silent host-vm"])
+
+    assert ["here: unexpected alert producer-silent redfish-vm"] == found.notes
+    assert 1 == found.false_alerts
+
+
 def test_what_a_fault_should_have_led_to_and_did_not_counts_as_lost():
     found = Verdict()
     found.miss("retention", ["no dead letter"])
