@@ -179,16 +179,9 @@ def events(settings: KafkaSettings) -> list[dict[str, Any]]:
     return [event for each in found.values() for event in each]
 
 
-@pytest.mark.timeout(300)
-def test_an_application_and_a_producer_lose_nothing_through_an_outage_and_a_kill(
-    settings: KafkaSettings, broker: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=[pytest.mark.soak, pytest.mark.timeout(0)])])
+def test_an_application_and_a_producer_of_1000_bmcs_lose_nothing_through_an_outage_and_a_kill(
+    settings: KafkaSettings, broker: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
-    outage(settings, broker, tmp_path, monkeypatch, bmcs=60, seconds=20, interval_s=10)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(0)
-def test_the_same_with_1000_bmcs_in_ten_minutes(
-    settings: KafkaSettings, broker: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outage(settings, broker, tmp_path, monkeypatch, bmcs=1000, seconds=600, interval_s=60)
+    outage(settings, broker, tmp_path, monkeypatch, bmcs=1000, seconds=seconds, interval_s=60)
