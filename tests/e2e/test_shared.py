@@ -156,7 +156,8 @@ def test_targets_keep_their_cadence_while_producers_come_and_go(
                 elif what == "start":
                     supervisor.start(parts[name])
                 elif what == "kill":
-                    os.kill(parts[name].pid, signal.SIGKILL)
+                    supervisor.kill(name)
+                    parts[name].process.wait()
                 else:
                     supervisor.stop([name])
                     print(f"{name} stopped in {time.time() - changes[-1][1]:.1f} s")
