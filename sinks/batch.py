@@ -19,16 +19,18 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
-from runtime import kafka, login
+from runtime import kafka
 from runtime.errors import Misconfigured, Reject, Retry
-from runtime.metrics import RECORDS_IN, RECORDS_STORED, RETRIES
+from runtime.metrics import RECORDS_STORED, RETRIES
 from runtime.observe import Ages
 from sinks.backlog import Backlog
 from sinks.intake import Assignment, Decoders, Held, spans
 from sinks.letters import Letters
+from sinks.reader import Reader
 from sinks.sink import Batch, Item, Partition, Sink, Tended, takes_bytes
+from sinks.trouble import Trouble
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
@@ -83,25 +85,18 @@ class _Run:
     def __init__(
         self, sink: Sink, settings: KafkaSettings, consumer: Any, limits: Limits, stop: Event, group: str
     ) -> None:
-        self._settings, self._group = settings, group
         self._sink, self._consumer, self._limits, self._stop = sink, consumer, limits, stop
         self._stage = f"sink-{sink.name}"
         self._aliases = {settings.catalog[alias].name: alias for alias in sink.topics}
         self._letters = Letters(settings, self._stage)
         self._decoders = Decoders(settings, self._aliases, original=takes_bytes(sink))
         self._assignment = Assignment(settings, consumer, sink, self._letters, self._drop)
-        self._read = {name: RECORDS_IN.labels(alias) for name, alias in self._aliases.items()}
+        self._trouble = Trouble(settings, group, self._aliases)
+        self._reader = Reader(consumer, self._assignment, limits, self._trouble, self._aliases)
         self._ages = Ages("stored")
         self._work: list[Held] = []
         """Being written."""
-        self._held: list[Held] = []
-        """Next."""
-        self._bytes = 0
-        self._largest = 1
-        self._since = 0.0
-        self._displaced: set[Partition] = set()
         self._refused_in_row = 0
-        self._trouble = ""
         self._deadline: float | None = None
         self._tended_s, self._tend_failures = 0.0, 0
 
@@ -114,11 +109,11 @@ class _Run:
                 told = True
                 log.info("sink reads", partitions=len(self._assignment.owned))
                 ready()
-            self._absorb(self._consumer.consume(self._room(), POLL_S))
-            if self._due() or self._displaced:
+            self._reader.read(POLL_S)
+            if self._reader.due() or self._reader.displaced:
                 self._store()
-                while self._displaced:
-                    self._assignment.again(self._displaced.pop())
+                while self._reader.displaced:
+                    self._assignment.again(self._reader.displaced.pop())
             self._tend()
         self._drain()
         if not self._work:
@@ -127,7 +122,7 @@ class _Run:
     def reached(self) -> dict[Partition, int]:
         """Up to where each partition is stored. From any thread."""
         found = dict(self._assignment.owned)
-        for each in reversed([*self._work, *self._held]):
+        for each in reversed([*self._work, *self._reader.held]):
             if each.partition in found:
                 found[each.partition] = each.offset
         return found
@@ -140,7 +135,7 @@ class _Run:
             self._sink.tend()
         except Retry as retry:
             RETRIES.inc()
-            self._once("must be tried again", str(retry))
+            self._trouble.say("must be tried again", str(retry))
             delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2**self._tend_failures) * random.uniform(0.5, 1)  # noqa: S311
             self._tended_s = time.monotonic() + max(delay, retry.after_s or 0)
             self._tend_failures = min(self._tend_failures + 1, 10)
@@ -155,70 +150,20 @@ class _Run:
         try:
             ends = {key: end for key, (_, end) in self._assignment.ends().items()}
         except KafkaException as error:
-            self._once("not drained", error.args[0].str())
+            self._trouble.say("not drained", error.args[0].str())
             return
         while not self._work and not self._over():
             owned = self._assignment.owned
             if all(owned[key] >= end for key, end in ends.items() if key in owned):
                 return
-            self._absorb(self._consumer.consume(self._room(), POLL_S))
-            if self._due():
+            self._reader.read(POLL_S)
+            if self._reader.due():
                 self._store()
-
-    def _room(self) -> int:
-        """How many messages to ask for, so that what is held stays near its limit of bytes."""
-        left = self._limits.max_bytes - self._bytes
-        return max(1, min(500, self._limits.max_records - len(self._held), left // self._largest))
-
-    def _due(self) -> bool:
-        return bool(self._held) and (
-            len(self._held) >= self._limits.max_records
-            or self._bytes >= self._limits.max_bytes
-            or time.monotonic() - self._since >= self._limits.max_age_s
-        )
-
-    def _absorb(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            key, error = (message.topic(), message.partition()), message.error()
-            if error is not None:
-                self._heed(error, key)
-                continue
-            if key not in self._assignment.owned:
-                continue  # fetched before the partition was taken from us
-            self._assignment.owned[key] = message.offset() + 1
-            self._since = self._since if self._held else time.monotonic()
-            self._held.append(Held(message, key, message.offset()))
-            size = len(message.value() or b"")
-            self._bytes += size
-            self._largest = max(size, self._largest // 2, 1)
-            self._read[key[0]].inc()
-            self._trouble = ""
-
-    def _heed(self, error: KafkaError, key: Partition) -> None:
-        """An event instead of a record. A broker that is away is no reason to end: it comes back."""
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's name of it
-            return self._displaced.add(key)
-        self._give_up_on(error, key)
-        return self._once("reading interrupted", error.str())
-
-    def _give_up_on(self, error: KafkaError, key: Partition) -> None:
-        """Raises Misconfigured where time changes nothing: a right that lacks, a client that has ended."""
-        of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
-        meant = self._group if of_group else key[0] or ", ".join(self._aliases)
-        if denied := login.denied(self._settings, error, "Read", meant):
-            raise denied
-        if error.fatal():
-            raise Misconfigured(f"Kafka refuses this consumer: {error.str()}")
-
-    def _once(self, event: str, why: str) -> None:
-        if why != self._trouble:
-            self._trouble = why
-            log.warning(event, why=why)
 
     def _drop(self) -> None:
         """Forgets records of partitions that are no longer ours: they are not committed, the new owner reads them."""
         self._work = [each for each in self._work if each.partition in self._assignment.owned]
-        self._held = [each for each in self._held if each.partition in self._assignment.owned]
+        self._reader.drop()
 
     def _over(self) -> bool:
         """Whether an orderly stop has used up its time."""
@@ -231,7 +176,8 @@ class _Run:
     def _store(self) -> None:
         """Writes and commits what is held, however long it takes; at a stop, for as long as draining may take."""
         # What an earlier call had to leave stays in front: committing what follows it would lose it.
-        self._work, self._held, self._bytes = self._work + self._held, [], 0
+        self._work = [*self._work, *self._reader.held]
+        self._reader.forget()
         self._decoders.forget()
         attempt = 0
         while self._work:
@@ -239,7 +185,7 @@ class _Run:
                 self._write()
             except Retry as retry:
                 RETRIES.inc()
-                self._once("write must be tried again", str(retry))
+                self._trouble.say("write must be tried again", str(retry))
                 if self._over():
                     log.warning("stopped before all was written", records=len(self._work), why=str(retry))
                     return
@@ -250,7 +196,7 @@ class _Run:
                 continue
             if attempt:
                 log.info("write succeeded after retries", records=len(self._work))
-                self._trouble = ""
+                self._trouble.passed()
             self._commit()
             self._work = []
         self._consumer.resume([TopicPartition(*key) for key in self._assignment.owned])
@@ -302,8 +248,8 @@ class _Run:
                         key = (each.topic, each.partition)
                         raise KafkaException(each.error)  # noqa: TRY301
             except KafkaException as error:
-                self._give_up_on(error.args[0], key)
-                self._once("commit must be tried again", error.args[0].str())
+                self._trouble.give_up_on(error.args[0], key)
+                self._trouble.say("commit must be tried again", error.args[0].str())
                 if self._over():
                     return
                 self._wait(1.0)
@@ -317,4 +263,4 @@ class _Run:
         while (left := until - time.monotonic()) > 0 and not self._over():
             if self._stop.is_set():
                 until = min(until, time.monotonic() + 1)
-            self._absorb(self._consumer.consume(1, min(POLL_S, left)))
+            self._reader.read(min(POLL_S, left), most=1)
