@@ -16,18 +16,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
-from runtime import kafka
 from runtime.errors import Misconfigured, Reject, Retry
 from runtime.metrics import RECORDS_STORED, RETRIES
 from runtime.observe import Ages
 from sinks.backlog import Backlog
 from sinks.intake import Assignment, Decoders, Held, spans
 from sinks.letters import Letters
+from sinks.member import Commit, Member
 from sinks.reader import Reader
 from sinks.sink import Batch, Item, Partition, Sink, Tended, takes_bytes
 from sinks.trouble import Trouble
@@ -43,6 +43,8 @@ FIRST_DELAY_S: Final = 0.25
 MAX_DELAY_S: Final = 30.0
 POLL_S: Final = 0.25
 """How long one look at Kafka takes at most: a stop is seen this soon."""
+COMMIT_S: Final = 4.0
+"""How long a commit is waited for at a stop, even when all other time is used up."""
 MAX_REFUSED_IN_ROW: Final = 200
 """When the destination refuses this many records and takes none, a topic must not be drained into the dead letter."""
 
@@ -71,27 +73,26 @@ def run(  # noqa: PLR0913  all but the first two by name
     Raises:
         Misconfigured: a person must act.
     """
-    consumer = kafka.consumer(settings, group, **({"group.instance.id": group} if alone else {}))
+    member = Member(settings, group, alone=alone)
     try:
-        work = _Run(sink, settings, consumer, limits, stop, group)
+        work = _Run(sink, settings, member, limits, stop)
         with Backlog(settings, work.reached):
             work.loop(ready)
     finally:
-        consumer.close()  # calls `released` of each partition
+        member.leave()  # calls `released` of each partition
         sink.close()
 
 
 class _Run:
-    def __init__(
-        self, sink: Sink, settings: KafkaSettings, consumer: Any, limits: Limits, stop: Event, group: str
-    ) -> None:
-        self._sink, self._consumer, self._limits, self._stop = sink, consumer, limits, stop
+    def __init__(self, sink: Sink, settings: KafkaSettings, member: Member, limits: Limits, stop: Event) -> None:
+        self._sink, self._member, self._limits, self._stop = sink, member, limits, stop
+        consumer = self._consumer = member.consumer
         self._stage = f"sink-{sink.name}"
         self._aliases = {settings.catalog[alias].name: alias for alias in sink.topics}
         self._letters = Letters(settings, self._stage)
         self._decoders = Decoders(settings, self._aliases, original=takes_bytes(sink))
         self._assignment = Assignment(settings, consumer, sink, self._letters, self._drop)
-        self._trouble = Trouble(settings, group, self._aliases)
+        self._trouble = Trouble(settings, member.group, self._aliases)
         self._reader = Reader(consumer, self._assignment, limits, self._trouble, self._aliases)
         self._ages = Ages("stored")
         self._work: list[Held] = []
@@ -147,11 +148,14 @@ class _Run:
 
         What was produced before the stop is stored before it ends: a pipeline stopped from its head keeps nothing back.
         """
+        if self._over() or self._work:
+            return
         try:
-            ends = {key: end for key, (_, end) in self._assignment.ends().items()}
+            ends = {key: end for key, (_, end) in self._assignment.ends(self._limits.drain_s).items()}
         except KafkaException as error:
             self._trouble.say("not drained", error.args[0].str())
             return
+        self._deadline = None  # Kafka answers: the time is for draining
         while not self._work and not self._over():
             owned = self._assignment.owned
             if all(owned[key] >= end for key, end in ends.items() if key in owned):
@@ -197,7 +201,8 @@ class _Run:
             if attempt:
                 log.info("write succeeded after retries", records=len(self._work))
                 self._trouble.passed()
-            self._commit()
+            if not self._commit():
+                return
             self._work = []
         self._consumer.resume([TopicPartition(*key) for key in self._assignment.owned])
 
@@ -238,23 +243,38 @@ class _Run:
             count = self._refused_in_row
             raise Misconfigured(f"{self._sink.name} refused {count} records in a row and took none, because: {why}")
 
-    def _commit(self) -> None:
-        """Commits the batch: again while the broker is away, and no more what another member has by then."""
-        while offsets := [TopicPartition(*key, end) for key, (_, end) in spans(self._work).items()]:
-            key = ("", 0)
-            try:
-                for each in self._consumer.commit(offsets=offsets, asynchronous=False):
-                    if each.error is not None:
-                        key = (each.topic, each.partition)
-                        raise KafkaException(each.error)  # noqa: TRY301
-            except KafkaException as error:
-                self._trouble.give_up_on(error.args[0], key)
-                self._trouble.say("commit must be tried again", error.args[0].str())
-                if self._over():
-                    return
-                self._wait(1.0)
-            else:
-                return
+    def _commit(self) -> bool:
+        """Commits the batch: again while the broker is away, and no more what another member has by then.
+
+        Returns:
+            False at a stop, when nobody waits for it any more. What is not committed is read and written again.
+        """
+        while ends := {key: end for key, (_, end) in spans(self._work).items()}:
+            commit = self._member.commit(ends)
+            if not self._answered(commit):
+                return False
+            if commit.refused is None:
+                return True
+            error, key = commit.refused
+            self._trouble.give_up_on(error, key)
+            self._trouble.say("commit must be tried again", error.str())
+            if self._over():
+                return False
+            self._wait(1.0)
+        return True
+
+    def _answered(self, commit: Commit) -> bool:
+        """Waits for the broker. False: it is not waited for any more.
+
+        The consumer is left alone meanwhile: behind a commit that is not answered, `pause` waits without a limit too.
+        Heartbeats go on, and who answers commits is who has rebalances to tell of.
+        """
+        began = time.monotonic()
+        while not commit.answered(POLL_S):
+            if self._over() and time.monotonic() - began > COMMIT_S:
+                log.warning("stopped before Kafka confirmed what is stored", records=len(self._work))
+                return False
+        return True
 
     def _wait(self, seconds: float) -> None:
         """Lets time pass as a living member of the group: nothing new is fetched, rebalances are served."""
