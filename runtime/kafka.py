@@ -16,7 +16,7 @@ from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
 MAX_RECORD_BYTES: Final = 8 * 1024 * 1024
-FETCH_BYTES: Final = 4 * 1024 * 1024
+FETCH_BYTES: Final = 1024 * 1024
 """What a consumer asks of a broker at once, compressed."""
 NO_LEADER: Final = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -90,7 +90,7 @@ def consumer(settings: KafkaSettings, group: str, **options: Any) -> Consumer:
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": 6000,
             "heartbeat.interval.ms": 1500,
-            "queued.max.messages.kbytes": 16384,
+            "queued.max.messages.kbytes": 4 * FETCH_BYTES // 1024,
             # Counted compressed: of a backlog, librdkafka's 50 MiB are hundreds of megabytes of records in memory.
             "fetch.max.bytes": FETCH_BYTES,
             # Brokers send a batch that is larger all the same, alone.

@@ -16,19 +16,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
-from runtime import kafka, login
 from runtime.errors import Misconfigured, Reject, Retry
-from runtime.metrics import RECORDS_IN, RECORDS_STORED, RETRIES
+from runtime.metrics import RECORDS_STORED, RETRIES
 from runtime.observe import Ages
 from sinks.backlog import Backlog
 from sinks.intake import Assignment, Decoders, Held, spans
 from sinks.letters import Letters
+from sinks.member import Commit, Member
+from sinks.reader import Reader
 from sinks.sink import Batch, Item, Partition, Sink, Tended, takes_bytes
+from sinks.trouble import Trouble
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
@@ -41,6 +43,8 @@ FIRST_DELAY_S: Final = 0.25
 MAX_DELAY_S: Final = 30.0
 POLL_S: Final = 0.25
 """How long one look at Kafka takes at most: a stop is seen this soon."""
+COMMIT_S: Final = 4.0
+"""How long a commit is waited for at a stop, even when all other time is used up."""
 MAX_REFUSED_IN_ROW: Final = 200
 """When the destination refuses this many records and takes none, a topic must not be drained into the dead letter."""
 
@@ -69,39 +73,31 @@ def run(  # noqa: PLR0913  all but the first two by name
     Raises:
         Misconfigured: a person must act.
     """
-    consumer = kafka.consumer(settings, group, **({"group.instance.id": group} if alone else {}))
+    member = Member(settings, group, alone=alone)
     try:
-        work = _Run(sink, settings, consumer, limits, stop, group)
+        work = _Run(sink, settings, member, limits, stop)
         with Backlog(settings, work.reached):
             work.loop(ready)
     finally:
-        consumer.close()  # calls `released` of each partition
+        member.leave()  # calls `released` of each partition
         sink.close()
 
 
 class _Run:
-    def __init__(
-        self, sink: Sink, settings: KafkaSettings, consumer: Any, limits: Limits, stop: Event, group: str
-    ) -> None:
-        self._settings, self._group = settings, group
-        self._sink, self._consumer, self._limits, self._stop = sink, consumer, limits, stop
+    def __init__(self, sink: Sink, settings: KafkaSettings, member: Member, limits: Limits, stop: Event) -> None:
+        self._sink, self._member, self._limits, self._stop = sink, member, limits, stop
+        consumer = self._consumer = member.consumer
         self._stage = f"sink-{sink.name}"
         self._aliases = {settings.catalog[alias].name: alias for alias in sink.topics}
         self._letters = Letters(settings, self._stage)
         self._decoders = Decoders(settings, self._aliases, original=takes_bytes(sink))
         self._assignment = Assignment(settings, consumer, sink, self._letters, self._drop)
-        self._read = {name: RECORDS_IN.labels(alias) for name, alias in self._aliases.items()}
+        self._trouble = Trouble(settings, member.group, self._aliases)
+        self._reader = Reader(consumer, self._assignment, limits, self._trouble, self._aliases)
         self._ages = Ages("stored")
         self._work: list[Held] = []
         """Being written."""
-        self._held: list[Held] = []
-        """Next."""
-        self._bytes = 0
-        self._largest = 1
-        self._since = 0.0
-        self._displaced: set[Partition] = set()
         self._refused_in_row = 0
-        self._trouble = ""
         self._deadline: float | None = None
         self._tended_s, self._tend_failures = 0.0, 0
 
@@ -114,11 +110,11 @@ class _Run:
                 told = True
                 log.info("sink reads", partitions=len(self._assignment.owned))
                 ready()
-            self._absorb(self._consumer.consume(self._room(), POLL_S))
-            if self._due() or self._displaced:
+            self._reader.read(POLL_S)
+            if self._reader.due() or self._reader.displaced:
                 self._store()
-                while self._displaced:
-                    self._assignment.again(self._displaced.pop())
+                while self._reader.displaced:
+                    self._assignment.again(self._reader.displaced.pop())
             self._tend()
         self._drain()
         if not self._work:
@@ -127,7 +123,7 @@ class _Run:
     def reached(self) -> dict[Partition, int]:
         """Up to where each partition is stored. From any thread."""
         found = dict(self._assignment.owned)
-        for each in reversed([*self._work, *self._held]):
+        for each in reversed([*self._work, *self._reader.held]):
             if each.partition in found:
                 found[each.partition] = each.offset
         return found
@@ -140,7 +136,7 @@ class _Run:
             self._sink.tend()
         except Retry as retry:
             RETRIES.inc()
-            self._once("must be tried again", str(retry))
+            self._trouble.say("must be tried again", str(retry))
             delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2**self._tend_failures) * random.uniform(0.5, 1)  # noqa: S311
             self._tended_s = time.monotonic() + max(delay, retry.after_s or 0)
             self._tend_failures = min(self._tend_failures + 1, 10)
@@ -152,73 +148,26 @@ class _Run:
 
         What was produced before the stop is stored before it ends: a pipeline stopped from its head keeps nothing back.
         """
-        try:
-            ends = {key: end for key, (_, end) in self._assignment.ends().items()}
-        except KafkaException as error:
-            self._once("not drained", error.args[0].str())
+        if self._over() or self._work:
             return
+        try:
+            ends = {key: end for key, (_, end) in self._assignment.ends(self._limits.drain_s).items()}
+        except KafkaException as error:
+            self._trouble.say("not drained", error.args[0].str())
+            return
+        self._deadline = None  # Kafka answers: the time is for draining
         while not self._work and not self._over():
             owned = self._assignment.owned
             if all(owned[key] >= end for key, end in ends.items() if key in owned):
                 return
-            self._absorb(self._consumer.consume(self._room(), POLL_S))
-            if self._due():
+            self._reader.read(POLL_S)
+            if self._reader.due():
                 self._store()
-
-    def _room(self) -> int:
-        """How many messages to ask for, so that what is held stays near its limit of bytes."""
-        left = self._limits.max_bytes - self._bytes
-        return max(1, min(500, self._limits.max_records - len(self._held), left // self._largest))
-
-    def _due(self) -> bool:
-        return bool(self._held) and (
-            len(self._held) >= self._limits.max_records
-            or self._bytes >= self._limits.max_bytes
-            or time.monotonic() - self._since >= self._limits.max_age_s
-        )
-
-    def _absorb(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            key, error = (message.topic(), message.partition()), message.error()
-            if error is not None:
-                self._heed(error, key)
-                continue
-            if key not in self._assignment.owned:
-                continue  # fetched before the partition was taken from us
-            self._assignment.owned[key] = message.offset() + 1
-            self._since = self._since if self._held else time.monotonic()
-            self._held.append(Held(message, key, message.offset()))
-            size = len(message.value() or b"")
-            self._bytes += size
-            self._largest = max(size, self._largest // 2, 1)
-            self._read[key[0]].inc()
-            self._trouble = ""
-
-    def _heed(self, error: KafkaError, key: Partition) -> None:
-        """An event instead of a record. A broker that is away is no reason to end: it comes back."""
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's name of it
-            return self._displaced.add(key)
-        self._give_up_on(error, key)
-        return self._once("reading interrupted", error.str())
-
-    def _give_up_on(self, error: KafkaError, key: Partition) -> None:
-        """Raises Misconfigured where time changes nothing: a right that lacks, a client that has ended."""
-        of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
-        meant = self._group if of_group else key[0] or ", ".join(self._aliases)
-        if denied := login.denied(self._settings, error, "Read", meant):
-            raise denied
-        if error.fatal():
-            raise Misconfigured(f"Kafka refuses this consumer: {error.str()}")
-
-    def _once(self, event: str, why: str) -> None:
-        if why != self._trouble:
-            self._trouble = why
-            log.warning(event, why=why)
 
     def _drop(self) -> None:
         """Forgets records of partitions that are no longer ours: they are not committed, the new owner reads them."""
         self._work = [each for each in self._work if each.partition in self._assignment.owned]
-        self._held = [each for each in self._held if each.partition in self._assignment.owned]
+        self._reader.drop()
 
     def _over(self) -> bool:
         """Whether an orderly stop has used up its time."""
@@ -231,7 +180,8 @@ class _Run:
     def _store(self) -> None:
         """Writes and commits what is held, however long it takes; at a stop, for as long as draining may take."""
         # What an earlier call had to leave stays in front: committing what follows it would lose it.
-        self._work, self._held, self._bytes = self._work + self._held, [], 0
+        self._work = [*self._work, *self._reader.held]
+        self._reader.forget()
         self._decoders.forget()
         attempt = 0
         while self._work:
@@ -239,7 +189,7 @@ class _Run:
                 self._write()
             except Retry as retry:
                 RETRIES.inc()
-                self._once("write must be tried again", str(retry))
+                self._trouble.say("write must be tried again", str(retry))
                 if self._over():
                     log.warning("stopped before all was written", records=len(self._work), why=str(retry))
                     return
@@ -250,8 +200,9 @@ class _Run:
                 continue
             if attempt:
                 log.info("write succeeded after retries", records=len(self._work))
-                self._trouble = ""
-            self._commit()
+                self._trouble.passed()
+            if not self._commit():
+                return
             self._work = []
         self._consumer.resume([TopicPartition(*key) for key in self._assignment.owned])
 
@@ -292,23 +243,38 @@ class _Run:
             count = self._refused_in_row
             raise Misconfigured(f"{self._sink.name} refused {count} records in a row and took none, because: {why}")
 
-    def _commit(self) -> None:
-        """Commits the batch: again while the broker is away, and no more what another member has by then."""
-        while offsets := [TopicPartition(*key, end) for key, (_, end) in spans(self._work).items()]:
-            key = ("", 0)
-            try:
-                for each in self._consumer.commit(offsets=offsets, asynchronous=False):
-                    if each.error is not None:
-                        key = (each.topic, each.partition)
-                        raise KafkaException(each.error)  # noqa: TRY301
-            except KafkaException as error:
-                self._give_up_on(error.args[0], key)
-                self._once("commit must be tried again", error.args[0].str())
-                if self._over():
-                    return
-                self._wait(1.0)
-            else:
-                return
+    def _commit(self) -> bool:
+        """Commits the batch: again while the broker is away, and no more what another member has by then.
+
+        Returns:
+            False at a stop, when nobody waits for it any more. What is not committed is read and written again.
+        """
+        while ends := {key: end for key, (_, end) in spans(self._work).items()}:
+            commit = self._member.commit(ends)
+            if not self._answered(commit):
+                return False
+            if commit.refused is None:
+                return True
+            error, key = commit.refused
+            self._trouble.give_up_on(error, key)
+            self._trouble.say("commit must be tried again", error.str())
+            if self._over():
+                return False
+            self._wait(1.0)
+        return True
+
+    def _answered(self, commit: Commit) -> bool:
+        """Waits for the broker. False: it is not waited for any more.
+
+        The consumer is left alone meanwhile: behind a commit that is not answered, `pause` waits without a limit too.
+        Heartbeats go on, and who answers commits is who has rebalances to tell of.
+        """
+        began = time.monotonic()
+        while not commit.answered(POLL_S):
+            if self._over() and time.monotonic() - began > COMMIT_S:
+                log.warning("stopped before Kafka confirmed what is stored", records=len(self._work))
+                return False
+        return True
 
     def _wait(self, seconds: float) -> None:
         """Lets time pass as a living member of the group: nothing new is fetched, rebalances are served."""
@@ -317,4 +283,4 @@ class _Run:
         while (left := until - time.monotonic()) > 0 and not self._over():
             if self._stop.is_set():
                 until = min(until, time.monotonic() + 1)
-            self._absorb(self._consumer.consume(1, min(POLL_S, left)))
+            self._reader.read(min(POLL_S, left), most=1)

@@ -195,29 +195,29 @@ class Assignment:
             positions[each.topic, each.partition] = each.offset if each.offset >= 0 else None
         return positions
 
-    def ends(self) -> dict[Partition, Span]:
+    def ends(self, within_s: float) -> dict[Partition, Span]:
         """First offset and end, now, of each partition we hold.
 
         Raises:
             KafkaException: the broker did not answer.
         """
-        return self._spans(list(self.owned))
+        return self._spans(list(self.owned), within_s)
 
-    def _spans(self, keys: list[Partition]) -> dict[Partition, Span]:
+    def _spans(self, keys: list[Partition], within_s: float = 2 * TIMEOUT_S) -> dict[Partition, Span]:
         """First offset and end of some partitions.
 
         Not asked for over the consumer's connection: there, answers queue behind the long poll, half a second each.
         """
         try:
-            return self._ask(keys)
+            return self._ask(keys, within_s / 2)
         except KafkaException:
             # Its idea of the partitions' leaders may be of before a restart, and is not mended by the refusal.
             self._admin = kafka.admin(self._settings)
-            return self._ask(keys)
+            return self._ask(keys, within_s / 2)
 
-    def _ask(self, keys: list[Partition]) -> dict[Partition, Span]:
+    def _ask(self, keys: list[Partition], timeout_s: float) -> dict[Partition, Span]:
         asked = [
-            self._admin.list_offsets({TopicPartition(*key): spec for key in keys}, request_timeout=TIMEOUT_S)
+            self._admin.list_offsets({TopicPartition(*key): spec for key in keys}, request_timeout=timeout_s)
             for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
         ]
         first, end = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -210,8 +211,9 @@ ALERT = {"id": "1", "revision": 0, "transition": "raised", "host": "h", "rule": 
          "sequence": 0}  # fmt: skip
 
 KILLED = """
-    import os, signal, sys, threading
+    import os, signal, sys
     from pathlib import Path
+    from rackstream.commands.common import stop_event
     from runtime.settings import KafkaSettings
     from sinks import archive, batch, files, hours, manifest
     from sinks.settings import Limits
@@ -240,10 +242,13 @@ KILLED = """
         manifest.Manifest.commit = third(manifest.Manifest.commit, before=False)
     elif moment == "before the offsets":
         batch._Run._commit = third(batch._Run._commit, before=True)
+    elif moment.startswith("silence of"):
+        die = lambda: os.kill(int(moment.split()[-1]), signal.SIGSTOP)
+        batch._Run._commit = third(batch._Run._commit, before=True)
     settings = KafkaSettings.read(bootstrap=bootstrap, topic_prefix=prefix)
     sink = (archive.ArchiveSink if kind == "archive" else files.FilesSink)(settings, Path(root))
-    limits = Limits(max_records=50, max_age_s=0.2)
-    batch.run(sink, settings, group=prefix + "g", limits=limits, stop=threading.Event(), alone=moment == "alone")
+    limits = Limits(max_records=50, max_age_s=0.2, drain_s=1)
+    batch.run(sink, settings, group=prefix + "g", limits=limits, stop=stop_event(), alone=moment == "alone")
 """
 
 
@@ -362,6 +367,31 @@ def test_a_stop_writes_and_commits_what_is_held(kafka: KafkaSettings) -> None:
         assert not sink.batches
     assert Counter(sink.stored) == all_once(range(10))
     assert committed(kafka) == 40
+
+
+def test_a_stop_while_kafka_does_not_answer_a_commit_ends_in_time_and_nothing_is_stored_twice(tmp_path) -> None:
+    """librdkafka waited for the group's coordinator without a limit, in the commit and again in the close."""
+    root = tmp_path / "files"
+    with EmbeddedKafka(tmp_path / "broker") as broker:
+        kafka = KafkaSettings.read(
+            bootstrap=broker.bootstrap, topic_prefix="t.", partitions=2, data_dir=tmp_path / "data"
+        )
+        topics.create(kafka)
+        topics.publish_schemas(kafka)
+        produce(kafka, range(100))
+        assert broker.pid
+        sink = in_process(kafka, root, f"silence of {broker.pid}")
+        try:
+            until(lambda: Path(f"/proc/{broker.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+            sink.terminate()
+            assert sink.wait(40) == 0
+            assert len(manifest.read_manifest(root)) >= 3
+        finally:
+            os.kill(broker.pid, signal.SIGCONT)
+            sink.kill()
+        with running(FilesSink(kafka, root), kafka):
+            until(lambda: committed(kafka) == 400)
+    assert stored(root) == all_once(range(100))
 
 
 def test_a_destination_that_is_away_gets_the_same_records_again(kafka: KafkaSettings) -> None:
