@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from pyarrow import parquet
 
-from runtime import topics
+from runtime import kafka, topics
 from runtime.errors import Reject, Retry
 from runtime.settings import KafkaSettings
 from sinks import files as files_module
@@ -47,7 +47,8 @@ def closed() -> Iterator[None]:
 
 def item(offset: int, partition: int = 0, **values: Any) -> Item:
     record = {
-        "host": f"h{partition}", "observed_at": AT + timedelta(seconds=offset), "epoch": "e", "sequence": offset,
+        "host": f"h{partition}", "category": "host", "observed_at": AT + timedelta(seconds=offset), "epoch": "e",
+        "sequence": offset,
         "labels": {"rack": "r1"}, "disks": [], "filesystems": [], "interfaces": [], "temperatures": [], "cpu": None,
         "fans": [{"sensor": "f1", "speed_rpm": 1000.0 + offset}, {"sensor": "f2", "speed_rpm": None}],
         **dict.fromkeys(["boot_at", "uptime_s", "cpu_percent", "load_1", "load_5", "load_15", "memory_total",
@@ -68,6 +69,7 @@ def batch(*items: Item) -> Batch:
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
     monkeypatch.setattr(topics, "topic_id", lambda *_: ID)
+    monkeypatch.setattr(kafka, "watermarks", lambda *_: {})
     return KafkaSettings.read(bootstrap="nowhere:1")
 
 
