@@ -75,6 +75,7 @@ class Recall:
             path = manifest.with_suffix(".stored.json")
             read = reader(self._settings.catalog.named(partition[0]))
             if partition not in self._known and read is not None:
+                RECORDS_REPEATED.labels(self._settings.catalog.named(partition[0]).alias)
                 noted, stored = _noted(path)
                 # A note beyond it is of offsets that the broker has lost: it stays true, and is written anew.
                 found[partition] = _Known(path, read, stored, first, noted if noted <= first else 0)
