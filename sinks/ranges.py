@@ -46,19 +46,6 @@ class Ranges:
         # An odd place is within a range, or where one ends: its own bound stays out of what is replaced.
         bounds[begin:behind] = ([] if begin % 2 else [first]) + ([] if behind % 2 else [end])
 
-    def update(self, other: Ranges) -> None:
-        """Takes another's in."""
-        for first, end in other._pairs():
-            self.add(first, end - 1)
-
-    def remove(self, number: int) -> None:
-        """Takes one out, if it is in."""
-        at = bisect_right(self._bounds, number)
-        if at % 2:
-            first, end = self._bounds[at - 1 : at + 1]
-            left = [first, number] if first < number else []
-            self._bounds[at - 1 : at + 1] = left + ([number + 1, end] if number + 1 < end else [])
-
     def keep_highest(self, most: int) -> None:
         """Forgets all but so many ranges, the lowest first."""
         if len(self._bounds) > 2 * most:

@@ -73,21 +73,25 @@ class Stored:
 
     def __contains__(self, fact: Fact) -> bool:
         series, name, number = fact
-        return any(each.name == name and number in each for each in self._epochs(series))
+        return any(number in each for each in self._epochs(series) if each.name == name)
 
-    def add(self, series: Series, name: str, numbers: Ranges) -> None:
-        """Takes numbers of one series and epoch in."""
-        known = self._epochs(series)
-        epoch = next((each for each in known if each.name == name), None)
-        if epoch is None:
-            epoch = _Epoch(self._text(name))
-            if not known:
-                series = tuple(map(self._text, series))
-            self._newer[series] = (*known, epoch)[-EPOCHS:]
-        epoch.update(numbers)
+    def add(self, fact: Fact) -> None:
+        """Takes a record in."""
+        series, name, number = fact
+        epochs = self._epochs(series)
+        for epoch in epochs:
+            if epoch.name == name:
+                break
+        else:
+            epoch = self._begin(series, epochs, _Epoch(self._text(name)))
+        epoch.add(number, number)
         epoch.keep_highest(RANGES)
+
+    def _begin(self, series: Series, epochs: tuple[_Epoch, ...], epoch: _Epoch) -> _Epoch:
+        self._newer[series if epochs else tuple(map(self._text, series))] = (*epochs, epoch)[-EPOCHS:]
         if len(self._newer) > SERIES:
             self._older, self._newer, self._texts = self._newer, {}, {}
+        return epoch
 
     def _epochs(self, series: Series) -> tuple[_Epoch, ...]:
         known = self._newer.get(series)
@@ -115,9 +119,10 @@ class Stored:
             TypeError, ValueError: it is something else.
         """
         made = cls()
-        for series, epochs in dumped:
+        for names, epochs in dumped:
+            series = tuple(map(str, names))
             for name, bounds in epochs:
-                made.add(tuple(map(str, series)), str(name), Ranges(map(int, bounds)))
+                made._begin(series, made._epochs(series), _Epoch(made._text(str(name)), map(int, bounds)))
         return made
 
 
@@ -126,27 +131,21 @@ class Fresh:
 
     def __init__(self, stored: Stored, read: Read) -> None:
         self._stored, self._read = stored, read
-        self._numbers: dict[tuple[Series, str], Ranges] = {}
+        self._taken: dict[Fact, None] = {}
 
     def take(self, record: Record) -> bool:
         """Whether a record is new; from then on it is not."""
         fact = self._read(record)
-        series, name, number = fact
-        numbers = self._numbers.get((series, name))
-        if numbers is None:
-            numbers = self._numbers[series, name] = Ranges()
-        if number in numbers or fact in self._stored:
+        if fact in self._taken or fact in self._stored:
             return False
-        numbers.add(number, number)
+        self._taken[fact] = None
         return True
 
     def leave(self, record: Record) -> None:
         """Has a record that was taken not count as stored."""
-        series, name, number = self._read(record)
-        self._numbers[series, name].remove(number)
+        self._taken.pop(self._read(record), None)
 
     def keep(self) -> None:
         """Those taken are stored."""
-        for (series, name), numbers in self._numbers.items():
-            if numbers:
-                self._stored.add(series, name, numbers)
+        for fact in self._taken:
+            self._stored.add(fact)

@@ -18,15 +18,12 @@ RECORDS = st.tuples(st.sampled_from("ab"), st.sampled_from(["1-a", "2-b", "3-c"]
 """Host, epoch, sequence."""
 
 
-@given(st.lists(st.tuples(NUMBERS, st.integers(0, 5))), st.lists(NUMBERS))
-def test_ranges_are_a_set(added, removed):
+@given(st.lists(st.tuples(NUMBERS, st.integers(0, 5))))
+def test_ranges_are_a_set(added):
     ranges, plain = Ranges(), set()
     for first, length in added:
         ranges.add(first, first + length)
         plain.update(range(first, first + length + 1))
-    for number in removed:
-        ranges.remove(number)
-        plain.discard(number)
 
     assert len(plain) == len(ranges)
     assert plain == {number for number in range(70) if number in ranges}
@@ -36,18 +33,6 @@ def test_ranges_are_a_set(added, removed):
         missing = {number for first, last in ranges.holes(0) for number in range(first, last + 1)}
         assert set(range(max(plain))) - plain == missing
         assert len(plain & set(range(10, 31))) == ranges.within(10, 30)
-
-
-@given(st.lists(st.tuples(NUMBERS, st.integers(0, 5))), st.lists(st.tuples(NUMBERS, st.integers(0, 5))))
-def test_an_update_is_a_union(one, other):
-    both, added, plain = Ranges(), Ranges(), set()
-    for ranges, given_ in ((both, one), (added, other)):
-        for first, length in given_:
-            ranges.add(first, first + length)
-            plain.update(range(first, first + length + 1))
-    both.update(added)
-
-    assert plain == {number for number in range(70) if number in both}
 
 
 def test_of_too_many_ranges_the_highest_are_kept():
