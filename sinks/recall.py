@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -127,12 +128,8 @@ class Recall:
             decode = self._decoder(topic)
             for message in kafka.read(self._settings, topic, there, timeout_s=TIMEOUT_S):
                 known = found[topic, message.partition()]
-                try:
-                    fresh = Fresh(known.stored, known.read)
-                    fresh.take(decode.decode(message.value()))
-                    fresh.keep()
-                except codec.Undecodable:
-                    continue
+                with suppress(codec.Undecodable):
+                    known.stored.add(known.read(decode.decode(message.value())))
         except KafkaException as error:
             raise Retry(f"what is stored of {topic} cannot be read again: {error.args[0].str()}") from error
         count = sum(max(0, end - first) for first, end in there.values())

@@ -19,6 +19,7 @@ from runtime.errors import Reject, Retry
 from runtime.settings import KafkaSettings
 from sinks import files as files_module
 from sinks import manifest as manifests
+from sinks import recall
 from sinks.files import Format
 from sinks.sink import Batch, Item
 
@@ -352,6 +353,16 @@ def test_a_record_that_was_refused_is_not_taken_for_stored(settings, root) -> No
         sink.write(batch(item(0, observed_at=None), item(1)))
     sink.write(batch(item(2, sequence=0), item(3, sequence=1)))
     assert sequences(root) == {0: 1, 1: 1}
+
+
+def test_a_note_is_written_now_and_then_for_a_kill_writes_none(settings, root, monkeypatch) -> None:
+    monkeypatch.setattr(recall, "NOTE_EVERY", 3)
+    sink = owner(settings, root)
+    ends = []
+    for offset in range(8):
+        sink.write(batch(item(offset)))
+        ends += [json.loads(path.read_text())["end"] for path in (root / manifests.FOLDER).glob("*.stored.json")]
+    assert ends == [3, 3, 3, 6, 6, 6]
 
 
 @pytest.mark.parametrize(
