@@ -35,7 +35,7 @@ class Verdict:
         self.records += sum(found.topics.values())
         # What is wrong or invented of alerts is a false alert; of anything else, the record that was sent is not there.
         self.lost += counts.lost + counts.pending + counts.wrong + counts.invented - found.false_alerts
-        self.stored_twice += counts.twice  # also where its record is on the topic twice: a reader of files sees both
+        self.stored_twice += counts.twice  # rows; a record that is on the topic twice has its rows once
         self.out_of_order += counts.late
         unexpected = [each for each in scene.unexpected(found.raised) if each not in true]
         self.false_alerts += found.false_alerts + len(unexpected)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import pairwise
 from typing import Any, Final, Self
+
+from sinks.ranges import Ranges
 
 Record = dict[str, Any]
 AT_ONCE: Final = 5_000
@@ -146,48 +146,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()  # DuckDB, pyarrow and ours have zones of different kinds
     return value.hex() if isinstance(value, bytes) else value
-
-
-class Ranges:
-    """Integers, as ranges in order that do not touch."""
-
-    def __init__(self) -> None:
-        self._ranges: list[tuple[int, int]] = []
-
-    def __contains__(self, number: int) -> bool:
-        at = bisect_right(self._ranges, number, key=lambda each: each[0])
-        return at > 0 and number <= self._ranges[at - 1][1]
-
-    def __len__(self) -> int:
-        return sum(last - first + 1 for first, last in self._ranges)
-
-    @property
-    def first(self) -> int:
-        """The smallest."""
-        return self._ranges[0][0]
-
-    @property
-    def last(self) -> int:
-        """The largest."""
-        return self._ranges[-1][1]
-
-    def add(self, first: int, last: int) -> None:
-        """Takes [first, last] in."""
-        begin = bisect_left(self._ranges, first - 1, key=lambda each: each[1])
-        end = bisect_right(self._ranges, last + 1, key=lambda each: each[0])
-        if begin < end:
-            first, last = min(first, self._ranges[begin][0]), max(last, self._ranges[end - 1][1])
-        self._ranges[begin:end] = [(first, last)]
-
-    def holes(self, begin: int) -> Iterator[tuple[int, int]]:
-        """The ranges missing from `begin` to the largest."""
-        for (_, last), (first, _) in pairwise([(begin - 1, begin - 1), *self._ranges]):
-            if first > last + 1:
-                yield last + 1, first - 1
-
-    def within(self, first: int, last: int) -> int:
-        """How many are in [first, last]."""
-        return sum(max(0, min(last, each[1]) - max(first, each[0]) + 1) for each in self._ranges)
 
 
 @dataclass

@@ -15,6 +15,7 @@ PARTS: Final = {
     metrics.REDFISH: "producer redfish",
     metrics.PROCESSOR: "processor",
     metrics.SINK: "sinks",
+    metrics.FILES: "sink files",
     metrics.INFLUX: "sink influx",
     metrics.WEBHOOK: "sink webhook",
 }

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 PRODUCER, REDFISH, PROCESSOR = "producer", "producer-redfish", "processor"
-SINK, INFLUX, WEBHOOK = "sink", "sink-influx", "sink-webhook"
+SINK, FILES, INFLUX, WEBHOOK = "sink", "sink-files", "sink-influx", "sink-webhook"
 ALL: Final = ""
 POLL_S: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0)
 """A round of libvirt takes hundredths of a second, a sweep of a BMC 1 to 60 s, and no poll more than 120 s."""
@@ -104,6 +104,10 @@ RECORDS_OUT: Final = _counter(
 RECORDS_STORED: Final = _counter(
     "rackstream_records_stored", "records", "Records that a sink has stored, or delivered.", [SINK], ["topic"]
 )
+RECORDS_REPEATED: Final = _counter(
+    "rackstream_records_repeated", "records", "Records left out, for the same one was stored from another offset.",
+    [FILES], ["topic"],
+)  # fmt: skip
 LINES_STORED: Final = _counter(
     "rackstream_lines_stored", "lines", "Lines of line protocol that InfluxDB has stored.", [INFLUX]
 )

@@ -10,6 +10,7 @@ from pyarrow import parquet
 
 from sinks import datasets, formats
 from sinks.hours import Contents, HourSink, Write
+from sinks.recall import Recall
 from sinks.retention import FOREVER, Keep
 
 if TYPE_CHECKING:
@@ -36,13 +37,13 @@ def _lines(dataset: Dataset, rows: list[Row], file: IO[bytes]) -> int:
 
 
 class FilesSink(HourSink):
-    """Stores rows as files."""
+    """Stores rows as files, those of each record once."""
 
     name = "files"
     topics = datasets.aliases()
 
     def __init__(self, settings: KafkaSettings, root: Path, kind: Format = "parquet", keep: Keep = FOREVER) -> None:
-        super().__init__(settings, root, kind, keep)
+        super().__init__(settings, root, kind, keep, Recall(settings))
         self._format: Format = kind
 
     def datasets_of(self, topic: str) -> list[str]:

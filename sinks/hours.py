@@ -5,7 +5,8 @@
 
 Files are written aside, synced, renamed, and then committed by one line in the partition's manifest. A crash before
 that line leaves files that the next owner of the partition deletes; a crash after it loses nothing, for reading resumes
-after the last line. So a row is stored exactly once, whatever Kafka's committed offset is.
+after the last line. So a row is stored exactly once, whatever Kafka's committed offset is; and also where its record is
+on the topic at two offsets, if the sink is given a memory of what is stored (`recall`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sinks.retention import Keep, Retention
 if TYPE_CHECKING:
     from runtime.kafka import Span
     from runtime.settings import KafkaSettings
+    from sinks.recall import Recall
     from sinks.sink import Batch, Item, Partition
 
 log = structlog.get_logger()
@@ -100,9 +102,14 @@ class HourSink(ABC):
     name: str
     topics: tuple[str, ...]
 
-    def __init__(self, settings: KafkaSettings, root: Path, kind: str, keep: Keep) -> None:
-        """`kind`: the format, which is also the ending of its files. `keep`: what retention leaves."""
-        self._settings, self._root, self._kind = settings, root, kind
+    def __init__(
+        self, settings: KafkaSettings, root: Path, kind: str, keep: Keep, recall: Recall | None = None
+    ) -> None:
+        """`kind`: the format, which is also the ending of its files. `keep`: what retention leaves.
+
+        `recall`: leaves out second copies of records; None: they are stored, too.
+        """
+        self._settings, self._root, self._kind, self._recall = settings, root, kind, recall
         self._retention = Retention(root, keep)
         self._owned: dict[Partition, Manifest] = {}
         self._ids: dict[str, tuple[str, float]] = {}
@@ -140,6 +147,8 @@ class HourSink(ABC):
     def released(self, partition: Partition) -> None:
         """Lets the next owner in."""
         if (manifest := self._owned.pop(partition, None)) is not None:
+            if self._recall is not None:
+                self._recall.release(partition)
             manifest.close()
 
     def close(self) -> None:
@@ -151,17 +160,26 @@ class HourSink(ABC):
         """Stores a batch, partition by partition; what a manifest covers already is skipped.
 
         Raises:
-            Retry: the disk is full, read-only or gone.
+            Retry: the disk is full, read-only or gone, or Kafka does not answer.
             Reject: some records make no rows; the others are stored.
         """
-        for partition, (first, end) in batch.spans.items():
-            manifest = self._owned[partition]
-            if end - 1 <= manifest.last:
-                continue
-            fresh = [item for item in batch.items if item.partition == partition and item.offset > manifest.last]
+        owned = {partition: self._owned[partition] for partition in batch.spans}
+        due = {
+            partition: (max(first, owned[partition].last + 1), end)
+            for partition, (first, end) in batch.spans.items()
+            if end - 1 > owned[partition].last
+        }
+        if self._recall is not None:
+            self._recall.begin({each: (first, owned[each].path) for each, (first, _) in due.items()})
+        for partition, (first, end) in due.items():
+            fresh = [item for item in batch.items if item.partition == partition and item.offset >= first]
+            if self._recall is not None:
+                fresh = self._recall.fresh(partition, fresh)
             contents, refused = self.contents(fresh)
             self._refused |= {(partition, offset): why for offset, why in refused.items()}
-            self._store(manifest, max(first, manifest.last + 1), end - 1, contents)
+            self._store(owned[partition], first, end - 1, contents)
+            if self._recall is not None:
+                self._recall.stored(partition, [item for item in fresh if item.offset in refused], end)
         self._retention.look()
         refused_now, self._refused = self._refused, {}
         where = {(item.partition, item.offset): index for index, item in enumerate(batch.items)}

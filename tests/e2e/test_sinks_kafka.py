@@ -26,7 +26,7 @@ from rackstream.broker import EmbeddedKafka
 from runtime import kafka as clients
 from runtime import topics
 from runtime.errors import Misconfigured, Reject, Retry
-from runtime.metrics import RECORDS_IN
+from runtime.metrics import RECORDS_IN, RECORDS_REPEATED
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
 from schemas.testing import raw as raw_record
@@ -517,6 +517,54 @@ def test_a_broker_that_is_killed_and_comes_back_is_no_reason_to_end(own_broker: 
         until(lambda: committed(settings) == 400, 60)
         assert run.is_alive()
     assert stored(root) == all_once(range(100))
+
+
+def test_a_record_that_is_on_its_topic_twice_is_stored_once(kafka: KafkaSettings, tmp_path) -> None:
+    """As a producer killed while it drains its spool sends it: whoever has the partition by then."""
+    root, repeated = tmp_path / "files", RECORDS_REPEATED.labels("raw-host")
+    before = repeated._value.get()
+    produce(kafka, range(20))
+    with running(FilesSink(kafka, root), kafka):
+        until(lambda: committed(kafka) == 80)
+        produce(kafka, range(10, 20))
+        until(lambda: committed(kafka) == 120)
+    produce(kafka, range(5, 15))
+    with running(FilesSink(kafka, root), kafka) as first:  # after a stop
+        until(lambda: committed(kafka) == 160)
+        with running(FilesSink(kafka, root), kafka) as second:
+            until(lambda: second.ready.is_set() and second.sink._owned and first.sink._owned)
+            produce(kafka, range(25))  # the first 20 again, one part of them in another process
+            until(lambda: committed(kafka) == 260)
+    assert stored(root) == all_once(range(25))
+    assert stored(root, "host_fan") == all_once(range(25), rows=3)
+    assert repeated._value.get() - before == 40 + 40 + 80
+
+
+def test_a_sink_killed_knows_from_the_topic_what_it_had_stored(kafka: KafkaSettings, tmp_path) -> None:
+    produce(kafka, range(20))
+    killed = in_process(kafka, tmp_path / "files", "alone")
+    until(lambda: committed(kafka) == 80)
+    killed.kill()
+    killed.wait(10)
+    assert not list(tmp_path.rglob("*.stored.json"))
+    produce(kafka, range(25))
+    with running(FilesSink(kafka, tmp_path / "files"), kafka, alone=True):
+        until(lambda: committed(kafka) == 180)
+    produce(kafka, range(30))
+    with running(FilesSink(kafka, tmp_path / "another machine"), kafka, alone=True):
+        until(lambda: committed(kafka) == 300)
+    assert stored(tmp_path / "files") == all_once(range(25))
+    assert stored(tmp_path / "another machine") == all_once(range(25, 30))
+
+
+def test_what_comes_late_is_no_second_copy(kafka: KafkaSettings, tmp_path) -> None:
+    late = [sample("h0", sequence) | {"epoch": epoch} for epoch, sequence in (("f", 9), ("e", 4), ("f", 0), ("e", 9))]
+    with running(FilesSink(kafka, tmp_path), kafka):
+        for count in (4, 8):
+            produce_values(kafka, [encoded(each) for each in late])
+            until(lambda count=count: committed(kafka) == count)
+    rows = [row for path in tmp_path.glob("host/*/*/*.parquet") for row in parquet.ParquetFile(path).read().to_pylist()]
+    assert sorted((row["epoch"], row["sequence"]) for row in rows) == [("e", 4), ("e", 9), ("f", 0), ("f", 9)]
 
 
 def test_a_sink_told_to_stop_stores_what_was_produced_before(kafka: KafkaSettings, tmp_path: Path) -> None:

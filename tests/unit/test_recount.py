@@ -4,10 +4,8 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rackstream.recount import Facts, Ranges, Series, digest
+from rackstream.recount import Facts, Series, digest
 from schemas.testing import item, raw
 
 
@@ -123,18 +121,3 @@ def test_more_facts_than_are_written_at_once_are_all_compared():
 )
 def test_a_digest_is_that_of_the_value(one, other, same):
     assert same == (digest(one) == digest(other))
-
-
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 5))))
-def test_ranges_are_a_set(added):
-    ranges, plain = Ranges(), set()
-    for first, length in added:
-        ranges.add(first, first + length)
-        plain.update(range(first, first + length + 1))
-
-    assert len(plain) == len(ranges)
-    assert plain == {number for number in range(70) if number in ranges}
-    if plain:
-        missing = {number for first, last in ranges.holes(0) for number in range(first, last + 1)}
-        assert set(range(max(plain))) - plain == missing
-        assert len(plain & set(range(10, 31))) == ranges.within(10, 30)

@@ -14,11 +14,12 @@ import duckdb
 import pytest
 from pyarrow import parquet
 
-from runtime import topics
+from runtime import kafka, topics
 from runtime.errors import Reject, Retry
 from runtime.settings import KafkaSettings
 from sinks import files as files_module
 from sinks import manifest as manifests
+from sinks import recall
 from sinks.files import Format
 from sinks.sink import Batch, Item
 
@@ -47,7 +48,8 @@ def closed() -> Iterator[None]:
 
 def item(offset: int, partition: int = 0, **values: Any) -> Item:
     record = {
-        "host": f"h{partition}", "observed_at": AT + timedelta(seconds=offset), "epoch": "e", "sequence": offset,
+        "host": f"h{partition}", "category": "host", "observed_at": AT + timedelta(seconds=offset), "epoch": "e",
+        "sequence": offset,
         "labels": {"rack": "r1"}, "disks": [], "filesystems": [], "interfaces": [], "temperatures": [], "cpu": None,
         "fans": [{"sensor": "f1", "speed_rpm": 1000.0 + offset}, {"sensor": "f2", "speed_rpm": None}],
         **dict.fromkeys(["boot_at", "uptime_s", "cpu_percent", "load_1", "load_5", "load_15", "memory_total",
@@ -68,6 +70,7 @@ def batch(*items: Item) -> Batch:
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
     monkeypatch.setattr(topics, "topic_id", lambda *_: ID)
+    monkeypatch.setattr(kafka, "watermarks", lambda *_: {})
     return KafkaSettings.read(bootstrap="nowhere:1")
 
 
@@ -310,3 +313,68 @@ def test_json_lines_have_no_nan_and_keep_nulls(settings, root) -> None:
     assert (row["load_1"], row["load_5"], row["load_15"], row["processes"]) == (None, None, 0.5, None)
     assert row["time"] == "2026-01-02T03:59:59+00:00"
     assert row["labels"] == {"rack": "r1"}
+
+
+def test_a_second_copy_of_a_record_is_left_out(settings, root) -> None:
+    sink = owner(settings, root)
+    sink.write(batch(item(0), item(1, sequence=0), item(2, sequence=5)))
+    sink.write(batch(item(3, sequence=5), item(4, sequence=0), item(5, sequence=6)))
+    assert sequences(root) == {0: 1, 5: 1, 6: 1}
+    assert [(entry.first, entry.last) for entry in manifests.read_manifest(root)] == [(0, 2), (3, 5)]
+
+
+def test_a_lower_sequence_that_is_not_stored_is_no_copy_nor_is_one_of_another_epoch(settings, root) -> None:
+    sink = owner(settings, root)
+    sink.write(batch(item(0, sequence=7)))
+    sink.write(batch(item(1, sequence=3), item(2, sequence=7, epoch="later"), item(3, sequence=7, host="other")))
+    assert sequences(root) == {7: 3, 3: 1}
+
+
+def test_a_copy_is_left_out_by_the_next_owner_too(settings, root) -> None:
+    owner(settings, root).write(batch(item(0), item(1)))
+    OPEN[-1].close()
+    owner(settings, root).write(batch(item(2, sequence=1), item(3, sequence=0), item(4, sequence=2)))
+    assert sequences(root) == {0: 1, 1: 1, 2: 1}
+
+
+def test_what_could_not_be_written_is_not_taken_for_stored(settings, root, full_disk) -> None:
+    sink = owner(settings, root)
+    full_disk(100)
+    with pytest.raises(Retry):
+        sink.write(batch(item(0)))
+    full_disk(resource.RLIM_INFINITY)
+    sink.write(batch(item(0), item(1, sequence=0)))
+    assert sequences(root) == {0: 1}
+
+
+def test_a_record_that_was_refused_is_not_taken_for_stored(settings, root) -> None:
+    sink = owner(settings, root)
+    with pytest.raises(Reject):
+        sink.write(batch(item(0, observed_at=None), item(1)))
+    sink.write(batch(item(2, sequence=0), item(3, sequence=1)))
+    assert sequences(root) == {0: 1, 1: 1}
+
+
+def test_a_note_is_written_now_and_then_for_a_kill_writes_none(settings, root, monkeypatch) -> None:
+    monkeypatch.setattr(recall, "NOTE_EVERY", 3)
+    sink = owner(settings, root)
+    ends = []
+    for offset in range(8):
+        sink.write(batch(item(offset)))
+        ends += [json.loads(path.read_text())["end"] for path in (root / manifests.FOLDER).glob("*.stored.json")]
+    assert ends == [3, 3, 3, 6, 6, 6]
+
+
+@pytest.mark.parametrize(
+    "note", ["", "{}", '{"end":1,"series":[[1]]}', '{"end":9', '{"end":2,"series":[[["h0"],[["e",["x"]]]]]}'],
+    ids=["empty", "of another kind", "of other series", "torn", "with text for numbers"],
+)  # fmt: skip
+def test_a_note_that_cannot_be_read_costs_nothing_but_the_reading(settings, root, note) -> None:
+    owner(settings, root).write(batch(item(0)))
+    OPEN[-1].close()
+    [path] = (root / manifests.FOLDER).glob("*.stored.json")
+    path.write_text(note)
+    owner(settings, root).write(batch(item(1)))
+    OPEN[-1].close()
+    assert sequences(root) == {0: 1, 1: 1}
+    assert json.loads(path.read_text())["end"] == 2
