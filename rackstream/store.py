@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from runtime.settings import KafkaSettings
 from runtime.topics import publish_schemas, verify
 from sinks import batch
 from sinks.manifest import Range
-from sinks.replayed import Destination, Points, Topics
+from sinks.replayed import Comparison, Destination, Points, Tell, Topics
 from sinks.settings import ArchiveSettings, FilesSettings, InfluxSettings, Limits, WebhookSettings
 from sinks.sink import Sink
 
@@ -86,6 +86,32 @@ def destination(kind: str, within: Range, topics: Topics, root: Path, *, started
     from sinks.refill import Refill
 
     return Refill(root, FilesSettings.read().format, within, topics, started=started, write=write)
+
+
+def comparison(
+    kind: str, within: Range, topics: Mapping[str, str], root: Path, *, incomplete: set[str], tell: Tell
+) -> Comparison:
+    """What a replay is compared with: what is stored in files under `root`, or in InfluxDB.
+
+    Args:
+        kind: `files` or `influx`.
+        within: what the replay is about.
+        topics: name → alias of the topics that it is about.
+        root: where files are.
+        incomplete: those (alias) of which it has not all that there was: what is stored beyond it is no difference.
+        tell: told of each difference.
+
+    Raises:
+        Retry: InfluxDB is away.
+        Misconfigured: settings are missing or wrong.
+    """
+    if kind == "influx":
+        from sinks.compare_points import PointComparison
+
+        return PointComparison(InfluxSettings.read(), within, topics.values(), incomplete, tell)
+    from sinks.compare import FileComparison
+
+    return FileComparison(root, within, topics, incomplete, tell)
 
 
 def group(kind: str, name: str | None = None) -> str:
