@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rackstream import acls, history
 from runtime.errors import Misconfigured
@@ -21,6 +22,9 @@ from sinks.replayed import Comparison, Destination, Points, Tell, Topics
 from sinks.settings import ArchiveSettings, FilesSettings, InfluxSettings, Limits, WebhookSettings
 from sinks.sink import Sink
 
+if TYPE_CHECKING:
+    from sinks.webhook import WebhookSink
+
 
 def sink(kind: str, settings: KafkaSettings, name: str | None = None) -> tuple[Sink, Limits]:
     """The sink of this kind, and when it writes what it holds. `name`: of a webhook, where there are several.
@@ -29,10 +33,7 @@ def sink(kind: str, settings: KafkaSettings, name: str | None = None) -> tuple[S
         Misconfigured: settings of the sink are missing.
     """
     if kind == "webhook":
-        from sinks.webhook import WebhookSink
-
-        webhook = WebhookSettings.read()
-        return WebhookSink(webhook, settings, group(kind, name), name), webhook.limits
+        return webhook_sink(settings, name), WebhookSettings.read().limits
     if kind == "influx":
         from sinks.influx import InfluxSink
 
@@ -51,6 +52,17 @@ def sink(kind: str, settings: KafkaSettings, name: str | None = None) -> tuple[S
     files = FilesSettings.read()
     keep = Keep(files.keep_days, files.keep_bytes)
     return FilesSink(settings, history.root(settings), files.format, keep), files.limits
+
+
+def webhook_sink(settings: KafkaSettings, name: str | None) -> WebhookSink:
+    """The webhook sink of this name, for the receiver that the environment has.
+
+    Raises:
+        Misconfigured: settings of it are missing.
+    """
+    from sinks.webhook import WebhookSink
+
+    return WebhookSink(WebhookSettings.read(), settings, group("webhook", name), name)
 
 
 def prepare_influx(*, create: bool, say: Callable[[str], None]) -> None:
