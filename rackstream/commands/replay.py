@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from rackstream.commands.common import DATA_DIR, JSON, connected
+from rackstream.commands.common import DATA_DIR, JSON, connected, kafka_settings
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ WHEN = "Like 2026-01-02T03:04 (UTC), or -2h"
     "--archive", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIR",
     help="Read the records from this archive instead of Kafka",
 )  # fmt: skip
+@click.option(
+    "--without-kafka", is_flag=True, help="With --archive, into files: Kafka and its topics are gone for good"
+)
 @click.option("--raw", is_flag=True, help="Recompute nothing: take each topic's records as they are")
 @click.option(
     "--rules", default="as-then", show_default=True, metavar="as-then|FILE",
@@ -63,12 +67,11 @@ def replay(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
     started = datetime.now(UTC)
     if given["verify"]:
         _verify(data_dir, given, started, as_json=as_json)
-    with connected(data_dir) as (settings, _):
+    with _kafka(data_dir, given) as (settings, _):
         ask = _ask(settings, given, started)
-        noted = _note(settings, ask, given["kind"])
+        noted, source = _read(settings, ask, given)
         into = _destination(settings, ask, noted, given, started)
         try:
-            source = _source(settings, noted, given)
             found = Replay(settings, ask, noted, source, into, Progress("replay")).run()
         finally:
             into.close()
@@ -82,6 +85,8 @@ def replay(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
 def _check(given: dict[str, Any]) -> None:
     if given["verify"] and given["kind"] == "topic":
         raise Misconfigured("--verify compares with the stored files, or with --into influx; not with topics")
+    if given["without_kafka"] and (given["verify"] or given["archive"] is None or given["kind"] != "files"):
+        raise Misconfigured("--without-kafka goes with --archive DIR --into files")
     if given["kind"] is None and not given["verify"]:
         raise Misconfigured("say where to store: --into files, influx or topic")
     if given["name"] is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", given["name"]):
@@ -132,7 +137,8 @@ def _ask(settings: KafkaSettings, given: dict[str, Any], started: datetime) -> A
     within = Range(*period(given["since"], given["until"], started), hosts=tuple(sorted(set(given["hosts"]))) or None)
     rules = None if given["rules"] == "as-then" else packs.Packs(packs.load(Path(given["rules"])))
     ask = Ask(within, _aliases(settings, given["names"]), rules, raw=given["raw"])
-    verify(settings)
+    if not given["without_kafka"]:
+        verify(settings)
     return ask
 
 
@@ -150,6 +156,21 @@ def _note(settings: KafkaSettings, ask: Ask, kind: str, look: Callable[[], None]
 
 def _no_look() -> None:
     """What is stored is looked at later."""
+
+
+def _kafka(data_dir: Path | None, given: dict[str, Any]) -> AbstractContextManager[tuple[KafkaSettings, bool]]:
+    return nullcontext((kafka_settings(data_dir), False)) if given["without_kafka"] else connected(data_dir)
+
+
+def _read(settings: KafkaSettings, ask: Ask, given: dict[str, Any]) -> tuple[Noted, Source]:
+    """Where everything stands now, and where the records come from."""
+    from rackstream.replaying.source import ArchiveSource
+
+    if given["without_kafka"]:
+        source = ArchiveSource(settings.catalog, given["archive"], None)
+        return source.noted(), source
+    noted = _note(settings, ask, given["kind"])
+    return noted, _source(settings, noted, given)
 
 
 def _source(settings: KafkaSettings, noted: Noted, given: dict[str, Any]) -> Source:

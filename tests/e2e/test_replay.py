@@ -251,6 +251,21 @@ def test_the_whole_directory_deleted_and_replayed_from_the_archive_has_the_same_
     assert offsets_before == offsets(kafka)
 
 
+def test_an_archive_alone_gives_the_same_rows_where_kafka_is_gone(kept, history):
+    kafka, before = kept
+    shutil.rmtree(files(kafka))
+    archive = ("--archive", str(history[0].data_dir / "archive"))
+    nobody = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    given = command(kafka, *archive, **nobody)
+    assert (2 if given.returncode == 2 else 1, True) == (given.returncode, "127.0.0.1:9" in given.stderr)
+
+    said = [replay(kafka, *archive, "--without-kafka", **nobody) for _ in range(2)]
+
+    assert before == rows(kafka)
+    assert {name: found.total() for name, found in before.items()} == said[0]["rows"] == said[1]["there"]
+    assert ([], []) == (said[0]["not_recomputed"], said[0]["left_out"])
+
+
 def test_what_kafka_no_longer_holds_comes_from_the_archive(kafka, before):
     """Everything is gone from Kafka but the offsets."""
     admin = clients.admin(kafka)
