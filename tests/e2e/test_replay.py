@@ -257,7 +257,7 @@ def test_an_archive_alone_gives_the_same_rows_where_kafka_is_gone(kept, history)
     archive = ("--archive", str(history[0].data_dir / "archive"))
     nobody = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
     given = command(kafka, *archive, **nobody)
-    assert (2 if given.returncode == 2 else 1, True) == (given.returncode, "127.0.0.1:9" in given.stderr)
+    assert (1, True) == (given.returncode, "no answer from Kafka at 127.0.0.1:9" in given.stderr)
 
     said = [replay(kafka, *archive, "--without-kafka", **nobody) for _ in range(2)]
 
