@@ -127,11 +127,14 @@ def _pipeline(
         if stage.influx is None:
             say("chaos: no influxd on PATH or in RACKSTREAM_INFLUXD: only files were stored in and audited")
             return
-        tally = influx.recount(stage.pipeline.settings, stage.influx)
-        verdict.lost += tally.lost + tally.invented
+        tally = influx.recount(stage.pipeline.settings)
+        verdict.lost += tally.lost + tally.wrong + tally.invented
         verdict.stored_twice += tally.twice
         verdict.notes += [f"InfluxDB: {example}" for example in tally.examples]
-        say(f"chaos: InfluxDB: {tally.lost} points lost, {tally.invented} that no record leads to")
+        say(
+            f"chaos: InfluxDB: {tally.lost} points lost, {tally.wrong} with other values, "
+            f"{tally.invented} that no record leads to"
+        )
 
 
 if __name__ == "__main__":

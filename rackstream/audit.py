@@ -1,4 +1,8 @@
-"""The audit: recounts raw, derived and stored data from the topics and files themselves. Reads only."""
+"""The audit: recounts raw, derived and stored data from the topics and files themselves. Reads only.
+
+The pipeline may run meanwhile. What is stored and what is stepped is noted first, then the ends of the derived topics,
+then those of the others: whatever is found was made of something that is read, and what is not there yet is pending.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,18 @@ from processors.drive import Encoded, Partition
 from processors.join import Joint
 from processors.mounts import joined, mounted
 from processors.restore import at
+from processors.shell import ProcessorSettings
 from processors.steps import Join
 from rackstream import history, letters
+from rackstream.lag import positions
 from rackstream.recount import Facts, Series, Tally
 from runtime import kafka
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
 from sinks import datasets
+from sinks.coverage import Coverage
+from sinks.manifest import Entry, read_manifest
 from sinks.retention import kept_since
 
 
@@ -40,13 +48,14 @@ class Counts:
     republished: int = 0
     """Records on a topic more than once under one identity."""
     pending: int = 0
-    """Records not stored yet."""
+    """Records not stored yet, and facts not derived yet."""
 
     def add(self, tally: Tally) -> None:
         """Takes a comparison of stored or derived facts in."""
         self.lost += tally.lost
         self.wrong += tally.wrong
         self.invented += tally.invented
+        self.pending += tally.pending
 
 
 @dataclass
@@ -101,13 +110,18 @@ class Audit:
         self._settings = settings
         self._files = files or history.root(settings)
         self._finding = Finding()
+        self._entries: list[Entry] = []
+        """What is stored."""
+        self._coverage = Coverage(())
+        self._stepped: dict[str, dict[int, int]] = {}
+        """Input of steps → up to where each partition is stepped."""
         self._spans: dict[str, dict[int, kafka.Span]] = {}
         self._raised: Counter[str] = Counter()
 
     def run(self) -> Finding:
         """Reads, recounts and compares."""
         catalog = self._settings.catalog
-        self._spans = {alias: kafka.watermarks(self._settings, topic.name) for alias, topic in catalog.topics.items()}
+        self._note()
         with Facts() as facts:
             for alias in catalog.topics:
                 self._topic(alias, facts)
@@ -124,6 +138,19 @@ class Audit:
             if each.record["reason"] == "retention"
         ]
         return self._finding
+
+    def _note(self) -> None:
+        """Where everything stands, against the stream."""
+        topics, made = self._settings.catalog, _made()
+        self._entries = list(read_manifest(self._files))
+        self._coverage = Coverage(self._entries)
+        group = ProcessorSettings.read().group
+        for alias in {alias for sources in made.values() for alias in sources}:
+            known = positions(self._settings, group, topics[alias].name)
+            # Where nobody ever stepped anything, what is missing is lost.
+            self._stepped[alias] = {at: end if done is None else done for at, (done, (_, end)) in known.items()}
+        for alias in sorted(topics.topics, key=lambda alias: alias not in made):
+            self._spans[alias] = kafka.watermarks(self._settings, topics[alias].name)
 
     def _from_start(self, alias: str) -> bool:
         """Whether a topic still holds its first record."""
@@ -188,28 +215,33 @@ class Audit:
             if partition is None:
                 partition = partitions[read.number] = Partition(self._settings.catalog, mounts)
                 partition.packs = packs
+            stepped = self._is_stepped(alias, read)
             for output in partition.apply(read.record, appended_at=at(read.appended_ms)).outputs:
-                self._expect(output, facts)
+                self._expect(output, facts, yet=stepped)
 
         return step
 
     def _join(self, join: Join, facts: Facts) -> None:
         """What a join makes of its inputs, in the order in which they were appended."""
         for number in self._spans[join.inputs[0]]:
-            joint = Joint(self._settings.catalog, join)
+            joint, stepped = Joint(self._settings.catalog, join), True
             sides = (self._side(source, number) for source in join.inputs)
             for source, read in heapq.merge(*sides, key=lambda each: each[1].appended_ms):
+                stepped = stepped and self._is_stepped(source, read)
                 outputs = [each for alias in join.inputs for each in joint.quiet(alias, read.appended_ms - 1)]
                 for output in outputs + joint.take(source, read.offset, read.record, read.appended_ms):
-                    self._expect(output, facts)
+                    self._expect(output, facts, yet=stepped)
 
     def _side(self, alias: str, number: int) -> Iterator[tuple[str, _Read]]:
         return ((alias, read) for read in self._read(alias, [number]))
 
-    def _expect(self, output: Encoded, facts: Facts) -> None:
+    def _is_stepped(self, alias: str, read: _Read) -> bool:
+        return read.offset < self._stepped[alias].get(read.number, 0)
+
+    def _expect(self, output: Encoded, facts: Facts, *, yet: bool) -> None:
         if not output.is_memory:
             identity = self._settings.catalog[output.alias].identity_of(output.record)
-            facts.expect(_derived(output.alias), identity, _wire(output.value, output.alias))
+            facts.expect(_derived(output.alias), identity, _wire(output.value, output.alias), yet=yet)
 
     def _derived(self, facts: Facts) -> None:
         """Compares what must be on the derived topics with what is."""
@@ -224,12 +256,12 @@ class Audit:
     def _storing(self, alias: str, facts: Facts) -> Callable[[_Read], None]:
         """Expands the records of a topic that are stored into rows: what must be in the files."""
         name, mine = self._settings.catalog[alias].name, datasets.of(alias)
-        coverage, since = history.coverage(self._files), kept_since(self._files)  # what retention deleted is not lost
+        since = kept_since(self._files)  # what retention deleted is not lost
 
         def store(read: _Read) -> None:
             if not mine:
                 return
-            if not coverage.holds((name, read.number), read.offset, read.record):
+            if not self._coverage.holds((name, read.number), read.offset, read.record):
                 self._finding.audit.pending += 1
                 return
             for dataset in mine:
@@ -244,7 +276,7 @@ class Audit:
         since = kept_since(self._files)
         for dataset in datasets.ALL:
             kind = _stored(dataset.name)
-            for row in history.rows(self._files, dataset):
+            for row in history.rows(self._files, dataset, self._entries):
                 if since is None or row[0] >= since:
                     facts.find(kind, dataset.identity(row), row)
             if rows := facts.found(kind):

@@ -1,15 +1,14 @@
-"""Stored history: which records it covers, and its rows as the datasets define them. Reads committed files only."""
+"""Stored history: its files, and its rows as the datasets define them. Reads committed files only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from runtime.settings import KafkaSettings
-from sinks.coverage import Coverage
 from sinks.hours import folder
-from sinks.manifest import committed, read_manifest, stored
+from sinks.manifest import Entry, committed, read_manifest
 from sinks.rows import Dataset, Row
 from sinks.settings import ArchiveSettings, FilesSettings
 
@@ -24,11 +23,6 @@ def archive_root(settings: KafkaSettings) -> Path:
     return ArchiveSettings.read().root or settings.data_dir / "archive"
 
 
-def coverage(files: Path) -> Coverage:
-    """Which records are stored, by the manifests."""
-    return Coverage(read_manifest(files))
-
-
 def files(root: Path, since: datetime | None = None) -> dict[str, list[Path]]:
     """Dataset → its committed files that are there; with `since`, those of its hour and later ones."""
     first = folder(since) if since is not None else ""
@@ -39,9 +33,18 @@ def files(root: Path, since: datetime | None = None) -> dict[str, list[Path]]:
     return found
 
 
-def rows(files: Path, dataset: Dataset) -> Iterator[Row]:
-    """Every stored row of a dataset, in the order of its columns; one that is stored twice comes twice."""
+def rows(files: Path, dataset: Dataset, entries: Iterable[Entry] | None = None) -> Iterator[Row]:
+    """Every stored row of a dataset, in the order of its columns; one that is stored twice comes twice.
+
+    Args:
+        files: the root.
+        dataset: which.
+        entries: those of the commits that count; None: all there are now.
+    """
     from sinks import formats  # pyarrow: a machine that only writes to InfluxDB has none
 
-    for path in stored(files, dataset.name):
-        yield from formats.read(path, dataset, dataset.names)
+    for entry in read_manifest(files) if entries is None else entries:
+        for file in entry.files:
+            path = files / file.path
+            if file.dataset == dataset.name and path.exists():
+                yield from formats.read(path, dataset, dataset.names)

@@ -22,21 +22,24 @@ AT_ONCE: Final = 5_000
 LOST: Final = """
     select distinct identity, 1 from facts as one where kind = :kind and side = 'expected' and not exists
         (select 1 from facts where kind = :kind and side = 'found' and identity = one.identity)"""
+PENDING: Final = """
+    select distinct identity, 1 from facts as one where kind = :kind and side = 'possible' and not exists
+        (select 1 from facts where kind = :kind and side in ('found', 'expected') and identity = one.identity)"""
 TWICE: Final = """
     select identity, count(*) - 1 from facts as one where kind = :kind and side = 'found' and exists
-        (select 1 from facts where kind = :kind and side = 'expected' and identity = one.identity)
+        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity)
     group by identity having count(*) > 1"""
 WRONG: Final = """
     select one.identity, 1 from
         (select identity, min(rowid) as first from facts where kind = :kind and side = 'found' group by identity) as one
     where exists
-        (select 1 from facts where kind = :kind and side = 'expected' and identity = one.identity)
+        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity)
     and not exists
-        (select 1 from facts where kind = :kind and side = 'expected' and identity = one.identity
+        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity
             and value = (select value from facts where rowid = one.first))"""
 INVENTED: Final = """
     select identity, count(*) from facts as one where kind = :kind and side = 'found' and not exists
-        (select 1 from facts where kind = :kind and side = 'expected' and identity = one.identity)
+        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity)
     group by identity"""
 
 
@@ -52,6 +55,8 @@ class Tally:
     """Are there, with another value."""
     invented: int = 0
     """Are there and should not be."""
+    pending: int = 0
+    """Are not there, and need not be yet."""
     examples: list[str] = field(default_factory=list)
 
 
@@ -76,9 +81,9 @@ class Facts:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def expect(self, kind: str, identity: Hashable, value: Any) -> None:
-        """Takes in what should be there. An identity with two values is right if it is either."""
-        self._put("expected", kind, identity, value)
+    def expect(self, kind: str, identity: Hashable, value: Any, *, yet: bool = True) -> None:
+        """Takes in what should be there. An identity with two values is right if it is either. `yet`: already."""
+        self._put("expected" if yet else "possible", kind, identity, value)
 
     def find(self, kind: str, identity: Hashable, value: Any) -> None:
         """Takes in what is there."""
@@ -91,6 +96,7 @@ class Facts:
         tally.lost = self._count(tally, kind, "lost", LOST)
         tally.twice = self._count(tally, kind, "twice", TWICE)
         tally.wrong = self._count(tally, kind, "wrong", WRONG)
+        [[tally.pending]] = self._db.execute(f"select count(*) from ({PENDING})", {"kind": kind})  # noqa: S608  ours
         if complete:
             tally.invented = self._count(tally, kind, "invented", INVENTED)
         return tally

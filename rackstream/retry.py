@@ -1,9 +1,10 @@
 """Retries dead letters: runs the failed stage's own code on the stored bytes. Nothing goes to a raw topic again.
 
-A sink's letter is encoded and written by that sink's code, as a replay writes: what is stored is left out. A
-processors' letter is stepped with the state of then, rebuilt from Kafka, and what comes of it is published unless it is
-on its topic. A step whose state is a topic (alerts, health, presence) is not run: what it has said since rests on not
-having had the record, and a transition of then, said now, would contradict it.
+A sink's letter is encoded and written by that sink's code, as a replay writes: what is stored is left out; an alert is
+posted to the receiver of the settings, unless it has gone on since. A processors' letter is stepped with the state of
+then, rebuilt from Kafka, and what comes of it is published unless it is on its topic. A step whose state is a topic
+(alerts, health, presence) is not run: what it has said since rests on not having had the record, and a transition of
+then, said now, would contradict it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from processors.drive import Encoded
 from processors.mounts import joined, mounted
 from rackstream import history
 from rackstream.letters import CONFIRM_S, Letter
-from rackstream.store import destination, sink
+from rackstream.store import destination, sink, webhook_sink
 from runtime import kafka
 from runtime.errors import Reject, Retry
 from runtime.settings import KafkaSettings
@@ -95,9 +96,12 @@ class Retrier:
 
     def _store(self, record: dict[str, Any], alias: str, decoded: dict[str, Any]) -> Outcome:
         """Encodes and writes it as that sink does."""
-        kind, number, offset = record["stage"].removeprefix("sink-"), record["partition"], record["offset"]
+        kind, _, name = record["stage"].removeprefix("sink-").partition("-")
+        number, offset = record["partition"], record["offset"]
         item = Item(alias, (record["topic"], number), offset, decoded)
         covered = {alias: (offset, offset + 1)}
+        if kind == "webhook":
+            return self._deliver(item, name or None)
         if kind not in ("files", "influx"):
             return self._write(kind, item)
         topics = {alias: (record["topic"], topic_id(self._settings, record["topic"]))}
@@ -112,6 +116,22 @@ class Retrier:
         if into.tally.refused:
             return Outcome(False, f"refused again: {into.tally.examples[0]}")
         return Outcome(True, f"{into.tally.new.total()} rows stored, {into.tally.there.total()} were there")
+
+    def _deliver(self, item: Item, name: str | None) -> Outcome:
+        """Posts an alert as the webhook of this name does. A receiver that knows what came of it is not told of it."""
+        topic, number = item.partition
+        end = kafka.watermarks(self._settings, topic)[number][1]
+        decode = decoder(self._settings, item.alias).decode
+        for message in kafka.read(self._settings, topic, {number: (item.offset + 1, end)}):
+            with contextlib.suppress(codec.Undecodable):
+                if decode(message.value())["id"] == item.record["id"]:
+                    return Outcome(False, "not retriable: this alert has gone on since; drop it")
+        webhook = webhook_sink(self._settings, name)
+        try:
+            why = webhook.redeliver(item.record)
+        finally:
+            webhook.close()
+        return Outcome(why is None, why or "delivered")
 
     def _write(self, kind: str, item: Item) -> Outcome:
         """A sink that remembers nothing."""

@@ -6,10 +6,10 @@ import contextlib
 import ctypes
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rackstream import acls, history
 from runtime.errors import Misconfigured
@@ -18,9 +18,12 @@ from runtime.settings import KafkaSettings
 from runtime.topics import publish_schemas, verify
 from sinks import batch
 from sinks.manifest import Range
-from sinks.replayed import Destination, Points, Topics
+from sinks.replayed import Comparison, Destination, Points, Tell, Topics
 from sinks.settings import ArchiveSettings, FilesSettings, InfluxSettings, Limits, WebhookSettings
 from sinks.sink import Sink
+
+if TYPE_CHECKING:
+    from sinks.webhook import WebhookSink
 
 LARGE: Final = 256 * 1024
 """Bytes from which memory is given back to the system when it is free."""
@@ -33,10 +36,7 @@ def sink(kind: str, settings: KafkaSettings, name: str | None = None) -> tuple[S
         Misconfigured: settings of the sink are missing.
     """
     if kind == "webhook":
-        from sinks.webhook import WebhookSink
-
-        webhook = WebhookSettings.read()
-        return WebhookSink(webhook, settings, group(kind, name), name), webhook.limits
+        return webhook_sink(settings, name), WebhookSettings.read().limits
     if kind == "influx":
         from sinks.influx import InfluxSink
 
@@ -55,6 +55,17 @@ def sink(kind: str, settings: KafkaSettings, name: str | None = None) -> tuple[S
     files = FilesSettings.read()
     keep = Keep(files.keep_days, files.keep_bytes)
     return FilesSink(settings, history.root(settings), files.format, keep), files.limits
+
+
+def webhook_sink(settings: KafkaSettings, name: str | None) -> WebhookSink:
+    """The webhook sink of this name, for the receiver that the environment has.
+
+    Raises:
+        Misconfigured: settings of it are missing.
+    """
+    from sinks.webhook import WebhookSink
+
+    return WebhookSink(WebhookSettings.read(), settings, group("webhook", name), name)
 
 
 def prepare_influx(*, create: bool, say: Callable[[str], None]) -> None:
@@ -90,6 +101,32 @@ def destination(kind: str, within: Range, topics: Topics, root: Path, *, started
     from sinks.refill import Refill
 
     return Refill(root, FilesSettings.read().format, within, topics, started=started, write=write)
+
+
+def comparison(
+    kind: str, within: Range, topics: Mapping[str, str], root: Path, *, incomplete: set[str], tell: Tell
+) -> Comparison:
+    """What a replay is compared with: what is stored in files under `root`, or in InfluxDB.
+
+    Args:
+        kind: `files` or `influx`.
+        within: what the replay is about.
+        topics: name → alias of the topics that it is about.
+        root: where files are.
+        incomplete: those (alias) of which it has not all that there was: what is stored beyond it is no difference.
+        tell: told of each difference.
+
+    Raises:
+        Retry: InfluxDB is away.
+        Misconfigured: settings are missing or wrong.
+    """
+    if kind == "influx":
+        from sinks.compare_points import PointComparison
+
+        return PointComparison(InfluxSettings.read(), within, topics.values(), incomplete, tell)
+    from sinks.compare import FileComparison
+
+    return FileComparison(root, within, topics, incomplete, tell)
 
 
 def group(kind: str, name: str | None = None) -> str:

@@ -64,14 +64,16 @@ class Archive:
 
     Args:
         root: its directory.
-        current: topic → its id on Kafka now, if Kafka is there.
+        current: topic → its id on Kafka now; None: Kafka is gone, and the newest run of each is the one that counts.
 
     Raises:
         Misconfigured: there is none.
     """
 
-    def __init__(self, root: Path, current: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, current: Mapping[str, str] | None) -> None:
         self._root: Final = root
+        self.ids: dict[str, str] = {}
+        """Topic → the id of its newest run here."""
         entries = list(read_manifest(root))
         if not entries:
             raise Misconfigured(f"{root} has no archive: `rackstream sink archive` writes one; name its directory")
@@ -81,7 +83,9 @@ class Archive:
         self._broken: set[Partition] = set()
         for key in sorted({(each.topic, each.partition) for each in entries}):
             runs = self._in_order(_runs([each for each in entries if (each.topic, each.partition) == key]))
-            self._commits[key] = list(_shifted(runs, current.get(key[0])))
+            if runs:
+                self.ids[key[0]] = runs[-1].topic_id
+            self._commits[key] = list(_shifted(runs, (self.ids if current is None else current).get(key[0])))
             gone = [
                 file.path for run in runs for each in run.entries for file in each.files if not self._has(file.path)
             ]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sinks import datasets, formats
 from sinks.hours import folder
-from sinks.manifest import Range, read_manifest
-from sinks.replayed import Tally, Topics
+from sinks.manifest import Entry, Range, read_manifest
+from sinks.replayed import KINDS, Difference, Tally, Tell
 from sinks.retention import kept_since
 
 if TYPE_CHECKING:
@@ -18,46 +18,49 @@ if TYPE_CHECKING:
     from sinks.rows import Dataset, Row
     from sinks.sink import Item
 
-Difference = dict[str, Any]
-"""`what` (missing, additional, different, twice), `dataset`, `row` (its time and tags), and of different `fields`."""
-KINDS: Final = ("missing", "additional", "different", "twice")
 
-
-class Comparison:
+class FileComparison:
     """Stored files as what a replay is compared with, one partition number after the other.
 
     Args:
         root: where the files are.
         within: what the replay is about.
-        topics: alias → name and id of each topic.
+        topics: name → alias of each topic.
         incomplete: topics of which the replay has not all that there was: what is stored beyond it is no difference.
         tell: told of each difference.
     """
 
     def __init__(
-        self, root: Path, within: Range, topics: Topics, incomplete: set[str], tell: Callable[[Difference], None]
+        self,
+        root: Path,
+        within: Range,
+        topics: Mapping[str, str],
+        incomplete: set[str],
+        tell: Tell,
     ) -> None:
         self._root, self._range, self._topics, self._incomplete, self._tell = root, within, topics, incomplete, tell
         self._since = kept_since(root)
+        self._entries: list[Entry] = []
+        """What is stored."""
         self._stored: dict[str, dict[Row, list[Row]]] = {}
         self._done: dict[str, set[Row]] = {}
         self._records: set[tuple[str, Any, Any]] = set()
         self.tally = Tally()
         self.counts = dict.fromkeys(KINDS, 0)
 
+    def look(self) -> None:
+        """Notes what is stored."""
+        self._entries = list(read_manifest(self._root))
+
     def open(self, number: int, aliases: Mapping[str, Span]) -> None:
         """Reads what is stored of one partition number."""
-        names = {self._topics[alias][0]: span for alias, span in aliases.items()}
+        names = {name for name, alias in self._topics.items() if alias in aliases}
         hours = folder(self._range.since), folder(self._range.until)
         known = [each for alias in aliases for each in datasets.of(alias)]
         self._stored, self._done = {each.name: {} for each in known}, {each.name: set() for each in known}
         self._records = set()
-        for entry in read_manifest(self._root):
-            if entry.topic not in names or entry.partition != number:
-                continue
-            if entry.replayed is None and entry.first >= names[entry.topic][1]:
-                continue  # stored since this began
-            for file in entry.files:
+        for entry in self._entries:
+            for file in entry.files if entry.topic in names and entry.partition == number else ():
                 hour = "/".join(Path(file.path).parts[1:3])
                 if file.dataset in self._stored and hours[0] <= hour <= hours[1] and (self._root / file.path).exists():
                     self._read(datasets.named(file.dataset), self._root / file.path)
@@ -93,6 +96,9 @@ class Comparison:
                 for found in rows.values():
                     for row in found if self._is_asked_for(dataset, found[0]) else ():
                         self._differ("additional", dataset, row)
+
+    def finish(self, left_out: Iterable[str]) -> None:
+        """Each partition number was compared as a whole."""
 
     def close(self) -> None:
         """Nothing to let go."""

@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["InfluxConnector", "InfluxSink"]
 
 
+class Lines:
+    """The lines of records. Not for use by two threads at once."""
+
+    def __init__(self) -> None:
+        self._writers = {
+            alias: [writer for each in datasets.of(alias) for writer in _writers(each)] for alias in datasets.aliases()
+        }
+
+    def __call__(self, item: Item) -> list[bytes]:
+        """The lines of one record."""
+        record = item.record
+        return [line for write in self._writers[item.alias] for line in write(record)]
+
+
 class InfluxSink:
     """Stores rows as lines. Offsets on Kafka are its only memory."""
 
@@ -29,9 +43,7 @@ class InfluxSink:
 
     def __init__(self, settings: InfluxSettings) -> None:
         self._client = InfluxClient(settings)
-        self._writers = {
-            alias: [writer for each in datasets.of(alias) for writer in _writers(each)] for alias in datasets.aliases()
-        }
+        self._lines = Lines()
 
     def assigned(self, partition: Partition, span: Span) -> int | None:  # noqa: ARG002  the signature of a sink
         """Nothing to prepare."""
@@ -43,11 +55,6 @@ class InfluxSink:
     def close(self) -> None:
         """Lets connections go."""
         self._client.close()
-
-    def lines(self, item: Item) -> list[bytes]:
-        """The lines of one record."""
-        record = item.record
-        return [line for write in self._writers[item.alias] for line in write(record)]
 
     def write(self, batch: Batch) -> None:
         """Stores a batch.
@@ -62,7 +69,7 @@ class InfluxSink:
         refused: dict[int, str] = {}
         for index, item in enumerate(batch.items):
             try:
-                made = self.lines(item)
+                made = self._lines(item)
             except Exception as error:  # noqa: BLE001  one record must never stop a partition
                 refused[index] = f"no lines can be made of it: {error!r}"
                 continue

@@ -105,11 +105,25 @@ class Server:
         return Place(name, there=True, created=database not in known, days=_hours(match[0][1]) / 24)
 
     def _influxql(self, text: str) -> list[list[Any]]:
-        answer = self._json("POST", "/query", urlencode({"q": text}), "application/x-www-form-urlencoded")
-        [result] = answer["results"]
+        return [row for series in self.series(text) for row in series.get("values", [])]
+
+    def series(self, text: str, database: str | None = None) -> list[dict[str, Any]]:
+        """What InfluxQL answers, as series; times are nanoseconds. `database`: of version 1 maybe `database/policy`.
+
+        Raises:
+            Retry: the server is away.
+            Misconfigured: it refuses the question, or answers only a part.
+        """
+        name, _, policy = (database or "").partition("/")
+        given = {"q": text, "db": name, "rp": policy, "epoch": "ns"}
+        body = urlencode({name: value for name, value in given.items() if value})
+        [result] = self._json("POST", "/query", body, "application/x-www-form-urlencoded")["results"]
         if "error" in result:
             raise Misconfigured(f"InfluxDB at {self._settings.url} answers {result['error']!r} to {text}")
-        return [row for series in result.get("series", []) for row in series.get("values", [])]
+        found: list[dict[str, Any]] = result.get("series", [])
+        if any(each.get("partial") for each in found):
+            raise Misconfigured(f"InfluxDB at {self._settings.url} answers a part only: raise its max-row-limit")
+        return found
 
     def _bucket(self, name: str, days: int, create: bool) -> Place:  # noqa: FBT001
         org = self._settings.org

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from runtime.errors import Reject, Retry
 from sinks import datasets
@@ -72,6 +72,27 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Lets files and connections go."""
+        ...
+
+
+Difference = dict[str, Any]
+"""`what` (one of `KINDS`), `dataset`, `row` (its time and tags), and of different `fields`: stored, then replayed."""
+Tell = Callable[[Difference], None]
+KINDS: Final = ("missing", "additional", "different", "twice")
+
+
+class Comparison(Destination, Protocol):
+    """Stores nothing, and tells of every difference."""
+
+    counts: dict[str, int]
+    """By kind."""
+
+    def look(self) -> None:
+        """Is told when to look at what is stored: before the ends are noted that the replay reads to."""
+        ...
+
+    def finish(self, left_out: Iterable[str]) -> None:
+        """Ends it; `left_out`: topics of which the replay knows nothing."""
         ...
 
 

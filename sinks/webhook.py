@@ -129,6 +129,22 @@ class WebhookSink:
         if reasons:
             raise Reject(reasons)
 
+    def redeliver(self, alert: dict[str, Any]) -> str | None:
+        """Delivers one transition by itself, as member of no group; returns why not: it is muted, or refused.
+
+        Raises:
+            Retry: the receiver is away or busy, or the broker did not answer.
+            Misconfigured: URL or credentials are wrong.
+        """
+        try:
+            muted_by = self._known().muted_by(alert)
+        except KafkaException as error:
+            raise Retry(f"silences cannot be read: {error.args[0].str()}") from error
+        if muted_by and alert["transition"] != "cleared":
+            return f"muted by {', '.join(muted_by)}"
+        refused = self._post([alert])
+        return f"refused again: {refused}" if refused is not None else None
+
     def _take(self, partition: Partition, alert: dict[str, Any]) -> str | None:
         """Delivers one transition or holds it back; returns why the receiver refuses it."""
         if self._ledger.wants(partition, alert, muted=bool(self._known().muted_by(alert))):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from rackstream.commands.common import DATA_DIR, JSON, connected
+from rackstream.commands.common import DATA_DIR, JSON, connected, kafka_settings
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rackstream.replaying.fence import Noted
     from rackstream.replaying.refold import Ask
     from rackstream.replaying.source import Source
@@ -34,6 +37,9 @@ WHEN = "Like 2026-01-02T03:04 (UTC), or -2h"
     "--archive", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIR",
     help="Read the records from this archive instead of Kafka",
 )  # fmt: skip
+@click.option(
+    "--without-kafka", is_flag=True, help="With --archive, into files: Kafka and its topics are gone for good"
+)
 @click.option("--raw", is_flag=True, help="Recompute nothing: take each topic's records as they are")
 @click.option(
     "--rules", default="as-then", show_default=True, metavar="as-then|FILE",
@@ -41,7 +47,10 @@ WHEN = "Like 2026-01-02T03:04 (UTC), or -2h"
 )  # fmt: skip
 @click.option("--id", "name", help="Part of the names of the topics that --into topic makes  [default: the time now]")
 @click.option("--dry-run", is_flag=True, help="Count what would be stored, and store nothing")
-@click.option("--verify", is_flag=True, help="Compare with the files instead: name every difference, exit 1 if any")
+@click.option(
+    "--verify", is_flag=True,
+    help="Store nothing; compare with the files (--into influx: InfluxDB), name every difference, exit 1 if any",
+)  # fmt: skip
 @DATA_DIR
 @JSON
 def replay(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
@@ -56,17 +65,16 @@ def replay(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
 
     _check(given)
     started = datetime.now(UTC)
-    with connected(data_dir) as (settings, _):
-        ask, noted, source = _prepared(settings, given, started)
-        differences: list[dict[str, Any]] = []
-        into = _destination(settings, ask, noted, given, started, differences, as_json=as_json)
+    if given["verify"]:
+        _verify(data_dir, given, started, as_json=as_json)
+    with _kafka(data_dir, given) as (settings, _):
+        ask = _ask(settings, given, started)
+        noted, source = _read(settings, ask, given)
+        into = _destination(settings, ask, noted, given, started)
         try:
             found = Replay(settings, ask, noted, source, into, Progress("replay")).run()
         finally:
             into.close()
-    if given["verify"]:
-        _say_differences(found, into, differences, as_json=as_json)
-        raise click.exceptions.Exit(1 if differences else 0)
     copies = sorted(found.rows.keys() | found.there.keys()) if given["kind"] == "topic" else []
     said = asdict(found) | {"into": given["kind"], "dry_run": given["dry_run"], "topics": copies}
     click.echo(json.dumps(said, ensure_ascii=False) if as_json else found.as_text(dry_run=given["dry_run"]))
@@ -75,63 +83,119 @@ def replay(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
 
 
 def _check(given: dict[str, Any]) -> None:
-    if given["verify"] and given["kind"] not in (None, "files"):
-        raise Misconfigured("--verify compares with the stored files only; leave --into away")
+    if given["verify"] and given["kind"] == "topic":
+        raise Misconfigured("--verify compares with the stored files, or with --into influx; not with topics")
+    if given["without_kafka"] and (given["verify"] or given["archive"] is None or given["kind"] != "files"):
+        raise Misconfigured("--without-kafka goes with --archive DIR --into files")
     if given["kind"] is None and not given["verify"]:
         raise Misconfigured("say where to store: --into files, influx or topic")
     if given["name"] is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", given["name"]):
         raise Misconfigured("--id takes letters, digits, _ and -, 64 at most")
 
 
-def _prepared(settings: KafkaSettings, given: dict[str, Any], started: datetime) -> tuple[Ask, Noted, Source]:
-    """What is asked for, where everything stands now, and where the records come from."""
-    from processors import packs
+def _verify(data_dir: Path | None, given: dict[str, Any], started: datetime, *, as_json: bool) -> NoReturn:
+    """Compares what is stored with what a replay gives; ends with 1 where they differ."""
     from rackstream import history
+    from rackstream.replaying.progress import Progress
+    from rackstream.replaying.replay import Replay
+    from rackstream.store import comparison
+    from sinks.compare import line
+
+    differences: list[dict[str, Any]] = []
+
+    def differs(found: dict[str, Any]) -> None:
+        differences.append(found)
+        if not as_json:
+            click.echo(line(found))
+
+    kind = given["kind"] or "files"
+    with connected(data_dir) as (settings, _):
+        ask = _ask(settings, given, started)
+        # Kafka has only the newest of a compacted topic.
+        compacted = {alias for alias in ask.aliases if "compact" in settings.catalog[alias].cleanup}
+        unknown = set() if given["archive"] else compacted
+        topics = {settings.catalog[alias].name: alias for alias in ask.aliases}
+        into = comparison(kind, ask.range, topics, history.root(settings), incomplete=unknown, tell=differs)
+        try:
+            noted = _note(settings, ask, kind, look=into.look)
+            source = _source(settings, noted, given)
+            found = Replay(settings, ask, noted, source, into, Progress("replay")).run()
+            into.finish(found.left_out)
+        finally:
+            into.close()
+    _say_differences(found, into, differences, as_json=as_json)
+    raise click.exceptions.Exit(1 if differences else 0)
+
+
+def _ask(settings: KafkaSettings, given: dict[str, Any], started: datetime) -> Ask:
+    from processors import packs
     from rackstream.period import period
-    from rackstream.replaying.fence import note
-    from rackstream.replaying.plan import topics_needed
     from rackstream.replaying.refold import Ask
-    from rackstream.replaying.source import ArchiveSource, KafkaSource
     from runtime.topics import verify
     from sinks.manifest import Range
 
     within = Range(*period(given["since"], given["until"], started), hosts=tuple(sorted(set(given["hosts"]))) or None)
     rules = None if given["rules"] == "as-then" else packs.Packs(packs.load(Path(given["rules"])))
     ask = Ask(within, _aliases(settings, given["names"]), rules, raw=given["raw"])
-    verify(settings)
-    into_files = given["verify"] or given["kind"] == "files"
-    noted = note(settings, topics_needed(ask.aliases), history.root(settings) if into_files else None)
+    if not given["without_kafka"]:
+        verify(settings)
+    return ask
+
+
+def _note(settings: KafkaSettings, ask: Ask, kind: str, look: Callable[[], None] | None = None) -> Noted:
+    """Where everything stands now; `look`: where what is stored is compared, and how it is looked at."""
+    from rackstream import history
+    from rackstream.replaying.fence import note
+    from rackstream.replaying.plan import topics_needed
+
+    topics = topics_needed(ask.aliases)
+    if kind == "files":
+        return note(settings, topics, kind, files=history.root(settings), look=look or _no_look)
+    return note(settings, topics, kind if look else None, look=look or _no_look)
+
+
+def _no_look() -> None:
+    """What is stored is looked at later."""
+
+
+def _kafka(data_dir: Path | None, given: dict[str, Any]) -> AbstractContextManager[tuple[KafkaSettings, bool]]:
+    return nullcontext((kafka_settings(data_dir), False)) if given["without_kafka"] else connected(data_dir)
+
+
+def _read(settings: KafkaSettings, ask: Ask, given: dict[str, Any]) -> tuple[Noted, Source]:
+    """Where everything stands now, and where the records come from."""
+    from rackstream.replaying.source import ArchiveSource
+
+    if given["without_kafka"]:
+        source = ArchiveSource(settings.catalog, given["archive"], None)
+        return source.noted(), source
+    noted = _note(settings, ask, given["kind"])
+    return noted, _source(settings, noted, given)
+
+
+def _source(settings: KafkaSettings, noted: Noted, given: dict[str, Any]) -> Source:
+    from rackstream.replaying.source import ArchiveSource, KafkaSource
+
     if given["archive"] is None:
-        return ask, noted, KafkaSource(settings, noted.spans)
-    return ask, noted, ArchiveSource(settings.catalog, given["archive"], _ids(settings))
+        return KafkaSource(settings, noted.spans)
+    return ArchiveSource(settings.catalog, given["archive"], _ids(settings))
 
 
 def _destination(
-    settings: KafkaSettings, ask: Ask, noted: Noted, given: dict[str, Any], started: datetime,
-    differences: list[dict[str, Any]], *, as_json: bool,
-) -> Destination:  # fmt: skip
+    settings: KafkaSettings, ask: Ask, noted: Noted, given: dict[str, Any], started: datetime
+) -> Destination:
     from rackstream import history
     from rackstream.store import destination
-    from sinks.compare import Comparison, line
 
-    topics = {alias: (settings.catalog[alias].name, noted.ids.get(alias, "")) for alias in ask.aliases}
-    root = history.root(settings)
-    if given["verify"]:
-
-        def differs(found: dict[str, Any]) -> None:
-            differences.append(found)
-            if not as_json:
-                click.echo(line(found))
-
-        # Kafka has only the newest of a compacted topic.
-        compacted = {alias for alias in ask.aliases if "compact" in settings.catalog[alias].cleanup}
-        return Comparison(root, ask.range, topics, set() if given["archive"] else compacted, differs)
     if given["kind"] == "topic":
         from sinks.copies import Copies
 
         name = given["name"] or started.strftime("%Y%m%dT%H%M%S")
         return Copies(settings, name, ask.aliases, write=not given["dry_run"])
-    return destination(given["kind"], ask.range, topics, root, started=started, write=not given["dry_run"])
+    topics = {alias: (settings.catalog[alias].name, noted.ids.get(alias, "")) for alias in ask.aliases}
+    return destination(
+        given["kind"], ask.range, topics, history.root(settings), started=started, write=not given["dry_run"]
+    )
 
 
 def _ids(settings: KafkaSettings) -> dict[str, str]:

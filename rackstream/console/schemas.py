@@ -42,6 +42,8 @@ def routes(settings: KafkaSettings, schemas: Published) -> APIRouter:
         if version not in ("latest", "1"):
             return missing(40402, "Version not found")
         schema = catalog.schema(subjects[subject])
-        return {"subject": subject, "version": 1, "id": schema.id, "schema": json.dumps(schema.definition)}
+        # Records are written with the registry's ids where one is configured.
+        id_ = schema.id if settings.schema_registry is None else schemas.id_of(schema)
+        return {"subject": subject, "version": 1, "id": id_, "schema": json.dumps(schema.definition)}
 
     return found

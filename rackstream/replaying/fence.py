@@ -1,4 +1,4 @@
-"""What of a replay the live files sink will store itself: it was not there yet when the replay began. Reads only.
+"""What of a replay the live sink will store itself: it was not there yet when the replay began. Reads only.
 
 A row must be stored by one of the two. The sink stores what is on a topic from a known offset on. A recomputed fact has
 no offset: its identity is looked for in the tail of its topic. What comes of records that the processors have committed
@@ -7,7 +7,7 @@ is on its topic for sure; of later ones it may still come.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class Noted:
     stepped: Positions = field(default_factory=dict)
     """Where the processors are: what comes of records before is on its topic."""
     stored: Positions | None = None
-    """Where the files sink is: it will store what is there and later. None: storing a fact twice does no harm."""
+    """Where the live sink is: it will store what is there and later. None: storing a fact twice does no harm."""
     ids: Mapping[str, str] = field(default_factory=dict)
     """Kafka's ids of the topics."""
 
@@ -48,16 +48,25 @@ class Noted:
         return end if self.stored is None else min(end, self.stored.get((alias, number), end))
 
 
-def note(settings: KafkaSettings, aliases: Iterable[str], files: Path | None) -> Noted:
+def note(
+    settings: KafkaSettings,
+    aliases: Iterable[str],
+    sink: str | None = None,
+    *,
+    files: Path | None = None,
+    look: Callable[[], None] = lambda: None,
+) -> Noted:
     """Notes it, in the order in which a record makes its way, so that none is between two notes.
 
     Args:
         settings: where Kafka is.
         aliases: the topics.
-        files: where the files sink stores, if a replay stores there too.
+        sink: the live sink that stores there too (`files`, `influx`). None: storing a fact twice does no harm.
+        files: where the files sink stores, if it is that one.
+        look: looks at what is stored, when that sink stores it for sure and before the ends are noted.
     """
     topics = tuple(dict.fromkeys(aliases))
-    if files is None:
+    if sink is None:
         return Noted({alias: kafka.watermarks(settings, settings.catalog[alias].name) for alias in topics})
     processors = ProcessorSettings.read().group
     inputs = ({step.input for step in mounted()} | {alias for join in joined() for alias in join.inputs}) & set(topics)
@@ -67,12 +76,15 @@ def note(settings: KafkaSettings, aliases: Iterable[str], files: Path | None) ->
         for number, offset in committed(settings, processors, settings.catalog[alias].name).items()
     }
     ids = {alias: topic_id(settings, settings.catalog[alias].name) for alias in topics}
-    resume = _manifests(files)
+    resume = _manifests(files) if files is not None else {}
     stored = {
         (alias, number): begin(offset, resume.get((settings.catalog[alias].name, ids[alias], number)), span)[0]
         for alias in topics
-        for number, (offset, span) in positions(settings, group("files"), settings.catalog[alias].name).items()
+        for number, (offset, span) in positions(settings, group(sink), settings.catalog[alias].name).items()
+        # Where no InfluxDB sink ever was, all that is stored is a replay's.
+        if files is not None or offset is not None
     }
+    look()
     spans = {alias: kafka.watermarks(settings, settings.catalog[alias].name) for alias in topics}
     return Noted(spans, stepped, stored, ids)
 

@@ -143,9 +143,9 @@ class Planner:
         return number in self._noted.spans.get(alias, ())
 
     def _covered(self, plan: Plan, alias: str, there: set[str]) -> Span:
-        """The offsets on Kafka that a replay speaks for; none where the topic there has no such partition."""
+        """The offsets on Kafka that a replay speaks for; none where the topic has no such partition or no record."""
         number = plan.number
-        if not self._has(alias, number):
+        if not self._has(alias, number) or self._noted.spans[alias][number] == (0, 0):
             return 0, 0
         end = self._noted.end(alias, number)
         if alias in there:

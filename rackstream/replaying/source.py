@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from processors import rulebook
 from processors.packs import Packs, builtin
+from rackstream.replaying.fence import Noted
 from runtime import kafka
 from runtime.kafka import Span
 from runtime.settings import KafkaSettings
@@ -99,13 +100,13 @@ class ArchiveSource:
     Args:
         topics: the catalogue.
         root: its directory.
-        current: topic (its name) → its id on Kafka now.
+        current: topic (its name) → its id on Kafka now; None: Kafka is gone.
 
     Raises:
         Misconfigured: there is no archive.
     """
 
-    def __init__(self, topics: catalog.Catalog, root: Path, current: Mapping[str, str]) -> None:
+    def __init__(self, topics: catalog.Catalog, root: Path, current: Mapping[str, str] | None) -> None:
         self._topics = topics
         self._archive = Archive(root, current)
         self._schemas = self._archive.schemas()
@@ -121,6 +122,17 @@ class ArchiveSource:
         }
         missing = self._archive.missing
         self.gaps = [f"{len(missing)} files of the archive are gone, the first: {missing[0]}"] if missing else []
+
+    def noted(self) -> Noted:
+        """Where everything stood as far as the archive knows, without Kafka: topics that are not in it are empty."""
+        numbers: dict[str, set[int]] = {}
+        for alias, spans in self.spans.items():
+            numbers.setdefault(self._topics[alias].group, set()).update(spans)
+        found: dict[str, Mapping[int, Span]] = {
+            alias: dict.fromkeys(numbers.get(topic.group, ()), (0, 0)) for alias, topic in self._topics.topics.items()
+        }
+        ids = {alias: self._archive.ids.get(self._topics[alias].name, "") for alias in self.spans}
+        return Noted(found | dict(self.spans), ids=ids)
 
     def at(self, alias: str, number: int, moment: datetime) -> int:
         """The first offset appended at or after a time."""

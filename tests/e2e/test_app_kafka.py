@@ -11,6 +11,8 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -202,18 +204,47 @@ def test_the_files_sink_stores_each_event_and_metric_once(kafka: KafkaSettings, 
         for number in range(10):
             ours.collect_metric("n", number)
     storage.close()
-    stop = threading.Event()
-    sink = FilesSink(kafka, tmp_path)
-    limits = Limits(max_records=50, max_age_s=0.2, drain_s=5)
-    thread = threading.Thread(target=batch.run, args=(sink, kafka), daemon=True,
-                              kwargs={"group": kafka.topic_prefix + "g", "limits": limits, "stop": stop})  # fmt: skip
+    with storing(kafka, tmp_path):
+        audit = until(lambda: healthy(kafka, tmp_path), timeout_s=40)
+    assert {"app_event": 1, "app_metric": 11, "app_execution": 1} == audit.datasets
+
+
+def test_an_audit_invents_nothing_of_what_is_stored_while_it_reads(kafka: KafkaSettings, tmp_path: Path) -> None:
+    storage, done = KafkaStorage("shop", settings=kafka), threading.Event()
+
+    def work() -> None:
+        with collector(storage, buffer_size=1) as ours:
+            while not done.wait(0.02):
+                ours.collect_metric("n", 1)
+
+    worker = threading.Thread(target=work)
+    with storing(kafka, tmp_path):
+        worker.start()
+        try:
+            audits = [until(lambda: (found := Audit(kafka, files=tmp_path).run()).datasets and found) for _ in range(2)]
+        finally:
+            done.set()
+            worker.join(30)
+            storage.close()
+
+    assert [(0, 0, 0, 0)] * 2 == [
+        (each.audit.lost, each.audit.twice, each.audit.wrong, each.audit.invented) for each in audits
+    ], audits[-1].examples
+    assert audits[0].datasets["app_metric"] < audits[1].datasets["app_metric"]
+
+
+@contextmanager
+def storing(kafka: KafkaSettings, root: Path) -> Iterator[None]:
+    """The files sink, in a thread."""
+    stop, limits = threading.Event(), Limits(max_records=50, max_age_s=0.2, drain_s=5)
+    options = {"group": kafka.topic_prefix + "g", "limits": limits, "stop": stop}
+    thread = threading.Thread(target=batch.run, args=(FilesSink(kafka, root), kafka), daemon=True, kwargs=options)
     thread.start()
     try:
-        audit = until(lambda: healthy(kafka, tmp_path), timeout_s=40)
+        yield
     finally:
         stop.set()
         thread.join(30)
-    assert {"app_event": 1, "app_metric": 11, "app_execution": 1} == audit.datasets
 
 
 def healthy(kafka: KafkaSettings, files: Path) -> Any:

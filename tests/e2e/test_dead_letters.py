@@ -19,8 +19,11 @@ from runtime import kafka as clients
 from runtime.deadletter import DeadLetters
 from schemas import catalog, codec
 from schemas.testing import item, raw
+from sinks import situation
 from tests.e2e.influxdb import INFLUXD, Influx
 from tests.e2e.parts import part, publish, records, running, until
+from tests.e2e.receiver import Receiver, take
+from tests.e2e.transitions import alert, cleared, silence
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -182,6 +185,32 @@ def test_a_line_that_influxdb_refused_is_written_when_it_takes_it(kafka, rackstr
     assert 0 == code, said
     assert [2.0] == [each["cpu_percent"] for each in influx.query('SELECT cpu_percent FROM "host"')]
     assert (0, []) == rackstream("list")
+
+
+@pytest.mark.parametrize("name", [None, "on-call"])
+def test_an_alert_that_its_receiver_refused_is_delivered_when_it_takes_it(kafka, rackstream, monkeypatch, name):
+    """Not while it is muted, and not what has gone on since."""
+    publish(kafka, "alerts", alert("a"), alert("b"), alert("over", host="h2"), cleared("over", host="h2"))
+    stage = f"sink-webhook-{name}" if name else "sink-webhook"
+    letters = DeadLetters(kafka, stage)
+    for message in clients.read_all(kafka, kafka.catalog["alerts"].name):
+        letter = letters.of(message, reason="refused", detail="answers 400")
+        send(kafka, "dead-letter", letter.key, letter.value)
+    quiet = silence(("component", "1/b"))
+    situation.publish(kafka, quiet)
+    with Receiver(lambda _: (400, {})) as receiver:
+        monkeypatch.setenv("RACKSTREAM_WEBHOOK_URL", receiver.url)
+        assert {False} == {each["done"] for each in rackstream("retry", "--stage", stage)[1]}
+        receiver.answer = take
+
+        code, said = rackstream("retry", "--stage", stage)
+
+    assert 1 == code
+    assert ["delivered", "delivered", f"muted by silence {quiet['id']}",
+            "not retriable: this alert has gone on since; drop it"] == sorted(each["why"] for each in said)  # fmt: skip
+    assert [("a", "raised"), ("over", "cleared")] == sorted((each["id"], each["transition"])
+                                                            for each in receiver.alerts())  # fmt: skip
+    assert 2 == len(rackstream("list")[1])
 
 
 def test_retention_is_not_retriable_and_drop_asks_first(kafka, rackstream):

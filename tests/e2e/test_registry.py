@@ -10,8 +10,12 @@ import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
+from rackstream.console import schemas
+from rackstream.published import Published
 from runtime import kafka as clients
 from runtime import topics
 from runtime.errors import Retry
@@ -71,3 +75,20 @@ def test_a_registry_that_is_away_or_none_is_named_without_its_password(kafka):
     with pytest.raises(Retry, match=r"schema registry http://127\.0\.0\.1:9 not reached") as caught:
         topics.publish_schemas(nobody, ("Alert",))
     assert "pa55" not in f"{caught.value} {nobody!r}"
+
+
+def test_the_console_tells_the_registrys_id_of_a_subject_where_one_is_configured(kafka):
+    schema, name = catalog.schema("Alert"), kafka.catalog["schemas"].name
+    publisher = clients.Publisher(kafka, "test")
+    for id_ in (schema.id, 7):
+        said = {"id": id_, "subject": schema.name, "schema": schema.definition}
+        publisher.send(name, str(id_).encode(), json.dumps(said).encode())
+    assert 0 == publisher.flush(20)
+    registered = kafka.model_copy(update={"schema_registry": SecretStr("http://127.0.0.1:9")})
+    path = f"/subjects/{kafka.catalog['alerts'].name}-value/versions/latest"
+
+    for settings, expected in ((kafka, schema.id), (registered, 7)):
+        api = FastAPI()
+        api.include_router(schemas.routes(settings, Published(lambda: kafka)))
+        found = TestClient(api).get(path).json()
+        assert (expected, schema.definition) == (found["id"], json.loads(found["schema"]))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -250,6 +251,21 @@ def test_the_whole_directory_deleted_and_replayed_from_the_archive_has_the_same_
     assert offsets_before == offsets(kafka)
 
 
+def test_an_archive_alone_gives_the_same_rows_where_kafka_is_gone(kept, history):
+    kafka, before = kept
+    shutil.rmtree(files(kafka))
+    archive = ("--archive", str(history[0].data_dir / "archive"))
+    nobody = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    given = command(kafka, *archive, **nobody)
+    assert (1, True) == (given.returncode, "no answer from Kafka at 127.0.0.1:9" in given.stderr)
+
+    said = [replay(kafka, *archive, "--without-kafka", **nobody) for _ in range(2)]
+
+    assert before == rows(kafka)
+    assert {name: found.total() for name, found in before.items()} == said[0]["rows"] == said[1]["there"]
+    assert ([], []) == (said[0]["not_recomputed"], said[0]["left_out"])
+
+
 def test_what_kafka_no_longer_holds_comes_from_the_archive(kafka, before):
     """Everything is gone from Kafka but the offsets."""
     admin = clients.admin(kafka)
@@ -303,8 +319,8 @@ def test_what_retention_deleted_is_neither_lost_nor_a_difference(kept):
     assert [] == verified(kafka, 0)["differences"]
 
 
-def verified(kafka, code):
-    done = command(kafka, "--verify")
+def verified(kafka, code, **more):
+    done = command(kafka, "--verify", **more)
     assert code == done.returncode, done.stdout[-1500:] + done.stderr
     return json.loads(done.stdout)
 
@@ -583,3 +599,22 @@ def test_a_database_dropped_and_replayed_has_the_same_points_once_and_again(kafk
 
     assert before == points(influx)
     assert {name: found.total() for name, found in before.items()} == said[0]["rows"] == said[1]["rows"]
+    compared = verified(kafka, 0, into="influx", **login)
+    assert compared["there"] == said[0]["rows"], "no difference to the topics"
+    right = spoil(influx, before)
+    compared = verified(kafka, 1, into="influx", **login)
+    assert {"missing": before["vm_devices"].total(), "additional": 1, "different": 1, "twice": 0} == compared["counts"]
+    found = {each["what"]: each for each in compared["differences"]}
+    assert {"net_rxbytes": [-7, right]} == found["different"]["fields"]
+    assert ("power", "ghost") == (found["additional"]["dataset"], found["additional"]["row"]["host"])
+
+
+def spoil(influx, before):
+    """Loses a measurement, makes a point up, and changes a value of another, which is returned."""
+    influx.query("DROP MEASUREMENT vm_devices")
+    power, totals = (json.loads(min(before[name])) for name in ("power", "vm_totals"))
+    tags = ",".join(f"{name}={totals[name]}" for name in ("VMID", "host", "label_rack", "name", "uuid"))
+    lines = [f"power,host=ghost consumed_watts=1 {power['time']}", f"vm_totals,{tags} net_rxbytes=-7i {totals['time']}"]
+    url = f"{influx.url}/api/v2/write?bucket=lab&precision=ns"
+    urllib.request.urlopen(url, data="\n".join(lines).encode(), timeout=10).close()
+    return totals["net_rxbytes"]

@@ -29,7 +29,8 @@ from schemas import catalog
 from schemas.testing import item, raw
 from sinks import batch as batches
 from sinks import datasets
-from sinks.influx import InfluxSink
+from sinks import points as stored_points
+from sinks.influx import InfluxSink, Lines
 from sinks.influx_client import InfluxClient
 from sinks.influx_setup import Server
 from sinks.line import tag, timestamp_ns
@@ -136,7 +137,7 @@ def test_every_measurement_holds_what_its_topic_holds_and_a_second_run_changes_n
         parts.publish(kafka, alias, *(anything(definition, {}) for _ in range(10)))
     topics = {alias: parts.records(kafka, alias) for alias in datasets.aliases()}
     expected = {each.name: facts(each, topics[each.alias]) for each in datasets.ALL}
-    assert [] == [name for name, points in expected.items() if not points]
+    assert [] == [name for name, found in expected.items() if not found]
     with storing(influx, kafka):
         parts.until(lambda: all(len(held(influx, each)) >= len(expected[each.name]) for each in datasets.ALL))
     for each in datasets.ALL:
@@ -168,9 +169,11 @@ def test_no_text_makes_another_line_or_changes_its_neighbours(
 ) -> None:
     influx_server.query("DROP DATABASE odd")
     influx_server.query("CREATE DATABASE odd")
-    sink = InfluxSink(settings(influx_server, database="odd"))
+    chosen = settings(influx_server, database="odd")
+    sink = InfluxSink(chosen)
     records = [alert(at, text, label) for at, (text, label) in enumerate(texts)]
-    sink.write(Batch(tuple(Item("alerts", ("a", 0), at, each) for at, each in enumerate(records)), {}))
+    items = tuple(Item("alerts", ("a", 0), at, each) for at, each in enumerate(records))
+    sink.write(Batch(items, {}))
     sink.close()
     assert [["alert"]] == [list(each.values()) for each in influx_server.query("SHOW MEASUREMENTS", db="odd")]
     rows = {row["id"]: row for row in influx_server.query('SELECT * FROM "alert"', db="odd")}
@@ -181,6 +184,11 @@ def test_no_text_makes_another_line_or_changes_its_neighbours(
         assert as_read(text) == (row.get("component") or "")
         assert as_read(text) == (row.get(as_read(f"label_{label}")) or "")
         assert ("raised", timestamp_ns(AT)) == (row["transition"], row["time"])
+    line_of, now = Lines(), timestamp_ns(AT)
+    made = [stored_points.parse(line) for item in items for line in line_of(item)]
+    assert sorted(made) == sorted(stored_points.stored(Server(chosen), "odd", "alert", now, now + 1)), (
+        "for `replay --verify`"
+    )
 
 
 def as_read(text: str) -> str:
@@ -211,6 +219,33 @@ def test_a_tag_of_64_kib_is_refused_with_the_servers_reason_and_its_neighbours_a
     assert {1} == set(refused.value.reasons)
     assert "max key length exceeded" in refused.value.reasons[1]
     assert {"one", "two"} == {row["rule"] for row in influx.query('SELECT * FROM "alert"')}
+
+
+def test_doubles_of_any_size_are_stored_as_the_same_doubles(influx) -> None:
+    """orjson spells them `1e16`, `5e-324`, …: one taken for an integer would give the field its type."""
+    values = [1e16, 1e-7, 1.7976931348623157e308, 5e-324, -0.0, 1e22, -1.5e-300, 123456789012345680.0, 0.1, 4.0]
+    chosen = settings(influx)
+    sink = InfluxSink(chosen)
+    records = [
+        raw("HostSample", at_s=n, host=f"double-{n}", observed_at=AT + timedelta(seconds=n), cpu_percent=value)
+        for n, value in enumerate(values)
+    ]
+    items = tuple(Item("raw-host", ("raw-host", 0), n, record) for n, record in enumerate(records))
+    sink.write(Batch(items, {}))
+    sink.close()
+
+    found = influx.query("SELECT cpu_percent FROM host WHERE host =~ /^double-/ GROUP BY host ORDER BY time")
+    types = {each["fieldKey"]: each["fieldType"] for each in influx.query("SHOW FIELD KEYS FROM host")}
+
+    assert "float" == types["cpu_percent"]
+    assert values == [each["cpu_percent"] for each in sorted(found, key=lambda each: each["time"])]
+    line_of = Lines()
+    read = stored_points.stored(
+        Server(chosen), "lab", "host", timestamp_ns(AT), timestamp_ns(AT + timedelta(seconds=60))
+    )
+    mine = [each for each in read if dict(each.tags)["host"].startswith("double-")]
+    made = [stored_points.parse(line) for item in items for line in line_of(item) if line.startswith(b"host,")]
+    assert made == sorted(mine, key=lambda each: each.at_ns)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

@@ -85,6 +85,17 @@ def test_what_is_found_beyond_an_expected_side_that_is_not_whole_is_not_invented
         assert 0 == facts.tally("one", complete=False).invented
 
 
+def test_what_need_not_be_there_yet_is_pending_and_neither_lost_nor_invented():
+    with Facts() as facts:
+        for identity in ("there", "wrong", "not yet"):
+            facts.expect("one", identity, 1, yet=False)
+        facts.find("one", "there", 1)
+        facts.find("one", "wrong", 2)
+        tally = facts.tally("one")
+
+    assert (0, 0, 1, 0, 1) == (tally.lost, tally.twice, tally.wrong, tally.invented, tally.pending)
+
+
 def test_an_identity_with_two_values_is_right_if_it_is_either():
     with Facts() as facts:
         facts.expect("one", "a", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,19 +12,16 @@ import pytest
 
 from schemas import catalog
 from sinks import datasets, leaves
-from sinks.influx import InfluxSink
+from sinks.influx import Lines
 from sinks.line import Encoder
-from sinks.settings import InfluxSettings
 from sinks.sink import Item
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def lines() -> Iterator[Callable[[Item], list[bytes]]]:
-    sink = InfluxSink(InfluxSettings.read(_env_file=None, url="http://127.0.0.1:9", database="d", token="t"))
-    yield sink.lines
-    sink.close()
+def lines() -> Callable[[Item], list[bytes]]:
+    return Lines()
 
 
 def anything(kind: Any, named: dict[str, Any], chance: random.Random) -> Any:  # noqa: PLR0911  one return per Avro type
