@@ -181,7 +181,7 @@ def test_a_refused_login_is_not_tried_again_and_again(seen: Seen) -> None:
 
 def test_a_bmc_that_dies_and_comes_back_is_told_and_polled_again(seen: Seen) -> None:
     assert seen.alive
-    # It may die in the middle of a poll, of which some resources were got; on a busy machine one that is up may be slow.
+    # It may die in the middle of a poll, of which some resources were got; on a busy machine, what is up may be slow.
     told = [status for status in seen.history[1:] if status not in ("partial", "slow")]
     assert ["up", "unreachable", "up"] == [status for status, _ in itertools.groupby(told)][-3:]
 
