@@ -26,7 +26,8 @@ def part(settings: KafkaSettings, name: str, *arguments: str, **environment: str
         "RACKSTREAM_PROCESSOR_GROUP": f"{settings.topic_prefix}processors",
     }
     command = [sys.executable, "-m", "rackstream", *arguments]
-    return Part(name, command, Path(settings.data_dir) / "logs" / f"{name}.log", base | environment)
+    log = Path(settings.data_dir) / "logs" / f"{name}.log"
+    return Part(name, command, log, base | environment, ready_timeout_s=120)  # others use this machine, too
 
 
 @contextlib.contextmanager
@@ -69,7 +70,7 @@ def records(settings: KafkaSettings, alias: str) -> list[dict[str, Any]]:
 def until(
     condition: Callable[[], Any],
     *,
-    timeout_s: float = 60,
+    timeout_s: float = 90,
     tend: Callable[[], None] = lambda: None,
     every_s: float = 0.1,
 ) -> Any:

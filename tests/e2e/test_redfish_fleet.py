@@ -41,7 +41,7 @@ FAULTS = {
     "404": (Fault.of("404"), "unreachable", "404"),
     "5xx": (Fault.of("5xx"), "unreachable", "503"),
     "401": (Fault.of("401"), "auth_failed", "401"),
-    "latency": (Fault.of("latency", 2.2, "/Thermal"), "slow", "more than its interval"),
+    "latency": (Fault.of("latency", 2.2, "/Thermal"), "slow", "more than its interval|late, after other polls"),
     "one-resource": (Fault.of("5xx", 500, "/Power"), "partial", "500"),
     "sessions": (Fault.of("sessions"), "up", ""),
     "leak": (Fault.of("leak"), "up", ""),
@@ -181,8 +181,9 @@ def test_a_refused_login_is_not_tried_again_and_again(seen: Seen) -> None:
 
 def test_a_bmc_that_dies_and_comes_back_is_told_and_polled_again(seen: Seen) -> None:
     assert seen.alive
-    # It may die in the middle of a poll, of which some resources were got.
-    assert ["up", "unreachable", "up"] == [status for status in seen.history[1:] if status != "partial"][-3:]
+    # It may die in the middle of a poll, of which some resources were got; on a busy machine, what is up may be slow.
+    told = [status for status in seen.history[1:] if status not in ("partial", "slow")]
+    assert ["up", "unreachable", "up"] == [status for status, _ in itertools.groupby(told)][-3:]
 
 
 @pytest.mark.parametrize("host", [*HEALTHY[1:], "leak"])

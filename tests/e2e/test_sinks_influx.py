@@ -228,7 +228,7 @@ def test_from_kafka_every_record_is_stored_though_the_server_dies_in_between(inf
         influx.kill()
         time.sleep(1)
         influx.start()
-        for _ in range(300):
+        for _ in range(900):
             [row] = influx.query("SELECT count(load_1) FROM host") or [{"count": 0}]
             if row["count"] == 1000:
                 break

@@ -111,7 +111,7 @@ def test_what_does_not_fill_the_buffer_is_stored_by_time():
     for number in range(3):  # the thread ends when nothing waits, and begins again
         arrived.clear()
         ours.collect_event("s", str(number))
-        assert arrived.wait(10)
+        assert arrived.wait(60)
     assert ["0", "1", "2"] == messages(ours.storage.retrieve())
 
 
@@ -286,7 +286,7 @@ def test_a_stream_flushes_by_its_interval():
         stream.add_consumer(lambda data: arrived.set())
         assert stream.running
         ours.collect_event("s", "m")
-        assert arrived.wait(10)
+        assert arrived.wait(60)
 
     assert not stream.running
     assert ["m"] == messages(ours.storage.retrieve()), "without a storage of its own the collector's has it"
@@ -343,9 +343,9 @@ def test_a_thread_that_fills_the_buffer_does_not_wait_for_ever_for_a_consumer_th
     with theirs:
         other = threading.Thread(target=ours.collect_event, args=("s", "first"))
         other.start()
-        assert inside.wait(10)
+        assert inside.wait(60)
         ours.collect_event("s", "second")
-    other.join(10)
+    other.join(60)
     stream.stop()
 
     assert ["first", "second"] == messages(stream._outlet.storage.retrieve())

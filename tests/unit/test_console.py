@@ -211,7 +211,7 @@ class Reader:
 
 
 async def until(condition):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not condition():  # noqa: ASYNC110  several things may make it true
             await asyncio.sleep(0.02)
 

@@ -221,7 +221,7 @@ def test_a_connector_writes_by_count_and_by_time_and_drains(server: Server) -> N
     connector.start_writing()
     for text in TEXT[:250]:
         assert connector.enqueue(text)
-    assert connector.stop_writing(timeout=5)
+    assert connector.stop_writing(timeout=60)
     assert server.stored == TEXT[:250]
     assert (connector.written, connector.dropped, connector.queue_size) == (250, 0, 0)
 
@@ -237,7 +237,7 @@ def test_a_connector_keeps_its_lines_while_the_server_is_away_and_bounds_them(se
     assert (connector.queue_size, connector.dropped) == (10, 2)
     server.answer = lambda _: None
     connector.start_writing()
-    assert connector.stop_writing(timeout=5)
+    assert connector.stop_writing(timeout=60)
     assert server.stored == TEXT[:10]
 
 
