@@ -109,6 +109,8 @@ def kills(stage: Stage, seconds: float, chance: random.Random) -> None:
         if name == "kafka" and broker is not None:
             broker.kill()
         else:
+            # No fault of the part's: by its back-off a producer would be away for 30 s, which is what `silent` means.
+            stage.pipeline.supervisor.parts[name].failures = 0
             stage.pipeline.supervisor.kill(name)
 
 
