@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rackstream import acls, history
 from runtime.errors import Misconfigured
@@ -24,9 +24,6 @@ from sinks.sink import Sink
 
 if TYPE_CHECKING:
     from sinks.webhook import WebhookSink
-
-LARGE: Final = 256 * 1024
-"""Bytes from which memory is given back to the system when it is free."""
 
 
 def sink(kind: str, settings: KafkaSettings, name: str | None = None) -> tuple[Sink, Limits]:
@@ -134,20 +131,15 @@ def group(kind: str, name: str | None = None) -> str:
     return f"rackstream-{kind}" + (f"-{name}" if name else "")
 
 
-def _bound_memory() -> None:
-    """Has glibc keep memory in two arenas and give back what is large, before threads begin.
+def _bound_arenas() -> None:
+    """Has glibc keep memory in two arenas, before threads begin.
 
-    Of its own it makes up to eight arenas per core, and what librdkafka's and the writers' threads free stays in each
-    of them: tens of MiB each, which a sink that catches up reaches one after the other. And what it once gave out as
-    pages of their own, bodies and fetched batches, it soon takes from the arenas too, where small things that live on
-    keep them from shrinking.
+    Of its own it makes up to eight per core, and what librdkafka's and the writers' threads free stays in each of them:
+    tens of MiB each, which a sink that catches up reaches one after the other.
     """
-    m_trim_threshold, m_mmap_threshold, m_arena_max = -1, -3, -8  # malloc.h
+    m_arena_max = -8  # malloc.h
     with contextlib.suppress(AttributeError, OSError):  # another C library
-        library = ctypes.CDLL(None)
-        library.mallopt(m_arena_max, 2)
-        library.mallopt(m_mmap_threshold, LARGE)
-        library.mallopt(m_trim_threshold, LARGE)
+        ctypes.CDLL(None).mallopt(m_arena_max, 2)
 
 
 def run(kind: str, settings: KafkaSettings, stop: threading.Event, name: str | None = None) -> None:
@@ -156,7 +148,7 @@ def run(kind: str, settings: KafkaSettings, stop: threading.Event, name: str | N
     Raises:
         Misconfigured: settings are missing, or topics are.
     """
-    _bound_memory()
+    _bound_arenas()
     chosen, limits = sink(kind, settings, name)
     acls.require(settings, f"sink-{kind}")
     if kind in ("files", "archive"):

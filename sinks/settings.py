@@ -120,8 +120,8 @@ class InfluxSettings(Settings):
 
     @property
     def limits(self) -> Limits:
-        """When lines are written: enough records for every writer to have bodies, some 27,000 lines of VMs."""
-        return Limits(max_bytes=2 * 1024 * 1024, max_age_s=self.max_sec)
+        """When lines are written: enough records for every writer to have bodies, some 13,000 lines of VMs."""
+        return Limits(max_bytes=1024 * 1024, max_age_s=self.max_sec)
 
 
 def _webhook(secret: SecretStr) -> SecretStr:
