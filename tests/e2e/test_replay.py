@@ -538,6 +538,12 @@ def test_a_replay_killed_leaves_what_is_committed_and_the_next_one_completes_it(
             ["--from", "-1h", "--into", "files", "--topic", "dead-letter"], "make no rows", id="a topic without rows"
         ),
         pytest.param(["--from", "-1h", "--into", "influx"], "INFLUX_URL", id="no InfluxDB"),
+        pytest.param(["--from", "-1h", "--into", "topic", "--verify"], "not with topics", id="topics are not compared"),
+        pytest.param(
+            ["--from", "-1h", "--into", "files", "--without-kafka"],
+            "goes with --archive",
+            id="neither Kafka nor archive",
+        ),
     ],
 )
 def test_what_cannot_be_replayed_is_said_with_exit_code_2(kafka, arguments, says):
