@@ -542,7 +542,7 @@ def test_a_replay_killed_leaves_what_is_committed_and_the_next_one_completes_it(
         pytest.param(
             ["--from", "-1h", "--into", "files", "--without-kafka"],
             "goes with --archive",
-            id="neither Kafka nor archive",
+            id="nothing to read",
         ),
     ],
 )
