@@ -52,6 +52,8 @@ class PointComparison:
         self._read: set[tuple[str, int]] = set()
         """Measurement and time of each stretch that was read."""
         self._db: Final = sqlite3.connect("", isolation_level=None)  # a file without a name, which nobody else sees
+        for pragma in ("synchronous = off", "journal_mode = off", "cache_size = -16384"):
+            self._db.execute(f"pragma {pragma}")
         self._db.execute(
             "create table points (measurement text, at integer, tags text, fields text, seen integer default 0,"
             " primary key (measurement, at, tags)) without rowid"
@@ -69,8 +71,7 @@ class PointComparison:
         """
         for dataset in self._known.values():
             if not _has_own_times(dataset):
-                for begin in range(_floor(timestamp_ns(self._range.since)), timestamp_ns(self._range.until), SPAN_NS):
-                    self._learn(dataset.name, begin)
+                self._learn(dataset.name, timestamp_ns(self._range.since), timestamp_ns(self._range.until))
 
     def open(self, number: int, aliases: Mapping[str, Span]) -> None:
         """Nothing to prepare: points do not tell their partition."""
@@ -80,7 +81,9 @@ class PointComparison:
         for point in self._points(item):
             if self._is_gone(point):
                 continue
-            self._learn(point.measurement, _floor(point.at_ns))
+            if _has_own_times(self._known[point.measurement]):
+                begin = point.at_ns - point.at_ns % SPAN_NS
+                self._learn(point.measurement, begin, begin + SPAN_NS)
             rows = self._db.execute(
                 "select fields, seen from points where measurement = ? and at = ? and tags = ?", key := _key(point)
             ).fetchall()
@@ -107,9 +110,8 @@ class PointComparison:
     def finish(self, left_out: Iterable[str]) -> None:
         """What is stored and did not come is additional, but of these topics, of which the replay knows nothing."""
         unknown = self._incomplete | set(left_out)
-        first, end = timestamp_ns(self._range.since), timestamp_ns(self._range.until)
-        left = "select measurement, at, tags from points where not seen and at >= ? and at < ?"
-        for measurement, at_ns, tags in self._db.execute(left, (first, end)):
+        left = "select measurement, at, tags from points where not seen"
+        for measurement, at_ns, tags in self._db.execute(left):
             point = Point(measurement, tuple(map(tuple, json.loads(tags))), at_ns, {})
             dataset = self._known[measurement]
             hosts = self._range.hosts
@@ -128,13 +130,12 @@ class PointComparison:
             self.tally.refuse([f"no lines can be made of it: {error!r}"])
             return []
 
-    def _learn(self, measurement: str, begin: int) -> None:
+    def _learn(self, measurement: str, begin: int, end: int) -> None:
         """Reads one stretch of a measurement, once."""
-        if (measurement, begin) in self._read:
-            return
-        self._read.add((measurement, begin))
-        for point in points.stored(self._server, self._database(measurement), measurement, begin, begin + SPAN_NS):
-            self._keep(point)
+        if (measurement, begin) not in self._read:
+            self._read.add((measurement, begin))
+            for point in points.stored(self._server, self._database(measurement), measurement, begin, end):
+                self._keep(point)
 
     def _keep(self, point: Point, *, seen: bool = False) -> None:
         text = json.dumps(point.fields, ensure_ascii=False)
@@ -174,10 +175,6 @@ class PointComparison:
 
 def _key(point: Point) -> Key:
     return point.measurement, point.at_ns, json.dumps(point.tags, ensure_ascii=False)
-
-
-def _floor(at_ns: int) -> int:
-    return at_ns - at_ns % SPAN_NS
 
 
 def _has_own_times(dataset: Dataset) -> bool:

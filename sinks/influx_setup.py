@@ -108,7 +108,11 @@ class Server:
         return [row for series in self.series(text) for row in series.get("values", [])]
 
     def series(self, text: str, database: str | None = None) -> list[dict[str, Any]]:
-        """What InfluxQL answers, as series; times are nanoseconds. `database`: of version 1 maybe `database/policy`.
+        """What InfluxQL answers, as series; times are nanoseconds.
+
+        Args:
+            text: the question, or what is to be created.
+            database: where to read; of version 1 maybe `database/policy`.
 
         Raises:
             Retry: the server is away.
@@ -116,8 +120,12 @@ class Server:
         """
         name, _, policy = (database or "").partition("/")
         given = {"q": text, "db": name, "rp": policy, "epoch": "ns"}
-        body = urlencode({name: value for name, value in given.items() if value})
-        [result] = self._json("POST", "/query", body, "application/x-www-form-urlencoded")["results"]
+        query = urlencode({name: value for name, value in given.items() if value})
+        if database is None:  # what creates has to be posted
+            answer = self._json("POST", "/query", query, "application/x-www-form-urlencoded")
+        else:
+            answer = self._json("GET", f"/query?{query}")
+        [result] = answer["results"]
         if "error" in result:
             raise Misconfigured(f"InfluxDB at {self._settings.url} answers {result['error']!r} to {text}")
         found: list[dict[str, Any]] = result.get("series", [])

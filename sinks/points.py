@@ -18,7 +18,11 @@ ESCAPED: Final = re.compile(r"\\([,= ])")
 DOUBLED: Final = re.compile(r"\\+(?=[,= ])")
 NANOSECONDS: Final = 1_000_000_000
 SPAN_NS: Final = 60 * NANOSECONDS
-"""Read at a time."""
+"""Read at a time, at first."""
+SPANS_NS: Final = (NANOSECONDS, 24 * 3600 * NANOSECONDS)
+"""The least and the most."""
+POINTS: Final = (2_000, 20_000)
+"""An answer with fewer makes the next span longer, one with more makes it shorter."""
 
 
 class Point(NamedTuple):
@@ -55,14 +59,20 @@ def stored(server: Server, database: str, measurement: str, first_ns: int, end_n
         Retry: the server is away.
         Misconfigured: it refuses the question.
     """
-    for begin in range(first_ns, end_ns, SPAN_NS):
-        within = f"time >= {begin} AND time < {min(begin + SPAN_NS, end_ns)}"
+    begin, span = first_ns, SPAN_NS
+    while begin < end_ns:
+        end = min(begin + span, end_ns)
+        within = f"time >= {begin} AND time < {end}"
         text = f'SELECT * FROM "{measurement}" WHERE {within} GROUP BY *'  # noqa: S608  InfluxQL, of our own names
-        for series in server.series(text, database):
+        found = server.series(text, database)
+        for series in found:
             tags, names = _ordered(series.get("tags", {})), series["columns"]
             for values in series["values"]:
                 fields = {name: each for name, each in zip(names, values, strict=True) if each is not None}
                 yield Point(measurement, tags, fields.pop("time"), fields)
+        count = sum(len(series["values"]) for series in found)
+        span = span * 2 if count < POINTS[0] else span // 2 if count > POINTS[1] else span
+        begin, span = end, min(max(span, SPANS_NS[0]), SPANS_NS[1])
 
 
 def _ordered(tags: dict[str, str]) -> Tags:

@@ -538,6 +538,12 @@ def test_a_replay_killed_leaves_what_is_committed_and_the_next_one_completes_it(
             ["--from", "-1h", "--into", "files", "--topic", "dead-letter"], "make no rows", id="a topic without rows"
         ),
         pytest.param(["--from", "-1h", "--into", "influx"], "INFLUX_URL", id="no InfluxDB"),
+        pytest.param(["--from", "-1h", "--into", "topic", "--verify"], "not with topics", id="topics are not compared"),
+        pytest.param(
+            ["--from", "-1h", "--into", "files", "--without-kafka"],
+            "goes with --archive",
+            id="nothing to read",
+        ),
     ],
 )
 def test_what_cannot_be_replayed_is_said_with_exit_code_2(kafka, arguments, says):
@@ -586,6 +592,8 @@ def test_a_database_dropped_and_replayed_has_the_same_points_once_and_again(kafk
     }  # fmt: skip
     influx.query("CREATE DATABASE lab")
     produce(kafka, range(12))
+    event = item("AppEvent", event_id="1", source="cart", event_type="INFO", message="paid", timestamp=at(-90))
+    publish(kafka, "raw-app", raw("AppSample", **header(0, "h1", "app"), source="shop", events=[event]))
     sink = part(kafka, "influx", "sink", "influx", **login)
     with running(part(kafka, "processor", "processor"), sink) as supervisor:
         until(lambda: stepped(kafka), tend=supervisor.tend)
@@ -603,15 +611,17 @@ def test_a_database_dropped_and_replayed_has_the_same_points_once_and_again(kafk
     assert compared["there"] == said[0]["rows"], "no difference to the topics"
     right = spoil(influx, before)
     compared = verified(kafka, 1, into="influx", **login)
-    assert {"missing": before["vm_devices"].total(), "additional": 1, "different": 1, "twice": 0} == compared["counts"]
+    gone = before["vm_devices"].total() + before["app_event"].total()
+    assert {"missing": gone, "additional": 1, "different": 1, "twice": 0} == compared["counts"]
     found = {each["what"]: each for each in compared["differences"]}
     assert {"net_rxbytes": [-7, right]} == found["different"]["fields"]
     assert ("power", "ghost") == (found["additional"]["dataset"], found["additional"]["row"]["host"])
 
 
 def spoil(influx, before):
-    """Loses a measurement, makes a point up, and changes a value of another, which is returned."""
-    influx.query("DROP MEASUREMENT vm_devices")
+    """Loses measurements, makes a point up, and changes a value of another, which is returned."""
+    for name in ("vm_devices", "app_event"):
+        influx.query(f"DROP MEASUREMENT {name}")
     power, totals = (json.loads(min(before[name])) for name in ("power", "vm_totals"))
     tags = ",".join(f"{name}={totals[name]}" for name in ("VMID", "host", "label_rack", "name", "uuid"))
     lines = [f"power,host=ghost consumed_watts=1 {power['time']}", f"vm_totals,{tags} net_rxbytes=-7i {totals['time']}"]

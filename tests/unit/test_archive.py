@@ -132,6 +132,7 @@ def test_a_topic_created_anew_keeps_its_numbers_and_the_one_before_lies_below_0(
     assert [-2, -1, 0, 1] == offsets(tmp_path, current="B")
     assert [-4, -3, -2, -1] == offsets(tmp_path, current="C")
     assert {NAME: {0: (-2, 2)}} == Archive(tmp_path, {NAME: "B"}).spans
+    assert {NAME: {0: (-2, 2)}} == Archive(tmp_path, None).spans, "where Kafka is gone"
 
 
 def test_an_archive_knows_whether_it_is_whole(sink, tmp_path):
