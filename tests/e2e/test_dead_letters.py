@@ -22,7 +22,7 @@ from schemas.testing import item, raw
 from tests.e2e.influxdb import INFLUXD, Influx
 from tests.e2e.parts import part, publish, records, running, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(480)]
 NOW = datetime.now(UTC).replace(microsecond=0)
 FAILING = """
     import sys
