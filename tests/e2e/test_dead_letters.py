@@ -25,7 +25,7 @@ from tests.e2e.parts import part, publish, records, running, until
 from tests.e2e.receiver import Receiver, take
 from tests.e2e.transitions import alert, cleared, silence
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(480)]
 NOW = datetime.now(UTC).replace(microsecond=0)
 FAILING = """
     import sys

@@ -21,7 +21,7 @@ from schemas import catalog
 from sinks import datasets
 from tests.e2e.parts import part, running
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(480)]
 EXPECTED_RULES = {"temperature-high"}
 CANARY = "bmc-canary-91c2"
 SEED_003 = {

@@ -30,7 +30,7 @@ from schemas.testing import item
 from tests.e2e import influxdb
 from tests.e2e.parts import part, publish, records, running, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(480)]
 PRODUCER = "redfish-of-the-test"
 TOKEN = "t0k-3n-of-the-test"
 

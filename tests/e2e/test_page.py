@@ -26,7 +26,7 @@ from tests.e2e.parts import part, records, running, until
 
 pytestmark = [
     pytest.mark.kafka,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(480),
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed (apt-get install chromium)"),
 ]
 TOKEN = "canary-of-the-page-7d1e"

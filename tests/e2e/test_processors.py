@@ -204,7 +204,10 @@ class Load(threading.Thread):
 
 @pytest.mark.parametrize(
     ("rounds", "outage_s", "pace_s"),
-    [pytest.param(2, 3, 0.2), pytest.param(10, 30, 1.5, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
+    [
+        pytest.param(2, 3, 0.4, marks=pytest.mark.timeout(600)),
+        pytest.param(10, 30, 1.5, marks=[pytest.mark.soak, pytest.mark.timeout(0)]),
+    ],
     ids=["two rounds", "ten rounds"],
 )
 def test_workers_killed_added_and_removed_and_kafka_away_lose_double_and_invent_nothing(

@@ -35,7 +35,7 @@ PROMETHEUS_OWN = {"up"} | {
 }
 pytestmark = [
     pytest.mark.kafka,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(480),
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on PATH: apt-get install prometheus"),
 ]
 

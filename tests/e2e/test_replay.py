@@ -29,7 +29,7 @@ from sinks.retention import Keep, Retention
 from tests.e2e.influxdb import INFLUXD, Influx
 from tests.e2e.parts import part, publish, running, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(480)]
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 BEGIN = HOUR - timedelta(seconds=10)
 """What is observed crosses an hour."""

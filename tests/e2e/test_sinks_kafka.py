@@ -101,12 +101,12 @@ def committed(settings: KafkaSettings) -> int:
     """Records of raw-host behind the group's committed offsets."""
     consumer = clients.consumer(settings, settings.topic_prefix + "g")
     name = settings.catalog["raw-host"].name
-    found = consumer.committed([TopicPartition(name, number) for number in range(2)], timeout=10)
+    found = consumer.committed([TopicPartition(name, number) for number in range(2)], timeout=30)
     consumer.close()
     return sum(max(each.offset, 0) for each in found)
 
 
-def until(true: Callable[[], Any], seconds: float = 40) -> None:
+def until(true: Callable[[], Any], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "not within the time"
@@ -137,7 +137,7 @@ class Running(threading.Thread):
 
     def end(self) -> None:
         self.stopping.set()
-        self.join(30)
+        self.join(90)
         assert not self.is_alive()
 
 
@@ -344,7 +344,7 @@ def test_partitions_lost_while_they_are_paused_are_read_when_they_come_back(kafk
 
     def read(count: int) -> None:
         got = 0
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 90
         while got < count:
             assert time.monotonic() < deadline, f"{got} of {count} records"
             assignment.take()
@@ -430,7 +430,7 @@ def test_what_a_person_must_mend_ends_the_loop_with_nothing_committed(kafka: Kaf
     produce(kafka, range(5))
     run = Running(Scripted(Misconfigured("INFLUX_TOKEN")), kafka, QUICK)
     run.start()
-    run.join(30)
+    run.join(90)
     assert isinstance(run.error, Misconfigured)
     assert committed(kafka) == 0
 
@@ -439,7 +439,7 @@ def test_a_destination_that_refuses_everything_does_not_drain_the_topic(kafka: K
     produce(kafka, range(200))
     run = Running(Scripted(*[Reject(dict.fromkeys(range(50), "no"))] * 100), kafka, QUICK)
     run.start()
-    run.join(30)
+    run.join(90)
     assert isinstance(run.error, Misconfigured)
     assert "in a row" in str(run.error)
     assert len(letters(kafka)) < 300
@@ -515,7 +515,7 @@ def test_a_broker_that_is_killed_and_comes_back_is_no_reason_to_end(own_broker: 
         time.sleep(8)  # longer than the session of the group
         own_broker.start()
         produce(settings, range(50, 100))
-        until(lambda: committed(settings) == 400, 60)
+        until(lambda: committed(settings) == 400, 120)
         assert run.is_alive()
     assert stored(root) == all_once(range(100))
 
@@ -576,7 +576,7 @@ def test_a_sink_told_to_stop_stores_what_was_produced_before(kafka: KafkaSetting
         process = supervisor.parts["sink"].process
         assert process is not None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
 
     stored = manifest.read_manifest(tmp_path / "files")
     assert sum(file.rows for entry in stored for file in entry.files) == 500
