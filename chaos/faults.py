@@ -94,6 +94,22 @@ def clock_step(stage: Stage, seconds: float, _: random.Random) -> None:
         stage.wait(seconds / 3)
 
 
+def drains_killed(stage: Stage, seconds: float, chance: random.Random) -> None:
+    """Kafka dies, and when it is back, producers are killed while it takes what they have on disk; then sinks too."""
+    broker = stage.pipeline.broker
+    assert broker is not None
+    for each in range(max(1, round(seconds / 15))):
+        stage.is_down = True
+        broker.kill()
+        stage.wait(6)
+        stage.is_down = False
+        stage.until(broker.alive, "Kafka is started again")
+        stage.wait(chance.uniform(0, 3))
+        for part in [*stage.producers(), *(stage.parts("sink-") if each % 2 else ())]:
+            stage.kill(part.name)
+        stage.until(stage.whole, "all parts ready again", timeout_s=180)
+
+
 def kills(stage: Stage, seconds: float, chance: random.Random) -> None:
     """SIGKILL to one process after the other: any part, Kafka, InfluxDB's sink among them."""
     ends_s = time.monotonic() + seconds
@@ -109,9 +125,7 @@ def kills(stage: Stage, seconds: float, chance: random.Random) -> None:
         if name == "kafka" and broker is not None:
             broker.kill()
         else:
-            # No fault of the part's: by its back-off a producer would be away for 30 s, which is what `silent` means.
-            stage.pipeline.supervisor.parts[name].failures = 0
-            stage.pipeline.supervisor.kill(name)
+            stage.kill(name)
 
 
 @contextlib.contextmanager
@@ -146,5 +160,6 @@ ALL: Final = (
     Fault("rebalance storm", 16, 180, rebalance_storm),
     Fault("slow sink", 12, 120, slow_sink),
     Fault("clock step", 12, 60, clock_step, lambda _: "" if libfaketime() else "Debian's faketime"),
+    Fault("drain killed", 30, 150, drains_killed),
     Fault("kill -9 at random", 60, 900, kills),
 )

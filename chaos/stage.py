@@ -122,6 +122,14 @@ class Stage:
         """Those whose names begin so; default: all."""
         return [part for name, part in self.pipeline.supervisor.parts.items() if name.startswith(prefixes or "")]
 
+    def kill(self, name: str) -> None:
+        """SIGKILL to a part, which starts again as if it had not failed before.
+
+        By the back-off of many kills a producer would be away for 30 s, which is what `producer-silent` means.
+        """
+        self.pipeline.supervisor.parts[name].failures = 0
+        self.pipeline.supervisor.kill(name)
+
     def silences(self) -> list[str]:
         """Alerts that a fault has brought about rightly: of producers that were down, by us and by their back-off."""
         late_s = (Presence().beats - 1) * HEARTBEAT_S  # the last heartbeat may be almost an interval older
