@@ -168,7 +168,7 @@ class TelemetryCollector:
         host = next((each for each in feed.view.hosts().rows if each.name == self.host), None)
         found["total_collections"] = feed.view.seen("raw-libvirt")
         found["total_errors"] = sum(each.failures for each in feed.view.pipeline().producers)
-        found["vms_monitored"] = host.vms or 0 if host else 0
+        found["vms_monitored"] = len(feed.view.domains(self.host))
         found["last_collection_time"] = host.seen_at.isoformat() if host and host.seen_at else None
         try:
             found["influx_queue_size"] = lag.lag(settings, GROUP, datasets.aliases())

@@ -34,6 +34,8 @@ DENIED: Final = {
 """Code of an answer that a right lacks → what it is a right on."""
 ALERT: Final = re.compile(r"ssl/tls alert ([a-z ]+)|alert (certificate required)")
 """What the broker says of our certificate. It says so after the handshake, as far as TLS 1.3 is concerned."""
+CUT: Final = "Broker transport failure"
+"""The connection ended before the broker had answered, as when it stops. librdkafka calls that a refusal, too."""
 
 
 def options(settings: KafkaSettings) -> dict[str, Any]:
@@ -99,7 +101,7 @@ class Trouble:
 
     def __call__(self, error: KafkaError) -> None:
         """Called by librdkafka, in the thread that polls."""
-        if error.code() in REFUSED or ALERT.search(error.str()):
+        if CUT not in error.str() and (error.code() in REFUSED or ALERT.search(error.str())):
             self.refusal = error
             if not self._silent and _is_news(_said(error)):
                 log.error(TOLD, why=str(refused(self._settings, error)))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from rackstream import jars
@@ -24,6 +24,7 @@ from rackstream.broker import EmbeddedKafka, attached, running
 from runtime import kafka, topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
+from tests.e2e.parts import until
 
 on_kafka = pytest.mark.kafka
 TOPIC = "claims"
@@ -269,8 +270,18 @@ def test_a_group_takes_up_at_once_and_where_it_was(broker: EmbeddedKafka) -> Non
     broker.start()
 
     reader = kafka.consumer(settings(bootstrap), "group")
-    assert [1] == [each.offset for each in reader.committed([TopicPartition(TOPIC, 0)], timeout=20)]
+    assert [1] == until(lambda: committed(reader))
     reader.close()
+
+
+def committed(reader: Consumer) -> list[int] | None:
+    """None: the group has no coordinator yet."""
+    try:
+        return [each.offset for each in reader.committed([TopicPartition(TOPIC, 0)], timeout=20)]
+    except KafkaException as error:
+        if not error.args[0].retriable() and error.args[0].code() != KafkaError.NOT_COORDINATOR:
+            raise
+        return None
 
 
 @on_kafka
