@@ -13,7 +13,7 @@ demo: .venv/run.stamp ## the whole pipeline on this machine with simulated sourc
 	.venv/bin/rackstream demo $(ARGS)
 
 test: .venv/dev.stamp ## all tests but the soak tests
-	.venv/bin/pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not soak" $(ARGS)
+	.venv/bin/pytest -n 5 --dist loadfile --no-loadscope-reorder -m "not soak" $(ARGS)
 
 soak: .venv/dev.stamp ## the tests that run for long, with the full counts
 	.venv/bin/pytest -m soak --timeout=0 $(ARGS)
