@@ -19,6 +19,7 @@ from processors.shell import ProcessorSettings
 from rackstream import lag, letters
 from rackstream.audit import Audit
 from rackstream.pipeline import Pipeline
+from rackstream.store import group
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 from tests.e2e.secured import Cluster, certificates
@@ -52,21 +53,22 @@ def overtaken(directory: Path, say: Say, verdict: Verdict) -> None:
         pipeline.supervisor.stop(["processor", "sink-files"])
         begin = _end(settings, name)
         _tend(pipeline, lambda: _end(settings, name) >= begin + HOLE, "records that nobody reads")
-        reached = lag.committed(settings, ProcessorSettings.read().group, name).get(0, 0)
+        groups = {"processors": ProcessorSettings.read().group, "sink-files": group("files")}
+        reached = {stage: lag.committed(settings, each, name).get(0, 0) for stage, each in groups.items()}
         until = _end(settings, name)
         # What retention does, at a moment of our choosing: the log's start moves.
         client = kafka.admin(settings)
         for future in client.delete_records([TopicPartition(name, 0, until)]).values():
             future.result(30)
-        say(f"chaos: offsets {reached} to {until - 1} of {name} are deleted, unread by processor and sink")
+        say(f"chaos: offsets up to {until - 1} of {name} are deleted, unread from {reached}")
         for part in ("processor", "sink-files"):
             pipeline.supervisor.start(pipeline.supervisor.parts[part])
         _tend(pipeline, lambda: len(_holes(settings, name)) == 2, "a dead letter of the worker and one of the sink")
         for stage, hole in _holes(settings, name).items():
             say(f"chaos: {stage} announced: {hole['detail']}")
-            if hole["offset"] > reached or f"to {until - 1} " not in hole["detail"]:
+            if hole["offset"] > reached[stage] or f"to {until - 1} " not in hole["detail"]:
                 verdict.miss(
-                    "retention", [f"{stage} named another hole: {hole['detail']}, not {reached} to {until - 1}"]
+                    "retention", [f"{stage} named another hole: {hole['detail']}, not {reached[stage]} to {until - 1}"]
                 )
         pipeline.drain()
         found = Audit(settings).run()
