@@ -35,7 +35,7 @@ class FilesSettings(Settings):
     """Format of new files; a root may hold both."""
     max_records: Annotated[int, Field(validation_alias="RACKSTREAM_FILES_MAX_RECORDS", ge=1)] = 20_000
     """Records held before files are written."""
-    max_bytes: Annotated[int, Field(validation_alias="RACKSTREAM_FILES_MAX_BYTES", ge=1)] = 16 * 1024 * 1024
+    max_bytes: Annotated[int, Field(validation_alias="RACKSTREAM_FILES_MAX_BYTES", ge=1)] = 8 * 1024 * 1024
     """Bytes of records held before files are written."""
     max_sec: Annotated[float, Field(validation_alias="RACKSTREAM_FILES_MAX_SEC", gt=0, le=3600)] = 10.0
     """Seconds records are held at most. Longer makes fewer and larger files, which queries read faster."""

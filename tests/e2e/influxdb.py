@@ -48,6 +48,7 @@ class Influx:
             f'reporting-disabled = true\nbind-address = "127.0.0.1:{self.ports[1]}"\n'
             f'[meta]\ndir = "{self.folder}/meta"\n'
             f'[data]\ndir = "{self.folder}/data"\nwal-dir = "{self.folder}/wal"\nquery-log-enabled = false\n'
+            "max-values-per-tag = 0\n"  # events of applications have an id each, which is a tag
             f'[http]\nbind-address = "127.0.0.1:{self.ports[0]}"\nlog-enabled = false\n'
         )
         with (self.folder / "log").open("ab") as log:
