@@ -156,7 +156,7 @@ def producers(settings: KafkaSettings, folder: Path, counts: list[int], seconds:
                 intervals={"memory": 1800.0, "storage": 720.0, "processor": 360.0, "network": 360.0},
             )  # fmt: skip
             name = f"producer-{count}"
-            command = ("producer", "redfish", "--fleet", str(path))
+            command = ("producer", "redfish", "--fleet", str(path), "--name", name)
             running[count] = stack.enter_context(started(settings, name, *command))
         time.sleep(warm_s)
         began = {count: cpu_s(process.pid) for count, process in running.items()}

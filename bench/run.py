@@ -111,12 +111,18 @@ def main() -> None:
     if options.quick and options.save:
         parser.error("--quick makes no figures to save")
     parts: dict[str, Any] = {}
+    failed: list[str] = []
     about = machine() | {"date": datetime.now(UTC).date().isoformat()}
     # Figures are taken one after the other; that something runs at all is seen in less time side by side.
     with ThreadPoolExecutor(len(names) if options.quick else 1) as pool:
         running = {name: pool.submit(run, name, sizes[name], quick=options.quick) for name in names}
         for name, each in running.items():
-            parts[name] = each.result() | {"machine": about}
+            try:
+                parts[name] = each.result() | {"machine": about}
+            except RuntimeError as error:  # the others are worth having
+                failed.append(name)
+                print(error, flush=True)
+                continue
             print(f"{name}: {parts[name]['took_s']:.0f} s", flush=True)
             if options.save:
                 save({name: parts[name]})
@@ -124,6 +130,8 @@ def main() -> None:
     print(plain(comparison(parts), single(parts)))
     if options.json:
         print(json.dumps(parts))
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 def save(parts: dict[str, Any]) -> None:

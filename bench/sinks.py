@@ -44,24 +44,22 @@ from rackstream.broker import EmbeddedKafka
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
 from sinks import formats
-from sinks.influx import InfluxSink
-from sinks.settings import InfluxSettings
+from sinks.influx import Lines
 from sinks.sink import Item
 
 
 def bare(records: list[tuple[str, bytes]]) -> dict[str, float]:
     """Decoding records, and making lines of them: the sink's work without Kafka and HTTP."""
-    sink = InfluxSink(InfluxSettings.read(_env_file=None, url="http://127.0.0.1:9", database="bench", token="bench"))
+    made = Lines()
     decode = {alias: codec.Decoder(catalog.schema(catalog.load()[alias].schema)).decode for alias in ALIASES}
     decode_s, encode_s, lines = [], [], 0
     for _ in range(3):
         began = time.process_time()
         items = [Item(alias, (alias, 0), 0, decode[alias](value)) for alias, value in records]
         between = time.process_time()
-        lines = sum(len(sink.lines(each)) for each in items)
+        lines = sum(len(made(each)) for each in items)
         decode_s.append(between - began)
         encode_s.append(time.process_time() - between)
-    sink.close()
     return {"decode_lines_per_cpu_s": lines / min(decode_s), "encode_lines_per_cpu_s": lines / min(encode_s)}
 
 
