@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import structlog
+
 from chaos import falsified, faults, influx, sides
 from chaos.stage import Stage
 from chaos.verdict import Verdict
@@ -45,6 +47,9 @@ def main() -> int:
         if name != "RACKSTREAM_INFLUXD":
             del os.environ[name]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )  # the verdict alone goes to standard output
     began_s = time.monotonic()
 
     def say(text: str) -> None:
@@ -121,7 +126,7 @@ def _pipeline(
         found = Audit(stage.pipeline.settings).run()
         silences = stage.silences()
         verdict.add("pipeline", found, true=silences)
-        for each in silences:
+        for each in found.raised.keys() & silences:
             say(f"chaos: {each} is a true alert: it was down for so long")
         print(found.as_text(), file=sys.stderr)
         if stage.influx is None:

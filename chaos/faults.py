@@ -98,14 +98,14 @@ def drains_killed(stage: Stage, seconds: float, chance: random.Random) -> None:
     """Kafka dies, and when it is back, producers are killed while it takes what they have on disk; then sinks too."""
     broker = stage.pipeline.broker
     assert broker is not None
-    for each in range(max(1, round(seconds / 15))):
+    for number in range(max(1, round(seconds / 15))):
         stage.is_down = True
         broker.kill()
         stage.wait(6)
         stage.is_down = False
         stage.until(broker.alive, "Kafka is started again")
         stage.wait(chance.uniform(0, 3))
-        for part in [*stage.producers(), *(stage.parts("sink-") if each % 2 else ())]:
+        for part in [*stage.producers(), *(stage.parts("sink-") if number % 2 else ())]:
             stage.kill(part.name)
         stage.until(stage.whole, "all parts ready again", timeout_s=180)
 

@@ -148,14 +148,9 @@ def _note(settings: KafkaSettings, ask: Ask, kind: str, look: Callable[[], None]
     from rackstream.replaying.fence import note
     from rackstream.replaying.plan import topics_needed
 
-    topics = topics_needed(ask.aliases)
-    if kind == "files":
-        return note(settings, topics, kind, files=history.root(settings), look=look or _no_look)
-    return note(settings, topics, kind if look else None, look=look or _no_look)
-
-
-def _no_look() -> None:
-    """What is stored is looked at later."""
+    files = history.root(settings) if kind == "files" else None
+    sink = kind if files or look else None
+    return note(settings, topics_needed(ask.aliases), sink, files=files, look=look)
 
 
 def _kafka(data_dir: Path | None, given: dict[str, Any]) -> AbstractContextManager[tuple[KafkaSettings, bool]]:

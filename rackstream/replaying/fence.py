@@ -54,7 +54,7 @@ def note(
     sink: str | None = None,
     *,
     files: Path | None = None,
-    look: Callable[[], None] = lambda: None,
+    look: Callable[[], None] | None = None,
 ) -> Noted:
     """Notes it, in the order in which a record makes its way, so that none is between two notes.
 
@@ -84,7 +84,8 @@ def note(
         # Where no InfluxDB sink ever was, all that is stored is a replay's.
         if files is not None or offset is not None
     }
-    look()
+    if look is not None:
+        look()
     spans = {alias: kafka.watermarks(settings, settings.catalog[alias].name) for alias in topics}
     return Noted(spans, stepped, stored, ids)
 
