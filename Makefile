@@ -1,7 +1,7 @@
 # One door per wish. `make <target> ARGS="…"` hands ARGS to the command behind it.
 .PHONY: help setup demo test soak chaos check generated docs audit compose-check bench lock dist clean
 .NOTPARALLEL:
-GENERATED = schemas producers.redfish runtime rackstream.rights_table rackstream.reference compose.dashboards bench.parts.pages
+GENERATED = schemas producers.redfish runtime rackstream.access.docs rackstream.reference compose.grafana.build bench.support.pages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ check: .venv/dev.stamp ## style, types, arrows, generated files, lock files: cha
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/python scripts/audit
-	.venv/bin/pytest -q tests/unit/test_packaging.py
+	.venv/bin/pytest -q tests/unit/repository/test_packaging.py
 	@for each in $(GENERATED); do .venv/bin/python -m $$each --check || exit 1; done
 
 generated: .venv/dev.stamp ## what is made from the code: record types, tables, reference pages, dashboards
@@ -38,8 +38,8 @@ audit: .venv/dev.stamp ## known vulnerabilities of what requirements/ pins; says
 	.venv/bin/python scripts/audit $(ARGS)
 
 compose-check: .venv/dev.stamp ## compose/ against Docker's loader, promtool, amtool, our settings and commands; its images and processes by hand; no Docker
-	.venv/bin/pytest -m "soak or not soak" --timeout=0 tests/unit/test_compose*.py tests/unit/test_prometheus.py \
-	  tests/e2e/test_alertmanager.py tests/e2e/test_compose_by_hand.py $(ARGS)
+	.venv/bin/pytest -m "soak or not soak" --timeout=0 tests/unit/test_compose*.py tests/unit/rackstream/local/test_prometheus_targets.py \
+	  tests/e2e/sinks/test_alertmanager.py tests/e2e/documents/test_compose_by_hand.py $(ARGS)
 
 bench: .venv/dev.stamp ## everything measured next to the peers, in one table; ONLY=bench/name.py for one part with its options
 	@.venv/bin/python $(or $(ONLY),bench/run.py) $(ARGS)

@@ -32,14 +32,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.parts.counting import Counter as LineCounter
-from bench.parts.fleet import Hypervisor, thermal, wire
-from bench.parts.outside import ROOT, cpu_s, end, orderly, rss_mib
-from rackstream.broker import EmbeddedKafka
-from rackstream.lag import await_none
+from bench.support.external_process import ROOT, cpu_s, end, orderly, rss_mib
+from bench.support.fleet_records import Hypervisor, thermal, wire
+from bench.support.line_counter_server import Counter as LineCounter
+from rackstream.local.broker import EmbeddedKafka
+from rackstream.topics.lag import await_none
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
-from tests.e2e import fleets
+from tests.e2e.support import fleets
 
 PARTITIONS = 4
 RECORDS = 6000

@@ -26,10 +26,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.growth import into, started
-from bench.parts.fleet import Hypervisor, thermal, wire
-from bench.parts.influxd import Influxd
-from bench.parts.outside import Missing, orderly
-from rackstream.broker import EmbeddedKafka
+from bench.support.external_process import Missing, orderly
+from bench.support.fleet_records import Hypervisor, thermal, wire
+from bench.support.influxd import Influxd
+from rackstream.local.broker import EmbeddedKafka
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 

@@ -25,16 +25,16 @@ sys.path[:] = [str(ROOT), *(each for each in sys.path if Path(each) != ROOT / "b
 
 import structlog  # noqa: E402
 
-from bench.parts import telegraf  # noqa: E402
-from bench.parts.outside import Missing  # noqa: E402
+from bench.support import telegraf  # noqa: E402
+from bench.support.external_process import Missing  # noqa: E402
 from producers import libvirt as source  # noqa: E402
-from producers.libvirt import KVMConnector, devices, sample  # noqa: E402
+from producers.fleet.config import LibvirtTarget  # noqa: E402
+from producers.libvirt import KVMConnector, device_cache, mapping  # noqa: E402
 from producers.reader import Problems  # noqa: E402
-from producers.simulate.testnode import node  # noqa: E402
-from producers.targets import LibvirtTarget  # noqa: E402
+from rackstream.simulators.libvirt_testnode import node  # noqa: E402
 from schemas import catalog, codec  # noqa: E402
 from schemas.testing import raw  # noqa: E402
-from tests.e2e import qemu  # noqa: E402
+from tests.e2e.support import qemu  # noqa: E402
 
 RECORDED = ROOT / "tests/cases/libvirt/running"
 ACTIVE = 1
@@ -102,7 +102,7 @@ class PerDevice:
     def _devices_of(self, domain: object) -> tuple[list[str], list[str]]:
         uuid = domain.UUIDString()
         if uuid not in self._devices:
-            known = devices.parse(domain.XMLDesc())
+            known = device_cache.parse(domain.XMLDesc())
             self._devices[uuid] = (list(known.nics), list(known.disks))
         return self._devices[uuid]
 
@@ -137,7 +137,7 @@ class Reader:
     """Our own: what the producer runs."""
 
     def __init__(self, uri: str) -> None:
-        self._reader = source.reader(LibvirtTarget(host="bench", uri=uri), 10.0)
+        self._reader = source.create_reader(LibvirtTarget(host="bench", uri=uri), 10.0)
 
     def round(self) -> None:
         """One poll."""
@@ -227,15 +227,15 @@ def on_test_driver(counts: list[int], rounds: int) -> list[Row]:
 def decoding(counts: list[int], rounds: int) -> list[Row]:
     """One recorded bulk sample, multiplied: what making the record and its Avro costs, without libvirt."""
     stats = json.loads((RECORDED / "bulk.json").read_text())
-    known = devices.parse((RECORDED / "domain.xml").read_text())
+    known = device_cache.parse((RECORDED / "domain.xml").read_text())
     schema = catalog.schema("LibvirtSample")
     rows = []
     for count in counts:
-        who = [sample.Who(f"one-{n}", f"00000000-0000-4000-8000-{n:012d}", n) for n in range(count)]
+        who = [mapping.Who(f"one-{n}", f"00000000-0000-4000-8000-{n:012d}", n) for n in range(count)]
 
-        def decode(who: list[sample.Who] = who) -> None:
+        def decode(who: list[mapping.Who] = who) -> None:
             problems = Problems()
-            domains = [sample.from_bulk(each, stats, known, problems) for each in who]
+            domains = [mapping.from_bulk(each, stats, known, problems) for each in who]
             codec.encode(schema, raw("LibvirtSample", domains=domains))
 
         row = {"part": "recorded, multiplied", "vms": count, "way": "decoding"} | measured(rounds, decode)

@@ -36,15 +36,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.parts.alerting import latency, states
-from bench.parts.cases import CASES, PARTITIONS
-from bench.parts.fleet import HOSTS, VMS, Hypervisor, wire
-from bench.parts.meter import Meter
-from bench.parts.outside import Missing, orderly
-from bench.parts.peers import JVM_WARM, PEERS, differing
-from bench.parts.peers import topics as topics_of
-from processors.shell import ProcessorSettings
-from rackstream.broker import EmbeddedKafka
+from bench.support.alert_engine import latency, states
+from bench.support.cpu_meter import Meter
+from bench.support.external_process import Missing, orderly
+from bench.support.fleet_records import HOSTS, VMS, Hypervisor, wire
+from bench.support.frameworks import CASES, PARTITIONS
+from bench.support.peer_frameworks import JVM_WARM, PEERS, differing
+from bench.support.peer_frameworks import topics as topics_of
+from processors.engine.worker import ProcessorSettings
+from rackstream.local.broker import EmbeddedKafka
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 

@@ -31,12 +31,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import requests
 
-from bench.parts import telegraf
-from bench.parts.outside import Missing, orderly
+from bench.support import telegraf
+from bench.support.external_process import Missing, orderly
 from producers import redfish
+from producers.fleet.config import RedfishTarget
 from producers.redfish import RedfishReader
-from producers.simulate.redfish import Simulator
-from producers.targets import RedfishTarget
+from rackstream.simulators.redfish import Simulator
 from schemas import catalog, codec
 from schemas.testing import raw
 
@@ -72,7 +72,7 @@ def ours(urls: Sequence[str]) -> Iterator[Sweep]:
     """The producer's reader, one per BMC."""
     for number, url in enumerate(urls):
         target = RedfishTarget(host=f"bmc-{number}", address=url, username=USER, password=f"env:{VARIABLE}")
-        yield partial(read, redfish.reader(target, 60.0))
+        yield partial(read, redfish.create_reader(target, 60.0))
 
 
 def read(reader: RedfishReader) -> None:
@@ -85,7 +85,7 @@ def two(urls: Sequence[str]) -> Iterator[Sweep]:
     schema = catalog.schema("RedfishSample")
     for number, url in enumerate(urls):
         target = RedfishTarget(host=f"bmc-{number}", address=url, username=USER, password=f"env:{VARIABLE}")
-        yield partial(encoded, redfish.reader(target, 60.0), schema)
+        yield partial(encoded, redfish.create_reader(target, 60.0), schema)
 
 
 def encoded(reader: RedfishReader, schema: catalog.Schema) -> None:

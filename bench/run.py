@@ -28,8 +28,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.parts.outside import NO_PEERS, ROOT
-from bench.parts.rows import comparison, plain, single
+from bench.support.external_process import NO_PEERS, ROOT
+from bench.support.result_tables import comparison, plain, single
 
 FULL = {
     "redfish": "--bmcs 10 --rounds 3",

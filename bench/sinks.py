@@ -35,16 +35,16 @@ sys.path.insert(0, str(ROOT))  # what is measured is this checkout
 
 from pyarrow import parquet
 
-from bench.parts.counting import Counter
-from bench.parts.cycles import ALIASES, HOSTS, PARTITIONS, VMS, cycles, empty, fill
-from bench.parts.influxd import Influxd
-from bench.parts.outside import Missing, built, orderly
-from bench.parts.storing import Client, idle_cpu_s, measured, rackstream, telegraf_lines, telegraf_records
-from rackstream.broker import EmbeddedKafka
+from bench.support.external_process import Missing, built, orderly
+from bench.support.influxd import Influxd
+from bench.support.line_counter_server import Counter
+from bench.support.sink_programs import Client, idle_cpu_s, measured, rackstream, telegraf_lines, telegraf_records
+from bench.support.workload import ALIASES, HOSTS, PARTITIONS, VMS, cycles, empty, fill
+from rackstream.local.broker import EmbeddedKafka
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
-from sinks import formats
-from sinks.influx import Lines
+from sinks.files import formats
+from sinks.influx.sink import Lines
 from sinks.sink import Item
 
 

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import structlog
 
-from chaos import falsified, faults, influx, sides
-from chaos.stage import Stage
+from chaos import audit_self_check, faults, influx_check, standalone_faults
+from chaos.testbed import Stage
 from chaos.verdict import Verdict
-from rackstream.audit import Audit
+from rackstream.audit.audit import Audit
 
 Say = Callable[[str], None]
 BETWEEN_S = 4.0
@@ -86,7 +86,7 @@ def _directory(given: Path | None) -> Iterator[Path]:
 
 def _self_check(directory: Path, say: Say) -> Verdict:
     with Stage(directory, say, small=True) as stage:
-        return falsified.check(stage, say)
+        return audit_self_check.check(stage, say)
 
 
 def _run(directory: Path, given: argparse.Namespace, say: Say) -> Verdict:
@@ -99,9 +99,9 @@ def _run(directory: Path, given: argparse.Namespace, say: Say) -> Verdict:
     if chosen:
         _pipeline(directory / "pipeline", chosen, chance, verdict, short=given.short, say=say)
     if wanted("leader lost"):
-        sides.leader_lost(directory / "leader", say, verdict, rounds=1 if given.short else 5)
+        standalone_faults.leader_lost(directory / "leader", say, verdict, rounds=1 if given.short else 5)
     if wanted("retention"):
-        sides.overtaken(directory / "retention", say, verdict)
+        standalone_faults.overtaken(directory / "retention", say, verdict)
     return verdict
 
 
@@ -132,7 +132,7 @@ def _pipeline(
         if stage.influx is None:
             say("chaos: no influxd on PATH or in RACKSTREAM_INFLUXD: only files were stored in and audited")
             return
-        tally = influx.recount(stage.pipeline.settings)
+        tally = influx_check.recount(stage.pipeline.settings)
         verdict.lost += tally.lost + tally.wrong + tally.invented
         verdict.stored_twice += tally.twice
         verdict.notes += [f"InfluxDB: {example}" for example in tally.examples]

@@ -5,7 +5,7 @@ import threading
 
 from producers.app import TelemetryCollector, TelemetryConfig
 from producers.app.kafka import KafkaStorage
-from runtime.observe import notify
+from runtime.observability import notify
 
 
 def main() -> None:

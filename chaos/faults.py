@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from chaos.stage import Stage, libfaketime
-from rackstream.supervise import Part
+from chaos.testbed import Stage, libfaketime
+from rackstream.local.supervisor import Part
 
 BALLAST: Final = "ballast"
 STEP_S: Final = 120

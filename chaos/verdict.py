@@ -6,8 +6,8 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 
-from rackstream import scene
-from rackstream.audit import Finding
+from rackstream.audit.audit import Finding
+from rackstream.demo import fleet
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Verdict:
         self.lost += counts.lost + counts.pending + counts.wrong + counts.invented - found.false_alerts
         self.stored_twice += counts.twice  # rows; a record that is on the topic twice has its rows once
         self.out_of_order += counts.late
-        unexpected = [each for each in scene.unexpected(found.raised) if each not in true]
+        unexpected = [each for each in fleet.unexpected(found.raised) if each not in true]
         self.false_alerts += found.false_alerts + len(unexpected)
         self.notes += [f"{where}: {example}" for example in found.examples]
         self.notes += [f"{where}: unexpected alert {each}" for each in unexpected]

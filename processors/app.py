@@ -13,10 +13,18 @@ import structlog
 import uvloop
 from confluent_kafka import KafkaException
 
-from processors import outages
-from processors.mounts import joined, mounted
-from processors.shell import EXIT_AGAIN, EXIT_HUNG, EXIT_MISCONFIGURED, UNDELIVERED_S, ProcessorSettings, Shell, leave
-from runtime import login, metrics, observe
+from processors.engine import log_filters
+from processors.engine.worker import (
+    EXIT_AGAIN,
+    EXIT_HUNG,
+    EXIT_MISCONFIGURED,
+    UNDELIVERED_S,
+    ProcessorSettings,
+    Shell,
+    leave,
+)
+from processors.registry import joined, mounted
+from runtime import kafka_auth, metrics, observability
 from runtime.errors import Misconfigured
 from runtime.topics import publish_schemas, verify
 
@@ -61,7 +69,7 @@ def _credentials(settings: ProcessorSettings) -> Any:
     Raises:
         Misconfigured: a file of it cannot be read.
     """
-    context = login.ssl_context(settings)
+    context = kafka_auth.ssl_context(settings)
     if settings.uses_sasl:
         assert settings.sasl_password is not None
         return faust.SASLCredentials(
@@ -116,7 +124,7 @@ def _follow_rebalances(app: Any, shell: Shell) -> None:
         shell.memories.keep({(each.topic, each.partition) for each in assigned}, generation)
         shell.working = True
         log.info("partitions assigned", count=len(assigned), generation=generation)
-        observe.notify("READY=1")
+        observability.notify("READY=1")
 
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_partitions_assigned.connect(assigned, weak=False)
@@ -166,9 +174,9 @@ def main(settings: ProcessorSettings) -> None:
     publish_schemas(settings)
     logging.disable(logging.DEBUG)  # faust and aiokafka build debug records on hot paths even when nobody reads them
     for handler in logging.getLogger().handlers:
-        handler.addFilter(outages.Denied(settings))
-        handler.addFilter(outages.Refused(settings))
-        handler.addFilter(outages.RateLimit())
+        handler.addFilter(log_filters.Denied(settings))
+        handler.addFilter(log_filters.Refused(settings))
+        handler.addFilter(log_filters.RateLimit())
     settings.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes its own in it, and nothing above
     shell = Shell(settings, mounted(), joined())
     loop = uvloop.new_event_loop()

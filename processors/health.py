@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from processors.checks import CHECKS, Tally, details, status
 from processors.dashboard import COMPONENTS, generate_health_dashboard
-from processors.steps import WRITTEN_AGAIN, Output, Record, Step, advanced
+from processors.engine.step import WRITTEN_AGAIN, Output, Record, Step, advanced
+from processors.health_checks import CHECKS, Tally, details, status
 from schemas.catalog import REMOVED
 
 __all__ = ["STEP", "generate_health_dashboard", "nothing", "step"]

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from processors.engine.step import Output, Record, Step, derived_header
 from processors.rates import Reading, rates
-from processors.steps import Output, Record, Step, derived_header
 from processors.totals import NIC
 
 MEMORY: Final = timedelta(minutes=5)

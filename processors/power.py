@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from processors.steps import Output, Record, Step, derived_header
+from processors.engine.step import Output, Record, Step, derived_header
 
 MEMORY: Final = timedelta(minutes=5)
 PARTS: Final = ("power_control", "voltage", "power_supply")

@@ -19,11 +19,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from processors.packs import Presence
-from processors.rules import bounded
-from processors.sitting import UPDATE_EVERY, alert_id
-from processors.steps import Context, Output, Record, Step
-from processors.wording import TEXT
+from processors.alerting.evaluation import UPDATE_EVERY, alert_id
+from processors.alerting.rule import bounded
+from processors.alerting.rule_pack import Presence
+from processors.alerting.templates import TEXT
+from processors.engine.step import Context, Output, Record, Step
 
 MEMORY: Final = "state-presence"
 SOURCE: Final = "heartbeats"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from processors.drive import Partition
-from processors.packs import Packs
-from processors.steps import Record, Step
+from processors.alerting.rule_pack import Packs
+from processors.engine.partition import Partition
+from processors.engine.step import Record, Step
 from schemas import catalog
 
 

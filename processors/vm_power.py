@@ -24,8 +24,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from processors.engine.step import Folded, Join, Output, Record
 from processors.power import analysis
-from processors.steps import Folded, Join, Output, Record
 from schemas.catalog import REMOVED
 
 MINUTE_S: Final = 60

@@ -21,8 +21,8 @@ from datetime import timedelta
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from processors.engine.step import Output, Record, Step, derived_header
 from processors.rates import angle, change, rates
-from processors.steps import Output, Record, Step, derived_header
 from processors.totals import DISK, NIC, host_total, vm_total
 
 MEMORY: Final = timedelta(minutes=5)

@@ -16,18 +16,18 @@ from rackstream.commands import (
     acls,
     alerts,
     control,
+    dead_letters,
     doctor,
-    letters,
-    load,
-    look,
     probe,
     query,
     replay,
     rules,
     run,
     simulate,
+    simulate_libvirt,
     targets,
     top,
+    topics,
 )
 from runtime.errors import Failure, Misconfigured
 from runtime.settings import SUPERVISED
@@ -46,12 +46,12 @@ def cli() -> None:
 
 for each in (
     run.up, run.demo, run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate,
-    top.top, look.topics, look.tail, look.audit, query.query, probe.probe, doctor.doctor, targets.targets,
+    top.top, topics.topics, topics.tail, topics.audit, query.query, probe.probe, doctor.doctor, targets.targets,
     control.start, control.stop, control.control, alerts.alerts, alerts.silence, rules.rules,
-    replay.replay, letters.dead_letters, acls.acls,
+    replay.replay, dead_letters.dead_letters, acls.acls,
 ):  # fmt: skip
     cli.add_command(each)
-simulate.simulate.add_command(load.simulate_libvirt)
+simulate.simulate.add_command(simulate_libvirt.simulate_libvirt)
 
 
 def main() -> NoReturn:

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from producers.control import Command, Scope
-from rackstream import commanded
-from rackstream.published import Connect
-from rackstream.steering import Steering
+from producers.control import planner
+from producers.control.client import Steering
+from producers.control.commands import Command, Scope
 from rackstream.telemetry import TelemetryCollector, TelemetryConfig
+from rackstream.topics.schema_lookup import Connect
 from runtime.errors import Misconfigured
 from runtime.settings import Settings
 
@@ -72,7 +72,7 @@ class Commands:
             Misconfigured: there is no Kafka.
         """
         with self._topics() as topics:
-            return commanded.state(topics.orders, topics.statuses)
+            return planner.state(topics.orders, topics.statuses)
 
     def figures(self) -> dict[str, Any]:
         """The fleet as seed 004 tells of one hypervisor; what Kafka does not tell is null.
@@ -94,7 +94,7 @@ class Commands:
             "vms_monitored": None,
             "total_metrics_written": None,
             "influx_queue_size": None,
-            "targets": commanded.counts(topics.orders, statuses),
+            "targets": planner.counts(topics.orders, statuses),
         }
 
     def _topics(self) -> Steering:
@@ -103,24 +103,22 @@ class Commands:
             raise Misconfigured("no Kafka runs here: start `rackstream up`, or set KAFKA_BOOTSTRAP_SERVERS")
         return Steering(settings)
 
-    def _command(
-        self, scope: Scope, wanted: commanded.Desired, *, by: str, reason: str, wait_s: float
-    ) -> dict[str, Any]:
-        command = commanded.new(scope, wanted, by=by, reason=reason, at=datetime.now(UTC))
+    def _command(self, scope: Scope, wanted: planner.Desired, *, by: str, reason: str, wait_s: float) -> dict[str, Any]:
+        command = planner.new(scope, wanted, by=by, reason=reason, at=datetime.now(UTC))
         with self._topics() as topics:
             targets = {(each["source"], each["host"]) for each in topics.statuses}
-            commanded.check(scope, targets, topics.orders)
-            changes = commanded.plan(topics.orders, command, targets)
+            planner.check(scope, targets, topics.orders)
+            changes = planner.plan(topics.orders, command, targets)
             topics.write(changes)
-            orders, deadline_s = commanded.applied(topics.orders, changes), time.monotonic() + wait_s
+            orders, deadline_s = planner.applied(topics.orders, changes), time.monotonic() + wait_s
             while True:
                 named = [each for each in topics.statuses if scope.holds(each["source"], each["host"])]
-                found = commanded.counts(orders, named)
+                found = planner.counts(orders, named)
                 if not found["pending"] or time.monotonic() > deadline_s:
                     break
                 time.sleep(LOOK_S)
                 topics.refresh()
-        said = commanded.message(orders, command, named)
+        said = planner.message(orders, command, named)
         return {"status": wanted, "message": said, "desired": dict(command), "observed": found}
 
 

@@ -19,10 +19,10 @@ import yaml
 from confluent_kafka import KafkaException
 from pydantic import Field, SecretStr
 
-from rackstream import lag
-from rackstream.pipeline import Pipeline
-from rackstream.supervise import Supervisor
-from rackstream.view.feed import Feed
+from rackstream.local.pipeline import Pipeline
+from rackstream.local.supervisor import Supervisor
+from rackstream.topics import lag
+from rackstream.view.kafka_feed import Feed
 from runtime.errors import Failure
 from runtime.settings import KafkaSettings, Settings
 from sinks import datasets

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from runtime import generated, metrics
+from runtime import codegen, metrics
 
 FILE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
 PARTS: Final = {
@@ -77,7 +77,7 @@ def _code(labels: tuple[str, ...]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Exit code: 1 where the file is stale and is not to be written."""
-    return generated.write({FILE: text()}, "runtime", arguments)
+    return codegen.write({FILE: text()}, "runtime", arguments)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
-from runtime import login
+from runtime import kafka_auth
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 
@@ -42,8 +42,8 @@ def client_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "allow.auto.create.topics": False,
         "log_level": 2,  # connection trouble is told by lag and queues, not line by line
         "log.connection.close": False,
-        "error_cb": login.Trouble(settings),
-    } | login.options(settings)
+        "error_cb": kafka_auth.Trouble(settings),
+    } | kafka_auth.options(settings)
 
 
 def admin(settings: KafkaSettings, *, on_error: Callable[[KafkaError], None] | None = None) -> AdminClient:
@@ -59,8 +59,8 @@ def cluster(settings: KafkaSettings, *, timeout_s: float = 15) -> ClusterMetadat
         Misconfigured: the login is refused, or its files are wrong.
         Retry: no answer.
     """
-    trouble = login.Trouble(settings, silent=True)
-    login.ssl_context(settings)  # says what is wrong with which file; librdkafka does not
+    trouble = kafka_auth.Trouble(settings, silent=True)
+    kafka_auth.ssl_context(settings)  # says what is wrong with which file; librdkafka does not
     try:
         client = AdminClient(client_config(settings, "rackstream-admin") | {"error_cb": trouble})
     except KafkaException as error:
@@ -72,7 +72,7 @@ def cluster(settings: KafkaSettings, *, timeout_s: float = 15) -> ClusterMetadat
         except KafkaException as error:
             client.poll(0)
             if trouble.refusal is not None:
-                raise login.refused(settings, trouble.refusal) from None
+                raise kafka_auth.refused(settings, trouble.refusal) from None
             if time.monotonic() >= deadline:
                 raise Retry(f"no answer from Kafka at {settings.bootstrap}: {error.args[0].str()}") from error
             patience_s *= 2
@@ -168,7 +168,7 @@ class Publisher:
                 return
 
     def _deny(self, error: KafkaError, topic: str | None) -> None:
-        denied = login.denied(self._settings, error, "Write", topic or "")
+        denied = kafka_auth.denied(self._settings, error, "Write", topic or "")
         if denied is not None and str(denied) != str(self.denied):
             log.error("records are not taken", why=str(denied))
         self.denied = denied or self.denied
@@ -246,7 +246,7 @@ def _patiently(
             try:
                 return ask(reader)
             except KafkaException as error:
-                if denied := login.denied(settings, error.args[0], "Describe", topic):
+                if denied := kafka_auth.denied(settings, error.args[0], "Describe", topic):
                     raise denied from None
                 if error.args[0].code() not in NO_LEADER or time.monotonic() > deadline:
                     raise
@@ -298,7 +298,7 @@ def read_all(settings: KafkaSettings, topic: str) -> Iterator[Message]:
 
 def _denied(settings: KafkaSettings, error: KafkaError, topic: str, group: str) -> Misconfigured | None:
     of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
-    return login.denied(settings, error, *(("Describe", group) if of_group else ("Read", topic)))
+    return kafka_auth.denied(settings, error, *(("Describe", group) if of_group else ("Read", topic)))
 
 
 def _reader(settings: KafkaSettings) -> Consumer:

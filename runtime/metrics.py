@@ -25,7 +25,7 @@ LABELS: Final = {
     "topic": "alias of the topic in schemas/topics.toml, the same under every prefix, such as `raw-redfish`",
     "partition": "number of the partition",
     "source": "`redfish`, `libvirt` or `host`",
-    "vendor": "of the BMC: one of `producers/vendors.py`, `other`, or empty where none is told",
+    "vendor": "of the BMC: one of `producers/polling/vendors.py`, `other`, or empty where none is told",
     "status": "as in TargetStatus: `up`, `partial`, `slow`, `late`, `auth_failed`, `unreachable`; `unknown` before the "
     "first poll",
     "kind": "kind of the fault, such as `unreachable`, `denied`, `missing`",

@@ -10,7 +10,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import NewTopic
 
-from runtime import kafka, login, registry
+from runtime import kafka, kafka_auth, schema_registry
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
@@ -41,7 +41,7 @@ def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
         except KafkaException as error:
             # Somebody else was quicker, or the node that was asked had not heard of it yet.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise login.failure(settings, error.args[0], "Create", name) from error
+                raise kafka_auth.failure(settings, error.args[0], "Create", name) from error
     # The controller has them; the broker that is asked next may hear of them a moment later.
     deadline = time.monotonic() + SEEN_S
     while wanted and {topic.topic for topic in wanted} - _counts(settings).keys() and time.monotonic() < deadline:
@@ -138,7 +138,7 @@ def _register(settings: KafkaSettings, schema: catalog.Schema) -> int | None:
     given = None
     for topic in settings.catalog.topics.values():
         if topic.schema == schema.name:
-            given = registry.register(settings, f"{topic.name}-value", schema.definition)
+            given = schema_registry.register(settings, f"{topic.name}-value", schema.definition)
             other = catalog.published().get(given)
             if other is not None and other.name != schema.name:
                 raise Misconfigured(f"the schema registry's id {given} is our id of another schema, {other.name}")

@@ -6,13 +6,13 @@ import json
 import sys
 from pathlib import Path
 
-from schemas import catalog, generate, policy
+from schemas import catalog, codegen, policy
 
 PUBLISHED = catalog.HERE / "published"
 
 
 def _generated() -> dict[Path, str]:
-    files = {catalog.HERE / "records.py": generate.records()}
+    files = {catalog.HERE / "records.py": codegen.records()}
     for name in catalog.names():
         schema = catalog.schema(name)
         path = PUBLISHED / f"{name}.{schema.id:08x}.avsc"

@@ -14,8 +14,10 @@ from typing import Any, Final
 from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
-from schemas import catalog, readers, writers
-from schemas.reading import Reader
+from schemas import catalog
+from schemas.avro import reader as readers
+from schemas.avro import writer as writers
+from schemas.avro.primitives import Reader
 
 Record = dict[str, Any]
 Resolve = Callable[[int], dict[str, Any] | None]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from runtime.settings import Settings
+from runtime.settings import KafkaSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -180,3 +180,13 @@ class WebhookSettings(Settings):
     def limits(self) -> Limits:
         """When alerts are posted: soon, and few at a time, so that a stop is obeyed soon."""
         return Limits(max_records=100, max_age_s=0.2)
+
+
+def files_root(settings: KafkaSettings) -> Path:
+    """Folder of the files sink."""
+    return FilesSettings.read().root or settings.data_dir / "files"
+
+
+def archive_root(settings: KafkaSettings) -> Path:
+    """Folder of the archive."""
+    return ArchiveSettings.read().root or settings.data_dir / "archive"

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from producers.app import storage as storages
 from producers.app.delivery import Delivery, Outlet
-from producers.app.forks import renew_after_fork
+from producers.app.filters import split
+from producers.app.fork_safety import renew_after_fork
 from producers.app.model import EventType, Item, TelemetryConfig, TelemetryData, TelemetryEvent, TelemetryMetric
-from producers.app.select import split
 from producers.app.timing import Timed
 
 log = logging.getLogger(__name__)

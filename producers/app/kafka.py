@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from producers.app import avro
-from producers.app.forks import renew_after_fork
+from producers.app import avro_codec
+from producers.app.filters import select
+from producers.app.fork_safety import renew_after_fork
 from producers.app.model import TelemetryData
-from producers.app.select import select
 
 if TYPE_CHECKING:
-    from producers.publish import Publication
+    from producers.publishing.publisher import Publication
     from runtime.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class KafkaStorage:
         if not self._settings.bootstrap:
             raise Misconfigured("KAFKA_BOOTSTRAP_SERVERS: not set; an application cannot start a Kafka of its own")
         self.source = source
-        self._app = _App(host or socket.gethostname(), labels or {}, dict.fromkeys(avro.CATEGORIES, 0.0))
+        self._app = _App(host or socket.gethostname(), labels or {}, dict.fromkeys(avro_codec.CATEGORIES, 0.0))
         self.rejected = 0
         """Records that could not be written as Avro."""
         self._publication: Publication | None = None
@@ -112,7 +112,7 @@ class KafkaStorage:
         Raises:
             BufferError: too many records wait for the publishing thread.
         """
-        self._put(avro.TELEMETRY, avro.bodies(self.source, data))
+        self._put(avro_codec.TELEMETRY, avro_codec.bodies(self.source, data))
 
     def store_execution(self, stats: Mapping[str, float]) -> None:
         """Hands one state of the execution statistics over (`producers.execution`).
@@ -120,7 +120,7 @@ class KafkaStorage:
         Raises:
             BufferError: too many records wait for the publishing thread.
         """
-        self._put(avro.EXECUTIONS, [avro.execution(self.source, stats)])
+        self._put(avro_codec.EXECUTIONS, [avro_codec.execution(self.source, stats)])
 
     def retrieve(
         self, start_time: datetime | None = None, end_time: datetime | None = None, limit: int | None = None
@@ -132,7 +132,7 @@ class KafkaStorage:
         decode = decoder(self._settings, ALIAS).decode
         messages = kafka.read_all(self._settings, self._settings.catalog[ALIAS].name)
         mine = (decode(each.value()) for each in messages if each.key() == self.source.encode())
-        return select((item for record in mine for item in avro.items(record)), start_time, end_time, limit)
+        return select((item for record in mine for item in avro_codec.items(record)), start_time, end_time, limit)
 
     def flush(self, timeout_s: float = CLOSE_S) -> int:
         """Waits for Kafka's confirmation of everything; returns how many records still lack it."""
@@ -260,13 +260,13 @@ class KafkaStorage:
 
     def _publish(self, publication: Publication, category: str, body: dict[str, Any]) -> None:
         try:
-            publication.publish(ALIAS, self._app, category, avro.sample(body), began_s=time.monotonic())
+            publication.publish(ALIAS, self._app, category, avro_codec.sample(body), began_s=time.monotonic())
         except ValueError:
             self.rejected += 1
             log.exception("a record of %s cannot be written", self.source)
 
     def _open(self) -> Publication:
-        from producers.publish import Publication
+        from producers.publishing.publisher import Publication
 
         folder = self._settings.data_dir / "producers"
         name = f"app-{quote(self.source, safe='')}"

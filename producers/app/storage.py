@@ -14,11 +14,11 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from producers.app import wire
-from producers.app.forks import renew_after_fork
+from producers.app import json_codec
+from producers.app.filters import select, split
+from producers.app.fork_safety import renew_after_fork
 from producers.app.kafka import KafkaStorage
 from producers.app.model import Item, TelemetryConfig, TelemetryData, TelemetryEvent, utc
-from producers.app.select import select, split
 
 if TYPE_CHECKING:
     import sqlite3
@@ -91,7 +91,7 @@ class FileStorage:
 
     def store(self, data: TelemetryData) -> None:
         """Appends the items: all of them, or none and an OSError."""
-        text = "".join(f"{wire.write(item)}\n" for item in data.items).encode()
+        text = "".join(f"{json_codec.write(item)}\n" for item in data.items).encode()
         if not text:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ class FileStorage:
         with open(file.fileno(), "rb", closefd=False) as lines:
             for line in lines:
                 try:
-                    yield wire.read(line)
+                    yield json_codec.read(line)
                 except ValueError:
                     self.skipped_lines += bool(line.strip())
 
@@ -165,7 +165,11 @@ class DatabaseStorage:
     def store(self, data: TelemetryData) -> None:
         """Stores the items in one transaction."""
         rows = [
-            ("event" if isinstance(item, TelemetryEvent) else "metric", wire.stamp(item.timestamp), wire.write(item))
+            (
+                "event" if isinstance(item, TelemetryEvent) else "metric",
+                json_codec.stamp(item.timestamp),
+                json_codec.write(item),
+            )
             for item in data.items
         ]
         with closing(self._connect()) as db, db:
@@ -182,12 +186,12 @@ class DatabaseStorage:
                 "select number, body from items where timestamp between ? and ? "
                 "order by timestamp desc, number desc limit ?",
                 (
-                    wire.stamp(utc(start_time)) if start_time else "",
-                    wire.stamp(utc(end_time)) if end_time else "~",  # sorts after every time
+                    json_codec.stamp(utc(start_time)) if start_time else "",
+                    json_codec.stamp(utc(end_time)) if end_time else "~",  # sorts after every time
                     -1 if limit is None else limit,
                 ),
             ).fetchall()
-        return split(wire.read(body) for _, body in sorted(rows))
+        return split(json_codec.read(body) for _, body in sorted(rows))
 
     def clear(self) -> None:
         """Deletes every item."""

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from producers.app.collector import SETTLE_S, TelemetryCollector
 from producers.app.delivery import Consumer, Outlet
-from producers.app.forks import renew_after_fork
+from producers.app.fork_safety import renew_after_fork
 from producers.app.storage import Storage
 
 JOIN_S: Final = 5.0

@@ -1,28 +1,28 @@
-"""Redfish: BMCs read over HTTP(S) into RedfishSample records. `reader` is the fleet's door, the collector scripts'."""
+"""Redfish: BMCs read over HTTP(S) into RedfishSample records, for the fleet (`create_reader`) and for scripts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from producers.redfish.collector import RedfishTelemetryCollector
+from producers.fleet.config import secret
 from producers.redfish.http.client import Client
-from producers.redfish.nodes import NodesReader
-from producers.redfish.sweep import CATEGORIES, RedfishReader
-from producers.targets import secret
+from producers.redfish.multi_node import NodesReader
+from producers.redfish.reader import CATEGORIES, RedfishReader
+from producers.redfish.scripting.collector import RedfishTelemetryCollector
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from producers.targets import RedfishTarget
+    from producers.fleet.config import RedfishTarget
 
-__all__ = ["RedfishReader", "RedfishTelemetryCollector", "reader"]
+__all__ = ["RedfishReader", "RedfishTelemetryCollector", "create_reader"]
 
 TIMES_LONGER: Final = {"processor": 6, "memory": 30, "network": 6, "storage": 12}
 """Category → its interval by default, in intervals of the target. These ask for each processor, DIMM, adapter and drive
 by itself (DIMMs are the most: up to 96 on record, at 0.2 to 0.5 s each), and what they tell changes slowly."""
 
 
-def reader(
+def create_reader(
     target: RedfishTarget, interval_s: float, *, stale_session: str | None = None
 ) -> RedfishReader | NodesReader:
     """The reader of a target; `interval_s` seconds between two polls where the target does not say otherwise.

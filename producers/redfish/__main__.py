@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from producers.redfish import readme
-from runtime import generated
+from producers.redfish import docs
+from runtime import codegen
 
 FILE: Final = Path(__file__).with_name("README.md")
 
 
 def main(arguments: list[str]) -> int:
     """Exit code: 1 where the file is stale and is not to be written."""
-    return generated.write({FILE: readme.text()}, "producers.redfish", arguments)
+    return codegen.write({FILE: docs.text()}, "producers.redfish", arguments)
 
 
 if __name__ == "__main__":

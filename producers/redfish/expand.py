@@ -10,9 +10,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from producers.redfish.fields import Json, at, number, text
-from producers.redfish.http.faults import Fault, Forbidden, Missing, Unreachable
-from producers.redfish.http.patience import PatientClient, key_of
+from producers.redfish.http.errors import Fault, Forbidden, Missing, Unreachable
+from producers.redfish.http.negative_cache import PatientClient, key_of
+from producers.redfish.mapping.table import Json, at, number, text
 
 FEATURES: Final = "ProtocolFeaturesSupported/ExpandQuery"
 STRIKES: Final = 2

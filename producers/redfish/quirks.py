@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from producers.redfish.fields import NO_READING, Json, at, number, text
-from producers.redfish.http.patience import key_of
+from producers.redfish.http.negative_cache import key_of
+from producers.redfish.mapping.table import NO_READING, Json, at, number, text
 
 ENTRIES: Final = frozenset({"Temperatures", "Fans", "Voltages", "PowerSupplies", "PowerControl"})
 """Arrays of the schemas Thermal and Power."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rackstream import rights
+from rackstream.access import roles as rights
 from rackstream.commands.common import bootstrapped, kafka_settings
 
 
@@ -32,7 +32,7 @@ def acls(
     chosen: tuple[str, ...], principal_prefix: str, shape: str, *, check: bool, create: bool, passwords: Path | None
 ) -> None:
     """Print, check or create the rights that each role needs on Kafka, and none beyond them."""
-    from rackstream import acls as lists
+    from rackstream.access import acls as lists
 
     if passwords is not None and not create:
         raise click.UsageError("--passwords goes with --apply")
@@ -58,7 +58,7 @@ def acls(
 
 
 def _print(wanted: dict[str, frozenset[rights.Right]], shape: str) -> None:
-    from rackstream.acls import commands
+    from rackstream.access.acls import commands
 
     if shape == "json":
         found = {

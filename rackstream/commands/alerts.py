@@ -22,9 +22,9 @@ from runtime.errors import Misconfigured
 @JSON
 def alerts(follow: bool, severity: str | None, host: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Show the alerts that are active; with --follow, then each transition. --json: one object per line."""
-    from rackstream.alerting import COLUMNS, Alerts, line, row, wanted
-    from rackstream.table import as_table
-    from rackstream.tail import plain
+    from rackstream.alerts.active import COLUMNS, Alerts, line, row, wanted
+    from rackstream.text.table import as_table
+    from rackstream.topics.tail import plain
 
     stop = stop_event()
 
@@ -69,9 +69,9 @@ def add(  # noqa: PLR0917  click passes options by name
     as_json: bool,
 ) -> None:
     """Do not deliver alerts that match all of these: rule, host, severity, component, a label; * and ? are wild."""
-    from rackstream import silencing
-    from rackstream.period import duration, moment
-    from sinks import situation
+    from rackstream.alerts import silences as silencing
+    from rackstream.text.time_arguments import duration, moment
+    from sinks.webhook import silences as situation
 
     pairs = silencing.pairs(matchers)
     if (lasting is None) == (until is None):
@@ -91,7 +91,7 @@ def add(  # noqa: PLR0917  click passes options by name
 @JSON
 def list_(everything: bool, data_dir: Path | None, as_json: bool) -> None:
     """The silences that hold now or will."""
-    from rackstream import silencing
+    from rackstream.alerts import silences as silencing
 
     with connected(data_dir) as (settings, _):
         found = silencing.known(settings)
@@ -105,7 +105,7 @@ def list_(everything: bool, data_dir: Path | None, as_json: bool) -> None:
 @JSON
 def end(ids: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
     """End silences now: what they muted and is still active is delivered."""
-    from rackstream import silencing
+    from rackstream.alerts import silences as silencing
 
     with connected(data_dir) as (settings, _):
         ended = silencing.end(settings, ids)
@@ -113,8 +113,8 @@ def end(ids: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
 
 
 def _show(silences: list[dict[str, Any]], *, as_json: bool) -> None:
-    from rackstream.table import as_table
-    from rackstream.tail import plain
+    from rackstream.text.table import as_table
+    from rackstream.topics.tail import plain
 
     now = datetime.now(UTC)
     for each in silences if as_json else ():

@@ -73,7 +73,7 @@ def bootstrapped(settings: KafkaSettings) -> KafkaSettings:
 
             kafka.cluster(settings)  # a login that is refused is told here, in one line, whatever the command does next
         return settings
-    from rackstream.broker import running
+    from rackstream.local.broker import running
 
     found = running(settings.data_dir) or running(settings.data_dir / "demo")
     if found is None:
@@ -95,7 +95,7 @@ def connected(data_dir: Path | None) -> Iterator[tuple[KafkaSettings, bool]]:
     try:
         found = bootstrapped(settings)
     except Misconfigured:
-        from rackstream.broker import attached
+        from rackstream.local.broker import attached
 
         kept = [each for each in places if (each / "kafka" / "kafka.json").exists()]
         if not kept:
@@ -112,13 +112,13 @@ def _beside(settings: KafkaSettings, places: tuple[Path, ...]) -> Path:
     """The data directory of the Kafka that was found: the demo's while only a demo runs."""
     if settings.bootstrap:
         return settings.data_dir
-    from rackstream.broker import running
+    from rackstream.local.broker import running
 
     return next((each for each in places if running(each)), settings.data_dir)
 
 
 def set_up(component: str) -> None:
     """Logs and metrics of a process of the pipeline."""
-    from runtime import observe
+    from runtime import observability
 
-    observe.set_up(ProcessSettings.read(), component, KafkaSettings.read().data_dir)
+    observability.set_up(ProcessSettings.read(), component, KafkaSettings.read().data_dir)

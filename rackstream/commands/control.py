@@ -62,8 +62,8 @@ def stop(
 def control(data_dir: Path | None, as_json: bool) -> None:
     """Show what was commanded by `start` and `stop`, and how targets stand next to that."""
     from rackstream.control import Commands
-    from rackstream.table import as_table
-    from rackstream.tail import plain
+    from rackstream.text.table import as_table
+    from rackstream.topics.tail import plain
 
     with connected(data_dir) as (settings, _):
         found = Commands(lambda: settings).state()
@@ -81,6 +81,6 @@ def control(data_dir: Path | None, as_json: bool) -> None:
 
 
 def _show(said: dict[str, Any], *, as_json: bool) -> None:
-    from rackstream.tail import plain
+    from rackstream.topics.tail import plain
 
     click.echo(json.dumps(plain(said), ensure_ascii=False) if as_json else said["message"])

@@ -31,7 +31,7 @@ def doctor(host: str | None, timeout: float, fleet: Path, data_dir: Path | None,
     producer does, and changes nothing. Exit code 1 if anything is amiss.
     """
     from rackstream.doctor import report
-    from rackstream.doctor.examine import Wanted, examine
+    from rackstream.doctor.checklist import Wanted, examine
 
     settings = kafka_settings(data_dir)
     reached: KafkaSettings | Misconfigured

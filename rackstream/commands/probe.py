@@ -36,7 +36,7 @@ def probe(  # noqa: PLR0917
     It is read once as a producer would, its session deleted at the end. Nothing is published. Exit 1 if it does not
     answer or some of it could not be read, 2 if a person must act.
     """
-    from rackstream.probing import target as probing
+    from rackstream.probe import target as probing
 
     if password_env and password_file:
         raise Misconfigured("give --password-env or --password-file, not both")

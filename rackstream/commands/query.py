@@ -24,11 +24,12 @@ rackstream query --plot "select time, host, reading_celsius from redfish_tempera
 @DATA_DIR
 def query(sql: str, form: str | None, data_dir: Path | None) -> None:
     """Ask the stored files in SQL (DuckDB). Each dataset is a table; `show tables` lists them, `describe NAME` one."""
-    from rackstream import history, table
-    from rackstream.query import Files
+    from rackstream.stored.query import Files
+    from rackstream.text import table
+    from sinks.settings import files_root
 
     settings = kafka_settings(data_dir)
-    roots = [history.root(settings)]
+    roots = [files_root(settings)]
     if data_dir is None:
         roots.append(settings.model_copy(update={"data_dir": settings.data_dir / "demo"}).data_dir / "files")
     root = next((each for each in roots if each.is_dir()), roots[0])

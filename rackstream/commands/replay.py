@@ -18,11 +18,11 @@ from runtime.errors import Misconfigured
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rackstream.replaying.fence import Noted
-    from rackstream.replaying.refold import Ask
-    from rackstream.replaying.source import Source
+    from rackstream.replay.live_boundary import Noted
+    from rackstream.replay.recompute import Ask
+    from rackstream.replay.source import Source
     from runtime.settings import KafkaSettings
-    from sinks.replayed import Destination
+    from sinks.replay.destination import Destination
 
 WHEN = "Like 2026-01-02T03:04 (UTC), or -2h"
 
@@ -60,8 +60,8 @@ def replay(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
     anew, delete their files first: the whole files directory, or directories of datasets in it, but not _manifest
     alone. Into topics: give the --id of the run that was killed.
     """
-    from rackstream.replaying.progress import Progress
-    from rackstream.replaying.replay import Replay
+    from rackstream.replay.progress import Progress
+    from rackstream.replay.replay import Replay
 
     _check(given)
     started = datetime.now(UTC)
@@ -95,11 +95,11 @@ def _check(given: dict[str, Any]) -> None:
 
 def _verify(data_dir: Path | None, given: dict[str, Any], started: datetime, *, as_json: bool) -> NoReturn:
     """Compares what is stored with what a replay gives; ends with 1 where they differ."""
-    from rackstream import history
-    from rackstream.replaying.progress import Progress
-    from rackstream.replaying.replay import Replay
-    from rackstream.store import comparison
-    from sinks.compare import line
+    from rackstream.replay.progress import Progress
+    from rackstream.replay.replay import Replay
+    from sinks.replay.compare_files import line
+    from sinks.run import comparison
+    from sinks.settings import files_root
 
     differences: list[dict[str, Any]] = []
 
@@ -115,7 +115,7 @@ def _verify(data_dir: Path | None, given: dict[str, Any], started: datetime, *, 
         compacted = {alias for alias in ask.aliases if "compact" in settings.catalog[alias].cleanup}
         unknown = set() if given["archive"] else compacted
         topics = {settings.catalog[alias].name: alias for alias in ask.aliases}
-        into = comparison(kind, ask.range, topics, history.root(settings), incomplete=unknown, tell=differs)
+        into = comparison(kind, ask.range, topics, files_root(settings), incomplete=unknown, tell=differs)
         try:
             noted = _note(settings, ask, kind, look=into.look)
             source = _source(settings, noted, given)
@@ -128,14 +128,14 @@ def _verify(data_dir: Path | None, given: dict[str, Any], started: datetime, *, 
 
 
 def _ask(settings: KafkaSettings, given: dict[str, Any], started: datetime) -> Ask:
-    from processors import packs
-    from rackstream.period import period
-    from rackstream.replaying.refold import Ask
+    from processors.alerting import rule_pack
+    from rackstream.replay.recompute import Ask
+    from rackstream.text.time_arguments import period
     from runtime.topics import verify
-    from sinks.manifest import Range
+    from sinks.files.manifest import Range
 
     within = Range(*period(given["since"], given["until"], started), hosts=tuple(sorted(set(given["hosts"]))) or None)
-    rules = None if given["rules"] == "as-then" else packs.Packs(packs.load(Path(given["rules"])))
+    rules = None if given["rules"] == "as-then" else rule_pack.Packs(rule_pack.load(Path(given["rules"])))
     ask = Ask(within, _aliases(settings, given["names"]), rules, raw=given["raw"])
     if not given["without_kafka"]:
         verify(settings)
@@ -144,11 +144,11 @@ def _ask(settings: KafkaSettings, given: dict[str, Any], started: datetime) -> A
 
 def _note(settings: KafkaSettings, ask: Ask, kind: str, look: Callable[[], None] | None = None) -> Noted:
     """Where everything stands now; `look`: where what is stored is compared, and how it is looked at."""
-    from rackstream import history
-    from rackstream.replaying.fence import note
-    from rackstream.replaying.plan import topics_needed
+    from rackstream.replay.live_boundary import note
+    from rackstream.replay.plan import topics_needed
+    from sinks.settings import files_root
 
-    files = history.root(settings) if kind == "files" else None
+    files = files_root(settings) if kind == "files" else None
     sink = kind if files or look else None
     return note(settings, topics_needed(ask.aliases), sink, files=files, look=look)
 
@@ -159,7 +159,7 @@ def _kafka(data_dir: Path | None, given: dict[str, Any]) -> AbstractContextManag
 
 def _read(settings: KafkaSettings, ask: Ask, given: dict[str, Any]) -> tuple[Noted, Source]:
     """Where everything stands now, and where the records come from."""
-    from rackstream.replaying.source import ArchiveSource
+    from rackstream.replay.source import ArchiveSource
 
     if given["without_kafka"]:
         source = ArchiveSource(settings.catalog, given["archive"], None)
@@ -169,7 +169,7 @@ def _read(settings: KafkaSettings, ask: Ask, given: dict[str, Any]) -> tuple[Not
 
 
 def _source(settings: KafkaSettings, noted: Noted, given: dict[str, Any]) -> Source:
-    from rackstream.replaying.source import ArchiveSource, KafkaSource
+    from rackstream.replay.source import ArchiveSource, KafkaSource
 
     if given["archive"] is None:
         return KafkaSource(settings, noted.spans)
@@ -179,23 +179,23 @@ def _source(settings: KafkaSettings, noted: Noted, given: dict[str, Any]) -> Sou
 def _destination(
     settings: KafkaSettings, ask: Ask, noted: Noted, given: dict[str, Any], started: datetime
 ) -> Destination:
-    from rackstream import history
-    from rackstream.store import destination
+    from sinks.run import destination
+    from sinks.settings import files_root
 
     if given["kind"] == "topic":
-        from sinks.copies import Copies
+        from sinks.replay.topics import Copies
 
         name = given["name"] or started.strftime("%Y%m%dT%H%M%S")
         return Copies(settings, name, ask.aliases, write=not given["dry_run"])
     topics = {alias: (settings.catalog[alias].name, noted.ids.get(alias, "")) for alias in ask.aliases}
     return destination(
-        given["kind"], ask.range, topics, history.root(settings), started=started, write=not given["dry_run"]
+        given["kind"], ask.range, topics, files_root(settings), started=started, write=not given["dry_run"]
     )
 
 
 def _ids(settings: KafkaSettings) -> dict[str, str]:
     from runtime.topics import topic_id
-    from sinks.archive import aliases
+    from sinks.files.archive_sink import aliases
 
     names = [settings.catalog[alias].name for alias in aliases()]
     return {name: topic_id(settings, name) for name in names}

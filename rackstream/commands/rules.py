@@ -32,15 +32,15 @@ def rules() -> None:
 @JSON
 def apply(file: Path, effective_from: str | None, dry_run: bool, data_dir: Path | None, as_json: bool) -> None:
     """Check a pack and put it on Kafka; the processors judge by it from its time on."""
-    from processors import packs, rulebook
-    from rackstream.period import moment
+    from processors.alerting import rule_pack, rule_topic
+    from rackstream.text.time_arguments import moment
 
-    pack = packs.load(file)
+    pack = rule_pack.load(file)
     said: dict[str, Any] = {"pack": pack.fingerprint, "rules": len(pack.rules), "applied": False}
     if not dry_run:
         with connected(data_dir) as (settings, _):
             now = datetime.now(UTC)
-            soonest = now + packs.LEAD
+            soonest = now + rule_pack.LEAD
             begin = moment(effective_from, now) if effective_from else soonest
             if begin < now:
                 raise Misconfigured(
@@ -49,11 +49,11 @@ def apply(file: Path, effective_from: str | None, dry_run: bool, data_dir: Path 
                 )
             if (
                 begin == soonest
-                and rulebook.read(settings).at(soonest, soonest + packs.LEAD).fingerprint == pack.fingerprint
+                and rule_topic.read(settings).at(soonest, soonest + rule_pack.LEAD).fingerprint == pack.fingerprint
             ):
                 said |= {"already": True}
             else:
-                rulebook.publish(settings, pack, file.read_text(), begin)
+                rule_topic.publish(settings, pack, file.read_text(), begin)
                 said |= {"applied": True, "effective_from": begin.isoformat()}
     if as_json:
         click.echo(json.dumps(said))
@@ -70,10 +70,10 @@ def apply(file: Path, effective_from: str | None, dry_run: bool, data_dir: Path 
 @JSON
 def list_(data_dir: Path | None, as_json: bool) -> None:
     """The packs on Kafka, and the rules of the one that judges now."""
-    from processors import rulebook
+    from processors.alerting import rule_topic
 
     with connected(data_dir) as (settings, _):
-        found = rulebook.read(settings)
+        found = rule_topic.read(settings)
     now = datetime.now(UTC)
     active = found.at(now, now)
     packs_: list[dict[str, Any]] = [
@@ -124,19 +124,19 @@ def test(  # noqa: PLR0917  click passes options by name
     as_json: bool,
 ) -> None:
     """What a pack would do, on history or live, and how that differs from the packs applied. Writes nothing."""
-    from processors import packs, rulebook
-    from processors.packs import Packs
-    from rackstream.period import period
-    from rackstream.tryout import Tryout
-    from rackstream.tryout_kafka import Source
+    from processors.alerting import rule_pack, rule_topic
+    from processors.alerting.rule_pack import Packs
+    from rackstream.alerts.rule_tryout import Tryout
+    from rackstream.alerts.rule_tryout_kafka import Source
+    from rackstream.text.time_arguments import period
 
     if live == (since is not None):
         raise Misconfigured("give either --from (and --to) or --live")
-    pack, now = packs.load(file), datetime.now(UTC)
+    pack, now = rule_pack.load(file), datetime.now(UTC)
     first, end = period(since, until, now) if since else (now, now + timedelta(days=36500))
     stop = stop_event()
     with connected(data_dir) as (settings, _):
-        tryout = Tryout(settings.catalog, Packs(pack), rulebook.read(settings), first)
+        tryout = Tryout(settings.catalog, Packs(pack), rule_topic.read(settings), first)
         source = Source(settings)
         source.recorded(tryout, first, end)
         if live:

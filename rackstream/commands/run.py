@@ -18,7 +18,7 @@ from runtime.errors import Failure, Misconfigured
 @DATA_DIR
 def up(fleet: Path, data_dir: Path | None) -> None:
     """Run everything on this machine, as the fleet file says, until Ctrl-C."""
-    from rackstream.pipeline import Pipeline, run
+    from rackstream.local.pipeline import Pipeline, run
     from sinks.settings import ArchiveSettings
 
     stop = stop_event()
@@ -33,7 +33,7 @@ def up(fleet: Path, data_dir: Path | None) -> None:
 @DATA_DIR
 def demo(duration: float | None, chaos: bool, as_json: bool, data_dir: Path | None) -> None:
     """Run the whole pipeline on this machine, libvirt's test driver and simulated BMCs, and show it live."""
-    from rackstream.demo import Demo
+    from rackstream.demo.demo import Demo
 
     stop = stop_event()
     settings = kafka_settings(data_dir)
@@ -51,8 +51,9 @@ def demo(duration: float | None, chaos: bool, as_json: bool, data_dir: Path | No
 @click.pass_context
 def producer(context: click.Context, source: str, fleet: Path, name: str | None, *, shared: bool) -> None:
     """Poll the targets of one source and publish raw records."""
-    from producers.shared import SOURCES
-    from rackstream.produce import run, share
+    from producers.run import run, share
+    from producers.shared_targets.record import SOURCES
+    from rackstream.access import acls
 
     if shared and source not in SOURCES:
         raise Misconfigured(f"{source} targets cannot be shared: each is the machine that its producer runs on")
@@ -60,6 +61,7 @@ def producer(context: click.Context, source: str, fleet: Path, name: str | None,
         raise Misconfigured("--shared polls what is on Kafka; `rackstream targets import` takes a fleet file there")
     set_up(f"producer-{source}")
     settings = bootstrapped(kafka_settings(None))
+    acls.require(settings, f"producer-{source}")
     if shared:
         share(source, settings, stop_event(), name=name)
     else:
@@ -70,8 +72,8 @@ def producer(context: click.Context, source: str, fleet: Path, name: str | None,
 def processor() -> None:
     """Run a Faust worker: rates, totals, power, alerts."""
     from processors.app import main as work
-    from processors.shell import ProcessorSettings
-    from rackstream import acls
+    from processors.engine.worker import ProcessorSettings
+    from rackstream.access import acls
 
     set_up("processor")
     settings = bootstrapped(kafka_settings(None))
@@ -86,7 +88,8 @@ def processor() -> None:
 @click.option("--name", help="webhook: each name has a receiver and a position of its own")
 def sink(kind: str, *, check: bool, create: bool, name: str | None) -> None:
     """Store records (files, InfluxDB, an archive of their own bytes), or deliver alerts to a webhook."""
-    from rackstream.store import prepare_influx, run
+    from rackstream.access import acls
+    from sinks.run import prepare_influx, run
 
     if (check or create) and kind != "influx":
         raise click.UsageError("--check and --set-up are of `rackstream sink influx`")
@@ -96,14 +99,16 @@ def sink(kind: str, *, check: bool, create: bool, name: str | None) -> None:
         prepare_influx(create=create, say=click.echo)
         return
     set_up(f"sink-{kind}")
-    run(kind, bootstrapped(kafka_settings(None)), stop_event(), name)
+    settings = bootstrapped(kafka_settings(None))
+    acls.require(settings, f"sink-{kind}")
+    run(kind, settings, stop_event(), name)
 
 
 @click.command()
 @click.option("--port", type=int, help="Port to listen on  [default: RACKSTREAM_CONSOLE_PORT or 8000]")
 def serve(port: int | None) -> None:
     """Serve REST: start, stop and status of one hypervisor; the schemas, so that any Avro deserialiser reads."""
-    from rackstream.console.serve import serve as listen
+    from rackstream.api.serve import serve as listen
 
     set_up("console")
     settings = kafka_settings(None)
@@ -114,7 +119,7 @@ def serve(port: int | None) -> None:
 @DATA_DIR
 def broker(data_dir: Path | None) -> None:
     """Run the embedded Kafka of a data directory alone, until Ctrl-C."""
-    from rackstream.broker import EmbeddedKafka
+    from rackstream.local.broker import EmbeddedKafka
 
     stop = stop_event()
     settings = kafka_settings(data_dir)

@@ -16,8 +16,8 @@ from rackstream.commands.common import JSON
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from producers.simulate.faults import Share
-    from producers.simulate.processes import Served
+    from rackstream.simulators.faults import Share
+    from rackstream.simulators.processes import Served
 
 
 @click.group()
@@ -26,7 +26,7 @@ def simulate() -> None:
 
 
 def _shares(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> list[Share]:
-    from producers.simulate.faults import Share
+    from rackstream.simulators.faults import Share
 
     try:
         return [Share.parse(text) for text in texts]
@@ -37,7 +37,7 @@ def _shares(_context: click.Context, _parameter: click.Parameter, texts: tuple[s
 def _explain(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if not wanted or context.resilient_parsing:
         return
-    from producers.simulate.faults import KINDS, VALUES
+    from rackstream.simulators.faults import KINDS, VALUES
 
     for kind, meaning in KINDS.items():
         usual = f"  [{VALUES[kind]:g}]" if kind in VALUES else ""
@@ -95,8 +95,8 @@ def simulate_redfish(  # noqa: PLR0917  click passes options by name
 
     Prints each BMC's URL, shape and fault once they listen, and what was asked of them at the end.
     """
-    from producers.simulate.processes import run
-    from producers.simulate.redfish import Simulator
+    from rackstream.simulators.processes import run
+    from rackstream.simulators.redfish import Simulator
 
     if (tls and cert) or (cert is None) != (key is None):
         raise Misconfigured("give --cert with --key, or --tls alone")
@@ -121,10 +121,10 @@ def _password(variable: str | None) -> str | None:
 
 
 def _certificates(stack: ExitStack) -> tuple[Path, Path, Path]:
-    from rackstream import scene
+    from rackstream.demo import fleet
 
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="rackstream-simulate-"))
-    return scene.certificates(Path(directory))
+    return fleet.certificates(Path(directory))
 
 
 class _Announcer:
@@ -135,7 +135,7 @@ class _Announcer:
         self._as_json = as_json
 
     def __call__(self, served: Sequence[Served]) -> None:
-        from runtime import observe
+        from runtime import observability
 
         if self._as_json:
             ca = str(self._authority) if self._authority else None
@@ -145,7 +145,7 @@ class _Announcer:
                 click.echo("  ".join(filter(None, (each.url, each.shape, each.fault))))
             if self._authority:
                 click.echo(f"authority of their certificates: {self._authority}")
-        observe.notify("READY=1")
+        observability.notify("READY=1")
 
 
 def _tell_counts(told: dict[str, Any], *, as_json: bool) -> None:

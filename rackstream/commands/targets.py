@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected
-from rackstream.printable import printable
+from rackstream.text.sanitize import printable
 from runtime.errors import Misconfigured, Retry
 
 if TYPE_CHECKING:
-    from rackstream.targeting import Plan
+    from producers.shared_targets.admin import Plan
     from runtime.settings import KafkaSettings
 
 
@@ -27,7 +27,7 @@ def targets() -> None:
 @click.option("--without-secrets", is_flag=True, help="Do not look whether variables and files it names are there")
 def check(file: Path, without_secrets: bool) -> None:
     """Name everything that is wrong with FILE [default: fleet.yaml], with its lines; exit 2 if anything is."""
-    from producers import targets as fleet_file
+    from producers.fleet import config as fleet_file
 
     fleet = fleet_file.load(file)
     if not without_secrets:
@@ -47,13 +47,15 @@ def check(file: Path, without_secrets: bool) -> None:
 @JSON
 def status(everything: bool, data_dir: Path | None, as_json: bool) -> None:
     """How each target stands: the worst first, with requests, latency and who polls it."""
-    from producers.status import WORSE
-    from rackstream.tail import plain
-    from runtime import tables
+    from producers.polling.status import WORSE
+    from rackstream.topics.tail import plain
+    from runtime import compacted_topic
 
     with connected(data_dir) as (settings, _):
         found = [
-            each for each in tables.newest(settings, "state-targets").values() if everything or not each["removed"]
+            each
+            for each in compacted_topic.newest(settings, "state-targets").values()
+            if everything or not each["removed"]
         ]
     ranks = {name: -rank for rank, name in enumerate(WORSE)}
     found.sort(key=lambda each: (ranks.get(each["status"], 1), each["source"], each["host"]))
@@ -100,16 +102,16 @@ def add(  # noqa: PLR0917  click passes options by name
     interval: float | None, labels: tuple[str, ...], systems: tuple[str, ...], data_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Have shared producers poll HOST at ADDRESS (https://… of its BMC, or a libvirt URI); again: as is said now."""
-    from rackstream import targeting
+    from producers.shared_targets import admin
 
     entry = {"host": host, "uri" if source == "libvirt" else "address": address, "labels": _pairs("--label", labels)}
     entry |= _given(username=username, password=password, verify=verify, interval=interval)
     if systems:
         entry["systems"] = _pairs("--system", systems)
-    wanted = targeting.one(source, entry)
+    wanted = admin.one(source, entry)
     with connected(data_dir) as (settings, _):
-        changes = targeting.plan(targeting.read(settings), [wanted])
-        targeting.write(settings, changes)
+        changes = admin.plan(admin.read(settings), [wanted])
+        admin.write(settings, changes)
         _tell(settings, changes, as_json=as_json)
 
 
@@ -120,11 +122,11 @@ def add(  # noqa: PLR0917  click passes options by name
 @JSON
 def remove(source: str, hosts: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
     """Have shared producers poll these no more."""
-    from rackstream import targeting
+    from producers.shared_targets import admin
 
     with connected(data_dir) as (settings, _):
-        changes = targeting.removal(targeting.read(settings), source, hosts)
-        targeting.write(settings, changes)
+        changes = admin.removal(admin.read(settings), source, hosts)
+        admin.write(settings, changes)
         _tell(settings, changes, as_json=as_json)
 
 
@@ -143,21 +145,21 @@ def import_(  # noqa: PLR0917  click passes options by name
 
     --username, --password, --verify and --interval hold for targets of CSV and file_sd that do not say otherwise.
     """
-    from producers import fleet_forms
-    from rackstream import targeting
+    from producers.fleet import importers
+    from producers.shared_targets import admin
 
     given = _given(username=username, password=password, verify=verify, interval=interval)
-    fleet = fleet_forms.load(file, given)
-    wanted = targeting.records(fleet)
+    fleet = importers.load(file, given)
+    wanted = admin.records(fleet)
     if fleet.host.targets:
         click.echo("section host is left out: each is the machine that its producer runs on", err=True)
     if not wanted:
         raise Misconfigured(f"{file} names no targets that can be shared; `targets remove` removes")
     with connected(data_dir) as (settings, _):
         sources = {each["source"] for each in wanted}
-        changes = targeting.plan(targeting.read(settings), wanted, prune=sources if prune else ())
+        changes = admin.plan(admin.read(settings), wanted, prune=sources if prune else ())
         if not dry_run:
-            targeting.write(settings, changes)
+            admin.write(settings, changes)
         _tell(settings, changes, as_json=as_json, dry_run=dry_run)
 
 
@@ -166,10 +168,10 @@ def import_(  # noqa: PLR0917  click passes options by name
 @JSON
 def list_(data_dir: Path | None, as_json: bool) -> None:
     """The targets on Kafka that shared producers divide; `status` says how they stand."""
-    from rackstream import targeting
+    from producers.shared_targets import admin
 
     with connected(data_dir) as (settings, _):
-        found = [each for _, each in sorted(targeting.read(settings).items()) if not each["removed"]]
+        found = [each for _, each in sorted(admin.read(settings).items()) if not each["removed"]]
     for each in found:
         click.echo(json.dumps(each, ensure_ascii=False) if as_json else _described(each))
     if not found and not as_json:
@@ -216,7 +218,7 @@ def _tell(settings: KafkaSettings, changes: Plan, *, as_json: bool, dry_run: boo
 
 def _tell_of_group(settings: KafkaSettings, source: str) -> None:
     """That nobody polls them, if so. Not who may: it costs rights that an import does not need."""
-    from rackstream.sharing import members
+    from producers.shared_targets.group_member import members
 
     try:
         if not members(settings, source):

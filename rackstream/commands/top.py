@@ -38,13 +38,13 @@ def top(host: str | None, once: bool, data_dir: Path | None, as_json: bool) -> N
 
     --json: one object, the fleet at a glance (with HOST, all of that host), and end.
     """
-    from rackstream.view.feed import Feed
+    from rackstream.view.kafka_feed import Feed
 
     settings = kafka_settings(data_dir)
     bootstrapped(settings)  # where no Kafka runs, that is told before the screen is taken
     with Feed(settings, lambda: bootstrapped(settings)) as feed:
         if not once and not as_json:
-            from rackstream.top.app import Top
+            from rackstream.terminal.app import Top
 
             # What is written to a terminal that shows something else would spoil it; it is in the notice, too.
             structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -67,7 +67,7 @@ def _wait(view: View) -> None:
 
 
 def _print_json(view: View, host: str | None) -> None:
-    from rackstream.tail import plain
+    from rackstream.topics.tail import plain
 
     found = asdict(view.overview() if host is None else _known(view.host(host), host))
     click.echo(json.dumps(plain(found), ensure_ascii=False, indent=2))
@@ -76,13 +76,13 @@ def _print_json(view: View, host: str | None) -> None:
 def _print(view: View, host: str | None) -> None:
     from rich.console import Console
 
-    from rackstream.top import frame
+    from rackstream.terminal import header
 
     width, height = shutil.get_terminal_size(SIZE)
     if host is None:
-        lines = frame.fleet(view, width, max(3, height - AROUND))
+        lines = header.fleet(view, width, max(3, height - AROUND))
     else:
-        lines = _known(frame.host(view, host, width), host)
+        lines = _known(header.host(view, host, width), host)
     console = Console(width=width)
     for each in lines:
         each.text.rstrip()

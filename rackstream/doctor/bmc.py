@@ -9,13 +9,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from producers import redfish
+from producers.fleet.config import RedfishTarget
 from producers.redfish.expand import members
-from producers.redfish.fields import at, text
-from producers.redfish.http import wire
-from producers.redfish.http.faults import Denied, Fault, Forbidden, Missing, Silent
-from producers.targets import RedfishTarget
-from rackstream.doctor import reach, tls
-from rackstream.doctor.finding import Check, Finding, ago, count, fail, ok, skipped, warn
+from producers.redfish.http import transport
+from producers.redfish.http.errors import Denied, Fault, Forbidden, Missing, Silent
+from producers.redfish.mapping.table import at, text
+from rackstream.doctor import network, tls
+from rackstream.doctor.check import Check, Finding, ago, count, fail, ok, skipped, warn
 
 ROOT: Final = "/redfish/v1/"
 AMISS_S: Final = 60.0
@@ -37,7 +37,7 @@ class Bmc:
         target, limit_s = self._target, self._timeout_s
         parts = urlsplit(target.proxy or target.address)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        path = reach.checks(host, port, limit_s, what="proxy" if target.proxy else "BMC's web server")
+        path = network.checks(host, port, limit_s, what="proxy" if target.proxy else "BMC's web server")
         if parts.scheme == "https" and not target.proxy:
             path.append(Check("TLS", lambda: self._tls(host, port), ("port",), 2 * limit_s + 1))
         before = path[-1].name
@@ -56,7 +56,7 @@ class Bmc:
 
     def _tls(self, host: str, port: int) -> Finding:
         verify = self._target.verify
-        context = wire.tls_context(verify if isinstance(verify, bool) else str(verify))
+        context = transport.tls_context(verify if isinstance(verify, bool) else str(verify))
         return tls.look(host, port, context, self._timeout_s)
 
     def _deadline_s(self) -> float:

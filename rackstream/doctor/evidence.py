@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from confluent_kafka import ConsumerGroupState, Message
 
-from rackstream import letters
-from runtime import kafka, tables
+from rackstream.dead_letters import store
+from runtime import compacted_topic, kafka
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
-from sinks.takeover import partition_of
+from sinks.webhook.initial_state import partition_of
 
 Record = dict[str, Any]
 LOOK_BACK_S: Final = 900.0
@@ -38,7 +38,7 @@ class Evidence:
     @cached_property
     def targets(self) -> list[Record]:
         """TargetStatus of all targets, also of those that were removed."""
-        return list(tables.newest(self.settings, "state-targets").values())
+        return list(compacted_topic.newest(self.settings, "state-targets").values())
 
     @cached_property
     def beats(self) -> dict[str, tuple[Record, datetime]]:
@@ -57,9 +57,9 @@ class Evidence:
         return found
 
     @cached_property
-    def letters(self) -> list[letters.Letter]:
+    def letters(self) -> list[store.Letter]:
         """Open dead letters."""
-        return letters.read(self.settings)
+        return store.read(self.settings)
 
     @cached_property
     def groups(self) -> dict[str, bool]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from producers.targets import LibvirtTarget
-from rackstream.doctor import reach
-from rackstream.doctor.finding import Check, Finding, count, fail, ok, warn
-from rackstream.probing import libvirt as probing
+from producers.fleet.config import LibvirtTarget
+from rackstream.doctor import network
+from rackstream.doctor.check import Check, Finding, count, fail, ok, warn
+from rackstream.probe import libvirt as probing
 
 PORTS: Final = {"ssh": 22, "libssh": 22, "libssh2": 22, "tls": 16514, "tcp": 16509}
 """Transport of a libvirt URI → its port. https://libvirt.org/uri.html"""
@@ -20,7 +20,7 @@ def checks(target: LibvirtTarget, timeout_s: float) -> list[Check]:
     transport = parts.scheme.partition("+")[2] or ("tls" if parts.hostname else "")
     path: list[Check] = []
     if parts.hostname and transport in PORTS:
-        path = reach.checks(parts.hostname, parts.port or PORTS[transport], timeout_s, what="daemon (or sshd)")
+        path = network.checks(parts.hostname, parts.port or PORTS[transport], timeout_s, what="daemon (or sshd)")
     connection = Check("connection", lambda: _connection(target, timeout_s), (path[-1].name if path else "target",),
                        2 * timeout_s + 4)  # fmt: skip
     return [*path, connection]

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rackstream.doctor.finding import BARRED, Finding, Found
-from rackstream.printable import printable
+from rackstream.doctor.check import BARRED, Finding, Found
+from rackstream.text.sanitize import printable
 
 AT_SOURCE: Final = frozenset(
     {"target", "name", "port", "TLS", "service", "login", "capabilities", "BMC's clock", "connection"}

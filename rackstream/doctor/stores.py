@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from rackstream import history
-from rackstream.doctor.finding import Finding, fail, ok, skipped, warn
-from rackstream.pipeline import INFLUX
+from rackstream.doctor.check import Finding, fail, ok, skipped, warn
+from rackstream.local.pipeline import INFLUX
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
-from sinks.settings import InfluxSettings
+from sinks.settings import InfluxSettings, archive_root, files_root
 
 LOW: Final = (0.05, 2**30)
 """Free share, and bytes, of a disk: with less than both it soon is full."""
@@ -24,8 +23,8 @@ FULL: Final = (0.005, 64 * 2**20)
 def directories(settings: KafkaSettings) -> dict[str, Path]:
     """What is stored there → directory."""
     return {
-        "files": history.root(settings),
-        "archive": history.archive_root(settings),
+        "files": files_root(settings),
+        "archive": archive_root(settings),
         "Kafka": settings.data_dir / "kafka",
         "journals": settings.data_dir / "producers",
         "logs": settings.data_dir / "logs",
@@ -107,7 +106,7 @@ def wants_influx() -> bool:
 
 def influx(timeout_s: float) -> Finding:
     """Whether InfluxDB is reached, the token may write, and the database is there."""
-    from sinks.influx_setup import Server
+    from sinks.influx.setup import Server
 
     try:
         settings = influx_settings()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rackstream.doctor.finding import Finding, ago, fail, ok, warn
+from rackstream.doctor.check import Finding, ago, fail, ok, warn
 
 SOON_S: Final = 14 * 86400.0
 """A certificate that ends within this is a warning."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
-from processors.mounts import joined, mounted
+from processors.registry import joined, mounted
 from schemas import catalog
 from sinks import datasets
 

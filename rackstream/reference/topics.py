@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from schemas import catalog, generate
+from schemas import catalog, codegen
 
 HEAD: Final = """\
 # Topics and records
@@ -23,7 +23,7 @@ def text() -> str:
     """The page."""
     parts = [
         HEAD,
-        generate.topic_table(),
+        codegen.topic_table(),
         "\nA record is the same fact as another of its topic where these fields are equal:\n\n",
     ]
     parts.append("| topic | identity | partition group | written by |\n|---|---|---|---|\n")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from rackstream.view import answers, whole
-from rackstream.view.entry import Slot
+from rackstream.view import answers, detail_answers
+from rackstream.view.host_state import Slot
 
 Record = dict[str, Any]
 Records = Mapping[Slot, Record]
@@ -37,7 +37,7 @@ def host(
     targets: Iterable[Record],
     vms: list[answers.VmRow],
     alerts: list[answers.Alert],
-) -> whole.Host:
+) -> detail_answers.Host:
     """All of a host."""
     redfish = [each for (alias, _), each in records.items() if alias == "raw-redfish"]
     health = _one(records, "state-health")
@@ -46,7 +46,7 @@ def host(
         return [made(each) for record in redfish for each in record[name]]
 
     power = _one(records, "power")
-    return whole.Host(
+    return detail_answers.Host(
         row=row,
         targets=[_target(each) for each in sorted(targets, key=lambda each: each["source"])],
         components=[_component(part, health[part]) for part in PARTS] if health else [],
@@ -75,20 +75,22 @@ def _kind(slot: Slot) -> str:
     return category if alias == "raw-redfish" else alias
 
 
-def _target(record: Record) -> whole.Target:
+def _target(record: Record) -> detail_answers.Target:
     names = (
         "source", "status", "detail", "address", "producer", "since", "observed_at", "polls", "failures", "late",
         "duration_s", "vendor", "model", "firmware", "left_out",
     )  # fmt: skip
-    return whole.Target(**{name: record[name] for name in names})
+    return detail_answers.Target(**{name: record[name] for name in names})
 
 
-def _component(name: str, part: Record) -> whole.Component:
-    return whole.Component(name, part["status"], {key: value for key, value in part.items() if key != "status"})
+def _component(name: str, part: Record) -> detail_answers.Component:
+    return detail_answers.Component(
+        name, part["status"], {key: value for key, value in part.items() if key != "status"}
+    )
 
 
-def _system(each: Record) -> whole.System:
-    return whole.System(
+def _system(each: Record) -> detail_answers.System:
+    return detail_answers.System(
         id=each["system_id"],
         manufacturer=each["manufacturer"],
         model=each["model"],
@@ -105,8 +107,8 @@ def _name(each: Record) -> str:
     return str(each["sensor_name"] or each["sensor_id"])
 
 
-def _temperature(each: Record) -> whole.Temperature:
-    return whole.Temperature(
+def _temperature(each: Record) -> detail_answers.Temperature:
+    return detail_answers.Temperature(
         name=_name(each),
         celsius=each["reading_celsius"],
         upper_critical=each["upper_threshold_critical"],
@@ -118,18 +120,18 @@ def _temperature(each: Record) -> whole.Temperature:
     )
 
 
-def _own_temperatures(sample: Record | None) -> list[whole.Temperature]:
+def _own_temperatures(sample: Record | None) -> list[detail_answers.Temperature]:
     found = sample["temperatures"] if sample else []
     return [
-        whole.Temperature(
+        detail_answers.Temperature(
             each["sensor"], each["reading_celsius"], each["upper_threshold_critical"], None, None, None, None, None
         )
         for each in found
     ]
 
 
-def _fan(each: Record) -> whole.Fan:
-    return whole.Fan(
+def _fan(each: Record) -> detail_answers.Fan:
+    return detail_answers.Fan(
         name=_name(each),
         rpm=each["speed_rpm"],
         percent=each["speed_percent"],
@@ -139,8 +141,8 @@ def _fan(each: Record) -> whole.Fan:
     )
 
 
-def _supply(each: Record) -> whole.Supply:
-    return whole.Supply(
+def _supply(each: Record) -> detail_answers.Supply:
+    return detail_answers.Supply(
         name=_name(each),
         model=each["model"],
         capacity_watts=each["power_capacity_watts"],
@@ -153,8 +155,8 @@ def _supply(each: Record) -> whole.Supply:
     )
 
 
-def _voltage(each: Record) -> whole.Voltage:
-    return whole.Voltage(
+def _voltage(each: Record) -> detail_answers.Voltage:
+    return detail_answers.Voltage(
         name=_name(each),
         volts=each["reading_volts"],
         upper_critical=each["upper_threshold_critical"],
@@ -164,8 +166,8 @@ def _voltage(each: Record) -> whole.Voltage:
     )
 
 
-def _drive(each: Record) -> whole.Drive:
-    return whole.Drive(
+def _drive(each: Record) -> detail_answers.Drive:
+    return detail_answers.Drive(
         name=each["name"] or each["drive_id"],
         model=each["model"],
         serial=each["serial_number"],
@@ -178,11 +180,11 @@ def _drive(each: Record) -> whole.Drive:
     )
 
 
-def _own(sample: Record | None, rates: Record | None) -> whole.Own | None:
+def _own(sample: Record | None, rates: Record | None) -> detail_answers.Own | None:
     if sample is None:
         return None
     of_time = {name: value for name, value in (rates or {}).items() if name.endswith("_rate")}
-    return whole.Own(
+    return detail_answers.Own(
         observed_at=sample["observed_at"],
         boot_at=sample["boot_at"],
         figures={name: sample[name] for name in OWN} | of_time,
@@ -196,7 +198,7 @@ def _without_angles(each: Record) -> Record:
     return {name: value for name, value in each.items() if not name.endswith("_angle")}
 
 
-def vm(row: answers.VmRow, records: Records) -> whole.Vm | None:
+def vm(row: answers.VmRow, records: Records) -> detail_answers.Vm | None:
     """All of a VM; None: its newest sample does not have it."""
     sample = _one(records, "raw-libvirt")
     domain = _of(sample, "domains", row.uuid)
@@ -206,7 +208,7 @@ def vm(row: answers.VmRow, records: Records) -> whole.Vm | None:
     devices = _one(records, "device-rates")
     rates = {each["device"]: each for each in (devices["devices"] if devices else []) if each["uuid"] == row.uuid}
     watts = _of(_one(records, "vm-power"), "vms", row.uuid)
-    return whole.Vm(
+    return detail_answers.Vm(
         row=row,
         vmid=domain["vmid"],
         observed_at=sample["observed_at"],
@@ -225,14 +227,14 @@ def _of(record: Record | None, name: str, uuid: str) -> Record | None:
     return next((each for each in record[name] if each["uuid"] == uuid), None) if record else None
 
 
-def _ending(record: Record, end: str) -> whole.Figures:
+def _ending(record: Record, end: str) -> detail_answers.Figures:
     return {name.removesuffix(end): value for name, value in record.items() if name.endswith(end)}
 
 
-def _device(each: Record, kind: str, about: Iterable[str], rates: Mapping[str, Record]) -> whole.Device:
+def _device(each: Record, kind: str, about: Iterable[str], rates: Mapping[str, Record]) -> detail_answers.Device:
     found = rates.get(each["device"])
     names = COUNTERS[kind]
-    return whole.Device(
+    return detail_answers.Device(
         name=each["device"],
         about={name: each[name] for name in about},
         counters={name: each[name] for name in names},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 from rackstream.view.answers import VmRow
-from rackstream.view.entry import Entry
+from rackstream.view.host_state import Entry
 
 Row = TypeVar("Row")
 HostOrder = Literal["name", "health", "status", "watts", "temperature", "vms", "cpu", "alerts", "seen"]

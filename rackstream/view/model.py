@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rackstream.view import answers, detail, lists, whole
-from rackstream.view.book import shown
-from rackstream.view.entry import Entry
-from rackstream.view.fold import Decode, Fold, decoding
+from rackstream.view import answers, detail, detail_answers, lists
+from rackstream.view.alert_log import shown
+from rackstream.view.host_state import Entry
+from rackstream.view.state import Decode, Fold, decoding
 from rackstream.view.traffic import Answered, Traffic
 from schemas import catalog
 
@@ -152,7 +152,7 @@ class View:
             rows = [each.row(fold.silent, alerts[each.name]) for each in lists.page(found, offset, limit)]
             return answers.HostPage(len(found), offset, rows)
 
-    def host(self, name: str) -> whole.Host | None:
+    def host(self, name: str) -> detail_answers.Host | None:
         """All of one host; None: there is none of this name."""
         with self._lock:
             fold = self._fold
@@ -201,7 +201,7 @@ class View:
             found = lists.ordered(found, lists.vm_key(sort), descending=descending)
             return answers.VmPage(len(found), offset, list(lists.page(found, offset, limit)))
 
-    def vm(self, host: str, uuid: str) -> whole.Vm | None:
+    def vm(self, host: str, uuid: str) -> detail_answers.Vm | None:
         """All of one VM; None: there is no such host or VM."""
         with self._lock:
             entry = self._fold.hosts.get(host)

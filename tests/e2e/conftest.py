@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rackstream.broker import EmbeddedKafka
+from rackstream.local.broker import EmbeddedKafka
 from runtime import topics
 from runtime.settings import KafkaSettings
-from tests.e2e.influxdb import Influx
+from tests.e2e.support.influxdb import Influx
 
 NUMBERS = itertools.count()
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from producers.redfish.fields import at
-from producers.redfish.http import faults
-from producers.redfish.http.breaker import Breaker
-from producers.redfish.http.etags import Etags
-from producers.redfish.http.faults import Broken, Fault, Forbidden, Late, Missing, Reset, Unreachable
-from producers.redfish.http.gate import AT_ONCE, Gate
-from producers.redfish.http.login import ROOT, Credentials, Login, Ticket
-from producers.redfish.http.origin import Origin
-from producers.redfish.http.wire import Answer, Clock, Wire
+from producers.redfish.http import errors
+from producers.redfish.http.base_url import Origin
+from producers.redfish.http.circuit_breaker import Breaker
+from producers.redfish.http.concurrency_limit import AT_ONCE, Gate
+from producers.redfish.http.errors import Broken, Fault, Forbidden, Late, Missing, Reset, Unreachable
+from producers.redfish.http.etag_cache import Etags
+from producers.redfish.http.session import ROOT, Credentials, Login, Ticket
+from producers.redfish.http.transport import Answer, Clock, Wire
+from producers.redfish.mapping.table import at
 from runtime import metrics
 
 __all__ = ["AT_ONCE", "Client", "Clock", "Credentials"]
@@ -35,7 +35,7 @@ USUAL: Final[Mapping[str, str]] = {
     "User-Agent": "rackstream",
 }
 SENT: Final = metrics.SOURCE_REQUESTS.labels("redfish")
-FAULTS: Final = {kind: metrics.SOURCE_FAULTS.labels("redfish", kind) for kind in faults.kinds()}
+FAULTS: Final = {kind: metrics.SOURCE_FAULTS.labels("redfish", kind) for kind in errors.kinds()}
 Watch = Callable[[str, float, Mapping[str, Any] | Fault], None]
 """Link, seconds it took, and the resource or why it was not got."""
 
@@ -267,14 +267,14 @@ class Client:
 
     def _count(self, fault: Fault) -> None:
         if fault.fresh:
-            kind = faults.kind_of(type(fault))
+            kind = errors.kind_of(type(fault))
             self.faults[kind] += 1
             FAULTS[kind].inc()
 
 
 def _parsed(code: int, body: bytes) -> dict[str, Any]:
     """The resource in an answer."""
-    if fault := faults.of_status(code):
+    if fault := errors.of_status(code):
         raise fault
     if not body.strip():
         raise Broken("answer is empty")

@@ -1,1 +1,0 @@
-"""Grafana's dashboards, written in Python: `python -m compose.dashboards` makes `compose/grafana/dashboards/*.json`."""

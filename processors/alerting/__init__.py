@@ -1,0 +1,1 @@
+"""The alert engine: rule packs, their evaluation on records, and the alert step with its transitions."""

@@ -1,0 +1,1 @@
+"""Runs steps on Kafka partitions: batches, state, restore after a restart, delivery of outputs."""

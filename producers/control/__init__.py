@@ -1,0 +1,1 @@
+"""Pause and resume of polling through the control topic: commands, who sends them, who follows them."""

@@ -1,0 +1,1 @@
+"""The scripting API for one hypervisor: `KVMConnector`."""

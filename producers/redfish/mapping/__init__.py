@@ -1,0 +1,1 @@
+"""Tables that map Redfish properties to record fields."""

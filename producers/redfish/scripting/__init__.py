@@ -1,0 +1,1 @@
+"""The scripting API for one BMC: `RedfishTelemetryCollector`."""

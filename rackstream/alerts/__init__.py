@@ -1,0 +1,1 @@
+"""Alerts as people handle them: what is active, silences, dry runs of rules."""

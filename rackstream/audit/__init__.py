@@ -1,0 +1,1 @@
+"""The audit: reconciles raw, derived and stored records by epoch, sequence and identity."""

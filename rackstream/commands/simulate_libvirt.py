@@ -1,0 +1,86 @@
+"""`rackstream simulate libvirt`: a load of raw records, as thousands of hypervisors would give them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from rackstream.commands.common import DATA_DIR, JSON, bootstrapped, kafka_settings, stop_event
+
+if TYPE_CHECKING:
+    from producers.publishing.publisher import Publication
+
+PROGRESS_S: Final = 10.0
+
+
+@click.command("libvirt")
+@click.option("--hosts", default=1000, show_default=True, type=click.IntRange(1), help="How many hypervisors")
+@click.option("--vms", default=20, show_default=True, type=click.IntRange(1), help="VMs of each")
+@click.option("--nics", default=1, show_default=True, type=click.IntRange(0), help="NICs of each VM")
+@click.option("--disks", default=1, show_default=True, type=click.IntRange(0, 26), help="Disks of each VM")
+@click.option(
+    "--interval", default=10.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Seconds a round"
+)
+@click.option(
+    "--churn", default=0.001, show_default=True, type=click.FloatRange(0, 1),
+    help="Share of the VMs that restart, migrate or see a NIC's counters reset, in each round",
+)  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Equal seeds make equal events")
+@click.option("--rounds", type=click.IntRange(1), help="End after so many  [default: at Ctrl-C]")
+@click.option("--name", help="Name of this producer  [default: simulate-libvirt-<host name>]")
+@JSON
+@DATA_DIR
+def simulate_libvirt(  # noqa: PLR0917  click passes options by name
+    hosts: int,
+    vms: int,
+    nics: int,
+    disks: int,
+    interval: float,
+    churn: float,
+    seed: int,
+    rounds: int | None,
+    name: str | None,
+    as_json: bool,
+    data_dir: Path | None,
+) -> None:
+    """Publish raw records of many simulated hypervisors, and say last how many events processors must have seen."""
+    from producers.publishing.publisher import Publication
+    from rackstream.simulators import libvirt_load
+    from rackstream.simulators.libvirt import Plan, Simulation
+    from runtime import observability
+    from runtime.topics import publish_schemas, verify
+
+    stop = stop_event()
+    settings = bootstrapped(kafka_settings(data_dir))
+    verify(settings)
+    publish_schemas(settings, (settings.catalog["raw-libvirt"].schema,))
+    producer = name or f"simulate-libvirt-{socket.gethostname()}"
+    publication = Publication.open(settings, producer)
+    plan = Plan(hosts=hosts, vms=vms, nics=nics, disks=disks, interval_s=interval, churn=churn, seed=seed)
+    observability.notify("READY=1")
+    summary = libvirt_load.run(publication, Simulation(plan), stop, rounds=rounds, progress=_progress())
+    if as_json:
+        click.echo(json.dumps(summary.as_dict()))
+    else:
+        for key, value in summary.as_dict().items():
+            click.echo(f"{key:11} {value}")
+    raise click.exceptions.Exit(1 if summary.dropped or summary.records < summary.rounds * summary.hosts else 0)
+
+
+def _progress() -> Callable[[int, Publication], None]:
+    """Says every now and then how far it is, on stderr."""
+    said_s = time.monotonic()
+
+    def say(round_: int, publication: Publication) -> None:
+        nonlocal said_s
+        if time.monotonic() - said_s >= PROGRESS_S:
+            said_s = time.monotonic()
+            click.echo(f"round {round_}: {publication.records} records, {publication.queued} waiting", err=True)
+
+    return say

@@ -1,0 +1,1 @@
+"""`rackstream demo`: a simulated fleet, the pipeline on it, and its live view."""

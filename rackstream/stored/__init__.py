@@ -1,0 +1,1 @@
+"""Stored history: its files, SQL over them, charts of them."""

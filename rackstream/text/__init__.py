@@ -1,0 +1,1 @@
+"""Formatting of text for terminal, page and command line: units, tables, times, safe names."""

@@ -1,0 +1,1 @@
+"""Reading of topics: schemas by id, lag, live tail."""

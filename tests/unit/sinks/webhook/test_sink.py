@@ -1,0 +1,321 @@
+"""What mutes, what is posted, what an answer means."""
+
+import hashlib
+import hmac
+import json
+import re
+import ssl
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import trustme
+
+from runtime.errors import Misconfigured, Retry
+from schemas.testing import START, item
+from sinks.settings import WebhookSettings
+from sinks.webhook import active_alerts, inhibition, payload
+from sinks.webhook.delivery_state import Ledger
+from sinks.webhook.http import Poster
+from sinks.webhook.initial_state import partition_of
+from tests.e2e.support.receiver import Receiver
+
+HOUR = timedelta(hours=1)
+PAGE = Path(__file__).parents[4] / "docs" / "alerts.md"
+PARTITION = ("fleet.alerts", 0)
+
+
+def alert(name="a", revision=0, transition="raised", **fields):
+    about = {"rule": "fan-slow", "component": "1/f", "host": "h1", "severity": "warning", "category": "thermal"}
+    return item("Alert", id=name, revision=revision, transition=transition, **(about | fields))
+
+
+def silence(*matchers, starts_at=START, ends_at=START + HOUR):
+    made = [item("Matcher", name=name, pattern=pattern) for name, pattern in matchers]
+    return item("Silence", id="s", matchers=made, starts_at=starts_at, ends_at=ends_at)
+
+
+@pytest.mark.parametrize(
+    ("matchers", "at", "mutes"),
+    [
+        pytest.param([("host", "h1")], START, True, id="its host"),
+        pytest.param([("host", "h2")], START, False, id="another host"),
+        pytest.param([("host", "h*"), ("rule", "fan-?low")], START, True, id="two patterns that match"),
+        pytest.param([("host", "h*"), ("rule", "temp*")], START, False, id="two of which one does not"),
+        pytest.param([("rack", "r[1]")], START, True, id="a label"),
+        pytest.param([("site", "*")], START, False, id="a label that is not there"),
+        pytest.param([("host", "h1")], START - timedelta(microseconds=1), False, id="before it begins"),
+        pytest.param([("host", "h1")], START + HOUR, False, id="at its end"),
+    ],
+)
+def test_a_silence_mutes_what_matches_while_it_holds(matchers, at, mutes):
+    found = inhibition.muted_by(alert(labels={"rack": "r1", "host": "other"}), [silence(*matchers)], {}, at)
+
+    assert (["silence s"] if mutes else []) == found
+
+
+def presence(rule, host, **fields):
+    told = item("PresenceAlert", rule=rule, host=host)
+    return item("PresenceState", producer="p", source="redfish", alerts=[told], **fields)
+
+
+@pytest.mark.parametrize(
+    ("known", "unheard"),
+    [
+        pytest.param(presence("target-unreachable", "h1"), ["h1"], id="a target that cannot be reached"),
+        pytest.param(presence("target-auth-failed", "h1"), ["h1"], id="a target that refuses the login"),
+        pytest.param(presence("targets-failing", "p", grouped=["h1", "h2"]), ["h1", "h2"], id="many of them"),
+        pytest.param(presence("producer-silent", "p"), ["h1", "h2", "h3"], id="all of a silent producer's"),
+    ],
+)
+def test_targets_that_are_not_heard_are_found(known, unheard):
+    targets = [item("TargetStatus", source="redfish", host=f"h{n}", producer="p") for n in (1, 2, 3)]
+    targets.append(item("TargetStatus", source="libvirt", host="h1", producer="q"))
+    found = inhibition.inhibited([known], targets)
+
+    assert [("redfish", host) for host in unheard] == sorted(found)
+    assert [f"{known['alerts'][0]['rule']} {known['alerts'][0]['host']}"] == inhibition.muted_by(
+        alert(), [], found, START
+    )
+    assert [] == inhibition.muted_by(alert(category="domains"), [], found, START)
+    assert [] == inhibition.muted_by(alert(category="heartbeats", rule="target-unreachable"), [], found, START)
+
+
+def test_a_target_that_a_command_has_stopped_mutes_what_it_last_said():
+    about = {"source": "redfish", "producer": "p", "status": "stopped"}
+    targets = [
+        item("TargetStatus", host="h1", stopped_by="ann", detail="stopped by ann: new fan", **about),
+        item("TargetStatus", host="h2", stopped_by=None, detail="its producer was stopped", **about),
+    ]
+    found = inhibition.inhibited([], targets)
+
+    assert ["stopped by ann: new fan"] == inhibition.muted_by(alert(), [], found, START)
+    assert [] == inhibition.muted_by(alert(category="domains"), [], found, START), "of another source"
+    assert [] == inhibition.muted_by(alert(host="h2"), [], found, START), "its producer may be back in a moment"
+
+
+def test_whoever_takes_over_doubts_what_may_have_been_held_back():
+    doubts = inhibition.Doubts()
+    doubts.note(alert(rule="target-unreachable", category="heartbeats", host="h2", observed_at=START + HOUR))
+
+    assert not doubts.about(alert(started_at=START), [])
+    assert doubts.about(alert(host="h2", started_at=START), [])
+    assert not doubts.about(alert(host="h2", started_at=START + 2 * HOUR), [])
+    assert doubts.about(alert(started_at=START), [silence(("host", "h1"))])
+    assert not doubts.about(alert(started_at=START + HOUR), [silence(("host", "h1"))])
+
+
+def test_an_end_is_told_to_whom_the_alert_was():
+    ledger = Ledger()
+    ledger.open(PARTITION)
+    end = alert("held", 1, "cleared")
+    assert ledger.wants(PARTITION, end, muted=True), "nothing is known of it: the receiver may know it"
+
+    ledger.held_back(PARTITION, alert("held"))
+    assert not ledger.wants(PARTITION, end, muted=False)
+
+    ledger.delivered(PARTITION, alert("told"))
+    assert ledger.wants(PARTITION, alert("told", 1, "cleared"), muted=True)
+
+    ledger.recall(PARTITION, alert("doubtful"), told=False)
+    assert ledger.wants(PARTITION, alert("doubtful", 1, "cleared"), muted=True)
+    assert ["doubtful"] == [each["id"] for _, each in ledger.due(lambda each: each["id"] == "held")]
+
+
+def test_what_was_held_back_is_due_in_its_newest_revision_once():
+    ledger = Ledger()
+    ledger.open(PARTITION)
+    ledger.delivered(PARTITION, alert())
+    ledger.held_back(PARTITION, alert(revision=1, transition="updated"))
+    ledger.held_back(PARTITION, alert(revision=2, transition="updated"))
+
+    assert [] == list(ledger.due(lambda _: True))
+    ((_, due),) = ledger.due(lambda _: False)
+    assert 2 == due["revision"]
+    ledger.delivered(PARTITION, due)
+    assert [] == list(ledger.due(lambda _: False))
+    assert [due] == ledger.told()
+
+
+def test_the_active_set_is_what_was_not_cleared_in_its_newest_revision():
+    found = {}
+    for each in (alert("a"), alert("b"), alert("a", 1, "updated"), alert("b", 1, "cleared"), alert("a")):
+        active_alerts.fold(found, each)
+
+    assert {"a": alert("a", 1, "updated")} == found
+
+
+def test_a_memory_tells_its_alerts_with_the_labels_of_the_target():
+    old = item("ActiveAlert", id="o", rule="r", labels={"team": "x"}, revision=2)
+    memory = item("AlertState", host="h1", source="device-rates", active=[old])
+    targets = [
+        item("TargetStatus", source=source, host="h1", labels={"at": source}) for source in ("redfish", "libvirt")
+    ]
+    (told,) = active_alerts.remembered([memory], [], targets)
+
+    assert {"at": "libvirt", "team": "x"} == told["labels"]
+    assert ("o", 2, "updated", "h1") == (told["id"], told["revision"], told["transition"], told["host"])
+    assert alert().keys() == told.keys()
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    # Kafka's own test: UtilsTest.testMurmur2
+    [(b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536), (b"abc", 479470107)],
+)
+def test_a_hosts_partition_is_the_one_kafka_puts_it_on(key, number):
+    assert (number & 0x7FFFFFFF) % 12 == partition_of(key, 12)
+
+
+def test_alertmanager_gets_times_it_takes_even_from_a_clock_that_is_ahead():
+    ahead = alert(transition="cleared", started_at=START + HOUR, observed_at=START + 2 * HOUR, cause="recovered")
+    ((said),) = json.loads(payload.for_alertmanager([ahead], START, "http://console/"))
+
+    assert said["startsAt"] == said["endsAt"] == START.isoformat()
+    assert "http://console/" == said["generatorURL"]
+    assert "recovered" == said["annotations"]["cause"]
+
+
+def test_labels_are_such_as_every_alertmanager_takes():
+    labels = {"in-row": "7", "host": "other", "9x": "y", "__meta": "m", "empty": "", "ünï": "u"}
+    found = payload.labels(alert(component="", labels=labels))
+
+    assert {
+        "alertname": "fan-slow", "host": "h1", "severity": "warning", "in_row": "7", "label_host": "other",
+        "label_9x": "y", "label___meta": "m", "_n_": "u",
+    } == found  # fmt: skip
+
+
+def test_a_body_can_be_read_whatever_it_says():
+    body = payload.as_json(alert(value=float("nan"), text="\ud800 größe", observed_at=START))
+
+    read = json.loads(body)
+    assert (None, "? größe", START.isoformat(), "a-0") == tuple(
+        read[name] for name in ("value", "text", "observed_at", "idempotency_key")
+    )
+
+
+def test_a_signature_covers_time_and_body():
+    signed = {payload.signature("k", *each) for each in (("1", b"a"), ("2", b"a"), ("1", b"b"))}
+
+    assert 3 == len(signed)
+    assert all(each.startswith("sha256=") and len(each) == 7 + 2 * hashlib.sha256().digest_size for each in signed)
+
+
+def test_the_receiver_in_the_documentation_knows_what_is_genuine():
+    (code,) = re.findall(r"```python\n(def is_genuine.*?)```", PAGE.read_text(), re.DOTALL)
+    known = {"hmac": hmac, "hashlib": hashlib, "time": time}
+    exec(code, known)
+
+    def genuine(at_s, body, secret):
+        stamp = str(int(at_s))
+        headers = {"X-Rackstream-Timestamp": stamp, "X-Rackstream-Signature": payload.signature(secret, stamp, b"{}")}
+        return known["is_genuine"](headers, body, "k")
+
+    now_s = time.time()
+    assert genuine(now_s, b"{}", "k")
+    assert not genuine(now_s, b"[]", "k")
+    assert not genuine(now_s, b"{}", "other")
+    assert not genuine(now_s - 3600, b"{}", "k")
+
+
+def settings(url, **more):
+    return WebhookSettings.read(url=url, **more)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "error", "says"),
+    [
+        pytest.param(401, {}, Misconfigured, "check RACKSTREAM_WEBHOOK_URL and its credentials", id="login refused"),
+        pytest.param(404, {}, Misconfigured, "check RACKSTREAM_WEBHOOK_URL and its credentials", id="no such address"),
+        pytest.param(302, {"Location": "http://127.0.0.1:9/"}, Misconfigured, "redirects are not", id="a redirect"),
+        pytest.param(429, {"Retry-After": "7"}, Retry, "answers 429", id="too many"),
+        pytest.param(500, {}, Retry, "answers 500", id="its own trouble"),
+    ],
+)
+def test_an_answer_says_what_happens_next_and_no_message_tells_a_secret(status, headers, error, says):
+    with Receiver(lambda _: (status, headers)) as receiver:
+        poster = Poster(settings(receiver.url.replace("//", "//user:pa55word@") + "/hooks/T0KEN"))
+        with pytest.raises(error, match=says) as caught:
+            poster.post(b"{}", {})
+        poster.close()
+
+    assert not [secret for secret in ("pa55word", "T0KEN", "dXNlcj") if secret in str(caught.value)]
+    assert 1 == len(receiver.seen)
+    assert receiver.seen[0].headers["Authorization"].startswith("Basic dXNlcj")
+    if error is Retry and headers:
+        assert 7 == caught.value.after_s
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("120", 120.0), ("99999", 300.0), ("-3", 0.0), ("soon", None), ("nan", None)],
+)
+def test_a_wait_that_is_asked_for_is_believed_within_reason(said, seconds):
+    with Receiver(lambda _: (503, {"Retry-After": said})) as receiver:
+        poster = Poster(settings(receiver.url))
+        with pytest.raises(Retry) as caught:
+            poster.post(b"{}", {})
+        poster.close()
+
+    assert seconds == caught.value.after_s
+
+
+def test_a_wait_may_be_a_date():
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    with Receiver(lambda _: (503, {"Retry-After": date})) as receiver:
+        poster = Poster(settings(receiver.url))
+        with pytest.raises(Retry) as caught:
+            poster.post(b"{}", {})
+        poster.close()
+
+    assert 50 < caught.value.after_s <= 60
+
+
+def test_a_connection_is_kept_and_opened_again_when_the_receiver_closed_it():
+    answers = iter([(200, {}), (200, {"Connection": "close"}), (200, {}), None, (400, {})])
+    with Receiver(lambda _: next(answers)) as receiver:
+        poster = Poster(settings(receiver.url, token="t0k3n"))
+        assert [None, None, None] == [poster.post(b"{}", {}) for _ in range(3)]
+        assert "answers 400" in poster.post(b"{}", {}), "the cut one is sent again"
+        poster.close()
+
+    assert {"Bearer t0k3n"} == {each.headers["Authorization"] for each in receiver.seen}
+
+
+def test_only_a_certificate_that_is_trusted_is_spoken_to(tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with Receiver() as receiver:
+        receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+        url = receiver.url.replace("http:", "https:")
+        stranger = Poster(settings(url))
+        with pytest.raises(Misconfigured, match=r"not trusted.*RACKSTREAM_WEBHOOK_CA"):
+            stranger.post(b"{}", {})
+        friend = Poster(settings(url, ca=tmp_path / "ca.pem"))
+        assert friend.post(b"{}", {}) is None
+        friend.close()
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        pytest.param({"url": "ftp://x"}, "give http", id="no web address"),
+        pytest.param({"url": "http://x", "kind": "alertmanager", "secret": "k"}, "checks no signatures", id="a key"),
+        pytest.param({"url": "http://x/am", "kind": "alertmanager"}, "/api/v2/alerts", id="another path"),
+        pytest.param({"url": "http://x", "token": "a\nb"}, "no HTTP header", id="a token of two lines"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(values, says):
+    with pytest.raises(Misconfigured, match=says):
+        WebhookSettings.read(**values)
+
+
+def test_settings_show_no_secret():
+    shown = repr(settings("http://ann:pa55@x/T0KEN", secret="k3y", token="t0k"))
+
+    assert not [secret for secret in ("pa55", "T0KEN", "k3y", "t0k") if secret in shown]
