@@ -62,10 +62,16 @@ def started(settings: KafkaSettings, name: str, *arguments: str, **more: str) ->
     Raises:
         RuntimeError: it ended by itself; with the end of its log.
     """
-    environment = os.environ | {
-        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap, "RACKSTREAM_TOPIC_PREFIX": settings.topic_prefix,
-        "RACKSTREAM_DATA_DIR": str(settings.data_dir), "RACKSTREAM_PROCESSOR_GROUP": PROCESSORS,
-    } | more  # fmt: skip
+    environment = (
+        os.environ
+        | {
+            "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap,
+            "RACKSTREAM_TOPIC_PREFIX": settings.topic_prefix,
+            "RACKSTREAM_DATA_DIR": str(settings.data_dir),
+            "RACKSTREAM_PROCESSOR_GROUP": PROCESSORS,
+        }
+        | more
+    )
     log = settings.data_dir / f"{settings.topic_prefix}{name}.log"
     with log.open("wb") as out:
         command = [sys.executable, "-m", "rackstream", *arguments]
@@ -125,8 +131,11 @@ def stream(settings: KafkaSettings, hosts: int, records: int) -> Row:
         row: Row = {"hosts": hosts, "records": count, "lines": server.lines() - lines, "wall_s": wall_s}
         for name, process in (("processor", processor), ("sink", sink)):
             used = cpu_s(process.pid) - began[name]
-            row[name] = {"cpu_s_per_host_hour": used / count * PER_HOUR, "us_per_record": used / count * 1e6,
-                         "rss_mib": rss_mib(process.pid)}  # fmt: skip
+            row[name] = {
+                "cpu_s_per_host_hour": used / count * PER_HOUR,
+                "us_per_record": used / count * 1e6,
+                "rss_mib": rss_mib(process.pid),
+            }
     return row
 
 
@@ -150,11 +159,13 @@ def producers(settings: KafkaSettings, folder: Path, counts: list[int], seconds:
         for count in counts:
             login = ("--username", "root", "--password-env", fleets.PASSWORD)
             told = stack.enter_context(fleets.simulated("--count", str(count), *login))
-            addresses = {f"bmc-{count}-{each['number']}": each["url"] for each in told["bmcs"]}
+            addresses = {f"bmc-{count}-{bmc['number']}": bmc["url"] for bmc in told["bmcs"]}
             path = fleets.write(
-                folder / f"fleet-{count}.yaml", addresses, interval_s=INTERVAL_S,
+                folder / f"fleet-{count}.yaml",
+                addresses,
+                interval_s=INTERVAL_S,
                 intervals={"memory": 1800.0, "storage": 720.0, "processor": 360.0, "network": 360.0},
-            )  # fmt: skip
+            )
             name = f"producer-{count}"
             command = ("producer", "redfish", "--fleet", str(path), "--name", name)
             running[count] = stack.enter_context(started(settings, name, *command))
@@ -165,16 +176,21 @@ def producers(settings: KafkaSettings, folder: Path, counts: list[int], seconds:
         used = {count: cpu_s(process.pid) - began[count] for count, process in running.items()}
         after = polled(settings)
         for count, process in running.items():
-            rows.append({"bmcs": count, "polls": after[count] - before[count],
-                         "cpu_s_per_host_hour": used[count] / count * 3600 / seconds,
-                         "rss_mib": rss_mib(process.pid)})  # fmt: skip
+            rows.append(
+                {
+                    "bmcs": count,
+                    "polls": after[count] - before[count],
+                    "cpu_s_per_host_hour": used[count] / count * 3600 / seconds,
+                    "rss_mib": rss_mib(process.pid),
+                }
+            )
     return rows
 
 
 def polled(settings: KafkaSettings) -> Counter[int]:
     """Records so far, by size of fleet."""
     messages = kafka.read_all(settings, settings.catalog["raw-redfish"].name)
-    return Counter(int(each.key().split(b"-")[1]) for each in messages)
+    return Counter(int(message.key().split(b"-")[1]) for message in messages)
 
 
 def main() -> None:
@@ -221,8 +237,8 @@ def show(count: int, name: str, row: Row) -> None:
 def clean(bootstrap: str) -> None:
     """Forgets the groups, whose names are the same for every size."""
     admin = kafka.admin(KafkaSettings.read(bootstrap=bootstrap))
-    for each in admin.delete_consumer_groups([PROCESSORS, SINK]).values():
-        each.result(30)
+    for group in admin.delete_consumer_groups([PROCESSORS, SINK]).values():
+        group.result(30)
 
 
 if __name__ == "__main__":

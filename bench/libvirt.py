@@ -210,7 +210,7 @@ def by_telegraf(uri: str, vms: int, ours_ms: float) -> list[Row]:
 
 def _gathers(lines: Path, vms: int) -> float:
     """How often it has asked, by the lines of all VMs' states."""
-    return sum(each.startswith(b"libvirt_state,") for each in lines.read_bytes().splitlines()) / vms
+    return sum(line.startswith(b"libvirt_state,") for line in lines.read_bytes().splitlines()) / vms
 
 
 def on_test_driver(counts: list[int], rounds: int) -> list[Row]:

@@ -119,9 +119,11 @@ def told(case: str, done: subprocess.CompletedProcess[str]) -> dict[str, float]:
 def run(arguments: argparse.Namespace) -> None:
     """One case, here."""
     settings = ProcessorSettings.read(
-        bootstrap=arguments.bootstrap, topic_prefix="bench.", data_dir=Path(arguments.data),
+        bootstrap=arguments.bootstrap,
+        topic_prefix="bench.",
+        data_dir=Path(arguments.data),
         group=f"bench-{arguments.case}-{os.getpid()}",
-    )  # fmt: skip
+    )
     CASES[arguments.case](settings, Meter(arguments.records))
 
 

@@ -114,7 +114,7 @@ class Walk:
     def sweep(self) -> None:
         if not self.systems:
             root = self.get("/redfish/v1/")
-            self.systems = [each["@odata.id"] for each in self.members(root["Systems"]["@odata.id"])]
+            self.systems = [member["@odata.id"] for member in self.members(root["Systems"]["@odata.id"])]
             self.chassis = list(self.members(root["Chassis"]["@odata.id"]))
         for system in self.systems:
             self.below(self.get(system), BELOW_SYSTEM)
@@ -141,9 +141,9 @@ class Walk:
         if name in WHOLE:
             self.below(self.get(link), ("Fans", "PowerSupplies", "ThermalMetrics"))
             return
-        for each in self.members(link):
-            self.below(each, JOINED)
-            for drive in each.get("Drives", ()):
+        for member in self.members(link):
+            self.below(member, JOINED)
+            for drive in member.get("Drives", ()):
                 self.get(drive["@odata.id"])
 
 
@@ -217,9 +217,13 @@ def by_telegraf(arguments: argparse.Namespace) -> dict[str, float]:
         per_sweep = (asked() - before) / len(urls)
         found = telegraf.window(inputs, max(0.5, 4 * arguments.latency), arguments.seconds, asked, Path(folder))
     sweeps = found["done"] / per_sweep
-    return {"sweeps_per_s": sweeps / arguments.seconds, "cpu_ms_per_sweep": 1000 * found["cpu_s"] / sweeps,
-            "rss_mib": found["rss_mib"], "requests_per_sweep": per_sweep,
-            "lines_per_sweep": lines / len(urls)}  # fmt: skip
+    return {
+        "sweeps_per_s": sweeps / arguments.seconds,
+        "cpu_ms_per_sweep": 1000 * found["cpu_s"] / sweeps,
+        "rss_mib": found["rss_mib"],
+        "requests_per_sweep": per_sweep,
+        "lines_per_sweep": lines / len(urls),
+    }
 
 
 def main() -> None:

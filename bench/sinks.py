@@ -57,7 +57,7 @@ def bare(records: list[tuple[str, bytes]]) -> dict[str, float]:
         began = time.process_time()
         items = [Item(alias, (alias, 0), 0, decode[alias](value)) for alias, value in records]
         between = time.process_time()
-        lines = sum(len(made(each)) for each in items)
+        lines = sum(len(made(item)) for item in items)
         decode_s.append(between - began)
         encode_s.append(time.process_time() - between)
     return {"decode_lines_per_cpu_s": lines / min(decode_s), "encode_lines_per_cpu_s": lines / min(encode_s)}
@@ -84,8 +84,10 @@ def influx(settings: KafkaSettings, folder: Path, lines: int, options: argparse.
     median = {name: statistics.median(run["lines_per_cpu_s"] for run in each) for name, each in runs.items()}
     print(f"{'influx':18}{'lines per CPU s':>16}{'lines/s':>12}{'peak MiB':>10}   CPU s to start")
     for name, each in runs.items():
-        print(f"{name:18}{median[name]:>16,.0f}{max(run['lines_per_s'] for run in each):>12,.0f}"
-              f"{max(run['rss_mib'] for run in each):>10,.0f}{idle[name]:>10.1f}")  # fmt: skip
+        print(
+            f"{name:18}{median[name]:>16,.0f}{max(run['lines_per_s'] for run in each):>12,.0f}"
+            f"{max(run['rss_mib'] for run in each):>10,.0f}{idle[name]:>10.1f}"
+        )
     for key, name in (("", "telegraf_records"), ("_given_lines", "telegraf_lines")):
         ratio = median["rackstream"] / median[name] if name in median else None
         found[f"influx_lines_per_cpu_s_vs_telegraf{key}"] = ratio
@@ -104,12 +106,12 @@ def files(records: list[tuple[str, bytes]], folder: Path) -> dict[str, float]:
             began = time.perf_counter()
             made, _ = formats.tables(items)
             rows = sum(len(each) for each in made.values())
-            for number, ((dataset, _), each) in enumerate(made.items()):
+            for number, ((dataset, _), item) in enumerate(made.items()):
                 path = folder / f"bench-{number}.{kind}"
                 if kind == "parquet":
-                    parquet.write_table(formats.table(dataset, each), path, compression="zstd")
+                    parquet.write_table(formats.table(dataset, item), path, compression="zstd")
                 else:
-                    path.write_bytes(formats.lines(dataset, each))
+                    path.write_bytes(formats.lines(dataset, item))
             best = min(best, time.perf_counter() - began)
         found[f"{kind}_rows_per_s"] = rows / best
         print(f"{kind}: {rows / best:,.0f} rows/s")
@@ -119,9 +121,11 @@ def files(records: list[tuple[str, bytes]], folder: Path) -> dict[str, float]:
 def replay(settings: KafkaSettings, folder: Path, records: int) -> dict[str, float]:
     """Records/s of a replay of raw records, and of what the steps make of them, into files."""
     environment = os.environ | {
-        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap, "RACKSTREAM_TOPIC_PREFIX": settings.topic_prefix,
-        "RACKSTREAM_DATA_DIR": str(folder), "RACKSTREAM_FILES_ROOT": str(folder / "replayed"),
-    }  # fmt: skip
+        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap,
+        "RACKSTREAM_TOPIC_PREFIX": settings.topic_prefix,
+        "RACKSTREAM_DATA_DIR": str(folder),
+        "RACKSTREAM_FILES_ROOT": str(folder / "replayed"),
+    }
     command = [sys.executable, "-m", "rackstream", "replay", "--from", "2025-12-31", "--to", "2026-02-01"]
     began = time.perf_counter()
     subprocess.run([*command, "--into", "files"], env=environment, cwd=ROOT, check=True, capture_output=True)

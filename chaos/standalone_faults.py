@@ -44,8 +44,13 @@ def fleet(directory: Path) -> Path:
 def overtaken(directory: Path, say: Say, verdict: Verdict) -> None:
     """Retention deletes what a stopped worker and a stopped sink have not read; then the partition count changes."""
     settings = KafkaSettings.read(data_dir=directory, partitions=1)
-    pipeline = Pipeline(settings, fleet(directory), console=False, on_event=say,
-                        environment={"RACKSTREAM_FILES_MAX_SEC": "1", "RACKSTREAM_PARTITIONS": "1"})  # fmt: skip
+    pipeline = Pipeline(
+        settings,
+        fleet(directory),
+        console=False,
+        on_event=say,
+        environment={"RACKSTREAM_FILES_MAX_SEC": "1", "RACKSTREAM_PARTITIONS": "1"},
+    )
     try:
         pipeline.start()
         settings = pipeline.settings
@@ -108,13 +113,18 @@ def leader_lost(directory: Path, say: Say, verdict: Verdict, *, rounds: int) -> 
         topics.create(settings, replication=3)
         own = str(settings.ssl_certificate)
         pipeline = Pipeline(
-            settings, fleet(directory), console=False, on_event=say,
+            settings,
+            fleet(directory),
+            console=False,
+            on_event=say,
             environment={
-                "RACKSTREAM_FILES_MAX_SEC": "1", "KAFKA_SECURITY_PROTOCOL": "SSL",
-                "KAFKA_SSL_CA_LOCATION": str(settings.ssl_ca), "KAFKA_SSL_CERTIFICATE_LOCATION": own,
+                "RACKSTREAM_FILES_MAX_SEC": "1",
+                "KAFKA_SECURITY_PROTOCOL": "SSL",
+                "KAFKA_SSL_CA_LOCATION": str(settings.ssl_ca),
+                "KAFKA_SSL_CERTIFICATE_LOCATION": own,
                 "KAFKA_SSL_KEY_LOCATION": own,
             },
-        )  # fmt: skip
+        )
         name = settings.catalog[SOURCE].name
         try:
             pipeline.start()
@@ -182,4 +192,4 @@ def _leader(settings: KafkaSettings, topic: str) -> tuple[int, int]:
 
 def _in_sync(settings: KafkaSettings, topic: str) -> int:
     partitions = kafka.admin(settings).list_topics(topic, timeout=15).topics[topic].partitions
-    return min(len(each.isrs) for each in partitions.values())
+    return min(len(partition.isrs) for partition in partitions.values())

@@ -28,8 +28,10 @@ from tests.e2e.support.influxdb import INFLUXD, Influx
 BMCS: Final = 2
 HEAT_PERIOD_S: Final = 40.0
 PARTITIONS: Final = 4
-FAKETIME: Final = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-                   "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1")  # fmt: skip
+FAKETIME: Final = (
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+)
 DATABASE: Final = "chaos"
 
 
@@ -175,15 +177,19 @@ class Stage:
             document.pop("libvirt", None)
             fleet.write_text(yaml.safe_dump(document))
         pipeline = Pipeline(
-            KafkaSettings.read(data_dir=self.directory, partitions=PARTITIONS), fleet,
-            console=False, on_event=self._say,
+            KafkaSettings.read(data_dir=self.directory, partitions=PARTITIONS),
+            fleet,
+            console=False,
+            on_event=self._say,
             environment={"RACKSTREAM_FILES_MAX_SEC": "2", "RACKSTREAM_PARTITIONS": str(PARTITIONS)},
-        )  # fmt: skip
+        )
         if library := libfaketime():
             pipeline.part_environment["producer-host"] = {
-                "LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_NO_CACHE": "1",
+                "LD_PRELOAD": library,
+                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+                "FAKETIME_NO_CACHE": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }  # fmt: skip
+            }
         arguments = ["--count", str(BMCS), "--port", str(row[0]), "--heat-period", str(HEAT_PERIOD_S)]
         arguments += ["--shape", "mix", "--cert", str(certificate), "--key", str(key)]
         arguments += ["--username", "demo", "--password-env", scene.PASSWORD]

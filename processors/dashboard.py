@@ -43,14 +43,14 @@ def generate_health_dashboard(
     return {
         "timestamp": (timestamp or datetime.now(UTC)).isoformat(),
         "host": host,
-        "overall_health": _overall([each["status"] for each in components.values()]),
+        "overall_health": _overall([component["status"] for component in components.values()]),
         "components": components,
         "alerts": alerts,
     }
 
 
 def _of(records: list[Reading], category: str) -> list[Reading]:
-    return [each for each in records if each.get("category") == category]
+    return [record for record in records if record.get("category") == category]
 
 
 def _system(system: Reading) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _thermal(sensors: list[Reading], alerts: list[str]) -> dict[str, Any]:
 
 def _storage(parts: list[Reading], alerts: list[str]) -> dict[str, Any]:
     failed_drives = predicted_failures = 0
-    for drive in (each for each in parts if each["type"] == "drive"):
+    for drive in (part for part in parts if part["type"] == "drive"):
         if drive["health"] != "OK":
             failed_drives += 1
             alerts.append(f"Drive issue: {drive['drive_id']} - {drive['health']}")

@@ -92,7 +92,7 @@ def _part(part: str, before: Record, record: Record) -> tuple[Record, list[Recor
 
 def _essence(health: Record) -> Record:
     """What makes two states of a host two."""
-    alerts = [{name: each[name] for name in ("rule", "component", "health")} for each in health["alerts"]]
+    alerts = [{name: alert[name] for name in ("rule", "component", "health")} for alert in health["alerts"]]
     return {name: value for name, value in health.items() if name not in MOVING} | {"alerts": alerts}
 
 

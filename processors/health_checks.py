@@ -85,23 +85,51 @@ SYSTEM: Final = ("system_id",)
 CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "system": (
         Check("system-unhealthy", "system", "systems", SYSTEM, "System issue: {name} - {health}"),
-        Check("processor-unhealthy", "processor", "systems", SYSTEM, "Processor issue: {name} - {health}",
-              _summary("processor_summary")),
-        Check("memory-unhealthy", "memory", "systems", SYSTEM, "Memory issue: {name} - {health}",
-              _summary("memory_summary")),
+        Check(
+            "processor-unhealthy",
+            "processor",
+            "systems",
+            SYSTEM,
+            "Processor issue: {name} - {health}",
+            _summary("processor_summary"),
+        ),
+        Check(
+            "memory-unhealthy",
+            "memory",
+            "systems",
+            SYSTEM,
+            "Memory issue: {name} - {health}",
+            _summary("memory_summary"),
+        ),
     ),
     "thermal": (
-        Check("temperature-high", "thermal", "temperatures", SENSOR, "High temperature: {name} at {value}°C",
-              _temperature, "reading_celsius", by_health=False),
+        Check(
+            "temperature-high",
+            "thermal",
+            "temperatures",
+            SENSOR,
+            "High temperature: {name} at {value}°C",
+            _temperature,
+            "reading_celsius",
+            by_health=False,
+        ),
         Check("fan-unhealthy", "thermal", "fans", SENSOR, "Fan issue: {name} - {health}"),
     ),
     "power": (Check("supply-unhealthy", "power", "power_supplies", SENSOR, "Power supply issue: {name} - {health}"),),
     "storage": (
         Check("drive-unhealthy", "storage", "drives", DRIVE, "Drive issue: {name} - {health}"),
-        Check("drive-failure-predicted", "storage", "drives", DRIVE, "Drive failure predicted: {name}", _prediction,
-              by_health=False, counts=False),
+        Check(
+            "drive-failure-predicted",
+            "storage",
+            "drives",
+            DRIVE,
+            "Drive failure predicted: {name}",
+            _prediction,
+            by_health=False,
+            counts=False,
+        ),
     ),
-}  # fmt: skip
+}
 """Category → what is judged of its records. Rules and texts are seed 000's, where it has one."""
 
 

@@ -29,7 +29,7 @@ def analyze_power_consumption(records: Collection[Mapping[str, Any]] | None) -> 
     what is unknown counts as 0. `power_utilization_percent` and `average_psu_efficiency` are there only where there is
     something to divide by. None where there is no power record.
     """
-    power = [each for each in records or () if each.get("category", "power") == "power"]
+    power = [record for record in records or () if record.get("category", "power") == "power"]
     if not power:
         return None
     by_type = {kind: [each for each in power if each["type"] == kind] for kind in PARTS}
@@ -37,7 +37,7 @@ def analyze_power_consumption(records: Collection[Mapping[str, Any]] | None) -> 
     found: dict[str, Any] = {
         "total_consumed_watts": 0,
         "total_available_watts": 0,
-        "psu_efficiency": [value for each in supplies if (value := each.get("efficiency_percent"))],
+        "psu_efficiency": [value for supply in supplies if (value := supply.get("efficiency_percent"))],
         "voltage_readings": [
             {
                 "name": each["sensor_name"],
@@ -48,17 +48,17 @@ def analyze_power_consumption(records: Collection[Mapping[str, Any]] | None) -> 
         ],
         "power_supplies": [
             {
-                "name": each["sensor_name"],
-                "capacity": each.get("power_capacity_watts"),
-                "efficiency": each.get("efficiency_percent"),
-                "health": each["health"],
+                "name": supply["sensor_name"],
+                "capacity": supply.get("power_capacity_watts"),
+                "efficiency": supply.get("efficiency_percent"),
+                "health": supply["health"],
             }
-            for each in supplies
+            for supply in supplies
         ],
     }
-    for each in controls:  # one by one as in the seed: Python 3.12's sum() rounds floats otherwise
-        found["total_consumed_watts"] += each.get("power_consumed_watts") or 0
-        found["total_available_watts"] += each.get("power_available_watts") or 0
+    for control in controls:  # one by one as in the seed: Python 3.12's sum() rounds floats otherwise
+        found["total_consumed_watts"] += control.get("power_consumed_watts") or 0
+        found["total_available_watts"] += control.get("power_available_watts") or 0
     if found["total_available_watts"] > 0:
         found["power_utilization_percent"] = found["total_consumed_watts"] / found["total_available_watts"] * 100
     if found["psu_efficiency"]:
@@ -104,11 +104,11 @@ def _chassis_totals(controls: Iterable[Mapping[str, Any]]) -> list[Mapping[str, 
 def analysis(record: Record) -> dict[str, Any]:
     """Consumption, utilisation and efficiency in one power record."""
     totals = _chassis_totals(record["power_controls"])
-    consumed = _sum(each["power_consumed_watts"] for each in totals)
-    available = _sum(each["power_available_watts"] for each in totals)
-    supplies = [each for each in record["power_supplies"] if each["state"] != "Absent"]
-    efficiencies = [known for each in supplies if (known := _known(each["efficiency_percent"]))]
-    inputs = [_known(each["power_input_watts"]) for each in supplies]
+    consumed = _sum(total["power_consumed_watts"] for total in totals)
+    available = _sum(total["power_available_watts"] for total in totals)
+    supplies = [power_supply for power_supply in record["power_supplies"] if power_supply["state"] != "Absent"]
+    efficiencies = [known for supply in supplies if (known := _known(supply["efficiency_percent"]))]
+    inputs = [_known(supply["power_input_watts"]) for supply in supplies]
     drawn = _sum(inputs)
     return {
         "consumed_watts": consumed,
@@ -116,25 +116,25 @@ def analysis(record: Record) -> dict[str, Any]:
         "power_utilization_percent": _ratio(consumed, available, times=100),
         "average_psu_efficiency": _ratio(_sum(efficiencies), len(efficiencies)),
         "psu_input_watts": drawn,
-        "psu_output_watts": _sum(each["power_output_watts"] for each in supplies),
+        "psu_output_watts": _sum(supply["power_output_watts"] for supply in supplies),
         "psu_input_partial": drawn is not None and None in inputs,
         "consumed_of_psu_input_percent": None if None in inputs else _ratio(consumed, drawn, times=100),
         "power_supplies": [
             {
-                "name": each["sensor_name"],
-                "capacity": _known(each["power_capacity_watts"]),
-                "efficiency": _known(each["efficiency_percent"]),
-                "health": each["health"],
+                "name": supply["sensor_name"],
+                "capacity": _known(supply["power_capacity_watts"]),
+                "efficiency": _known(supply["efficiency_percent"]),
+                "health": supply["health"],
             }
-            for each in supplies
+            for supply in supplies
         ],
         "voltage_readings": [
             {
-                "name": each["sensor_name"],
-                "voltage": _finite(each["reading_volts"]),
-                "context": each["physical_context"],
+                "name": voltage["sensor_name"],
+                "voltage": _finite(voltage["reading_volts"]),
+                "context": voltage["physical_context"],
             }
-            for each in record["voltages"]
+            for voltage in record["voltages"]
         ],
     }
 

@@ -192,10 +192,18 @@ class _Hearing:
         self, rule: str, host: str, component: str, severity: str, text: str, value: float | None, labels: Any
     ) -> Record:
         alert = {
-            "id": alert_id(rule, host, component, self.at), "revision": 0, "rule": rule, "host": host,
-            "component": component, "severity": severity, "value": value, "text": bounded(text, TEXT),
-            "started_at": self.at, "told_at": self.at, "labels": labels,
-        }  # fmt: skip
+            "id": alert_id(rule, host, component, self.at),
+            "revision": 0,
+            "rule": rule,
+            "host": host,
+            "component": component,
+            "severity": severity,
+            "value": value,
+            "text": bounded(text, TEXT),
+            "started_at": self.at,
+            "told_at": self.at,
+            "labels": labels,
+        }
         self._tell("raised", alert, None)
         return alert
 

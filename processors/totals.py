@@ -11,9 +11,21 @@ from typing import Any, Final
 NIC: Final = ("rxbytes", "rxpackets", "rxerrors", "rxdrops", "txbytes", "txpackets", "txerrors", "txdrops")
 DISK: Final = ("rd_req", "rd_bytes", "wr_reqs", "wr_bytes", "errors")
 COPIED: Final = (
-    "memactual", "memrss", "memavailable", "memusable", "memswap_in", "memswap_out", "memmajor_fault",
-    "memminor_fault", "memdisk_cache", "timeusr", "timesys", "cpus", "cputime", "state",
-)  # fmt: skip
+    "memactual",
+    "memrss",
+    "memavailable",
+    "memusable",
+    "memswap_in",
+    "memswap_out",
+    "memmajor_fault",
+    "memminor_fault",
+    "memdisk_cache",
+    "timeusr",
+    "timesys",
+    "cpus",
+    "cputime",
+    "state",
+)
 NICS: Final = tuple((f"net_{name}", name) for name in NIC)
 DISKS: Final = tuple((f"disk_{name}", name) for name in DISK)
 LARGEST: Final = 2**63 - 1

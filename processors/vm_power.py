@@ -171,7 +171,7 @@ def _power(record: Record) -> Reading:
 
 
 def _cpu(record: Record) -> Reading:
-    known = [each for each in record["domains"] if each["cputime"] is not None and not each["stale"]]
+    known = [domain for domain in record["domains"] if domain["cputime"] is not None and not domain["stale"]]
     used = {(each["uuid"], each["domain_id"]): each["cputime"] for each in known}
     names = {each["uuid"]: (each["vmid"], each["name"]) for each in known}
     return Reading(record["epoch"], record["monotonic_s"], None, used, names)
@@ -204,11 +204,16 @@ def _estimate(host: str, minute: int, power: Part, libvirt: Part) -> Record:
         share = cpu_s / used_s if used_s else 0.0
         vms.append(
             {
-                "vmid": vmid, "name": name, "uuid": uuid, "cpu_seconds": cpu_s, "cpu_share": share,
+                "vmid": vmid,
+                "name": name,
+                "uuid": uuid,
+                "cpu_seconds": cpu_s,
+                "cpu_share": share,
                 "estimated_watts": watts * share if used_s else None,
-                "estimated_joules": power.joules * share if used_s else None, "partial": partial,
+                "estimated_joules": power.joules * share if used_s else None,
+                "partial": partial,
             }
-        )  # fmt: skip
+        )
     start = datetime.fromtimestamp(minute * MINUTE_S, UTC)
     return {
         "host": host,

@@ -26,9 +26,15 @@ from processors.rates import angle, change, rates
 from processors.totals import DISK, NIC, host_total, vm_total
 
 MEMORY: Final = timedelta(minutes=5)
-HOST_COUNTERS: Final = tuple(f"net_{name}" for name in NIC) + tuple(f"disk_{name}" for name in DISK) + (
-    "timeusr", "timesys", "cputime",
-)  # fmt: skip
+HOST_COUNTERS: Final = (
+    tuple(f"net_{name}" for name in NIC)
+    + tuple(f"disk_{name}" for name in DISK)
+    + (
+        "timeusr",
+        "timesys",
+        "cputime",
+    )
+)
 GUEST_COUNTERS: Final = ("memswap_in", "memswap_out", "memmajor_fault", "memminor_fault")
 NO_NIC: Final = dict.fromkeys(f"{name}_{what}" for name in NIC for what in ("rate", "angle"))
 NO_DISK: Final = dict.fromkeys(f"{name}_{what}" for name in DISK for what in ("rate", "angle"))

@@ -103,9 +103,13 @@ def share(source: str, settings: KafkaSettings, stop: threading.Event, *, name: 
     obeying = _prepared(source, settings)
     publication = _opened(source, settings, name)
     loop = Loop(
-        publication, (), TOPICS[source],
-        source=source, orders=obeying.orders, may_poll=lambda: gate.is_open(time.monotonic()),
-    )  # fmt: skip
+        publication,
+        (),
+        TOPICS[source],
+        source=source,
+        orders=obeying.orders,
+        may_poll=lambda: gate.is_open(time.monotonic()),
+    )
     taking = Taking(settings, source, publication, make=_reader, change=loop.change, release=loop.release)
     sharing = Sharing(settings, source, gate, taking)
     threading.Thread(target=obeying.run, args=(stop, loop.obey), daemon=True, name="control").start()
@@ -151,10 +155,12 @@ def run(source: str, fleet: Path, settings: KafkaSettings, stop: threading.Event
     publication = _opened(source, settings, name)
     loop = Loop(publication, found, TOPICS[source], source=source, known=known, orders=obeying.orders)
     reloading = Reloading(
-        fleet, text, source,
+        fleet,
+        text,
+        source,
         make=lambda new: _readers_now(settings, source, new),
         change=loop.change,
-    )  # fmt: skip
+    )
     if threading.current_thread() is threading.main_thread():  # who runs it in another has the signals of its own
         signal.signal(signal.SIGHUP, lambda *_: reloading.ask())
 

@@ -45,11 +45,32 @@ def cli() -> None:
 
 
 for each in (
-    run.up, run.demo, run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate,
-    top.top, topics.topics, topics.tail, topics.audit, query.query, probe.probe, doctor.doctor, targets.targets,
-    control.start, control.stop, control.control, alerts.alerts, alerts.silence, rules.rules,
-    replay.replay, dead_letters.dead_letters, acls.acls,
-):  # fmt: skip
+    run.up,
+    run.demo,
+    run.producer,
+    run.processor,
+    run.sink,
+    run.serve,
+    run.broker,
+    simulate.simulate,
+    top.top,
+    topics.topics,
+    topics.tail,
+    topics.audit,
+    query.query,
+    probe.probe,
+    doctor.doctor,
+    targets.targets,
+    control.start,
+    control.stop,
+    control.control,
+    alerts.alerts,
+    alerts.silence,
+    rules.rules,
+    replay.replay,
+    dead_letters.dead_letters,
+    acls.acls,
+):
     cli.add_command(each)
 simulate.simulate.add_command(simulate_libvirt.simulate_libvirt)
 

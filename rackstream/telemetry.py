@@ -158,16 +158,16 @@ class TelemetryCollector:
             return []
         domains = feed.view.domains(self.host)
         shown = ("name", "uuid", "state", "cpus", "memory_max_kb", "memory_used_kb", "cputime")
-        return [{"id": each["vmid"]} | {name: each[name] for name in shown} for each in domains]
+        return [{"id": domain["vmid"]} | {name: domain[name] for name in shown} for domain in domains]
 
     def _figures(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         feed, settings = self._feed, self._settings
         if feed is None or settings is None:
             return found
-        host = next((each for each in feed.view.hosts().rows if each.name == self.host), None)
+        host = next((row for row in feed.view.hosts().rows if row.name == self.host), None)
         found["total_collections"] = feed.view.seen("raw-libvirt")
-        found["total_errors"] = sum(each.failures for each in feed.view.pipeline().producers)
+        found["total_errors"] = sum(producer.failures for producer in feed.view.pipeline().producers)
         found["vms_monitored"] = len(feed.view.domains(self.host))
         found["last_collection_time"] = host.seen_at.isoformat() if host and host.seen_at else None
         try:
@@ -210,8 +210,12 @@ class TelemetryCollector:
         target = {"host": self.host, "uri": self.config.libvirt_uri, "interval": self.config.poll_interval}
         fleet.write_text(yaml.safe_dump({"libvirt": {"targets": [target]}}))
         pipeline = Pipeline(
-            settings, fleet, environment=self.config.environment(), sinks=("influx",), console=False,
+            settings,
+            fleet,
+            environment=self.config.environment(),
+            sinks=("influx",),
+            console=False,
             on_event=lambda text: log.info("pipeline", what=text),
-        )  # fmt: skip
+        )
         self._supervisor = pipeline.supervisor
         return pipeline

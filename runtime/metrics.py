@@ -105,19 +105,26 @@ RECORDS_STORED: Final = _counter(
     "rackstream_records_stored", "records", "Records that a sink has stored, or delivered.", [SINK], ["topic"]
 )
 RECORDS_REPEATED: Final = _counter(
-    "rackstream_records_repeated", "records", "Records left out, for the same one was stored from another offset.",
-    [FILES], ["topic"],
-)  # fmt: skip
+    "rackstream_records_repeated",
+    "records",
+    "Records left out, for the same one was stored from another offset.",
+    [FILES],
+    ["topic"],
+)
 LINES_STORED: Final = _counter(
     "rackstream_lines_stored", "lines", "Lines of line protocol that InfluxDB has stored.", [INFLUX]
 )
 RECORDS_REJECTED: Final = _counter(
-    "rackstream_records_rejected", "records", "Records put on the dead letter.", [PROCESSOR, SINK], ["reason"],
+    "rackstream_records_rejected",
+    "records",
+    "Records put on the dead letter.",
+    [PROCESSOR, SINK],
+    ["reason"],
     starts={
         PROCESSOR: (*UNDECODABLE, "step-failed", "rule-pack", "retention"),
         SINK: (*UNDECODABLE, "refused", "retention"),
     },
-)  # fmt: skip
+)
 RETRIES: Final = _counter("rackstream_retries", "writes", "Writes that had to be tried again.", [SINK])
 LAG: Final = _gauge(
     "rackstream_partition_lag_records",
@@ -144,16 +151,21 @@ ALERT_LATENCY: Final = _histogram(
     ["hop"],
 )
 HELD_BACK: Final = _counter(
-    "rackstream_alerts_held_back", "transitions", "Alert transitions not delivered because something muted them.",
+    "rackstream_alerts_held_back",
+    "transitions",
+    "Alert transitions not delivered because something muted them.",
     [WEBHOOK],
-)  # fmt: skip
+)
 POLLS: Final = _counter(
     "rackstream_polls", "polls", "Polls of targets that have ended, by their result.", [PRODUCER], ["source", "status"]
 )
 POLL_SECONDS: Final = _histogram(
-    "rackstream_poll_duration_seconds", POLL_S, "Time that a poll took, failed ones too.", [PRODUCER],
+    "rackstream_poll_duration_seconds",
+    POLL_S,
+    "Time that a poll took, failed ones too.",
+    [PRODUCER],
     ["source", "vendor"],
-)  # fmt: skip
+)
 LATE_POLLS: Final = _counter(
     "rackstream_polls_late",
     "polls",
@@ -178,22 +190,31 @@ SPOOLED_RECORDS: Final = _gauge(
 )
 SPOOLED_BYTES: Final = _gauge("rackstream_spooled_bytes", "bytes", "What these records take in the spool.", [PRODUCER])
 RECORDS_DROPPED: Final = _counter(
-    "rackstream_records_dropped", "records", "Records given up. The header of the next record of the same host and "
-    "category names them.", [PRODUCER], ["cause"],
+    "rackstream_records_dropped",
+    "records",
+    "Records given up. The header of the next record of the same host and category names them.",
+    [PRODUCER],
+    ["cause"],
     starts={PRODUCER: ("does not fit its schema", "spool full", "too old")},
-)  # fmt: skip
+)
 STEP_SECONDS: Final = _counter(
     "rackstream_step_seconds", "seconds", "Time spent in a step. Divided by the next: the mean.", [PROCESSOR], ["step"]
 )
 STEPPED: Final = _counter("rackstream_stepped_records", "records", "Records given to a step.", [PROCESSOR], ["step"])
 RECORDS_LATE: Final = _counter(
-    "rackstream_records_late", "records", "Records at or before one already stepped; stored, not stepped again.",
-    [PROCESSOR], ["topic"],
-)  # fmt: skip
-OUTPUTS_REPEATED: Final = _counter(
-    "rackstream_outputs_repeated", "records", "Outputs not sent again, being on the topic already.", [PROCESSOR],
+    "rackstream_records_late",
+    "records",
+    "Records at or before one already stepped; stored, not stepped again.",
+    [PROCESSOR],
     ["topic"],
-)  # fmt: skip
+)
+OUTPUTS_REPEATED: Final = _counter(
+    "rackstream_outputs_repeated",
+    "records",
+    "Outputs not sent again, being on the topic already.",
+    [PROCESSOR],
+    ["topic"],
+)
 DISK_FREE: Final = _gauge(
     "rackstream_disk_free_bytes", "bytes", "Free on the file system of a directory, for us.", [ALL], ["directory"]
 )

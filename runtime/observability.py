@@ -97,7 +97,7 @@ def watch_disk(name: str, directory: Path) -> None:
 
     def asked(field: str) -> float:
         try:
-            return float(getattr(shutil.disk_usage(next(each for each in places if each.exists())), field))
+            return float(getattr(shutil.disk_usage(next(place for place in places if place.exists())), field))
         except OSError:
             return math.nan  # one figure that is not to be had must not hide the others
 

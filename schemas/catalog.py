@@ -167,4 +167,4 @@ def names() -> tuple[str, ...]:
 def published() -> dict[int, Schema]:
     """Every version ever published, by id; the current ones among them."""
     versions = [read_schema(path) for path in sorted((HERE / "published").glob("*.avsc"))]
-    return {each.id: each for each in versions} | {schema(name).id: schema(name) for name in names()}
+    return {version.id: version for version in versions} | {schema(name).id: schema(name) for name in names()}

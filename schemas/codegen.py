@@ -7,9 +7,15 @@ from typing import Any
 from schemas import catalog
 
 PRIMITIVES = {
-    "string": "str", "long": "int", "int": "int", "double": "float", "float": "float",
-    "boolean": "bool", "bytes": "bytes", "null": "None",
-}  # fmt: skip
+    "string": "str",
+    "long": "int",
+    "int": "int",
+    "double": "float",
+    "float": "float",
+    "boolean": "bool",
+    "bytes": "bytes",
+    "null": "None",
+}
 HEAD = '''"""Record types, generated from `avsc/` by `python -m schemas`; change the `.avsc` files, not this one."""
 
 from __future__ import annotations

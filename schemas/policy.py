@@ -10,9 +10,21 @@ from schemas import catalog
 
 NUMBERS = {"int", "long", "float", "double"}
 RAW_HEADER = (
-    "host", "category", "observed_at", "monotonic_s", "producer", "epoch", "sequence", "previous_epoch",
-    "previous_sequence", "dropped", "duration_s", "interval_s", "errors", "labels",
-)  # fmt: skip
+    "host",
+    "category",
+    "observed_at",
+    "monotonic_s",
+    "producer",
+    "epoch",
+    "sequence",
+    "previous_epoch",
+    "previous_sequence",
+    "dropped",
+    "duration_s",
+    "interval_s",
+    "errors",
+    "labels",
+)
 
 
 def fields(avro: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -28,9 +28,7 @@ __all__ = ["ALL", "Column", "Dataset", "Row", "of"]
 FILES_ONLY: Final = frozenset({"epoch", "sequence", "stale", "partial", "interval_s", "odata_id"})
 ORIGIN: Final = frozenset({"host", "category", "observed_at", "epoch", "sequence"})
 """The record a row comes from. Time, tags, epoch and sequence are taken from it by themselves."""
-HEADER: Final = ORIGIN | {
-    "monotonic_s", "producer", "previous_epoch", "previous_sequence", "duration_s", "interval_s"
-}  # fmt: skip
+HEADER: Final = ORIGIN | {"monotonic_s", "producer", "previous_epoch", "previous_sequence", "duration_s", "interval_s"}
 """The same of a raw record."""
 STATES: Final = ("nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
 """Words for libvirt's virDomainState, by number."""
@@ -89,11 +87,25 @@ STAMP: Final = frozenset({"timestamp"})
 
 
 ENTRIES: Final = (
-    _Entry("vm_metrics", "raw-libvirt", ("domains",), VM, zero=True, computed={"state": ("string", _state)},
-           only=("state", "cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns", "stale")),
+    _Entry(
+        "vm_metrics",
+        "raw-libvirt",
+        ("domains",),
+        VM,
+        zero=True,
+        computed={"state": ("string", _state)},
+        only=("state", "cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns", "stale"),
+    ),
     # Exactly seed 003's fields: what only the XML knows of a device is on the raw topic.
-    _Entry("vm_devices", "raw-libvirt", ("domains",), DEVICE, zero=True, joins={"nic": "nics", "disk": "disks"},
-           omit=frozenset({"mac", "alias", "source", "bus"})),
+    _Entry(
+        "vm_devices",
+        "raw-libvirt",
+        ("domains",),
+        DEVICE,
+        zero=True,
+        joins={"nic": "nics", "disk": "disks"},
+        omit=frozenset({"mac", "alias", "source", "bus"}),
+    ),
     _Entry("vm_totals", "vm-totals", ("vms",), VM, zero=True),
     _Entry("host_totals", "vm-totals", omit=ORIGIN),
     _Entry("vm_features", "vm-features", ("vms",), VM),
@@ -101,8 +113,14 @@ ENTRIES: Final = (
     _Entry("redfish_system", "raw-redfish", ("systems",), ("host", "system_id")),
     _Entry("redfish_temperature", "raw-redfish", ("temperatures",), SENSOR),
     # Seed 000: reading_rpm is Redfish's Reading, whatever reading_units says.
-    _Entry("redfish_fan", "raw-redfish", ("fans",), SENSOR, omit=frozenset({"speed_rpm", "speed_percent"}),
-           computed={"reading_rpm": ("double", _reading), "reading_units": ("string", _reading_units)}),
+    _Entry(
+        "redfish_fan",
+        "raw-redfish",
+        ("fans",),
+        SENSOR,
+        omit=frozenset({"speed_rpm", "speed_percent"}),
+        computed={"reading_rpm": ("double", _reading), "reading_units": ("string", _reading_units)},
+    ),
     _Entry("redfish_power_control", "raw-redfish", ("power_controls",), SENSOR),
     _Entry("redfish_voltage", "raw-redfish", ("voltages",), SENSOR),
     _Entry("redfish_power_supply", "raw-redfish", ("power_supplies",), SENSOR),
@@ -122,10 +140,26 @@ ENTRIES: Final = (
     _Entry("host_disk_rates", "host-rates", ("disks",), ("host", "device")),
     _Entry("host_interface_rates", "host-rates", ("interfaces",), ("host", "device")),
     # Two events, or two metrics of one name, may share a time: their ids are part of the identity.
-    _Entry("app_event", "raw-app", ("events",), ("host", "app", "source", "event_type", "event_id"), omit=STAMP,
-           time="timestamp", outer=APP, computed=_json("metadata")),
-    _Entry("app_metric", "raw-app", ("metrics",), ("host", "app", "name", "metric_id"), omit=STAMP,
-           time="timestamp", outer=APP, computed=_json("tags")),
+    _Entry(
+        "app_event",
+        "raw-app",
+        ("events",),
+        ("host", "app", "source", "event_type", "event_id"),
+        omit=STAMP,
+        time="timestamp",
+        outer=APP,
+        computed=_json("metadata"),
+    ),
+    _Entry(
+        "app_metric",
+        "raw-app",
+        ("metrics",),
+        ("host", "app", "name", "metric_id"),
+        omit=STAMP,
+        time="timestamp",
+        outer=APP,
+        computed=_json("tags"),
+    ),
     _Entry("app_execution", "raw-app", ("executions",), ("host", "app", "producer"), outer=APP),
     _Entry("power", "power", omit=ORIGIN),
     _Entry("vm_power", "vm-power", ("vms",), VM),
@@ -135,7 +169,7 @@ ENTRIES: Final = (
     _Entry("alert", "alerts", (), ("host", "rule", "component", "severity", "id", "revision"), omit=ORIGIN),
     _Entry("target", "state-targets", (), ("source", "host"), omit=ORIGIN),
     _Entry("producer", "heartbeats", (), ("producer",), omit=ORIGIN),
-)  # fmt: skip
+)
 
 RENAMED: Final = {"vmid": "VMID"}
 """Avro name → the seeds' name."""
@@ -147,10 +181,10 @@ RENAMED_IN: Final[Mapping[str, Mapping[str, str]]] = {"vm_metrics": {"cpus": "cp
 def _device_kinds() -> dict[str, str]:
     """Name of a counter → the devtype that has it."""
     return {
-        each.name: kind
+        scalar.name: kind
         for kind, array in (("nic", "nics"), ("disk", "disks"))
-        for each in scalars("LibvirtSample", ("domains", array))
-        if each.name != "device"
+        for scalar in scalars("LibvirtSample", ("domains", array))
+        if scalar.name != "device"
     }
 
 
@@ -158,8 +192,8 @@ def _readings(entry: _Entry, schema: str, path: tuple[str, ...]) -> Iterator[tup
     """What one part of a dataset has: each field under its column's name, with the depth it is read at."""
     renamed = {**RENAMED, **RENAMED_IN.get(entry.name, {})}
     for depth in range(len(path) + 1):
-        for each in scalars(schema, path[:depth]):
-            name = renamed.get(each.name, each.name)
+        for scalar in scalars(schema, path[:depth]):
+            name = renamed.get(scalar.name, scalar.name)
             if path and depth == 0:
                 name = entry.outer.get(name, name)
             if depth == 0 and name in ("epoch", "sequence"):
@@ -167,10 +201,10 @@ def _readings(entry: _Entry, schema: str, path: tuple[str, ...]) -> Iterator[tup
             inner = depth == len(path) and name not in entry.omit and (not entry.only or name in entry.only)
             # Of the records around the item only its identity and marks are repeated in each row.
             if name in entry.tags or inner or (0 < depth < len(path) and name in FILES_ONLY):
-                yield depth, Field(name, each.type, each.unit, each.read)
+                yield depth, Field(name, scalar.type, scalar.unit, scalar.read)
     for name, (kind, read) in entry.computed.items():
         yield len(path), Field(name, kind, "", read)
-    record = {each.name for each in scalars(schema)}
+    record = {scalar.name for scalar in scalars(schema)}
     yield 0, Field("epoch", "string", "", "epoch")
     yield 0, Field("sequence", "long", "1", "sequence" if "sequence" in record else _none)
 

@@ -17,8 +17,13 @@ Row = tuple[Any, ...]
 Read = str | Callable[[Record], Any]
 """A key of the item, or a function of it."""
 AVRO: Final[dict[str, Type]] = {
-    "string": "string", "int": "long", "long": "long", "float": "double", "double": "double", "boolean": "boolean"
-}  # fmt: skip
+    "string": "string",
+    "int": "long",
+    "long": "long",
+    "float": "double",
+    "double": "double",
+    "boolean": "boolean",
+}
 
 
 @dataclass(frozen=True)
@@ -144,10 +149,10 @@ def _nested(struct: str, name: str) -> Read:
 
 
 def _scalars(record: Any, named: dict[str, Any]) -> Iterator[Field]:
-    for each in record["fields"]:
-        name, kind = each["name"], _resolve(each["type"], named)
+    for field in record["fields"]:
+        name, kind = field["name"], _resolve(field["type"], named)
         if isinstance(kind, str):
-            yield Field(name, AVRO[kind], each.get("unit", ""), name)
+            yield Field(name, AVRO[kind], field.get("unit", ""), name)
         elif "logicalType" in kind:
             yield Field(name, "timestamp", "", name)
         elif kind["type"] == "enum":
@@ -162,6 +167,6 @@ def scalars(schema: str, path: tuple[str, ...] = ()) -> list[Field]:
     named: dict[str, Any] = {}
     record = catalog.schema(schema).definition
     for step in path:
-        array = {each["name"]: each["type"] for each in record["fields"]}[step]
+        array = {field["name"]: field["type"] for field in record["fields"]}[step]
         record = _resolve(_resolve(array, named)["items"], named)
     return list(_scalars(record, named))

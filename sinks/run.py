@@ -168,6 +168,11 @@ def run(kind: str, settings: KafkaSettings, stop: threading.Event, name: str | N
     # Records are trees without cycles: the collector finds nothing in them, and looks for a tenth of the CPU time.
     gc.set_threshold(50_000, 20, 100)
     loop.run(
-        chosen, settings, group=group(kind, name), limits=limits, stop=stop, ready=lambda: notify("READY=1"),
+        chosen,
+        settings,
+        group=group(kind, name),
+        limits=limits,
+        stop=stop,
+        ready=lambda: notify("READY=1"),
         alone=kind == "webhook",
-    )  # fmt: skip
+    )

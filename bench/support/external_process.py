@@ -56,7 +56,7 @@ def wanted() -> None:
 def cpu_s(pid: int) -> float:
     """User and system time of a process with all its threads, and of its children that ended, s."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(each) for each in fields[11:15]) * TICK_S
+    return sum(int(field) for field in fields[11:15]) * TICK_S
 
 
 def rss_mib(pid: int) -> float:

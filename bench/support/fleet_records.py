@@ -20,11 +20,19 @@ class Hypervisor:
         self._record = raw("LibvirtSample", host=self.name, category="domains", uri="qemu:///system")
         self._vms = [
             item(
-                "Domain", vmid=str(vm), name=f"one-{vm}", uuid=f"9b2b7f1a-0000-4000-8000-{number:06d}{vm:06d}",
-                domain_id=vm, cpus=4, state=1, memactual=4194304, memory_used_kb=4194304, memswap_in=0,
+                "Domain",
+                vmid=str(vm),
+                name=f"one-{vm}",
+                uuid=f"9b2b7f1a-0000-4000-8000-{number:06d}{vm:06d}",
+                domain_id=vm,
+                cpus=4,
+                state=1,
+                memactual=4194304,
+                memory_used_kb=4194304,
+                memswap_in=0,
             )
             for vm in range(VMS)
-        ]  # fmt: skip
+        ]
         self._nic = item("DomainNic", rxerrors=0, rxdrops=0, txerrors=0, txdrops=0)
         self._disk = item("DomainDisk", device="vda")
         self._first = (number * VMS + 1) * 7919
@@ -45,7 +53,7 @@ class Hypervisor:
             disk = self._disk | {"rd_req": n, "rd_bytes": n * 4096 * vm, "wr_reqs": moved, "wr_bytes": moved * 512}
             cpu = {"cputime": moved * 10**6, "timeusr": moved * 10**5, "timesys": moved * 10**4}
             memory = {"memrss": 2000000 + busy % 5000 + n, "memusable": 3000000 - n}
-            domains.append(domain | cpu | memory | {"nics": [nic], "disks": [disk]})  # fmt: skip
+            domains.append(domain | cpu | memory | {"nics": [nic], "disks": [disk]})
         return self._record | {"sequence": n, "monotonic_s": 1000.0 + 10 * n, "domains": domains}
 
 

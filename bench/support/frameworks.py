@@ -57,7 +57,7 @@ def bare(settings: ProcessorSettings, meter: Meter) -> None:
         while publisher.outstanding:
             publisher.poll(0.001)
         if reached and time.monotonic() - committed_s > COMMIT_S:
-            consumer.commit(offsets=[TopicPartition(name, *each) for each in reached.items()], asynchronous=True)
+            consumer.commit(offsets=[TopicPartition(name, *item) for item in reached.items()], asynchronous=True)
             committed_s = time.monotonic()
         done = meter.add(len(messages))
     meter.tell()

@@ -64,7 +64,7 @@ def capacity(parts: Parts) -> str:
         *(line for part in measured for line in (f"`{part['command']}`", "", *_where(part), "")),
         "| process | hosts | CPU s per host and hour | one core carries | peak memory, MiB |",
         "| --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
+    ]
     largest: dict[str, float] = {}
     for name, hosts, told in (row for part in measured for row in costs(part["result"])):
         each = told["cpu_s_per_host_hour"]
@@ -74,10 +74,15 @@ def capacity(parts: Parts) -> str:
     if "libvirt" in parts:
         lines += list(_libvirt(parts["libvirt"], largest))
     lines += [
-        "", *([GROWTH, ""] if "polling" in parts else []),
-        f"## {FLEET:,} hosts", "",
-        "Computed from the largest fleet measured, in proportion:", "", "| process | cores |", "| --- | --- |",
-    ]  # fmt: skip
+        "",
+        *([GROWTH, ""] if "polling" in parts else []),
+        f"## {FLEET:,} hosts",
+        "",
+        "Computed from the largest fleet measured, in proportion:",
+        "",
+        "| process | cores |",
+        "| --- | --- |",
+    ]
     lines += [f"| {name} | {figure(each * FLEET / SECONDS_PER_HOUR)} |" for name, each in largest.items()]
     if waits := [row for row in single(parts) if row.unit == "s"]:
         lines += ["", "## Time from a sample", "", "| what | seconds |", "| --- | --- |"]
@@ -102,8 +107,7 @@ def _where(part: Mapping[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(about["versions"].items()))
     load = f"{about['load_before']} before" if about["load_before"] else f"{about['load_after']} after"
     where = f"{about['cpus']} × {about['cpu']}, {about['memory_gib']} GiB, Linux {about['kernel']}"
-    return [f"Measured {about['date']} on {where}, load {load}.", "",
-            f"Python {about['python']}, {versions}."]  # fmt: skip
+    return [f"Measured {about['date']} on {where}, load {load}.", "", f"Python {about['python']}, {versions}."]
 
 
 def _round(value: float) -> float:

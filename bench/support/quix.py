@@ -23,10 +23,16 @@ def main(bootstrap: str, group: str, data: str, source: str, prefix: str, record
     """Steps the records, and prints what the last four fifths took."""
     meter = Meter(records)
     app = Application(
-        broker_address=bootstrap, consumer_group=group, state_dir=data, auto_offset_reset="earliest",
-        commit_interval=0.5, auto_create_topics=False, use_changelog_topics=False, loglevel="ERROR",
+        broker_address=bootstrap,
+        consumer_group=group,
+        state_dir=data,
+        auto_offset_reset="earliest",
+        commit_interval=0.5,
+        auto_create_topics=False,
+        use_changelog_topics=False,
+        loglevel="ERROR",
         producer_extra_config={"compression.type": "zstd", "linger.ms": 5, "partitioner": "murmur2_random"},
-    )  # fmt: skip
+    )
     decode = codec.Decoder(catalog.schema("LibvirtSample")).decode
     schemas = {alias: catalog.schema(catalog.load()[alias].schema) for alias in vms.STEP.outputs}
     states: dict[str, Any] = {}
@@ -41,9 +47,9 @@ def main(bootstrap: str, group: str, data: str, source: str, prefix: str, record
 
     raw = app.topic(source, key_deserializer="bytes", value_deserializer="bytes")
     stepped = app.dataframe(raw).apply(step, expand=True)
-    for each in schemas:
-        topic = app.topic(prefix + each, key_serializer="bytes", value_serializer="bytes")
-        mine = stepped.filter(lambda output, alias=each: output[0] == alias)
+    for schema in schemas:
+        topic = app.topic(prefix + schema, key_serializer="bytes", value_serializer="bytes")
+        mine = stepped.filter(lambda output, alias=schema: output[0] == alias)
         mine.apply(lambda output: output[1]).to_topic(topic)
     app.run()
 

@@ -60,9 +60,14 @@ def _redfish(found: Mapping[str, Any]) -> Iterator[Compared]:
         f"{reader['requests_per_sweep']:.0f} and {loop['requests_per_sweep']:.0f} requests; the loop makes no records"
     )
     yield Compared(
-        "redfish", "Redfish, seven categories", unit, reader["cpu_ms_per_sweep"], "loop of `requests`",
-        loop["cpu_ms_per_sweep"], note,
-    )  # fmt: skip
+        "redfish",
+        "Redfish, seven categories",
+        unit,
+        reader["cpu_ms_per_sweep"],
+        "loop of `requests`",
+        loop["cpu_ms_per_sweep"],
+        note,
+    )
 
 
 def _libvirt(found: Mapping[str, Any]) -> Iterator[Compared]:
@@ -118,9 +123,14 @@ def _sinks(found: Mapping[str, Any]) -> Iterator[Compared]:
         )
     bare = 1e6 / found["decode_lines_per_cpu_s"] + 1e6 / found["encode_lines_per_cpu_s"]
     yield Compared(
-        "sinks", "Kafka → InfluxDB", "µs per line", each["rackstream"], "decoding and encoding alone", bare,
+        "sinks",
+        "Kafka → InfluxDB",
+        "µs per line",
+        each["rackstream"],
+        "decoding and encoding alone",
+        bare,
         "no Kafka, no HTTP",
-    )  # fmt: skip
+    )
 
 
 def _alerts(found: Mapping[str, Any]) -> Iterator[Single]:

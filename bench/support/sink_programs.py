@@ -48,8 +48,13 @@ def measured(started: Started, server: Any, total: int, idle_s: float) -> dict[s
         used, wall, peak = cpu_s(process.pid) - idle_s, time.monotonic() - began, rss_mib(process.pid)
     finally:
         end(process)
-    return {"lines": lines, "lines_per_cpu_s": lines / used, "lines_per_s": lines / wall, "rss_mib": peak,
-            "rss_mib_at_a_tenth": early or peak}  # fmt: skip
+    return {
+        "lines": lines,
+        "lines_per_cpu_s": lines / used,
+        "lines_per_s": lines / wall,
+        "rss_mib": peak,
+        "rss_mib_at_a_tenth": early or peak,
+    }
 
 
 def rackstream(settings: KafkaSettings, folder: Path, url: str, options: argparse.Namespace) -> Started:
@@ -58,10 +63,16 @@ def rackstream(settings: KafkaSettings, folder: Path, url: str, options: argpars
     with contextlib.suppress(Exception):  # the first round has no group to forget
         admin.delete_consumer_groups(["rackstream-influx"])["rackstream-influx"].result(10)
     environment = os.environ | {
-        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap, "RACKSTREAM_TOPIC_PREFIX": settings.topic_prefix,
-        "RACKSTREAM_DATA_DIR": str(folder), "INFLUX_URL": url, "INFLUX_DB": "bench", "INFLUX_TOKEN": "user:password",
-        "RACKSTREAM_INFLUX_API": "v2", "RACKSTREAM_INFLUX_COMPRESSION": options.compression, "BATCH_MAX_LINES": "5000",
-    }  # fmt: skip
+        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap,
+        "RACKSTREAM_TOPIC_PREFIX": settings.topic_prefix,
+        "RACKSTREAM_DATA_DIR": str(folder),
+        "INFLUX_URL": url,
+        "INFLUX_DB": "bench",
+        "INFLUX_TOKEN": "user:password",
+        "RACKSTREAM_INFLUX_API": "v2",
+        "RACKSTREAM_INFLUX_COMPRESSION": options.compression,
+        "BATCH_MAX_LINES": "5000",
+    }
     log = folder / "sink.log"
     with log.open("wb") as out:
         command = [sys.executable, "-m", "rackstream", "sink", "influx"]
@@ -132,14 +143,17 @@ def telegraf(
   content_encoding = "{"gzip" if options.compression == "gzip" else "identity"}"
 """
     ]
-    parts += [f"""[[inputs.kafka_consumer]]
+    parts += [
+        f"""[[inputs.kafka_consumer]]
   brokers = ["{settings.bootstrap}"]
   topics = ["{settings.topic_prefix}{NAMES[what]}"]
   consumer_group = "telegraf-{what}-{time.monotonic_ns()}"
   kafka_version = "3.6.0"
   offset = "oldest"
   max_undelivered_messages = 10000
-  {data_format}""" for what, data_format in inputs.items()]  # fmt: skip
+  {data_format}"""
+        for what, data_format in inputs.items()
+    ]
     config, log = folder / "telegraf.conf", folder / "telegraf.log"
     config.write_text("\n".join(parts))
     with log.open("wb") as out:

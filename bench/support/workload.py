@@ -42,10 +42,20 @@ def sample(n: int, host: int) -> dict[str, Any]:
         nics = [item("DomainNic", device=f"one-{vm}-{at}", **counters(NIC, busy + at, n)) for at in range(2)]
         disks = [item("DomainDisk", device=f"vd{'abc'[at]}", **counters(DISK, busy + at, n)) for at in range(3)]
         cpu = {"cputime": busy * n * 10**6, "timeusr": busy * n * 10**5, "timesys": busy * n * 10**4, "cpus": 4}
-        memory = {"memactual": 4194304, "memrss": 2000000 + busy % 5000 + n, "memusable": 3000000 - n,
-                  "memavailable": 4000000, "memory_max_kb": 4194304, "memory_used_kb": 3000000 + n,
-                  "memswap_in": n, "memswap_out": 0, "memmajor_fault": busy + n, "memminor_fault": busy * n,
-                  "memdisk_cache": 500000, "memlast_update": 1767225600 + n}  # fmt: skip
+        memory = {
+            "memactual": 4194304,
+            "memrss": 2000000 + busy % 5000 + n,
+            "memusable": 3000000 - n,
+            "memavailable": 4000000,
+            "memory_max_kb": 4194304,
+            "memory_used_kb": 3000000 + n,
+            "memswap_in": n,
+            "memswap_out": 0,
+            "memmajor_fault": busy + n,
+            "memminor_fault": busy * n,
+            "memdisk_cache": 500000,
+            "memlast_update": 1767225600 + n,
+        }
         who = {"vmid": str(vm), "name": f"one-{vm}", "uuid": f"9b2b7f1a-0000-4000-8000-{host:06d}{vm:06d}"}
         domains.append(item("Domain", **who, **cpu, **memory, domain_id=vm, state=1, nics=nics, disks=disks))
     where = {"host": f"kvm-{host}", "category": "domains", "uri": "qemu:///system", "labels": {"rack": f"r{host % 4}"}}

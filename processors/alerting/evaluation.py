@@ -97,15 +97,19 @@ class Sitting:
         if hold["count"] < rule.hold:
             self.pending[key] = hold
             return
-        self.active[key] = about | self._told(rule, key, reading, judgement) | {
-            "id": alert_id(rule.name, self.record["host"], key[1], hold["started_at"]),
-            "revision": 0,
-            "severity": rule.severity,
-            "started_at": hold["started_at"],
-            "unseen": 0,
-            "clear_count": 0,
-            "labels": rule.labels,
-        }  # fmt: skip
+        self.active[key] = (
+            about
+            | self._told(rule, key, reading, judgement)
+            | {
+                "id": alert_id(rule.name, self.record["host"], key[1], hold["started_at"]),
+                "revision": 0,
+                "severity": rule.severity,
+                "started_at": hold["started_at"],
+                "unseen": 0,
+                "clear_count": 0,
+                "labels": rule.labels,
+            }
+        )
         self._tell("raised", self.active[key])
 
     def _told(self, rule: Rule, key: Key, reading: Mapping[str, Any], judgement: Judgement) -> Record:
@@ -184,11 +188,23 @@ class Sitting:
             at = self.record["observed_at"]
             text = f"More than {MOST} alerts of {category} at once: {self._refused} more are not told one by one"
             self.active[key] = {
-                "id": alert_id(FLOOD, self.record["host"], category, at), "revision": 0, "rule": FLOOD,
-                "component": category, "topic": self.source, "category": category, "severity": "critical",
-                "value": float(self._refused), "threshold": None, "word": None, "text": text, "started_at": at,
-                "told_at": at, "unseen": 0, "clear_count": 0, "labels": {},
-            }  # fmt: skip
+                "id": alert_id(FLOOD, self.record["host"], category, at),
+                "revision": 0,
+                "rule": FLOOD,
+                "component": category,
+                "topic": self.source,
+                "category": category,
+                "severity": "critical",
+                "value": float(self._refused),
+                "threshold": None,
+                "word": None,
+                "text": text,
+                "started_at": at,
+                "told_at": at,
+                "unseen": 0,
+                "clear_count": 0,
+                "labels": {},
+            }
             self._tell("raised", self.active[key])
         elif key in self.active and not self._refused and len(self.active) + len(self.pending) <= MOST // 2:
             self._clear(self.active.pop(key), cause="recovered")

@@ -53,11 +53,11 @@ def _numbers(schema: str, readings: str | None) -> frozenset[str]:
     """Fields of a record, or of the readings in one of its arrays, that are numbers."""
     fields: list[dict[str, Any]] = catalog.schema(schema).definition["fields"]
     if readings is not None:
-        fields = next(each for each in fields if each["name"] == readings)["type"]["items"]["fields"]
+        fields = next(field for field in fields if field["name"] == readings)["type"]["items"]["fields"]
     return frozenset(
-        each["name"]
-        for each in fields
-        if NUMBERS.intersection(kind for kind in _kinds(each["type"]) if isinstance(kind, str))
+        field["name"]
+        for field in fields
+        if NUMBERS.intersection(kind for kind in _kinds(field["type"]) if isinstance(kind, str))
     )
 
 

@@ -233,10 +233,10 @@ def _unknown(rule: Rule) -> Iterable[tuple[str, str]]:
 def _fields(schema: str) -> dict[str, frozenset[str] | None]:
     """Fields of a record, and of those that are arrays of records the fields of these."""
     found: dict[str, frozenset[str] | None] = {}
-    for each in catalog.schema(schema).definition["fields"]:
-        items = each["type"].get("items") if isinstance(each["type"], dict) else None
+    for field in catalog.schema(schema).definition["fields"]:
+        items = field["type"].get("items") if isinstance(field["type"], dict) else None
         inner = items.get("fields") if isinstance(items, dict) else None
-        found[each["name"]] = frozenset(part["name"] for part in inner) if inner else None
+        found[field["name"]] = frozenset(part["name"] for part in inner) if inner else None
     return found
 
 

@@ -29,7 +29,7 @@ class Assigned:
         self, settings: KafkaSettings, group: str, steps: Sequence[Step], joins: Sequence[Join], on_hole: Hole
     ) -> None:
         self._settings, self._group, self._on_hole = settings, group, on_hole
-        self._steps = {each.input: [_timed(s) for s in steps if s.input == each.input] for each in steps}
+        self._steps = {step.input: [_timed(s) for s in steps if s.input == step.input] for step in steps}
         self._joins = tuple(_timed_join(each) for each in joins)
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._joints: dict[tuple[str, int], Joint] = {}

@@ -116,8 +116,8 @@ class Shell:
             for joint, side in await self.memories.quiet(number):
                 outputs += joint.quiet(side, joint.appended_ms)
         self.progress.since[alias] = time.monotonic()
-        await self._deliver(delivery, [each for each in outputs if not each.is_memory])
-        await self._deliver(delivery, [each for each in outputs if each.is_memory])
+        await self._deliver(delivery, [output for output in outputs if not output.is_memory])
+        await self._deliver(delivery, [output for output in outputs if output.is_memory])
         del self.progress.since[alias]
         self._in[alias].inc(len(events))
         if moments:

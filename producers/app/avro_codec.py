@@ -54,12 +54,12 @@ def execution(source: str, stats: Mapping[str, float]) -> dict[str, Any]:
 
 def items(record: Mapping[str, Any]) -> Iterator[Item]:
     """The events and metrics of a decoded record; nested metadata stays JSON text."""
-    for each in record["events"]:
-        kind = each["event_type"]
+    for event in record["events"]:
+        kind = event["event_type"]
         known = EventType(kind) if kind in EventType.__members__ else EventType.INFO
-        yield TelemetryEvent(**each | {"event_type": known, "metadata": each["metadata"] or None})
-    for each in record["metrics"]:
-        yield TelemetryMetric(**each | {"tags": each["tags"] or None})
+        yield TelemetryEvent(**event | {"event_type": known, "metadata": event["metadata"] or None})
+    for metric in record["metrics"]:
+        yield TelemetryMetric(**metric | {"tags": metric["tags"] or None})
 
 
 def _body(source: str) -> dict[str, Any]:

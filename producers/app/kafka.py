@@ -131,7 +131,7 @@ class KafkaStorage:
 
         decode = decoder(self._settings, ALIAS).decode
         messages = kafka.read_all(self._settings, self._settings.catalog[ALIAS].name)
-        mine = (decode(each.value()) for each in messages if each.key() == self.source.encode())
+        mine = (decode(message.value()) for message in messages if message.key() == self.source.encode())
         return select((item for record in mine for item in avro_codec.items(record)), start_time, end_time, limit)
 
     def flush(self, timeout_s: float = CLOSE_S) -> int:

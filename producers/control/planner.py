@@ -68,7 +68,7 @@ def plan(orders: Orders, command: Command, targets: Iterable[Target]) -> dict[st
             continue
         changes[key] = None
         # A start of a host ends for one source of it: its other targets keep what it gave them.
-        rest = [each for each in targets if scope.holds(*each) and not within.holds(*each)]
+        rest = [target for target in targets if scope.holds(*target) and not within.holds(*target)]
         without = Orders({name: each for name, each in orders.commands.items() if name != key})
         kept = [Scope(*each).key for each in rest if orders.about(*each) == other and without.stop(*each)]
         changes |= {name: dict(other) | {"key": name} for name in kept}
@@ -136,11 +136,11 @@ def message(orders: Orders, command: Command, statuses: Collection[Status]) -> s
     scope = commands.scope(command["key"]) or Scope()
     done = "stopped" if commands.is_stop(command) else "started"
     kept, waiting = [], []
-    for each in statuses:
-        if orders.stop(each["source"], each["host"]) and not commands.is_stop(command):
-            kept.append(each)
-        elif not obeyed(orders, each):
-            waiting.append(each)
+    for status in statuses:
+        if orders.stop(status["source"], status["host"]) and not commands.is_stop(command):
+            kept.append(status)
+        elif not obeyed(orders, status):
+            waiting.append(status)
     of = "1 target" if len(statuses) == 1 else f"{len(statuses)} targets"
     said = f"{scope}: {done}, {of}"
     if waiting:

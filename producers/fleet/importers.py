@@ -94,8 +94,8 @@ def _file_sd(document: list[Any], path: Path) -> list[Entry]:
         scheme = labels.get("__scheme__", "https")
         kept = {name: value for name, value in labels.items() if not name.startswith("__")}
         named = kept.pop("host", None) if len(group["targets"]) == 1 else None
-        for each in group["targets"]:
-            address = str(each) if "://" in str(each) else f"{scheme}://{each}"
-            host = named or urlsplit(address).hostname or str(each)
-            found.append((f"{where}, {each}", "redfish", {"host": host, "address": address, "labels": kept}))
+        for target in group["targets"]:
+            address = str(target) if "://" in str(target) else f"{scheme}://{target}"
+            host = named or urlsplit(address).hostname or str(target)
+            found.append((f"{where}, {target}", "redfish", {"host": host, "address": address, "labels": kept}))
     return found

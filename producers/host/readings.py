@@ -27,7 +27,7 @@ def _boot(ps: Ps) -> dict[str, Any]:
 
 
 def _cpu(ps: Ps) -> dict[str, Any]:
-    return {"cpu": _times(ps.cpu_times()), "cores": [_times(each) for each in ps.cpu_times(percpu=True)]}
+    return {"cpu": _times(ps.cpu_times()), "cores": [_times(cpu_time) for cpu_time in ps.cpu_times(percpu=True)]}
 
 
 def _times(times: Any) -> CpuTimes:
@@ -133,9 +133,9 @@ def _fans(ps: Ps) -> dict[str, Any]:
 def _sensors(chips: Mapping[str, list[Any]]) -> list[tuple[str, Any]]:
     """(chip/label/position, sensor). psutil puts two chips of one name into one list: the position tells them apart."""
     return [
-        ("/".join(part for part in (chip, each.label, str(position)) if part), each)
+        ("/".join(part for part in (chip, sensor.label, str(position)) if part), sensor)
         for chip, sensors in chips.items()
-        for position, each in enumerate(sensors)
+        for position, sensor in enumerate(sensors)
     ]
 
 
@@ -146,18 +146,18 @@ def _finite(value: float | None) -> float | None:
 def _filesystems(ps: Ps) -> dict[str, Any]:
     """Physical ones by psutil's rule (no network, no memory), without sizes; each device at its shortest path."""
     found: dict[str, HostFilesystem] = {}
-    for each in sorted(ps.disk_partitions(all=False), key=lambda each: len(each.mountpoint)):
+    for disk_partition in sorted(ps.disk_partitions(all=False), key=lambda each: len(each.mountpoint)):
         # Bind mounts and subvolumes show the space of one device again.
-        if each.fstype not in IMAGES:
+        if disk_partition.fstype not in IMAGES:
             filesystem: HostFilesystem = {
-                "mountpoint": each.mountpoint,
-                "device": each.device,
-                "fstype": each.fstype,
+                "mountpoint": disk_partition.mountpoint,
+                "device": disk_partition.device,
+                "fstype": disk_partition.fstype,
                 "total": None,
                 "used": None,
                 "free": None,
             }
-            found.setdefault(each.device, filesystem)
+            found.setdefault(disk_partition.device, filesystem)
     return {"filesystems": list(found.values())}
 
 

@@ -61,7 +61,7 @@ class LibvirtReader:
         for field, cause, count, whole in answer["problems"]:
             problems.add(field, cause, count, whole=whole)
         domains: list[Domain] = answer["domains"]
-        fresh: dict[Key, Domain] = {(each["uuid"], each["domain_id"]): each for each in domains}
+        fresh: dict[Key, Domain] = {(domain["uuid"], domain["domain_id"]): domain for domain in domains}
         silent = [mapping.Who(*each) for each in answer["silent"]]
         last = {key: self._last[key] for who in silent if (key := (who.uuid, who.domain_id)) in self._last}
         self._last = fresh | last
@@ -107,7 +107,8 @@ class LibvirtReader:
         before, self._silent = self._silent, {who.uuid: who.name for who in silent}
         self._isolation.quarantine.settle(self._silent, time.monotonic())
         for uuid in self._silent.keys() - before.keys():
-            log.warning("a domain does not answer: left out, its last values stand", host=self.host,
-                        domain=self._silent[uuid])  # fmt: skip
+            log.warning(
+                "a domain does not answer: left out, its last values stand", host=self.host, domain=self._silent[uuid]
+            )
         for uuid in before.keys() - self._silent.keys():
             log.info("a domain that did not answer does so again, or is gone", host=self.host, domain=before[uuid])

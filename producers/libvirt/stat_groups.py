@@ -11,9 +11,18 @@ from producers.libvirt.bulk_stats import Inquiry
 from producers.libvirt.connection import cause, is_transport
 
 GROUPS: Final = {
-    "state": 1, "cpu": 2, "balloon": 4, "vcpu": 8, "interface": 16, "block": 32, "perf": 64, "iothread": 128,
-    "memory": 256, "dirtyrate": 512, "vm": 1024,
-}  # fmt: skip
+    "state": 1,
+    "cpu": 2,
+    "balloon": 4,
+    "vcpu": 8,
+    "interface": 16,
+    "block": 32,
+    "perf": 64,
+    "iothread": 128,
+    "memory": 256,
+    "dirtyrate": 512,
+    "vm": 1024,
+}
 """virDomainStatsTypes; the first six make our records."""
 NUMBER: Final = re.compile(r"\.\d+(?=\.|$)")
 

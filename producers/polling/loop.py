@@ -76,10 +76,14 @@ class Loop:
         self._may_poll = may_poll or (lambda: True)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._members = Members(
-            source, alias, publication,
-            known=known or {}, orders=orders or Orders(), later=self._inbox.put,
+            source,
+            alias,
+            publication,
+            known=known or {},
+            orders=orders or Orders(),
+            later=self._inbox.put,
             again=lambda member: self._plan([member]),
-        )  # fmt: skip
+        )
         self._schedule: Schedule[Member] = Schedule(random.Random())  # noqa: S311  jitter
         self._workers = Workers(source, THREADS)
         self._late = metrics.LATE_POLLS.labels(source)

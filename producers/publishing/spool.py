@@ -94,14 +94,14 @@ def merged(drops: Iterable[Drop]) -> list[Drop]:
     """The same, with what is contiguous made one; in the order of each range's first."""
     open_: dict[tuple[str, str, str], int] = {}
     found: list[Drop] = []
-    for each in drops:
-        series = (each.host, each.category, each.epoch)
+    for drop in drops:
+        series = (drop.host, drop.category, drop.epoch)
         at = open_.get(series)
-        if at is not None and (both := found[at].joined(each)):
+        if at is not None and (both := found[at].joined(drop)):
             found[at] = both
         else:
             open_[series] = len(found)
-            found.append(each)
+            found.append(drop)
     return found
 
 
@@ -263,7 +263,7 @@ class Spool:
     def _note(self, drops: Iterable[Drop]) -> None:
         self._db.executemany(
             "insert or replace into dropped values (?, ?, ?, ?, ?, ?)",
-            ((each.host, each.category, each.epoch, each.first, each.last, each.cause) for each in drops),
+            ((drop.host, drop.category, drop.epoch, drop.first, drop.last, drop.cause) for drop in drops),
         )
 
     def _oldest(self) -> float | None:

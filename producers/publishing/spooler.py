@@ -221,9 +221,9 @@ class Backlog(Line):
             return
         if drops:
             with self.lock:
-                self._unsent -= sum(each.count for each in drops)
-                for each in drops:
-                    self._dropped(each)
+                self._unsent -= sum(drop.count for drop in drops)
+                for drop in drops:
+                    self._dropped(drop)
 
     def _drain(self) -> bool:
         """Hands the head of what waits to librdkafka; whether more is to come."""

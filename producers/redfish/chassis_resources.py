@@ -74,7 +74,7 @@ def _through(walk: Walk, chassis: Sequence[Resource], subsystem: str, name: str)
     there = [each.links[subsystem] for each in chassis if subsystem in each.links]
     found = dict(zip(there, walk.kept(there), strict=True))
     documents = [found.get(each.links.get(subsystem, "")) for each in chassis]
-    return [text(at(each, f"{name}/@odata.id")) if each else None for each in documents]
+    return [text(at(document, f"{name}/@odata.id")) if document else None for document in documents]
 
 
 def sensors(walk: Walk, chassis: Sequence[Resource], wanted: Collection[str] = ("Temperature",)) -> Told:
@@ -87,10 +87,10 @@ def sensors(walk: Walk, chassis: Sequence[Resource], wanted: Collection[str] = (
     told: Told = []
     for one, members in zip(listed, walk.resources(asked), strict=True):
         by_type: dict[str, list[Json]] = {name: [] for name in wanted}
-        for each in members:
-            walk.learnt.kept[key_of(str(each["@odata.id"]))] = each
-            if (kind := type_of(each)) in by_type:
-                by_type[kind].append(_in_its_unit(each, kind))
+        for member in members:
+            walk.learnt.kept[key_of(str(member["@odata.id"]))] = member
+            if (kind := type_of(member)) in by_type:
+                by_type[kind].append(_in_its_unit(member, kind))
         told.append(None if one is None else by_type)
     return told
 

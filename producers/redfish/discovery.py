@@ -90,7 +90,7 @@ class Discovery:
     def told(self, *names: str) -> str | None:
         """What the service root, else a System or Chassis, says under the first of these properties that is there."""
         documents = (self.root, *tuple(self._known.values()))
-        return next((found for each in documents for name in names if (found := text(each.get(name)))), None)
+        return next((found for document in documents for name in names if (found := text(document.get(name)))), None)
 
     def forget(self) -> None:
         """Asks everything anew next time."""
@@ -119,7 +119,9 @@ class Discovery:
         if self._firmware is None:
             self._check(deadline_s)
         plan.systems = list(self._resources(uris["Systems"], OF_SYSTEM, "Systems"))
-        chassis = [each for each in self._resources(uris["Chassis"], OF_CHASSIS, "Chassis") if self._doc(each.uri)]
+        chassis = [
+            resource for resource in self._resources(uris["Chassis"], OF_CHASSIS, "Chassis") if self._doc(resource.uri)
+        ]
         plan.chassis = [replace(each, systems=self._systems_in(each, plan.systems)) for each in chassis]
         return plan
 
@@ -148,14 +150,14 @@ class Discovery:
             raise listed
         if isinstance(listed, Fault):
             return tuple(told) if isinstance(listed, Missing) else None
-        links = [str(each["@odata.id"]) for each in members(listed) if not inline(each)]
-        here = [each for each in members(listed) if inline(each)]
+        links = [str(member["@odata.id"]) for member in members(listed) if not inline(member)]
+        here = [member for member in members(listed) if inline(member)]
         answers = [*here, *self._client.together(links, deadline_s)]
-        if any(isinstance(each, Fault) and not isinstance(each, Missing) for each in answers):
+        if any(isinstance(answer, Fault) and not isinstance(answer, Missing) for answer in answers):
             return None
-        managers = [each for each in answers if not isinstance(each, Fault)]
-        self.firmware = next((found for each in managers if (found := text(each.get("FirmwareVersion")))), None)
-        return (*told, *(f"{at(each, 'Id')} {at(each, 'FirmwareVersion')}" for each in managers))
+        managers = [answer for answer in answers if not isinstance(answer, Fault)]
+        self.firmware = next((found for manager in managers if (found := text(manager.get("FirmwareVersion")))), None)
+        return (*told, *(f"{at(manager, 'Id')} {at(manager, 'FirmwareVersion')}" for manager in managers))
 
     def _leave_out(self, plan: Plan, uri: str, fault: Fault, *, missing_s: float = DEAD_S) -> None:
         """Counts what was not got, and asks again: at the next poll after a first bad answer, else later."""
@@ -246,11 +248,11 @@ class Discovery:
         ends = {key_of(uri) for uri in _linked(self._doc(chassis.uri), "ComputerSystems")}
         here = key_of(chassis.uri)
         found = [
-            each.owner
-            for each in systems
-            if key_of(each.uri) in ends or here in map(key_of, _linked(self._doc(each.uri), "Chassis"))
+            system.owner
+            for system in systems
+            if key_of(system.uri) in ends or here in map(key_of, _linked(self._doc(system.uri), "Chassis"))
         ]
-        return tuple(found or [each.owner for each in systems if each.owner == chassis.owner])
+        return tuple(found or [system.owner for system in systems if system.owner == chassis.owner])
 
 
 def _linked(document: Json | None, name: str) -> list[str]:

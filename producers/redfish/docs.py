@@ -80,8 +80,8 @@ def _schema(table: Table, path: str) -> str:
 def _fields(array: str) -> dict[str, Any]:
     """Field → its definition, of an array of RedfishSample."""
     sample = catalog.schema("RedfishSample").definition
-    record = next(each["type"]["items"] for each in sample["fields"] if each["name"] == array)
-    return {each["name"]: each for each in record["fields"]}
+    record = next(field["type"]["items"] for field in sample["fields"] if field["name"] == array)
+    return {field["name"]: field for field in record["fields"]}
 
 
 def _inner(field: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class Walk:
         found: dict[str, Json] = {}
         if self.learnt.expanding.works:
             parents = Counter(key_of(link).rpartition("/")[0] for link in links)
-            worthwhile = [each for each in collections if each and parents[key_of(each)] > 1]
+            worthwhile = [collection for collection in collections if collection and parents[key_of(collection)] > 1]
             wanted = {key_of(link) for link in links}
             for listed in self.listed(worthwhile):
                 there = [each for each in listed or [] if key_of(text(each.get("@odata.id")) or "") in wanted]

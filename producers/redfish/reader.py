@@ -112,7 +112,7 @@ class RedfishReader:
     @property
     def system_ids(self) -> tuple[str, ...]:
         """`system_id`s of the Systems that the BMC lists; empty before the first poll."""
-        return tuple(each.owner for each in self._plan.systems)
+        return tuple(system.owner for system in self._plan.systems)
 
     def facts(self) -> Facts:
         """The client's counts, its session, and who answers, as far as it tells."""

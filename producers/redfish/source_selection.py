@@ -77,7 +77,7 @@ class _Poll:
     def read_chosen(self) -> None:
         """Reads what was chosen at a poll before."""
         self._read((choice.side, uri, kind) for (uri, kind), choice in self._choices.items())
-        for each in dict.fromkeys(each for choice in self._choices.values() for each in choice.problems):
+        for each in dict.fromkeys(problem for choice in self._choices.values() for problem in choice.problems):
             self._walk.problems.add(each.where, each.cause, whole=each.whole)
         for (uri, kind), choice in self._choices.items():
             if choice.side and any(isinstance(fault, Missing) for fault in self._faults(uri, choice.side)):
@@ -181,7 +181,7 @@ class _Poll:
 
 def _worth(table: Table, document: Json | None) -> Worth:
     records = list(rows(table, document, Problems())) if document else []
-    there = [each for each in records if present(each)]
+    there = [record for record in records if present(record)]
     if table.reading:
         there = [each for each in there if any(each[name] is not None for name in table.reading)]
     return Worth(len(there), 0 if there else len(records))

@@ -59,7 +59,7 @@ def _storages(walk: Walk, plan: Plan, documents: Sequence[Json]) -> list[Json]:
     for document, here, drives in zip(documents, inside, _drives(walk, plan, documents), strict=True):
         controllers = here or next(linked) or [_itself(document)]
         # Supermicro's inline ones have no name.
-        named = [{"Name": document.get("Name"), **each} for each in controllers]
+        named = [{"Name": document.get("Name"), **controller} for controller in controllers]
         joined.append({**document, "StorageControllers": named, "Drives": drives})
     return joined
 
@@ -77,14 +77,14 @@ def _drives(walk: Walk, plan: Plan, documents: Sequence[Json]) -> list[list[Json
     told: list[list[Json]] = []
     for one in linked:
         drives = (each if inline(each) else got.get(key_of(text(each.get("@odata.id")) or "")) for each in one)
-        told.append([each for each in drives if each is not None])
+        told.append([drive for drive in drives if drive is not None])
     return told
 
 
 def _once(links: Iterable[Json]) -> list[Json]:
     once: dict[str, Json] = {}
-    for place, each in enumerate(links):
-        once.setdefault(key_of(text(each.get("@odata.id")) or str(place)), each)
+    for place, link in enumerate(links):
+        once.setdefault(key_of(text(link.get("@odata.id")) or str(place)), link)
     return list(once.values())
 
 

@@ -23,7 +23,7 @@ Gather = Callable[[Walk, Plan], Iterator[Found]]
 
 def systems(walk: Walk, plan: Plan) -> Iterator[Found]:
     """The ComputerSystems. One that links or is other than when the plan was made ends the plan."""
-    for resource, document in zip(plan.systems, walk.all([each.uri for each in plan.systems]), strict=True):
+    for resource, document in zip(plan.systems, walk.all([system.uri for system in plan.systems]), strict=True):
         if document is None:
             continue
         links = {name: link for name in OF_SYSTEM if (link := text(at(document, f"{name}/@odata.id")))}
@@ -53,7 +53,7 @@ def processors(walk: Walk, plan: Plan) -> Iterator[Found]:
 
 def memory(walk: Walk, plan: Plan) -> Iterator[Found]:
     """The Memory of each System: DIMMs, and empty slots with State Absent."""
-    found = [_slot(each) for each in _of_systems(walk, plan, "Memory", tables.DIMM, levels=2)]
+    found = [_slot(system) for system in _of_systems(walk, plan, "Memory", tables.DIMM, levels=2)]
     # MemoryMetrics tell one thing that a record has, and most Memory has it too.
     slow = [whole(each.document.get("OperatingSpeedMhz")) is None for each in found]
     with_metrics = iter(_joined(walk, [each for each, need in zip(found, slow, strict=True) if need]))

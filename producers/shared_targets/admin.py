@@ -48,7 +48,7 @@ def key(record: Mapping[str, Any]) -> Key:
 
 def records(fleet: Fleet) -> list[Record]:
     """The targets of a fleet that can be shared."""
-    return [shared.record(source, each) for source in shared.SOURCES for each in getattr(fleet, source).targets]
+    return [shared.record(source, target) for source in shared.SOURCES for target in getattr(fleet, source).targets]
 
 
 def one(source: str, entry: Mapping[str, Any]) -> Record:
@@ -134,9 +134,9 @@ def write(settings: KafkaSettings, changes: Plan) -> None:
     publish_schemas(settings, ("Target",))
     topic = settings.catalog[ALIAS]
     publisher = kafka.Publisher(settings, "rackstream-targets")
-    for each in changes.records:
-        value = codec.encode(catalog.schema(topic.schema), each)
-        publisher.send(topic.name, topic.key_of(each), value, wait_s=CONFIRMED_S)
+    for record in changes.records:
+        value = codec.encode(catalog.schema(topic.schema), record)
+        publisher.send(topic.name, topic.key_of(record), value, wait_s=CONFIRMED_S)
     left = publisher.flush(CONFIRMED_S)
     if publisher.denied is not None:
         raise publisher.denied

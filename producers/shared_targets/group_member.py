@@ -117,9 +117,9 @@ class Sharing:
             log.error("target not understood", key=str(message.key()), why=str(undecodable))  # noqa: TRY400  says all
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        numbers = {each.partition for each in partitions}
+        numbers = {partition.partition for partition in partitions}
         consumer.incremental_assign(
-            [TopicPartition(each.topic, each.partition, OFFSET_BEGINNING) for each in partitions]
+            [TopicPartition(partition.topic, partition.partition, OFFSET_BEGINNING) for partition in partitions]
         )
         self._hand_over(self._held - numbers)
         self._held.clear()
@@ -130,12 +130,12 @@ class Sharing:
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if not self._alone:
-            self._hand_over({each.partition for each in partitions})
+            self._hand_over({partition.partition for partition in partitions})
         consumer.incremental_unassign(partitions)
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """The group has given them away, or it has not been heard for so long that it may have."""
-        numbers = {each.partition for each in partitions}
+        numbers = {partition.partition for partition in partitions}
         consumer.incremental_unassign(partitions)
         if self._alone:
             return

@@ -21,10 +21,18 @@ BOTH: Final = {"true": True, "false": False}
 def record(source: str, target: AnyTarget) -> Record:
     """The record of a target that is complete."""
     found: Record = {
-        "source": source, "host": target.host, "labels": dict(target.labels), "interval_s": target.interval,
-        "intervals_s": {}, "username": None, "password": None, "verify": "true", "proxy": None, "systems": {},
+        "source": source,
+        "host": target.host,
+        "labels": dict(target.labels),
+        "interval_s": target.interval,
+        "intervals_s": {},
+        "username": None,
+        "password": None,
+        "verify": "true",
+        "proxy": None,
+        "systems": {},
         "removed": False,
-    }  # fmt: skip
+    }
     if isinstance(target, RedfishTarget):
         found |= {name: getattr(target, name) for name in FIELDS}
         verify = str(target.verify) if isinstance(target.verify, Path) else str(target.verify).lower()

@@ -47,7 +47,7 @@ def commands(principal: str, wanted: Iterable[Right]) -> Iterator[str]:
     for (kind, prefixed, operations), names in grouped.items():
         words = ["kafka-acls.sh", '--bootstrap-server "$KAFKA"', "--command-config admin.properties", "--add"]
         words.append(f"--allow-principal '{principal}'")
-        words += [f"--operation {each}" for each in operations]
+        words += [f"--operation {operation}" for operation in operations]
         words += ["--resource-pattern-type prefixed"] if prefixed else []
         words += [f"--{kind} {name}" for name in names]
         yield " ".join(words)
@@ -115,7 +115,7 @@ def set_passwords(settings: KafkaSettings, directory: Path, roles: Iterable[str]
         Retry: no answer.
     """
     files = [directory / role for role in roles if (directory / role).is_file()]
-    passwords = {each.name: each.read_bytes().strip() for each in files}
+    passwords = {file.name: file.read_bytes().strip() for file in files}
     if not passwords or not all(passwords.values()):
         empty = ", ".join(name for name, password in passwords.items() if not password)
         raise Misconfigured(

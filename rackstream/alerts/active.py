@@ -88,10 +88,16 @@ def wanted(alert: Record, severity: str | None, host: str | None) -> bool:
 def row(alert: Record) -> tuple[Any, ...]:
     """What a table shows, by COLUMNS."""
     return (
-        f"{alert['started_at']:%Y-%m-%d %H:%M:%S}", alert["severity"], alert["host"], alert["rule"],
-        alert["component"], _number(alert["value"]), _number(alert["threshold"]), alert["text"],
+        f"{alert['started_at']:%Y-%m-%d %H:%M:%S}",
+        alert["severity"],
+        alert["host"],
+        alert["rule"],
+        alert["component"],
+        _number(alert["value"]),
+        _number(alert["threshold"]),
+        alert["text"],
         ", ".join(alert["muted_by"]),
-    )  # fmt: skip
+    )
 
 
 def _number(value: float | None) -> str | None:

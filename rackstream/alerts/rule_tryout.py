@@ -157,7 +157,7 @@ class Tryout:
                 lines.append(f"  … and {len(found) - LISTED} more; --json has all")
         if not any(self.differences()):
             lines += ["", "no difference to what the current pack did"]
-        return "\n".join([*lines, *(f"failed: {each}" for each in self.failures[:5])])
+        return "\n".join([*lines, *(f"failed: {failure}" for failure in self.failures[:5])])
 
 
 def _counted(stories: Iterable[Story]) -> dict[str, Counter[str]]:

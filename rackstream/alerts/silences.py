@@ -22,7 +22,7 @@ def pairs(words: Iterable[str]) -> list[tuple[str, str]]:
     Raises:
         Misconfigured: one is not, or there is none.
     """
-    split = [each.partition("=") for each in words]
+    split = [word.partition("=") for word in words]
     if wrong := [name + equals + pattern for name, equals, pattern in split if not (name and pattern)]:
         raise Misconfigured(f"{', '.join(wrong)}: give NAME=PATTERN, such as host=kvm-* or rule=temperature-high")
     if not split:

@@ -37,7 +37,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, names: Sequence[str] = ()) -> None:
         self._app = app
-        self._names = tuple(each.lower() for each in names)
+        self._names = tuple(name.lower() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, or hands on."""

@@ -38,7 +38,7 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
         expected,
         feed.view,
         names=[each.strip() for each in console.names.split(",") if each.strip()],
-        stopping=lambda: any(each.should_exit for each in servers),
+        stopping=lambda: any(server.should_exit for server in servers),
     )
     mount(served, Console(feed.view, Commands(connect), connect, files_root(settings), Logins(expected)))
     config = uvicorn.Config(

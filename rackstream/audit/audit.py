@@ -135,9 +135,9 @@ class Audit:
         open_letters = letters.read(self._settings)
         self._finding.dead_letters = len(open_letters)
         self._finding.holes = [
-            f"{each.record['stage']}, {each.record['topic']}/{each.record['partition']}: {each.record['detail']}"
-            for each in open_letters
-            if each.record["reason"] == "retention"
+            f"{letter.record['stage']}, {letter.record['topic']}/{letter.record['partition']}: {letter.record['detail']}"
+            for letter in open_letters
+            if letter.record["reason"] == "retention"
         ]
         return self._finding
 

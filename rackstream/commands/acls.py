@@ -19,15 +19,20 @@ from rackstream.commands.common import bootstrapped, kafka_settings
     "--principal-prefix", default="User:", show_default=True, help="What stands before a role in its principal"
 )
 @click.option(
-    "--format", "shape", type=click.Choice(["kafka-acls", "json"]), default="kafka-acls", show_default=True,
+    "--format",
+    "shape",
+    type=click.Choice(["kafka-acls", "json"]),
+    default="kafka-acls",
+    show_default=True,
     help="Commands of Kafka's own tool, or one JSON object",
-)  # fmt: skip
+)
 @click.option("--check", is_flag=True, help="Say what Kafka lacks of it, and has beyond it; exit code 1 if anything")
 @click.option("--apply", "create", is_flag=True, help="Create what lacks; nothing is taken away")
 @click.option(
-    "--passwords", type=click.Path(path_type=Path, file_okay=False, exists=True),
+    "--passwords",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="With --apply: a directory of files called as roles; each role's user gets the password in its file",
-)  # fmt: skip
+)
 def acls(
     chosen: tuple[str, ...], principal_prefix: str, shape: str, *, check: bool, create: bool, passwords: Path | None
 ) -> None:

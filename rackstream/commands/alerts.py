@@ -39,9 +39,9 @@ def alerts(follow: bool, severity: str | None, host: str | None, data_dir: Path 
         else:
             as_table(COLUMNS, map(row, active))
         if follow and lives:
-            for each in found.transitions(stop.is_set):
-                if wanted(each, severity, host):
-                    show(each)
+            for transition in found.transitions(stop.is_set):
+                if wanted(transition, severity, host):
+                    show(transition)
 
 
 @click.group()

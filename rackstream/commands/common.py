@@ -97,7 +97,7 @@ def connected(data_dir: Path | None) -> Iterator[tuple[KafkaSettings, bool]]:
     except Misconfigured:
         from rackstream.local.broker import attached
 
-        kept = [each for each in places if (each / "kafka" / "kafka.json").exists()]
+        kept = [place for place in places if (place / "kafka" / "kafka.json").exists()]
         if not kept:
             raise
     else:
@@ -114,7 +114,7 @@ def _beside(settings: KafkaSettings, places: tuple[Path, ...]) -> Path:
         return settings.data_dir
     from rackstream.local.broker import running
 
-    return next((each for each in places if running(each)), settings.data_dir)
+    return next((place for place in places if running(place)), settings.data_dir)
 
 
 def set_up(component: str) -> None:

@@ -73,10 +73,15 @@ def list_(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
         return
     names = ("id", "reason", "bytes", "refused", "detail")
     rows = (
-        (each.id, each.record["reason"], each.record["size"], f"{each.record['failed_at']:%Y-%m-%d %H:%M:%S}",
-         each.record["detail"][:160])
+        (
+            each.id,
+            each.record["reason"],
+            each.record["size"],
+            f"{each.record['failed_at']:%Y-%m-%d %H:%M:%S}",
+            each.record["detail"][:160],
+        )
         for each in found
-    )  # fmt: skip
+    )
     as_table(names, rows)
 
 

@@ -18,8 +18,13 @@ WIDTH = (60, 120)
 
 @click.command()
 @click.argument("host", required=False)
-@click.option("--timeout", default=5.0, show_default=True, type=click.FloatRange(1, 60),
-              help="Seconds for each question to a target or to Kafka")  # fmt: skip
+@click.option(
+    "--timeout",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(1, 60),
+    help="Seconds for each question to a target or to Kafka",
+)
 @FLEET
 @DATA_DIR
 @JSON

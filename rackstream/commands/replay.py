@@ -34,23 +34,29 @@ WHEN = "Like 2026-01-02T03:04 (UTC), or -2h"
 @click.option("--topic", "names", multiple=True, help="Only the rows of this topic's records; may be repeated")
 @click.option("--host", "hosts", multiple=True, help="Only the records of this host; may be repeated")
 @click.option(
-    "--archive", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIR",
+    "--archive",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
     help="Read the records from this archive instead of Kafka",
-)  # fmt: skip
+)
 @click.option(
     "--without-kafka", is_flag=True, help="With --archive, into files: Kafka and its topics are gone for good"
 )
 @click.option("--raw", is_flag=True, help="Recompute nothing: take each topic's records as they are")
 @click.option(
-    "--rules", default="as-then", show_default=True, metavar="as-then|FILE",
+    "--rules",
+    default="as-then",
+    show_default=True,
+    metavar="as-then|FILE",
     help="Judge by the packs that were applied then, or by this one",
-)  # fmt: skip
+)
 @click.option("--id", "name", help="Part of the names of the topics that --into topic makes  [default: the time now]")
 @click.option("--dry-run", is_flag=True, help="Count what would be stored, and store nothing")
 @click.option(
-    "--verify", is_flag=True,
+    "--verify",
+    is_flag=True,
     help="Store nothing; compare with the files (--into influx: InfluxDB), name every difference, exit 1 if any",
-)  # fmt: skip
+)
 @DATA_DIR
 @JSON
 def replay(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:

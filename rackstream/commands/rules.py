@@ -77,10 +77,14 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
     now = datetime.now(UTC)
     active = found.at(now, now)
     packs_: list[dict[str, Any]] = [
-        {"pack": each.pack.fingerprint, "name": each.pack.name, "effective_from": each.effective_from.isoformat(),
-         "rules": len(each.pack.rules)}
+        {
+            "pack": each.pack.fingerprint,
+            "name": each.pack.name,
+            "effective_from": each.effective_from.isoformat(),
+            "rules": len(each.pack.rules),
+        }
         for each in found.applied
-    ]  # fmt: skip
+    ]
     if as_json:
         said = {"active": active.fingerprint, "name": active.name, "packs": packs_}
         click.echo(json.dumps(said | {"rules": [rule.model_dump(exclude_defaults=True) for rule in active.rules]}))

@@ -57,11 +57,22 @@ def _explain(context: click.Context, _parameter: click.Parameter, wanted: bool) 
     help="What they are like; mix: each in turn",
 )
 @click.option(
-    "--fault", "faults", multiple=True, callback=_shares, metavar="KIND=SHARE[:VALUE][@PATH]",
+    "--fault",
+    "faults",
+    multiple=True,
+    callback=_shares,
+    metavar="KIND=SHARE[:VALUE][@PATH]",
     help="What is wrong with some of them, such as dead=10% or 404=3@/Thermal; may be repeated",
-)  # fmt: skip
-@click.option("--faults", "list_faults", is_flag=True, is_eager=True, expose_value=False, callback=_explain,
-              help="List the kinds of --fault")  # fmt: skip
+)
+@click.option(
+    "--faults",
+    "list_faults",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_explain,
+    help="List the kinds of --fault",
+)
 @click.option(
     "--latency", default=0.0, show_default=True, help="Seconds that the slowest answers take; most others 5 %"
 )
@@ -105,10 +116,19 @@ def simulate_redfish(  # noqa: PLR0917  click passes options by name
         if tls:
             cert, key, authority = _certificates(stack)
         simulator = Simulator(
-            count, first_port=port, shape=shape, faults=faults, username=username, password=_password(password_env),
-            cert=cert, key=key, heat_period_s=heat_period, latency_s=latency, session_limit=session_limit,
+            count,
+            first_port=port,
+            shape=shape,
+            faults=faults,
+            username=username,
+            password=_password(password_env),
+            cert=cert,
+            key=key,
+            heat_period_s=heat_period,
+            latency_s=latency,
+            session_limit=session_limit,
             session_ttl_s=session_ttl,
-        )  # fmt: skip
+        )
         told = run(simulator, _Announcer(authority, as_json=as_json), processes=min(processes, count))
     _tell_counts(told, as_json=as_json)
 

@@ -28,9 +28,12 @@ PROGRESS_S: Final = 10.0
     "--interval", default=10.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Seconds a round"
 )
 @click.option(
-    "--churn", default=0.001, show_default=True, type=click.FloatRange(0, 1),
+    "--churn",
+    default=0.001,
+    show_default=True,
+    type=click.FloatRange(0, 1),
     help="Share of the VMs that restart, migrate or see a NIC's counters reset, in each round",
-)  # fmt: skip
+)
 @click.option("--seed", default=0, show_default=True, help="Equal seeds make equal events")
 @click.option("--rounds", type=click.IntRange(1), help="End after so many  [default: at Ctrl-C]")
 @click.option("--name", help="Name of this producer  [default: simulate-libvirt-<host name>]")

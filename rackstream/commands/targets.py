@@ -98,9 +98,18 @@ def _given(**options: Any) -> dict[str, Any]:
 @DATA_DIR
 @JSON
 def add(  # noqa: PLR0917  click passes options by name
-    source: str, host: str, address: str, username: str | None, password: str | None, verify: str | None,
-    interval: float | None, labels: tuple[str, ...], systems: tuple[str, ...], data_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    source: str,
+    host: str,
+    address: str,
+    username: str | None,
+    password: str | None,
+    verify: str | None,
+    interval: float | None,
+    labels: tuple[str, ...],
+    systems: tuple[str, ...],
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
     """Have shared producers poll HOST at ADDRESS (https://… of its BMC, or a libvirt URI); again: as is said now."""
     from producers.shared_targets import admin
 
@@ -138,9 +147,16 @@ def remove(source: str, hosts: tuple[str, ...], data_dir: Path | None, as_json: 
 @DATA_DIR
 @JSON
 def import_(  # noqa: PLR0917  click passes options by name
-    file: Path, prune: bool, dry_run: bool, username: str | None, password: str | None, verify: str | None,
-    interval: float | None, data_dir: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    file: Path,
+    prune: bool,
+    dry_run: bool,
+    username: str | None,
+    password: str | None,
+    verify: str | None,
+    interval: float | None,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
     """Have shared producers poll what FILE names: a fleet file, CSV (host, address, …), or Prometheus's file_sd.
 
     --username, --password, --verify and --interval hold for targets of CSV and file_sd that do not say otherwise.

@@ -84,9 +84,9 @@ def _print(view: View, host: str | None) -> None:
     else:
         lines = _known(header.host(view, host, width), host)
     console = Console(width=width)
-    for each in lines:
-        each.text.rstrip()
-        console.print(each.text, soft_wrap=True)
+    for line in lines:
+        line.text.rstrip()
+        console.print(line.text, soft_wrap=True)
 
 
 def _known(found: Value | None, host: str) -> Value:

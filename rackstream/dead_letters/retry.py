@@ -190,9 +190,9 @@ class Retrier:
 
     def _publish(self, outputs: list[Encoded]) -> None:
         publisher = kafka.Publisher(self._settings, "rackstream-dead-letters")
-        for each in outputs:
-            name = self._settings.catalog[each.alias].name
-            publisher.send(name, each.key, each.value, wait_s=CONFIRM_S, partition=each.partition)
+        for output in outputs:
+            name = self._settings.catalog[output.alias].name
+            publisher.send(name, output.key, output.value, wait_s=CONFIRM_S, partition=output.partition)
         if publisher.flush(CONFIRM_S) or publisher.failures:
             raise Retry(f"not confirmed by Kafka: {next(iter(publisher.failures), 'no answer')}")
 

@@ -105,8 +105,8 @@ def end(settings: KafkaSettings, letters: Iterable[Letter]) -> None:
         Retry: the broker did not confirm.
     """
     publisher = kafka.Publisher(settings, "rackstream-dead-letters")
-    for each in letters:
+    for letter in letters:
         name = settings.catalog["dead-letter"].name
-        publisher.send(name, each.key, None, wait_s=CONFIRM_S, partition=each.number)
+        publisher.send(name, letter.key, None, wait_s=CONFIRM_S, partition=letter.number)
     if publisher.flush(CONFIRM_S) or publisher.failures:
         raise Retry(f"not confirmed by {settings.bootstrap}: {next(iter(publisher.failures), 'no answer')}")

@@ -130,9 +130,13 @@ class Demo:
             elapsed = time.monotonic() - began_s
             until = f" of {self._duration_s:.0f}" if self._duration_s else ", Ctrl-C ends it"
             return screen.draw(
-                feed.view, title=f"rackstream demo  {elapsed:.0f}{until} s  {pipeline.page}", parts=parts,
-                events=list(pipeline.supervisor.events), width=console.width, height=console.height,
-            )  # fmt: skip
+                feed.view,
+                title=f"rackstream demo  {elapsed:.0f}{until} s  {pipeline.page}",
+                parts=parts,
+                events=list(pipeline.supervisor.events),
+                width=console.width,
+                height=console.height,
+            )
 
         live = Live(get_renderable=frame, console=console, screen=True, refresh_per_second=2) if self._live else None
         if live is not None:
@@ -168,7 +172,7 @@ class Demo:
 
     def _progress(self, feed: Feed) -> None:
         found, alerts = feed.view.overview(), feed.view.counts()
-        records = sum(each.records or 0 for each in found.topics)
+        records = sum(topic.records or 0 for topic in found.topics)
         self._say(
             f"{found.hosts} hosts, {found.vms} VMs, {units.number(found.watts, ' W')}, {records:,} records, "
             f"alerts {alerts.raised} raised, {alerts.cleared} cleared, {alerts.active} active"

@@ -24,7 +24,7 @@ BETWEEN: Final = 3
 
 
 def _text(lines: Iterable[Line]) -> Text:
-    found = Text("\n", no_wrap=True, overflow="ellipsis").join(each.text for each in lines)
+    found = Text("\n", no_wrap=True, overflow="ellipsis").join(line.text for line in lines)
     found.no_wrap, found.overflow = True, "ellipsis"
     return found
 
@@ -50,7 +50,7 @@ def draw(
 ) -> RenderableType:
     """The whole screen, cut to what `width` columns and `height` lines hold."""
     at, inner = datetime.now(UTC), width - EDGES
-    topics = [each for each in view.overview().topics if each.records]
+    topics = [topic for topic in view.overview().topics if topic.records]
     page = view.hosts(limit=max(3, (height - len(topics) - 20) // 2))
     room = max(3, height - len(topics) - len(page.rows) - 20)
     busiest = view.vms(sort="cpu", descending=True, limit=room)

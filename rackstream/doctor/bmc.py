@@ -149,7 +149,7 @@ class Bmc:
         told = None
         try:
             if link := text(at(self._root, "Managers/@odata.id")):
-                uris = [text(each.get("@odata.id")) for each in members(self._client.get(link, self._deadline_s()))]
+                uris = [text(member.get("@odata.id")) for member in members(self._client.get(link, self._deadline_s()))]
                 manager = self._client.get(uris[0], self._deadline_s()) if uris and uris[0] else {}
                 told = datetime.fromisoformat(text(manager.get("DateTime")) or "")
         except (Fault, ValueError):

@@ -60,8 +60,9 @@ def examine(wanted: Wanted, host: str | None) -> Found:
     named = _named(fleet, host) or [(source, None) for source in _sources_on_kafka(wanted, host)]
     if not named:
         raise Misconfigured(_nobody(wanted, fleet, host))
-    bmcs = {number: Bmc(each, wanted.timeout_s) for number, (_, each) in enumerate(named)
-            if isinstance(each, RedfishTarget)}  # fmt: skip
+    bmcs = {
+        number: Bmc(each, wanted.timeout_s) for number, (_, each) in enumerate(named) if isinstance(each, RedfishTarget)
+    }
     checks: list[Check] = []
     arriving: list[Check] = []
     for number, (source, target) in enumerate(named):
@@ -84,10 +85,11 @@ def _prefixed(checks: Sequence[Check], prefix: str) -> list[Check]:
     """The same under names of their own, for a host that several sources read."""
     own = {check.name for check in checks}
     return [
-        replace(check, name=prefix + check.name, needs=tuple(prefix + each if each in own else each
-                                                             for each in check.needs))
+        replace(
+            check, name=prefix + check.name, needs=tuple(prefix + need if need in own else need for need in check.needs)
+        )
         for check in checks
-    ]  # fmt: skip
+    ]
 
 
 def _target(wanted: Wanted, source: str, target: Any) -> Finding:
@@ -133,13 +135,17 @@ def _whole(wanted: Wanted, fleet: Fleet | None) -> list[Check]:
     if evidence is None:
         return []
     names = fleet.sources if fleet else ()
-    expected = [(source, each.host) for source in names for each in getattr(fleet, source).targets]
+    expected = [(source, target.host) for source in names for target in getattr(fleet, source).targets]
     return [
         Check("producers", lambda: producers.producers(names, evidence.beats, _now()), ("topics",), SLOW_S),
-        Check("targets", lambda: producers.targets(evidence.targets, expected, evidence.beats, _now()), ("topics",),
-              SLOW_S),
+        Check(
+            "targets",
+            lambda: producers.targets(evidence.targets, expected, evidence.beats, _now()),
+            ("topics",),
+            SLOW_S,
+        ),
         Check("clock", lambda: producers.clocks(evidence.beats), ("topics",), SLOW_S),
-    ]  # fmt: skip
+    ]
 
 
 def _ends(wanted: Wanted, host: str | None) -> list[Check]:
@@ -148,11 +154,18 @@ def _ends(wanted: Wanted, host: str | None) -> list[Check]:
     if evidence is not None:
         consuming = [
             Check("processors", partial(consumer_groups.processors, evidence, host), ("topics",), SLOW_S),
-            *(Check(f"sink {kind}", partial(consumer_groups.sink, evidence, kind, host), ("topics",), SLOW_S)
-              for kind in consumer_groups.SINKS),
-            Check("dead letters", lambda: consumer_groups.dead_letters(evidence.letters, host), ("topics",), SLOW_S,
-                  late_is="warn"),
-        ]  # fmt: skip
+            *(
+                Check(f"sink {kind}", partial(consumer_groups.sink, evidence, kind, host), ("topics",), SLOW_S)
+                for kind in consumer_groups.SINKS
+            ),
+            Check(
+                "dead letters",
+                lambda: consumer_groups.dead_letters(evidence.letters, host),
+                ("topics",),
+                SLOW_S,
+                late_is="warn",
+            ),
+        ]
     places = stores.directories(settings)
     return [
         *consuming,
@@ -165,7 +178,9 @@ def _ends(wanted: Wanted, host: str | None) -> list[Check]:
 
 def _named(fleet: Fleet | None, host: str) -> Sequence[tuple[str, Any]]:
     names = fleet.sources if fleet else ()
-    return [(source, each) for source in names for each in getattr(fleet, source).targets if host in hosts_of(each)]
+    return [
+        (source, target) for source in names for target in getattr(fleet, source).targets if host in hosts_of(target)
+    ]
 
 
 def _sources_on_kafka(wanted: Wanted, host: str) -> list[str]:
@@ -174,14 +189,20 @@ def _sources_on_kafka(wanted: Wanted, host: str) -> list[str]:
     if evidence is None or kafka.answers(evidence.settings, wanted.timeout_s).state != "ok":
         return []
     try:
-        return sorted(each["source"] for each in evidence.targets if each["host"] == host)
+        return sorted(target["source"] for target in evidence.targets if target["host"] == host)
     except KafkaException:
         return []
 
 
 def _nobody(wanted: Wanted, fleet: Fleet | None, host: str) -> str:
-    names = sorted({name for source in (fleet.sources if fleet else ()) for each in getattr(fleet, source).targets
-                    for name in hosts_of(each)})  # fmt: skip
+    names = sorted(
+        {
+            name
+            for source in (fleet.sources if fleet else ())
+            for target in getattr(fleet, source).targets
+            for name in hosts_of(target)
+        }
+    )
     near = difflib.get_close_matches(host, names, 3)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     where = f"{wanted.fleet} names no {host}" if fleet else f"there is no {wanted.fleet} (name it by --fleet)"

@@ -87,9 +87,15 @@ def _waiting(
         for (topic, number), span in known.items()
         if topic in ours
         and span[0] < span[1]
-        and (host is None or (ours[topic].group == "host" and ours[topic].key == ("host",)
-                              and number == partition_of(host.encode(), partitions[topic])))
-    }  # fmt: skip
+        and (
+            host is None
+            or (
+                ours[topic].group == "host"
+                and ours[topic].key == ("host",)
+                and number == partition_of(host.encode(), partitions[topic])
+            )
+        )
+    }
 
 
 def _oldest_s(settings: KafkaSettings, waiting: dict[tuple[str, int], lag.Stretch]) -> float:
@@ -105,7 +111,7 @@ def _oldest_s(settings: KafkaSettings, waiting: dict[tuple[str, int], lag.Stretc
 
 def dead_letters(letters: Iterable[Letter], host: str | None) -> Finding:
     """What was refused, by stage and reason; with `host`, of its records."""
-    own = [each for each in letters if host is None or _is_of(each, host)]
+    own = [letter for letter in letters if host is None or _is_of(letter, host)]
     if not own:
         return ok("none" if host is None else "none of it")
     counts = Counter((each.record["stage"], each.record["reason"]) for each in own)

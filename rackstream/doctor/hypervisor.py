@@ -21,8 +21,9 @@ def checks(target: LibvirtTarget, timeout_s: float) -> list[Check]:
     path: list[Check] = []
     if parts.hostname and transport in PORTS:
         path = network.checks(parts.hostname, parts.port or PORTS[transport], timeout_s, what="daemon (or sshd)")
-    connection = Check("connection", lambda: _connection(target, timeout_s), (path[-1].name if path else "target",),
-                       2 * timeout_s + 4)  # fmt: skip
+    connection = Check(
+        "connection", lambda: _connection(target, timeout_s), (path[-1].name if path else "target",), 2 * timeout_s + 4
+    )
     return [*path, connection]
 
 

@@ -96,14 +96,18 @@ def _away(settings: KafkaSettings, cause: KafkaError) -> Finding:
 
 def _topics(settings: KafkaSettings) -> Finding:
     counts = verify(settings)
-    partitions = ", ".join(f"{count(number, 'partition')} {group}-keyed" for group, number in sorted(counts.items())
-                           if group != "one")  # fmt: skip
+    partitions = ", ".join(
+        f"{count(number, 'partition')} {group}-keyed" for group, number in sorted(counts.items()) if group != "one"
+    )
     return ok(f"all {len(settings.catalog.topics)} are there, {partitions}")
 
 
 def _schemas(settings: KafkaSettings) -> Finding:
     """By fingerprint, for a registry gives ids of its own."""
-    there = {catalog.fingerprint_id(each): each["name"] for each in published_schemas(settings).values()}
+    there = {
+        catalog.fingerprint_id(published_schema): published_schema["name"]
+        for published_schema in published_schemas(settings).values()
+    }
     unknown = sorted({name for id_, name in there.items() if id_ not in catalog.published()})
     if unknown:
         return warn(

@@ -168,9 +168,11 @@ def producers(wanted: Iterable[str], beats: Beats, now: datetime) -> Finding:
     ]
     told += [f"no producer of {source} runs" for source in sorted(set(wanted) - polled)]
     if told:
-        return fail(told[0] if len(told) == 1 else f"{len(told)} are missing",
-                    "start them (`rackstream producer SOURCE`, `rackstream up`); their logs say why they ended",
-                    told[:LISTED] if len(told) > 1 else ())  # fmt: skip
+        return fail(
+            told[0] if len(told) == 1 else f"{len(told)} are missing",
+            "start them (`rackstream producer SOURCE`, `rackstream up`); their logs say why they ended",
+            told[:LISTED] if len(told) > 1 else (),
+        )
     if not living:
         return fail("none runs", "start `rackstream up`, or `rackstream producer SOURCE`")
     dropped = sum(beats[name][0]["dropped"] for name in living)
@@ -180,8 +182,10 @@ def producers(wanted: Iterable[str], beats: Beats, now: datetime) -> Finding:
     if dropped:
         return warn(f"{seen}; {count(dropped, 'record')} dropped since they started", "their logs name the causes")
     if spooled := sum(beats[name][0]["spooled"] for name in living):
-        return warn(f"{seen}; {count(spooled, 'record')} on their disks",
-                    "they are sent as Kafka takes them: if they do not get fewer, look at Kafka")  # fmt: skip
+        return warn(
+            f"{seen}; {count(spooled, 'record')} on their disks",
+            "they are sent as Kafka takes them: if they do not get fewer, look at Kafka",
+        )
     return ok(seen)
 
 
@@ -200,8 +204,11 @@ def targets(known: Iterable[Record], expected: Collection[tuple[str, str]], beat
     standing = {(each["source"], each["host"]): each for each in known if not each["removed"]}
     heard = {name for name, (beat, at) in beats.items() if is_heard(beat, at, now)}
     counts: Counter[str] = Counter()
-    amiss: list[tuple[int, str]] = [(-len(WORSE) - 1, f"{source} {host}: never polled")
-                                    for source, host in expected if (source, host) not in standing]  # fmt: skip
+    amiss: list[tuple[int, str]] = [
+        (-len(WORSE) - 1, f"{source} {host}: never polled")
+        for source, host in expected
+        if (source, host) not in standing
+    ]
     counts["never polled"] = len(amiss)
     for (source, host), each in standing.items():
         name = each["status"] if each["producer"] in heard or each["status"] == "stopped" else "unknown"
@@ -227,4 +234,4 @@ def _appended(message: Message) -> datetime:
 
 def status_of(evidence: Evidence, source: str, host: str) -> Record | None:
     """The newest TargetStatus of a target."""
-    return next((each for each in evidence.targets if (each["source"], each["host"]) == (source, host)), None)
+    return next((target for target in evidence.targets if (target["source"], target["host"]) == (source, host)), None)

@@ -147,7 +147,7 @@ def _download(progress: Callable[[str], None]) -> list[Path]:
     artifacts = resolve(KAFKA)
     # Kafka's POM leaves out what ties its logging to log4j. Asked for in one go with Kafka, its managed versions win
     # and bring kafka-clients 3.9.
-    log4j = next(each.version for each in artifacts if each.artifactId == "log4j-core")
+    log4j = next(artifact.version for artifact in artifacts if artifact.artifactId == "log4j-core")
     artifacts += resolve(f"org.apache.logging.log4j:log4j-slf4j-impl:{log4j}")[:1]
     progress(f"downloading {len(artifacts)} jars (45 MB)")
     with ThreadPoolExecutor(8) as pool:

@@ -88,8 +88,8 @@ def _ask(source: LibvirtReader, timeout_s: float) -> dict[str, Any]:
         "round_s": times[1],
         "round_calls": (facts.requests or 0) - calls,
         "groups": groups,
-        "vms": [_vm(each) for each in domains],
-        "missing": [dict(each) for each in sample.problems.as_records()],
+        "vms": [_vm(domain) for domain in domains],
+        "missing": [dict(record) for record in sample.problems.as_records()],
         "hung": list(hung),
     }
 
@@ -99,8 +99,8 @@ def _vm(domain: dict[str, Any]) -> dict[str, Any]:
     state = domain["state"]
     return {name: domain[name] for name in names} | {
         "state": STATES[state] if state < len(STATES) else "unknown",
-        "nics": [each["device"] for each in domain["nics"]],
-        "disks": [each["device"] for each in domain["disks"]],
+        "nics": [nic["device"] for nic in domain["nics"]],
+        "disks": [disk["device"] for disk in domain["disks"]],
         "guest_memory": domain["memusable"] is not None,
     }
 
@@ -141,6 +141,7 @@ def _vms(vms: list[dict[str, Any]]) -> Table:
         cloud = " / ".join(filter(None, (vm["cloud_project"], vm["cloud_name"], vm["cloud_flavor"])))
         state = f"{vm['state']}, hangs" if vm["stale"] else vm["state"]
         told = "known" if vm["guest_memory"] else "not told"
-        table.add_row(vm["name"], state, str(vm["cpus"] or ""), memory, " ".join(vm["nics"]), " ".join(vm["disks"]),
-                      told, cloud)  # fmt: skip
+        table.add_row(
+            vm["name"], state, str(vm["cpus"] or ""), memory, " ".join(vm["nics"]), " ".join(vm["disks"]), told, cloud
+        )
     return table

@@ -96,7 +96,7 @@ def probe_target(target: RedfishTarget, timeout_s: float) -> dict[str, Any]:
         return {
             "source": "redfish",
             "address": client.origin,
-            "whole": all(not each["failed"] for each in categories.values()),
+            "whole": all(not category["failed"] for category in categories.values()),
             "identity": _identity(root, categories, client, deadline_s),
             "generation": _generation(watched.documents),
             "auth": {"way": client.auth, "why_basic": client.why_basic or None},
@@ -106,7 +106,7 @@ def probe_target(target: RedfishTarget, timeout_s: float) -> dict[str, Any]:
             "telemetry": _telemetry(root, client, deadline_s),
             "events": _events(root, client, deadline_s),
             "requests": _requests(client, watched),
-            "quirks": [asdict(each) for each in _quirks(root, client, watched)],
+            "quirks": [asdict(quirk) for quirk in _quirks(root, client, watched)],
         }
     finally:
         client.close()
@@ -158,11 +158,13 @@ def _identity(root: Json, categories: Mapping[str, Any], client: Client, deadlin
 
 
 def _uris(collection: Json) -> Iterator[str]:
-    return (uri for each in members(collection) if (uri := text(each.get("@odata.id"))))
+    return (uri for member in members(collection) if (uri := text(member.get("@odata.id"))))
 
 
 def _generation(documents: Mapping[str, Json]) -> str | None:
-    linked = {name for each in documents.values() for name in (*OLD, *NEW) if text(at(each, f"{name}/@odata.id"))}
+    linked = {
+        name for document in documents.values() for name in (*OLD, *NEW) if text(at(document, f"{name}/@odata.id"))
+    }
     found = [name for name, links in (("old", OLD), ("new", NEW)) if linked & {*links}]
     return " and ".join(found) or None
 

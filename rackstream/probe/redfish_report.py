@@ -15,45 +15,92 @@ Json = Mapping[str, Any]
 STATUS: Final = (("health", "health"), ("state", "state"))
 COLUMNS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "systems": (
-        ("system_id", "id"), ("manufacturer", "manufacturer"), ("model", "model"), ("serial_number", "serial"),
-        ("power_state", "power"), ("bios_version", "BIOS"), *STATUS,
+        ("system_id", "id"),
+        ("manufacturer", "manufacturer"),
+        ("model", "model"),
+        ("serial_number", "serial"),
+        ("power_state", "power"),
+        ("bios_version", "BIOS"),
+        *STATUS,
     ),
     "temperatures": (
-        ("chassis_id", "chassis"), ("sensor_name", "temperature"), ("reading_celsius", "°C"),
-        ("upper_threshold_critical", "critical"), ("upper_threshold_fatal", "fatal"), *STATUS,
+        ("chassis_id", "chassis"),
+        ("sensor_name", "temperature"),
+        ("reading_celsius", "°C"),
+        ("upper_threshold_critical", "critical"),
+        ("upper_threshold_fatal", "fatal"),
+        *STATUS,
     ),
     "fans": (
-        ("chassis_id", "chassis"), ("sensor_name", "fan"), ("speed_rpm", "RPM"), ("speed_percent", "%"), *STATUS,
+        ("chassis_id", "chassis"),
+        ("sensor_name", "fan"),
+        ("speed_rpm", "RPM"),
+        ("speed_percent", "%"),
+        *STATUS,
     ),
     "power_controls": (
-        ("chassis_id", "chassis"), ("sensor_name", "power"), ("power_consumed_watts", "W"),
-        ("power_capacity_watts", "capacity W"), ("power_limit", "limit W"), *STATUS,
+        ("chassis_id", "chassis"),
+        ("sensor_name", "power"),
+        ("power_consumed_watts", "W"),
+        ("power_capacity_watts", "capacity W"),
+        ("power_limit", "limit W"),
+        *STATUS,
     ),
     "voltages": (("chassis_id", "chassis"), ("sensor_name", "voltage"), ("reading_volts", "V"), *STATUS),
     "power_supplies": (
-        ("chassis_id", "chassis"), ("sensor_name", "power supply"), ("model", "model"), ("power_input_watts", "in W"),
-        ("power_output_watts", "out W"), ("power_capacity_watts", "capacity W"), ("line_input_voltage", "line V"),
+        ("chassis_id", "chassis"),
+        ("sensor_name", "power supply"),
+        ("model", "model"),
+        ("power_input_watts", "in W"),
+        ("power_output_watts", "out W"),
+        ("power_capacity_watts", "capacity W"),
+        ("line_input_voltage", "line V"),
         *STATUS,
     ),
     "processors": (
-        ("system_id", "system"), ("processor_id", "processor"), ("processor_type", "type"), ("model", "model"),
-        ("total_cores", "cores"), ("temperature_celsius", "°C"), ("consumed_power_watts", "W"), *STATUS,
+        ("system_id", "system"),
+        ("processor_id", "processor"),
+        ("processor_type", "type"),
+        ("model", "model"),
+        ("total_cores", "cores"),
+        ("temperature_celsius", "°C"),
+        ("consumed_power_watts", "W"),
+        *STATUS,
     ),
     "dimms": (
-        ("system_id", "system"), ("memory_id", "DIMM"), ("memory_device_type", "type"), ("capacity_mib", "MiB"),
-        ("operating_speed_mhz", "MHz"), ("manufacturer", "manufacturer"), ("temperature_celsius", "°C"), *STATUS,
+        ("system_id", "system"),
+        ("memory_id", "DIMM"),
+        ("memory_device_type", "type"),
+        ("capacity_mib", "MiB"),
+        ("operating_speed_mhz", "MHz"),
+        ("manufacturer", "manufacturer"),
+        ("temperature_celsius", "°C"),
+        *STATUS,
     ),
-    "interfaces": (("system_id", "system"), ("interface_id", "interface"), ("name", "name"), ("ports", "ports"),
-        *STATUS),
+    "interfaces": (
+        ("system_id", "system"),
+        ("interface_id", "interface"),
+        ("name", "name"),
+        ("ports", "ports"),
+        *STATUS,
+    ),
     "storage_controllers": (
-        ("storage_id", "storage"), ("controller_id", "controller"), ("model", "model"),
-        ("firmware_version", "firmware"), *STATUS,
+        ("storage_id", "storage"),
+        ("controller_id", "controller"),
+        ("model", "model"),
+        ("firmware_version", "firmware"),
+        *STATUS,
     ),
     "drives": (
-        ("drive_id", "drive"), ("model", "model"), ("media_type", "media"), ("protocol", "protocol"),
-        ("capacity_bytes", "GB"), ("failure_predicted", "failing"), *STATUS,
+        ("drive_id", "drive"),
+        ("model", "model"),
+        ("media_type", "media"),
+        ("protocol", "protocol"),
+        ("capacity_bytes", "GB"),
+        ("failure_predicted", "failing"),
+        *STATUS,
     ),
-}  # fmt: skip
+}
 """Array → its fields and what they are called here; columns that are empty are left out."""
 OWNERS: Final = frozenset({"chassis", "system", "storage"})
 """Columns that become a line above their table where all rows say the same: ids are long, and terminals narrow."""
@@ -105,17 +152,17 @@ def _categories(categories: Mapping[str, Json]) -> Iterator[RenderableType]:
 
 def _table(records: Sequence[Json], columns: Sequence[tuple[str, str]]) -> Iterator[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    used = [(field, title) for field, title in columns if any(each.get(field) is not None for each in records)]
+    used = [(field, title) for field, title in columns if any(record.get(field) is not None for record in records)]
     for field, title in [each for each in used if each[1] in OWNERS]:
-        if len({each.get(field) for each in records}) == 1:
+        if len({record.get(field) for record in records}) == 1:
             yield Text(f"of {title} {records[0][field]}", style="dim")
             used.remove((field, title))
     for field, title in used:
-        values = [each.get(field) for each in records]
+        values = [record.get(field) for record in records]
         numbers = all(isinstance(value, int | float) for value in values if value is not None)
         table.add_column(title, justify="right" if numbers else "left", overflow="fold")
-    for each in records:
-        table.add_row(*(_cell(field, each.get(field)) for field, _ in used))
+    for record in records:
+        table.add_row(*(_cell(field, record.get(field)) for field, _ in used))
     yield table
 
 
@@ -157,5 +204,5 @@ def _offers(found: Json) -> Iterator[RenderableType]:
 def _oddities(found: Json) -> Iterator[RenderableType]:
     yield Text()
     yield Text.assemble(("quirks", "bold cyan"), "" if found["quirks"] else "  none met")
-    for each in found["quirks"]:
-        yield Text.assemble(f"  {each['count']:4d} × {each['what']}", (f"  {each['example']}", "dim"))
+    for quirk in found["quirks"]:
+        yield Text.assemble(f"  {quirk['count']:4d} × {quirk['what']}", (f"  {quirk['example']}", "dim"))

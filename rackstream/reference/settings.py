@@ -45,7 +45,9 @@ def text() -> str:
     for kind, settings in classes():
         parts.append(f"\n\n## {(kind.__doc__ or '').splitlines()[0].rstrip('.')}\n")
         parts.append("| variable | default | values | what |\n|---|---|---|---|")
-        parts += [f"| `{each.name}` | {each.default} | {each.values} | {each.doc} |" for each in settings]
+        parts += [
+            f"| `{setting.name}` | {setting.default} | {setting.values} | {setting.doc} |" for setting in settings
+        ]
     return "\n".join(parts) + "\n"
 
 
@@ -132,4 +134,4 @@ def _type(kind: Any) -> str:
 
 
 def _either(kinds: Iterable[Any]) -> str:
-    return ", ".join(_type(each) for each in kinds if each is not types.NoneType)
+    return ", ".join(_type(kind) for kind in kinds if kind is not types.NoneType)

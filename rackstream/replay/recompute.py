@@ -75,8 +75,8 @@ class Refold:
         self._partitions = {
             alias: Partition(topics, [step for step in steps if step.input == alias]) for alias in inputs
         }
-        for each in self._partitions.values():
-            each.packs = ask.packs or builtin()
+        for partition in self._partitions.values():
+            partition.packs = ask.packs or builtin()
         self._joints = [Joint(topics, join) for join in joins]
         outputs = {alias for step in steps for alias in step.outputs} | {
             alias for join in joins for alias in join.outputs

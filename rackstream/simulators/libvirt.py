@@ -25,9 +25,15 @@ MEMORY_KIB: Final = 4 * 1024 * 1024
 AGE_MAX: Final = 10_000
 """Rounds for which a VM may have run before the first."""
 NIC: Final = {
-    "rxbytes": 900_000, "rxpackets": 800, "rxerrors": 0, "rxdrops": 1, "txbytes": 500_000, "txpackets": 600,
-    "txerrors": 0, "txdrops": 0,
-}  # fmt: skip
+    "rxbytes": 900_000,
+    "rxpackets": 800,
+    "rxerrors": 0,
+    "rxdrops": 1,
+    "txbytes": 500_000,
+    "txpackets": 600,
+    "txerrors": 0,
+    "txdrops": 0,
+}
 """Per second, for a VM of pace 1."""
 DISK: Final = {"rd_req": 40, "rd_bytes": 1_500_000, "wr_reqs": 25, "wr_bytes": 800_000}
 GUEST: Final = {"memswap_in": 4, "memswap_out": 6, "memmajor_fault": 2, "memminor_fault": 900}

@@ -82,11 +82,17 @@ class Simulator:
         _allow_files(len(numbers))
         tls = _tls(self.cert, self.key) if self.cert else None
         manner = Manner(
-            self.username, self.password or "", self.latency_s, self.heat_period_s,
-            self.session_limit, self.session_ttl_s,
-        )  # fmt: skip
+            self.username,
+            self.password or "",
+            self.latency_s,
+            self.heat_period_s,
+            self.session_limit,
+            self.session_ttl_s,
+        )
         faults = self._assigned()
-        self.bmcs = [Bmc(each, tree_of(shape_of(self.shape, each).name), manner, faults.get(each)) for each in numbers]
+        self.bmcs = [
+            Bmc(number, tree_of(shape_of(self.shape, number).name), manner, faults.get(number)) for number in numbers
+        ]
         for bmc in self.bmcs:
             await self._open(bmc, tls)
         return self
@@ -169,8 +175,8 @@ class Simulator:
 def total(counts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The counts of several BMCs added up."""
     found: dict[str, Any] = {}
-    for each in counts:
-        for name, value in each.items():
+    for count in counts:
+        for name, value in count.items():
             found[name] = (
                 dict(Counter(found.get(name, {})) + Counter(value))
                 if isinstance(value, dict)

@@ -78,7 +78,7 @@ class Files:
 
     def _meant(self, sql: str) -> list[Dataset]:
         """The datasets that a statement names; all where it asks what there is. A view costs a look into its files."""
-        named = {each.lower() for each in self._database.get_table_names(sql)}
+        named = {name.lower() for name in self._database.get_table_names(sql)}
         if re.match(r"\s*(show|describe|summarize|from\s+information_schema)\b", sql, re.IGNORECASE):
             named |= {each.name for each in datasets.ALL if re.search(rf"\b{each.name}\b", sql)} or {*self._stored}
         return [each for each in datasets.ALL if each.name in named]

@@ -138,10 +138,14 @@ class Top(App[None]):
         del parameters
         look = self.look
         return {
-            "search": look.is_searched, "sort": look.is_list, "reverse": look.is_list, "health": look.name == "fleet",
-            "mute": look.name in ("alerts", "host"), "open": look.name not in ("pipeline", "vm"),
+            "search": look.is_searched,
+            "sort": look.is_list,
+            "reverse": look.is_list,
+            "health": look.name == "fleet",
+            "mute": look.name in ("alerts", "host"),
+            "open": look.name not in ("pipeline", "vm"),
             "leave": len(self._path) > 1 or bool(look.search) or self._is_searching,
-        }.get(action, True)  # fmt: skip
+        }.get(action, True)
 
     def action_open(self) -> None:
         """Goes where the line leads."""

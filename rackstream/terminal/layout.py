@@ -60,7 +60,9 @@ class Table:
     def sorted(self, by: str, *, descending: bool) -> Table:
         """The same, with an arrow at the column that it is sorted by."""
         arrow = "▼" if descending else "▲"
-        marked = (replace(each, title=f"{each.title} {arrow}") if each.sort == by else each for each in self.columns)
+        marked = (
+            replace(column, title=f"{column.title} {arrow}") if column.sort == by else column for column in self.columns
+        )
         return replace(self, columns=tuple(marked))
 
 
@@ -151,8 +153,8 @@ def fit(table: Table, width: int) -> tuple[Text, list[Line]]:
 def _widths(table: Table, width: int) -> dict[int, int]:
     """Column → its cells, of those that are shown."""
     full = {
-        at: max([each.wide, cell_len(each.title), *(cell_len(row.cells[at].plain) for row in table.rows)])
-        for at, each in enumerate(table.columns)
+        at: max([column.wide, cell_len(column.title), *(cell_len(row.cells[at].plain) for row in table.rows)])
+        for at, column in enumerate(table.columns)
     }
     given = {at: wide if (least := table.columns[at].least) is None else min(wide, least) for at, wide in full.items()}
 

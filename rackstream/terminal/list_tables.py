@@ -51,38 +51,59 @@ PAST: Final = (
     Column("What", least=32),
 )
 SILENCES: Final = (
-    Column("Matches", least=20), Column("Holds", wide=7), Column("Until", wide=8), Column("Who", least=8, rank=1),
+    Column("Matches", least=20),
+    Column("Holds", wide=7),
+    Column("Until", wide=8),
+    Column("Who", least=8, rank=1),
     Column("Why", least=16),
-)  # fmt: skip
+)
 PRODUCERS: Final = (
-    Column("Producer", least=16), Column("State", wide=6), Column("Heard", right=True, wide=8),
-    Column("Targets", right=True), Column("Not read", right=True), Column("Records", right=True, rank=2),
-    Column("Queued", right=True), Column("Spooled", right=True), Column("Oldest", right=True, rank=1),
-    Column("Dropped", right=True), Column("Polls", right=True, rank=3),
-)  # fmt: skip
+    Column("Producer", least=16),
+    Column("State", wide=6),
+    Column("Heard", right=True, wide=8),
+    Column("Targets", right=True),
+    Column("Not read", right=True),
+    Column("Records", right=True, rank=2),
+    Column("Queued", right=True),
+    Column("Spooled", right=True),
+    Column("Oldest", right=True, rank=1),
+    Column("Dropped", right=True),
+    Column("Polls", right=True, rank=3),
+)
 TOPICS: Final = (
-    Column("Topic", least=20), Column("Partitions", right=True, rank=1), Column("Records", right=True, wide=9),
+    Column("Topic", least=20),
+    Column("Partitions", right=True, rank=1),
+    Column("Records", right=True, wide=9),
     Column("Per s", right=True, wide=8),
-)  # fmt: skip
+)
 GROUPS: Final = (
-    Column("Group", least=16), Column("Topic", least=16), Column("State", rank=1), Column("Behind", right=True, wide=6),
-)  # fmt: skip
+    Column("Group", least=16),
+    Column("Topic", least=16),
+    Column("State", rank=1),
+    Column("Behind", right=True, wide=6),
+)
 LETTERS: Final = (Column("Stage"), Column("Reason", least=16), Column("Records", right=True))
 
 
 def hosts(page: answers.HostPage, at: datetime) -> Table:
     """A page of hosts."""
-    return Table("Hosts", HOSTS, [_host(each, at) for each in page.rows], empty="No host.")
+    return Table("Hosts", HOSTS, [_host(row, at) for row in page.rows], empty="No host.")
 
 
 def _host(host: answers.HostRow, at: datetime) -> Row:
     labels = " ".join(f"{name}={value}" for name, value in sorted(host.labels.items()))
     cells = (
-        said(host.name), state(host.health), joined(state(word, name) for name, word in sorted(host.statuses.items())),
-        said(units.number(host.watts, " W")), hottest(host.hottest), said(units.number(host.vms)),
-        said(units.number(host.cpu_percent, " %")), said(host.alerts, "bad" if host.alerts else "soft"),
-        said(labels, "soft"), said(units.age(host.seen_at, at), "soft"),
-    )  # fmt: skip
+        said(host.name),
+        state(host.health),
+        joined(state(word, name) for name, word in sorted(host.statuses.items())),
+        said(units.number(host.watts, " W")),
+        hottest(host.hottest),
+        said(units.number(host.vms)),
+        said(units.number(host.cpu_percent, " %")),
+        said(host.alerts, "bad" if host.alerts else "soft"),
+        said(labels, "soft"),
+        said(units.age(host.seen_at, at), "soft"),
+    )
     return Row(cells, ("host", host.name))
 
 
@@ -97,15 +118,20 @@ def hottest(hot: answers.Hottest | None) -> Text:
 
 def vms(rows: Iterable[answers.VmRow]) -> Table:
     """VMs of one host or of all."""
-    return Table("VMs", VMS, [_vm(each) for each in rows], empty="No VM.")
+    return Table("VMs", VMS, [_vm(row) for row in rows], empty="No VM.")
 
 
 def _vm(vm: answers.VmRow) -> Row:
     cells = (
-        said(vm.name), said(vm.host), state(vm.state), said(units.number(vm.cpus)),
-        said(units.number(vm.cpu_percent, " %")), said(units.kib(vm.memory_kib)),
-        said(units.size(vm.net_bytes_s)), said(units.size(vm.disk_bytes_s)),
-    )  # fmt: skip
+        said(vm.name),
+        said(vm.host),
+        state(vm.state),
+        said(units.number(vm.cpus)),
+        said(units.number(vm.cpu_percent, " %")),
+        said(units.kib(vm.memory_kib)),
+        said(units.size(vm.net_bytes_s)),
+        said(units.size(vm.disk_bytes_s)),
+    )
     return Row(cells, ("vm", vm.host, vm.uuid))
 
 
@@ -114,14 +140,18 @@ def alerts(page: Sequence[answers.Alert], at: datetime, empty: str = "") -> Tabl
     rows = [_alert(each, at) for each in page]
     if any(each.muted_by for each in page):
         return Table("Active alerts", ACTIVE, rows, empty)
-    return Table("Active alerts", ACTIVE[:-1], [replace(each, cells=each.cells[:-1]) for each in rows], empty)
+    return Table("Active alerts", ACTIVE[:-1], [replace(row, cells=row.cells[:-1]) for row in rows], empty)
 
 
 def _alert(each: answers.Alert, at: datetime) -> Row:
     cells = (
-        moment(each.started_at, at), state(each.severity), said(each.host), said(each.rule), said(each.text),
+        moment(each.started_at, at),
+        state(each.severity),
+        said(each.host),
+        said(each.rule),
+        said(each.text),
         said(", ".join(each.muted_by)),
-    )  # fmt: skip
+    )
     return Row(cells, ("alert", each.id))
 
 
@@ -156,7 +186,7 @@ def moment(when: datetime, now: datetime) -> Text:
 
 def producers(rows: Iterable[answers.Producer], at: datetime) -> Table:
     """Producers, and what waits at them."""
-    return Table("Producers", PRODUCERS, [_producer(each, at) for each in rows], "No producer has been heard.")
+    return Table("Producers", PRODUCERS, [_producer(row, at) for row in rows], "No producer has been heard.")
 
 
 def _producer(each: answers.Producer, at: datetime) -> Row:
@@ -165,17 +195,24 @@ def _producer(each: answers.Producer, at: datetime) -> Row:
     dropped = f"{each.dropped:,}" + (f" ({each.rejected:,} refused)" if each.rejected else "")
     queued = said(f"{each.queued:,}", "warn" if each.queued > units.MANY_QUEUED else "")
     cells = (
-        said(each.name), state(each.status), said(units.age(each.observed_at, at), "soft"),
-        said(units.number(each.targets)), said(f"{each.failing:,}", "bad" if each.failing else ""),
-        said(units.number(each.records)), queued, said(spooled, "warn" if each.spooled else ""), said(oldest),
-        said(dropped, "bad" if each.dropped else ""), said(units.number(each.polls)),
-    )  # fmt: skip
+        said(each.name),
+        state(each.status),
+        said(units.age(each.observed_at, at), "soft"),
+        said(units.number(each.targets)),
+        said(f"{each.failing:,}", "bad" if each.failing else ""),
+        said(units.number(each.records)),
+        queued,
+        said(spooled, "warn" if each.spooled else ""),
+        said(oldest),
+        said(dropped, "bad" if each.dropped else ""),
+        said(units.number(each.polls)),
+    )
     return Row(cells)
 
 
 def topics(rows: Iterable[answers.TopicRow]) -> Table:
     """Topics: how much is on them, and how fast it comes."""
-    return Table("Topics", TOPICS, [_topic(each) for each in rows], "No topic.")
+    return Table("Topics", TOPICS, [_topic(row) for row in rows], "No topic.")
 
 
 def _topic(each: answers.TopicRow) -> Row:
@@ -186,7 +223,7 @@ def _topic(each: answers.TopicRow) -> Row:
 
 def groups(rows: Iterable[answers.GroupRow]) -> Table:
     """How far consumer groups are behind."""
-    return Table("Consumer groups", GROUPS, [_group(each) for each in rows], "No group reads a topic of ours.")
+    return Table("Consumer groups", GROUPS, [_group(row) for row in rows], "No group reads a topic of ours.")
 
 
 def _group(each: answers.GroupRow) -> Row:
@@ -196,5 +233,5 @@ def _group(each: answers.GroupRow) -> Row:
 
 def letters(rows: Iterable[answers.LetterRow]) -> Table:
     """Dead letters."""
-    found = [Row((said(each.stage), said(each.reason), said(f"{each.count:,}", "warn"))) for each in rows]
+    found = [Row((said(row.stage), said(row.reason), said(f"{row.count:,}", "warn"))) for row in rows]
     return Table("Dead letters", LETTERS, found, "Nothing was refused.")

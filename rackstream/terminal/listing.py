@@ -62,7 +62,7 @@ class Listing(Widget, can_focus=True):
             found = self._ask(where.first, seen, self.size.width)
         self._window = found
         if where.cursor and where.leads is not None:
-            same = (found.first + at for at, each in enumerate(found.lines) if each.leads == where.leads)
+            same = (found.first + at for at, line in enumerate(found.lines) if line.leads == where.leads)
             where.cursor = next(same, where.cursor)
         self._to(min(where.cursor, found.total - 1), 1)
 

@@ -79,4 +79,4 @@ class Silence(ModalScreen[bool]):
 
 def _safe(matchers: str) -> str:
     """The same for a terminal: what cannot be printed becomes a ?, which matches it."""
-    return "".join(each if each.isprintable() else "?" for each in matchers)
+    return "".join(matcher if matcher.isprintable() else "?" for matcher in matchers)

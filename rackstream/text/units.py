@@ -7,10 +7,24 @@ from datetime import datetime
 from typing import Final
 
 TONES: Final[Mapping[str, str]] = {
-    "ok": "good", "up": "good", "running": "good", "alive": "good", "live": "good", "cleared": "good",
-    "warning": "warn", "slow": "warn", "partial": "warn", "late": "warn", "paused": "warn", "blocked": "warn",
-    "critical": "bad", "unreachable": "bad", "auth_failed": "bad", "silent": "bad", "crashed": "bad",
-}  # fmt: skip
+    "ok": "good",
+    "up": "good",
+    "running": "good",
+    "alive": "good",
+    "live": "good",
+    "cleared": "good",
+    "warning": "warn",
+    "slow": "warn",
+    "partial": "warn",
+    "late": "warn",
+    "paused": "warn",
+    "blocked": "warn",
+    "critical": "bad",
+    "unreachable": "bad",
+    "auth_failed": "bad",
+    "silent": "bad",
+    "crashed": "bad",
+}
 """What a state's word means; any other is idle."""
 NEAR: Final = 0.9
 """The share of its limit from which a reading is one to look at."""

@@ -17,17 +17,40 @@ COUNTERS: Final = {
     "disks": ("rd_req", "rd_bytes", "wr_reqs", "wr_bytes", "errors"),
 }
 MEMORY: Final = (
-    "memory_max_kb", "memory_used_kb", "memactual", "memrss", "memavailable", "memusable", "memswap_in",
-    "memswap_out", "memmajor_fault", "memminor_fault", "memdisk_cache",
-)  # fmt: skip
+    "memory_max_kb",
+    "memory_used_kb",
+    "memactual",
+    "memrss",
+    "memavailable",
+    "memusable",
+    "memswap_in",
+    "memswap_out",
+    "memmajor_fault",
+    "memminor_fault",
+    "memdisk_cache",
+)
 OWN: Final = (
-    "cpu_percent", "load_1", "load_5", "load_15", "memory_total", "memory_used", "memory_available", "memory_cached",
-    "swap_total", "swap_used", "processes",
-)  # fmt: skip
+    "cpu_percent",
+    "load_1",
+    "load_5",
+    "load_15",
+    "memory_total",
+    "memory_used",
+    "memory_available",
+    "memory_cached",
+    "swap_total",
+    "swap_used",
+    "processes",
+)
 POWER: Final = (
-    "consumed_watts", "available_watts", "power_utilization_percent", "average_psu_efficiency", "psu_input_watts",
-    "psu_output_watts", "consumed_of_psu_input_percent",
-)  # fmt: skip
+    "consumed_watts",
+    "available_watts",
+    "power_utilization_percent",
+    "average_psu_efficiency",
+    "psu_input_watts",
+    "psu_output_watts",
+    "consumed_of_psu_input_percent",
+)
 CLOUD: Final = {"cloud_name": "name", "cloud_project": "project", "cloud_user": "user", "cloud_flavor": "flavor"}
 
 
@@ -48,10 +71,10 @@ def host(
     power = _one(records, "power")
     return detail_answers.Host(
         row=row,
-        targets=[_target(each) for each in sorted(targets, key=lambda each: each["source"])],
+        targets=[_target(target) for target in sorted(targets, key=lambda each: each["source"])],
         components=[_component(part, health[part]) for part in PARTS] if health else [],
         health_since=health["since"] if health else None,
-        findings=[each["text"] for each in health["alerts"]] if health else [],
+        findings=[alert["text"] for alert in health["alerts"]] if health else [],
         systems=listed("systems", _system),
         temperatures=listed("temperatures", _temperature) + _own_temperatures(_one(records, "raw-host")),
         fans=listed("fans", _fan),
@@ -77,9 +100,22 @@ def _kind(slot: Slot) -> str:
 
 def _target(record: Record) -> detail_answers.Target:
     names = (
-        "source", "status", "detail", "address", "producer", "since", "observed_at", "polls", "failures", "late",
-        "duration_s", "vendor", "model", "firmware", "left_out",
-    )  # fmt: skip
+        "source",
+        "status",
+        "detail",
+        "address",
+        "producer",
+        "since",
+        "observed_at",
+        "polls",
+        "failures",
+        "late",
+        "duration_s",
+        "vendor",
+        "model",
+        "firmware",
+        "left_out",
+    )
     return detail_answers.Target(**{name: record[name] for name in names})
 
 
@@ -189,8 +225,8 @@ def _own(sample: Record | None, rates: Record | None) -> detail_answers.Own | No
         boot_at=sample["boot_at"],
         figures={name: sample[name] for name in OWN} | of_time,
         filesystems=sample["filesystems"],
-        disks=[_without_angles(each) for each in rates["disks"]] if rates else [],
-        interfaces=[_without_angles(each) for each in rates["interfaces"]] if rates else [],
+        disks=[_without_angles(disk) for disk in rates["disks"]] if rates else [],
+        interfaces=[_without_angles(interface) for interface in rates["interfaces"]] if rates else [],
     )
 
 
@@ -214,8 +250,8 @@ def vm(row: answers.VmRow, records: Records) -> detail_answers.Vm | None:
         observed_at=sample["observed_at"],
         stale=domain["stale"],
         memory={name: domain[name] for name in MEMORY},
-        nics=[_device(each, "nics", ("mac", "source"), rates) for each in domain["nics"]],
-        disks=[_device(each, "disks", ("bus",), rates) for each in domain["disks"]],
+        nics=[_device(nic, "nics", ("mac", "source"), rates) for nic in domain["nics"]],
+        disks=[_device(disk, "disks", ("bus",), rates) for disk in domain["disks"]],
         rates=_ending(features, "_rate") | _ending(features, "_rate_kb_per_sec"),
         angles=_ending(features, "_angle") | _ending(features, "_angle_deg"),
         watts=watts["estimated_watts"] if watts else None,
@@ -247,16 +283,14 @@ def producer(name: str, beat: Record | None, presence: Record | None) -> answers
     known = beat or presence or {}
     interval_s: float | None = known.get("interval_s")
     observed_at: datetime | None = beat["observed_at"] if beat else presence["appended_at"] if presence else None
-    numbers = (
-        "targets", "polls", "failures", "records", "dropped", "queued", "spooled", "spooled_bytes", "rejected"
-    )  # fmt: skip
+    numbers = ("targets", "polls", "failures", "records", "dropped", "queued", "spooled", "spooled_bytes", "rejected")
     return answers.Producer(
         name=name,
         source=known.get("source", ""),
         status=presence["status"] if presence else "unknown",
         observed_at=observed_at,
         interval_s=interval_s,
-        **{each: known.get(each, 0) for each in numbers},
+        **{number: known.get(number, 0) for number in numbers},
         spool_oldest_at=beat["spool_oldest_at"] if beat else None,
         failing=beat["failing_count"] if beat else 0,
     )

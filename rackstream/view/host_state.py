@@ -14,10 +14,16 @@ Record = dict[str, Any]
 Slot = tuple[str, str]
 """(alias of the topic, category)."""
 SOURCES: Final = {
-    "raw-redfish": "redfish", "power": "redfish", "state-health": "redfish",
-    "raw-libvirt": "libvirt", "vm-features": "libvirt", "device-rates": "libvirt", "vm-power": "libvirt",
-    "raw-host": "host", "host-rates": "host",
-}  # fmt: skip
+    "raw-redfish": "redfish",
+    "power": "redfish",
+    "state-health": "redfish",
+    "raw-libvirt": "libvirt",
+    "vm-features": "libvirt",
+    "device-rates": "libvirt",
+    "vm-power": "libvirt",
+    "raw-host": "host",
+    "host-rates": "host",
+}
 """Topics with one record per host and category that are kept, and the source each is of."""
 UNLIMITED_CELSIUS: Final = 100.0
 """Stands for a limit that a sensor does not tell."""
@@ -58,8 +64,19 @@ class Entry:
     """One host."""
 
     __slots__ = (
-        "cpu_percent", "domains", "health", "hot", "kept", "labels", "name", "rates", "seen_us", "text", "told", "watts"
-    )  # fmt: skip
+        "cpu_percent",
+        "domains",
+        "health",
+        "hot",
+        "kept",
+        "labels",
+        "name",
+        "rates",
+        "seen_us",
+        "text",
+        "told",
+        "watts",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -159,14 +176,14 @@ class Entry:
 def _hottest(readings: Iterable[Record], name: str) -> Hottest | None:
     """Of the temperatures that have a value; `name`: the field that says which sensor it is."""
     found = None
-    for each in readings:
-        celsius, limit = each["reading_celsius"], each["upper_threshold_critical"]
+    for reading in readings:
+        celsius, limit = reading["reading_celsius"], reading["upper_threshold_critical"]
         if celsius is None:
             continue
         limit = limit if limit and limit > 0 else None
         nearness = celsius / (limit or UNLIMITED_CELSIUS)
         if found is None or nearness > found.nearness:
-            found = Hottest(each.get(name) or each["sensor_id"], celsius, limit, nearness)
+            found = Hottest(reading.get(name) or reading["sensor_id"], celsius, limit, nearness)
     return found
 
 
@@ -189,8 +206,8 @@ def _host(entry: Entry, record: Record) -> None:
 
 def _libvirt(entry: Entry, record: Record) -> None:
     entry.domains = {
-        each["uuid"]: Domain(each["name"], each["state"], each["cpus"], each["memory_used_kb"])
-        for each in record["domains"]
+        domain["uuid"]: Domain(domain["name"], domain["state"], domain["cpus"], domain["memory_used_kb"])
+        for domain in record["domains"]
     }
     if any(uuid not in entry.domains for uuid in entry.rates):
         entry.rates = {uuid: rates for uuid, rates in entry.rates.items() if uuid in entry.domains}
@@ -225,9 +242,13 @@ def _health(entry: Entry, record: Record) -> None:
 
 
 FOLDS: Final[Mapping[str, Callable[[Entry, Record], None]]] = {
-    "raw-redfish": _redfish, "raw-libvirt": _libvirt, "raw-host": _host, "vm-features": _features, "power": _power,
+    "raw-redfish": _redfish,
+    "raw-libvirt": _libvirt,
+    "raw-host": _host,
+    "vm-features": _features,
+    "power": _power,
     "state-health": _health,
-}  # fmt: skip
+}
 """By topic: what lists show of a record. Records of other topics are decoded only when somebody asks for the host."""
 THERMAL: Final = "thermal"
 """The one category of `raw-redfish` that lists show something of."""

@@ -32,9 +32,16 @@ ACTIVE: Final = "state-alerts"
 BACK: Final = timedelta(minutes=3)
 """How far back readings are taken in, unless told otherwise."""
 READINGS: Final = (
-    "raw-redfish", "raw-libvirt", "raw-host", "vm-features", "device-rates", "host-rates", "power", "vm-power",
+    "raw-redfish",
+    "raw-libvirt",
+    "raw-host",
+    "vm-features",
+    "device-rates",
+    "host-rates",
+    "power",
+    "vm-power",
     "heartbeats",
-)  # fmt: skip
+)
 HAPPENED: Final = {"alerts": timedelta(days=1), "dead-letter": timedelta(days=1)}
 """Topics of which more is looked back at."""
 SHOWN: Final = (*STATES, *READINGS, *HAPPENED)
@@ -87,14 +94,14 @@ class Feed:
         self._known: frozenset[str] = frozenset()
 
     def __enter__(self) -> Self:
-        for each in self._threads:
-            each.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        for each in self._threads:
-            each.join()
+        for thread in self._threads:
+            thread.join()
 
     # The thread that reads
 

@@ -92,10 +92,12 @@ class Asking:
         asked = [ConsumerGroupTopicPartitions(group)]
         answer = self._client.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)
         behind: dict[str, int] = {}
-        for each in answer[group].result(TIMEOUT_S + 1).topic_partitions:
-            span = spans.get(each.topic, {}).get(each.partition)
-            if span is not None and each.offset >= 0:
-                behind[each.topic] = behind.get(each.topic, 0) + max(0, span[1] - each.offset)
+        for topic_partition in answer[group].result(TIMEOUT_S + 1).topic_partitions:
+            span = spans.get(topic_partition.topic, {}).get(topic_partition.partition)
+            if span is not None and topic_partition.offset >= 0:
+                behind[topic_partition.topic] = behind.get(topic_partition.topic, 0) + max(
+                    0, span[1] - topic_partition.offset
+                )
         return behind
 
 

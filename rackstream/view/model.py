@@ -98,7 +98,7 @@ class View:
             hot = [(found, each.name) for each in entries if (found := each.hottest) is not None]
             hottest = heapq.nlargest(HOTTEST, hot, key=lambda each: each[0].nearness)
             topics = self._traffic.rows(self._topics)
-            rates = [each.records_s for each in topics if each.records_s is not None]
+            rates = [topic.records_s for topic in topics if topic.records_s is not None]
             return answers.Overview(
                 at=at or datetime.now(UTC),
                 hosts=len(fold.hosts),

@@ -132,7 +132,7 @@ class Fold:
         """Events after a number (None: none), the newest number, and whether some between are not known any more."""
         if number is None or number >= self._number:
             return [], self._number, number is not None and number > self._number
-        found = [each for each in self.events if each.number > number]
+        found = [event for event in self.events if event.number > number]
         return found, self._number, not found or found[0].number > number + 1
 
     def _keep(self, alias: str, value: bytes | None) -> None:
@@ -246,7 +246,10 @@ def _micros(at: datetime) -> int:
 
 
 HANDLERS: Final[Mapping[str, Callable[[Fold, bytes, bytes | None], None]]] = {
-    "state-targets": Fold.status, "heartbeats": Fold.beat, "state-presence": Fold.presence,
-    "silences": Fold.silence, "alerts": Fold.transition,
-}  # fmt: skip
+    "state-targets": Fold.status,
+    "heartbeats": Fold.beat,
+    "state-presence": Fold.presence,
+    "silences": Fold.silence,
+    "alerts": Fold.transition,
+}
 """Topics whose records are read at once."""

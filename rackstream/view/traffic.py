@@ -46,7 +46,7 @@ class Traffic:
 
     def rate(self, alias: str) -> float | None:
         """Records per second of a topic; None: not known yet."""
-        known = [each for each in self.answers if alias in each.ends]
+        known = [answer for answer in self.answers if alias in answer.ends]
         if len(known) < 2:
             return None
         first, last = known[0], known[-1]

@@ -14,17 +14,30 @@ from rackstream.web.layout import Frame, main, panel
 PAGE: Final = 50
 SEVERITIES: Final = {"": "Any severity", "critical": "critical", "warning": "warning"}
 ACTIVE: Final = (
-    Column("Since (UTC)"), Column("Severity"), Column("Host"), Column("Rule"), Column("What", "wide"),
-    Column("Muted by"), Column("", "number"),
-)  # fmt: skip
-PAST: Final = (
-    Column("At (UTC)"), Column("Transition"), Column("Severity"), Column("Host"), Column("Rule"),
+    Column("Since (UTC)"),
+    Column("Severity"),
+    Column("Host"),
+    Column("Rule"),
     Column("What", "wide"),
-)  # fmt: skip
-SILENCES: Final = (
-    Column("Matches", "wide"), Column("Holds"), Column("Until (UTC)"), Column("Who"), Column("Why", "wide"),
+    Column("Muted by"),
     Column("", "number"),
-)  # fmt: skip
+)
+PAST: Final = (
+    Column("At (UTC)"),
+    Column("Transition"),
+    Column("Severity"),
+    Column("Host"),
+    Column("Rule"),
+    Column("What", "wide"),
+)
+SILENCES: Final = (
+    Column("Matches", "wide"),
+    Column("Holds"),
+    Column("Until (UTC)"),
+    Column("Who"),
+    Column("Why", "wide"),
+    Column("", "number"),
+)
 
 
 def host_link(name: str) -> str:
@@ -35,8 +48,11 @@ def host_link(name: str) -> str:
 def brief(alert: Any, now: datetime) -> list[str]:
     """An active alert in four cells."""
     return [
-        cells.since(alert.started_at, now), cells.state(alert.severity), host_link(alert.host), cells.text(alert.text)
-    ]  # fmt: skip
+        cells.since(alert.started_at, now),
+        cells.state(alert.severity),
+        host_link(alert.host),
+        cells.text(alert.text),
+    ]
 
 
 def _active(alert: Any, now: datetime) -> list[str]:
@@ -49,9 +65,13 @@ def _past(alert: Any) -> list[str]:
     transition = alert.transition + (f" ({alert.cause})" if alert.cause else "")
     tone = "good" if alert.transition == "cleared" else ""
     return [
-        cells.moment(alert.observed_at), cells.text(transition, tone), cells.state(alert.severity),
-        host_link(alert.host), cells.text(alert.rule), cells.text(alert.text),
-    ]  # fmt: skip
+        cells.moment(alert.observed_at),
+        cells.text(transition, tone),
+        cells.state(alert.severity),
+        host_link(alert.host),
+        cells.text(alert.rule),
+        cells.text(alert.text),
+    ]
 
 
 def _silence(each: Any, now: datetime) -> list[str]:
@@ -103,15 +123,15 @@ async def build(frame: Frame) -> None:
         wanted = {"search": search.value or "", "severity": severity.value or None, "limit": PAGE}
         found = await ask("alerts", state="active", **wanted)
         shown.clear()
-        shown.update({each.id: each for each in found.rows})
+        shown.update({row.id: row for row in found.rows})
         active.empty("No active alert matches." if wanted["search"] or wanted["severity"] else "No alert is active.")
         now = datetime.now(UTC)
-        active.show([_active(each, now) for each in found.rows])
+        active.show([_active(row, now) for row in found.rows])
         left = found.total - len(found.rows)
         more.content = f"{left:,} more: search for them" if left > 0 else ""
         more.set_visibility(left > 0)
         gone = await ask("alerts", state="history", **wanted)
-        past.show([_past(each) for each in gone.rows])
+        past.show([_past(row) for row in gone.rows])
         known = [each for each in await ask("silences") if each["ends_at"] > now]
         silences.clear()
         silences.update(each["id"] for each in known)

@@ -12,13 +12,26 @@ from rackstream.stored.charts import Chart, Line
 from rackstream.web.layout import Frame, panel
 
 PERIODS: Final = {
-    "15 minutes": timedelta(minutes=15), "1 hour": timedelta(hours=1), "6 hours": timedelta(hours=6),
-    "24 hours": timedelta(days=1), "7 days": timedelta(days=7),
-}  # fmt: skip
+    "15 minutes": timedelta(minutes=15),
+    "1 hour": timedelta(hours=1),
+    "6 hours": timedelta(hours=6),
+    "24 hours": timedelta(days=1),
+    "7 days": timedelta(days=7),
+}
 PALETTE: Final = (
-    "#3b82d6", "#d9822b", "#2f9e6b", "#b65fc4", "#c9485b", "#7a8796", "#1aa3b8", "#a58a1f", "#6c6fd1", "#8c6d4f",
-    "#5a9e3a", "#d0689a",
-)  # fmt: skip
+    "#3b82d6",
+    "#d9822b",
+    "#2f9e6b",
+    "#b65fc4",
+    "#c9485b",
+    "#7a8796",
+    "#1aa3b8",
+    "#a58a1f",
+    "#6c6fd1",
+    "#8c6d4f",
+    "#5a9e3a",
+    "#d0689a",
+)
 """Read well on both grounds."""
 GREY: Final = "#8492a2"
 HOST: Final = (
@@ -42,25 +55,52 @@ def options() -> dict[str, Any]:
     """A chart without lines yet."""
     label = {"color": GREY, "fontSize": 11}
     return {
-        "color": list(PALETTE), "animation": False, "useUTC": True, "aria": {"enabled": True}, "series": [],
+        "color": list(PALETTE),
+        "animation": False,
+        "useUTC": True,
+        "aria": {"enabled": True},
+        "series": [],
         "grid": {"left": 4, "right": 12, "top": 12, "bottom": 30, "containLabel": True},
         "tooltip": {"trigger": "axis", "confine": True, "order": "valueDesc", "textStyle": {"fontSize": 12}},
-        "legend": {"type": "scroll", "bottom": 0, "icon": "roundRect", "itemWidth": 10, "itemHeight": 10,
-                   "textStyle": label, "pageTextStyle": label, "pageIconColor": GREY},
-        "xAxis": {"type": "time", "axisLabel": {**label, "hideOverlap": True},
-                  "axisLine": {"lineStyle": {"color": GREY}}},
-        "yAxis": {"type": "value", "min": 0, "axisLabel": label, "splitNumber": 3, "name": "",
-                  "splitLine": {"lineStyle": {"color": GREY, "opacity": 0.25}}},
-    }  # fmt: skip
+        "legend": {
+            "type": "scroll",
+            "bottom": 0,
+            "icon": "roundRect",
+            "itemWidth": 10,
+            "itemHeight": 10,
+            "textStyle": label,
+            "pageTextStyle": label,
+            "pageIconColor": GREY,
+        },
+        "xAxis": {
+            "type": "time",
+            "axisLabel": {**label, "hideOverlap": True},
+            "axisLine": {"lineStyle": {"color": GREY}},
+        },
+        "yAxis": {
+            "type": "value",
+            "min": 0,
+            "axisLabel": label,
+            "splitNumber": 3,
+            "name": "",
+            "splitLine": {"lineStyle": {"color": GREY, "opacity": 0.25}},
+        },
+    }
 
 
 def series(lines: Sequence[Line]) -> list[dict[str, Any]]:
     """Lines as a chart takes them."""
     return [
-        {"type": "line", "name": name, "data": points, "showSymbol": len(points) < 3, "lineStyle": {"width": 1.6},
-         "emphasis": {"disabled": True}}
+        {
+            "type": "line",
+            "name": name,
+            "data": points,
+            "showSymbol": len(points) < 3,
+            "lineStyle": {"width": 1.6},
+            "emphasis": {"disabled": True},
+        }
         for name, points in lines
-    ]  # fmt: skip
+    ]
 
 
 class Charts:

@@ -114,9 +114,12 @@ async def silence(frame: Frame, matchers: Mapping[str, str]) -> None:
             now = datetime.now(UTC)
             try:
                 made = silence_records.new_silence(
-                    silences.pairs(silences.split(match.value or "")), now, now + duration(length.value),
-                    who=who.value.strip(), why=why.value.strip(),
-                )  # fmt: skip
+                    silences.pairs(silences.split(match.value or "")),
+                    now,
+                    now + duration(length.value),
+                    who=who.value.strip(),
+                    why=why.value.strip(),
+                )
             except Failure as error:
                 return str(error)
             return await _run(lambda: _silenced(frame, made))

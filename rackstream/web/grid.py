@@ -40,7 +40,7 @@ class Grid:
             with table:
                 with ui.element("thead"), ui.element("tr"):
                     self._heads = [
-                        ui.html("", tag="th").classes(each.kind).props('scope="col"') for each in self._columns
+                        ui.html("", tag="th").classes(column.kind).props('scope="col"') for column in self._columns
                     ]
                 self._body = ui.element("tbody")
         self._empty = ui.html(empty).classes("empty")
@@ -71,7 +71,7 @@ class Grid:
         self._empty.set_visibility(not rows)
         while len(self._rows) < len(rows):
             with self._body, ui.element("tr") as row:
-                self._rows.append((row, [ui.html("", tag="td").classes(each.kind) for each in self._columns]))
+                self._rows.append((row, [ui.html("", tag="td").classes(column.kind) for column in self._columns]))
         for number, (row, cells) in enumerate(self._rows):
             row.set_visibility(number < len(rows))
             if number < len(rows):

@@ -14,12 +14,23 @@ from rackstream.web.grid import Column, Grid
 from rackstream.web.layout import Frame, main, panel
 
 TARGETS: Final = (
-    Column("Source"), Column("Status"), Column("Since"), Column("Told"), Column("A poll took", "number"),
-    Column("Address"), Column("By"), Column("Detail", "wide"), Column("", "number"),
-)  # fmt: skip
+    Column("Source"),
+    Column("Status"),
+    Column("Since"),
+    Column("Told"),
+    Column("A poll took", "number"),
+    Column("Address"),
+    Column("By"),
+    Column("Detail", "wide"),
+    Column("", "number"),
+)
 ALERTS: Final = (
-    Column("Since (UTC)"), Column("Severity"), Column("What", "wide"), Column("Muted by"), Column("", "number"),
-)  # fmt: skip
+    Column("Since (UTC)"),
+    Column("Severity"),
+    Column("What", "wide"),
+    Column("Muted by"),
+    Column("", "number"),
+)
 UNKNOWN: Final = (
     "Nothing is known of a host of this name. Is it in <code>fleet.yaml</code>? <code>rackstream doctor HOST</code> "
     "says where its data stops."
@@ -31,10 +42,16 @@ def _target(each: Any, now: datetime) -> list[str]:
     change = cells.button(words, f"{verb}:{each.source}", label=f"{words} {each.source} polls", danger=verb == "stop")
     took = cells.NOTHING if each.duration_s is None else f"{each.duration_s:.2f} s"
     return [
-        cells.text(each.source), cells.state(each.status), cells.age(each.since, now),
-        cells.age(each.observed_at, now), took, f'<span class="mono">{cells.text(each.address)}</span>',
-        f'<span class="mono">{cells.text(each.producer)}</span>', cells.text(each.detail), change,
-    ]  # fmt: skip
+        cells.text(each.source),
+        cells.state(each.status),
+        cells.age(each.since, now),
+        cells.age(each.observed_at, now),
+        took,
+        f'<span class="mono">{cells.text(each.address)}</span>',
+        f'<span class="mono">{cells.text(each.producer)}</span>',
+        cells.text(each.detail),
+        change,
+    ]
 
 
 def _alert(alert: Any, now: datetime) -> list[str]:
@@ -45,13 +62,17 @@ def _alert(alert: Any, now: datetime) -> list[str]:
 
 def _about(host: Any) -> str:
     pairs: list[tuple[str, Any]] = []
-    for each in host.systems[:2]:
-        model = " ".join(word for word in (each.manufacturer, each.model) if word)
-        memory = f"{each.memory_gib:,.0f} GiB" if each.memory_gib else None
+    for system in host.systems[:2]:
+        model = " ".join(word for word in (system.manufacturer, system.model) if word)
+        memory = f"{system.memory_gib:,.0f} GiB" if system.memory_gib else None
         pairs += [
-            ("Model", model), ("Serial", each.serial), ("BIOS", each.bios), ("Power", each.power_state),
-            ("CPUs", each.processors), ("Memory", memory),
-        ]  # fmt: skip
+            ("Model", model),
+            ("Serial", system.serial),
+            ("BIOS", system.bios),
+            ("Power", system.power_state),
+            ("CPUs", system.processors),
+            ("Memory", memory),
+        ]
     told = {target.firmware for target in host.targets if target.firmware}
     vendors = {target.vendor for target in host.targets if target.vendor} if not host.systems else set()
     pairs += [("Vendor", ", ".join(sorted(vendors))), ("BMC firmware", ", ".join(sorted(told)))]
@@ -99,13 +120,13 @@ async def build(frame: Frame, name: str) -> None:
         if host is None:
             return
         now = datetime.now(UTC)
-        latest["sources"] = {each.source for each in host.targets}
-        latest["rules"] = {each.rule for each in host.alerts}
+        latest["sources"] = {target.source for target in host.targets}
+        latest["rules"] = {alert.rule for alert in host.alerts}
         since = f"since {host.health_since:%Y-%m-%d %H:%M} UTC" if host.health_since else None
         health.content = cells.state(host.row.health, "health", since)
         facts.content = _about(host)
-        targets.show([_target(each, now) for each in host.targets])
-        alerts.show([_alert(each, now) for each in host.alerts])
+        targets.show([_target(target, now) for target in host.targets])
+        alerts.show([_alert(alert, now) for alert in host.alerts])
         for table in tables:
             table.show(host)
 

@@ -17,8 +17,10 @@ log = structlog.get_logger()
 LOOK: Final = (Path(__file__).parent / "theme.css").read_text()
 VIEWS: Final = (("Fleet", ""), ("Alerts", "alerts"), ("Pipeline", "pipeline"))
 THEMES: Final[dict[bool | None, tuple[str, bool | None]]] = {
-    None: ("Theme: system", False), False: ("Theme: light", True), True: ("Theme: dark", None),
-}  # fmt: skip
+    None: ("Theme: system", False),
+    False: ("Theme: light", True),
+    True: ("Theme: dark", None),
+}
 """Theme → what its switch says, and what it switches to."""
 Act = Callable[[], Awaitable[None]]
 

@@ -21,10 +21,16 @@ EMPTY: Final = (
     "<code>rackstream up</code>, or see it all with simulated hosts: <code>rackstream demo</code>."
 )
 COLUMNS: Final = (
-    Column("Host", sort="name"), Column("Health", sort="health"), Column("Sources", sort="status"),
-    Column("Power", "number", "watts"), Column("Nearest its limit", sort="temperature"), Column("VMs", "number", "vms"),
-    Column("CPU", "number", "cpu"), Column("Alerts", "number", "alerts"), Column("Labels"),
-)  # fmt: skip
+    Column("Host", sort="name"),
+    Column("Health", sort="health"),
+    Column("Sources", sort="status"),
+    Column("Power", "number", "watts"),
+    Column("Nearest its limit", sort="temperature"),
+    Column("VMs", "number", "vms"),
+    Column("CPU", "number", "cpu"),
+    Column("Alerts", "number", "alerts"),
+    Column("Labels"),
+)
 
 
 class Hosts:
@@ -56,16 +62,22 @@ class Hosts:
         """Shows the page of hosts as it is now."""
         search, health, status = self._search.value or "", self._health.value or None, self._status.value or None
         found = await self._frame.console.ask(
-            "hosts", search=search, health=health, status=status, sort=self._sort, descending=self._descending,
-            offset=self._offset, limit=PAGE,
-        )  # fmt: skip
+            "hosts",
+            search=search,
+            health=health,
+            status=status,
+            sort=self._sort,
+            descending=self._descending,
+            offset=self._offset,
+            limit=PAGE,
+        )
         if not found.rows and self._offset:
             self._offset = 0
             await self.refresh()
             return
         self._total = found.total
         self._grid.empty("No host matches." if search or health or status else EMPTY)
-        self._grid.show([_row(each) for each in found.rows])
+        self._grid.show([_row(row) for row in found.rows])
         self._where.content = f"{self._offset + 1:,}–{self._offset + len(found.rows):,} of {found.total:,} hosts"
         self._pager.set_visibility(bool(found.rows))
         _enable(self._before, self._offset > 0)
@@ -85,7 +97,7 @@ class Hosts:
 
     async def _act(self, act: str) -> None:
         by = act.removeprefix("sort:")
-        if by not in {each.sort for each in COLUMNS if each.sort}:
+        if by not in {column.sort for column in COLUMNS if column.sort}:
             return
         # Numbers are asked for to see the highest, health and status to see the worst, which come first.
         self._descending = not self._descending if by == self._sort else by not in ("name", "health", "status")
@@ -95,7 +107,7 @@ class Hosts:
 
 
 def _choice(what: str, words: tuple[str, ...], value: str) -> ui.select:
-    choices = {"": f"Any {what.lower()}"} | {each: each.replace("_", " ") for each in words}
+    choices = {"": f"Any {what.lower()}"} | {word: word.replace("_", " ") for word in words}
     chosen = ui.select(choices, value=value if value in words else "")
     return chosen.props(f'outlined dense options-dense aria-label="{what}"')
 
@@ -137,13 +149,13 @@ async def build(frame: Frame, asked: dict[str, str]) -> None:
                     "Sensors nearest their limits",
                     (Column("Host"), Column("Sensor", "wide"), Column("Reading", "number"), Column("Share", "number")),
                     empty="No temperatures yet: they come with the first poll of a BMC.",
-                )  # fmt: skip
+                )
             with panel("Newest alerts"):
                 newest = Grid(
                     "Newest active alerts",
                     (Column("Since (UTC)"), Column("Severity"), Column("Host"), Column("What", "wide")),
                     empty="No alert is active.",
-                )  # fmt: skip
+                )
         hosts = Hosts(frame, asked)
 
     async def glance() -> None:
@@ -163,7 +175,7 @@ async def build(frame: Frame, asked: dict[str, str]) -> None:
         )
         hottest.show([_hot(each) for each in found.hottest[:TOP]])
         page = await frame.console.ask("alerts", state="active", limit=TOP)
-        newest.show([brief(each, found.at) for each in page.rows])
+        newest.show([brief(row, found.at) for row in page.rows])
 
     await frame.every(1.0, glance)
     await frame.every(2.0, hosts.refresh)

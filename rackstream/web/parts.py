@@ -46,53 +46,81 @@ def _own_state(part: Any) -> str:
 
 def _temperatures(host: Any) -> Rows:
     return [
-        [cells.text(each.name), cells.celsius(each.celsius), cells.number(each.upper_critical, "°C"),
-         cells.number(each.upper_fatal, "°C"), _own_state(each)]
-        for each in host.temperatures
-    ]  # fmt: skip
+        [
+            cells.text(temperature.name),
+            cells.celsius(temperature.celsius),
+            cells.number(temperature.upper_critical, "°C"),
+            cells.number(temperature.upper_fatal, "°C"),
+            _own_state(temperature),
+        ]
+        for temperature in host.temperatures
+    ]
 
 
 def _fans(host: Any) -> Rows:
     return [
-        [cells.text(each.name),
-         cells.number(each.rpm, "RPM") if each.percent is None else cells.number(each.percent, "%"),
-         cells.number(each.lower_critical, "RPM" if each.percent is None else "%"), _own_state(each)]
-        for each in host.fans
-    ]  # fmt: skip
+        [
+            cells.text(fan.name),
+            cells.number(fan.rpm, "RPM") if fan.percent is None else cells.number(fan.percent, "%"),
+            cells.number(fan.lower_critical, "RPM" if fan.percent is None else "%"),
+            _own_state(fan),
+        ]
+        for fan in host.fans
+    ]
 
 
 def _supplies(host: Any) -> Rows:
     return [
-        [cells.text(each.name), cells.number(each.input_watts, "W"), cells.number(each.output_watts, "W"),
-         cells.number(each.capacity_watts, "W"), cells.number(each.efficiency_percent, "%"), cells.text(each.model),
-         _own_state(each)]
-        for each in host.supplies
-    ]  # fmt: skip
+        [
+            cells.text(supply.name),
+            cells.number(supply.input_watts, "W"),
+            cells.number(supply.output_watts, "W"),
+            cells.number(supply.capacity_watts, "W"),
+            cells.number(supply.efficiency_percent, "%"),
+            cells.text(supply.model),
+            _own_state(supply),
+        ]
+        for supply in host.supplies
+    ]
 
 
 def _drives(host: Any) -> Rows:
     return [
-        [cells.text(each.name), cells.text(each.model), cells.size(each.capacity_bytes, "B"),
-         cells.text(" ".join(word for word in (each.media, each.protocol) if word)), cells.text(each.serial),
-         cells.text("failure predicted", "bad") if each.failure_predicted else "", _own_state(each)]
-        for each in host.drives
-    ]  # fmt: skip
+        [
+            cells.text(drive.name),
+            cells.text(drive.model),
+            cells.size(drive.capacity_bytes, "B"),
+            cells.text(" ".join(word for word in (drive.media, drive.protocol) if word)),
+            cells.text(drive.serial),
+            cells.text("failure predicted", "bad") if drive.failure_predicted else "",
+            _own_state(drive),
+        ]
+        for drive in host.drives
+    ]
 
 
 def _voltages(host: Any) -> Rows:
     return [
-        [cells.text(each.name), cells.number(each.volts, "V", 2), cells.number(each.lower_critical, "V", 2),
-         cells.number(each.upper_critical, "V", 2), _own_state(each)]
-        for each in host.voltages
-    ]  # fmt: skip
+        [
+            cells.text(voltage.name),
+            cells.number(voltage.volts, "V", 2),
+            cells.number(voltage.lower_critical, "V", 2),
+            cells.number(voltage.upper_critical, "V", 2),
+            _own_state(voltage),
+        ]
+        for voltage in host.voltages
+    ]
 
 
 def _components(host: Any) -> Rows:
     return [
-        [cells.text(each.name), cells.state(each.status),
-         cells.facts((name.replace("_", " "), value) for name, value in each.details.items())]
-        for each in host.components
-    ]  # fmt: skip
+        [
+            cells.text(component.name),
+            cells.state(component.status),
+            cells.facts((name.replace("_", " "), value) for name, value in component.details.items()),
+        ]
+        for component in host.components
+    ]
 
 
 def _vms(host: Any) -> Rows:
@@ -103,10 +131,14 @@ def vm(each: Any) -> list[str]:
     """A VM of a list."""
     memory = None if each.memory_kib is None else each.memory_kib * 1024
     return [
-        cells.link(each.name, cells.path("hosts", each.host, "vms", each.uuid)), cells.state(each.state),
-        cells.number(each.cpus), cells.number(each.cpu_percent, "%"), cells.size(memory, "B"),
-        cells.size(each.net_bytes_s), cells.size(each.disk_bytes_s),
-    ]  # fmt: skip
+        cells.link(each.name, cells.path("hosts", each.host, "vms", each.uuid)),
+        cells.state(each.state),
+        cells.number(each.cpus),
+        cells.number(each.cpu_percent, "%"),
+        cells.size(memory, "B"),
+        cells.size(each.net_bytes_s),
+        cells.size(each.disk_bytes_s),
+    ]
 
 
 def _own(host: Any) -> Rows:
@@ -128,10 +160,14 @@ def _own(host: Any) -> Rows:
 def _filesystems(host: Any) -> Rows:
     found = host.own.filesystems if host.own is not None else []
     return [
-        [cells.text(each["mountpoint"]), cells.size(each["used"], "B"), cells.size(each["total"], "B"),
-         cells.bar(_share(each["used"], each["total"]))]
+        [
+            cells.text(each["mountpoint"]),
+            cells.size(each["used"], "B"),
+            cells.size(each["total"], "B"),
+            cells.bar(_share(each["used"], each["total"])),
+        ]
         for each in found
-    ]  # fmt: skip
+    ]
 
 
 def _share(part: float | None, whole: float | None) -> float | None:
@@ -148,26 +184,78 @@ def _rates(kind: str, *names: str) -> Callable[[Any], Rows]:
 
 NUMBER: Final = "number"
 FIRST: Final = (
-    Shape("VMs", (Column("VM"), Column("State"), Column("CPUs", NUMBER), Column("CPU", NUMBER),
-                  Column("Memory", NUMBER), Column("Network", NUMBER), Column("Disks", NUMBER)), _vms),
-)  # fmt: skip
+    Shape(
+        "VMs",
+        (
+            Column("VM"),
+            Column("State"),
+            Column("CPUs", NUMBER),
+            Column("CPU", NUMBER),
+            Column("Memory", NUMBER),
+            Column("Network", NUMBER),
+            Column("Disks", NUMBER),
+        ),
+        _vms,
+    ),
+)
 """Shown above the charts."""
 REST: Final = (
-    Shape("Temperatures", (Column("Sensor"), Column("Now", NUMBER), Column("Critical", NUMBER), Column("Fatal", NUMBER),
-                           Column("Health")), _temperatures),
+    Shape(
+        "Temperatures",
+        (
+            Column("Sensor"),
+            Column("Now", NUMBER),
+            Column("Critical", NUMBER),
+            Column("Fatal", NUMBER),
+            Column("Health"),
+        ),
+        _temperatures,
+    ),
     Shape("Fans", (Column("Fan"), Column("Speed", NUMBER), Column("Lowest", NUMBER), Column("Health")), _fans),
-    Shape("Power supplies", (Column("Supply"), Column("In", NUMBER), Column("Out", NUMBER), Column("Capacity", NUMBER),
-                             Column("Efficiency", NUMBER), Column("Model"), Column("Health")), _supplies),
-    Shape("Drives", (Column("Drive"), Column("Model"), Column("Capacity", NUMBER), Column("Kind"), Column("Serial"),
-                     Column(""), Column("Health")), _drives),
+    Shape(
+        "Power supplies",
+        (
+            Column("Supply"),
+            Column("In", NUMBER),
+            Column("Out", NUMBER),
+            Column("Capacity", NUMBER),
+            Column("Efficiency", NUMBER),
+            Column("Model"),
+            Column("Health"),
+        ),
+        _supplies,
+    ),
+    Shape(
+        "Drives",
+        (
+            Column("Drive"),
+            Column("Model"),
+            Column("Capacity", NUMBER),
+            Column("Kind"),
+            Column("Serial"),
+            Column(""),
+            Column("Health"),
+        ),
+        _drives,
+    ),
     Shape("Health by part", (Column("Part"), Column("Health"), Column("Of what", "wide facts")), _components),
     Shape("Operating system", (Column("What"), Column("Now")), _own),
-    Shape("Filesystems", (Column("Mounted at"), Column("Used", NUMBER), Column("Of", NUMBER), Column("")),
-          _filesystems),
-    Shape("Interfaces", (Column("Interface"), Column("Received", NUMBER), Column("Sent", NUMBER)),
-          _rates("interfaces", "rxbytes_rate", "txbytes_rate")),
-    Shape("Disks", (Column("Disk"), Column("Read", NUMBER), Column("Written", NUMBER)),
-          _rates("disks", "read_bytes_rate", "write_bytes_rate")),
-    Shape("Voltages", (Column("Rail"), Column("Now", NUMBER), Column("Lowest", NUMBER), Column("Highest", NUMBER),
-                       Column("Health")), _voltages),
-)  # fmt: skip
+    Shape(
+        "Filesystems", (Column("Mounted at"), Column("Used", NUMBER), Column("Of", NUMBER), Column("")), _filesystems
+    ),
+    Shape(
+        "Interfaces",
+        (Column("Interface"), Column("Received", NUMBER), Column("Sent", NUMBER)),
+        _rates("interfaces", "rxbytes_rate", "txbytes_rate"),
+    ),
+    Shape(
+        "Disks",
+        (Column("Disk"), Column("Read", NUMBER), Column("Written", NUMBER)),
+        _rates("disks", "read_bytes_rate", "write_bytes_rate"),
+    ),
+    Shape(
+        "Voltages",
+        (Column("Rail"), Column("Now", NUMBER), Column("Lowest", NUMBER), Column("Highest", NUMBER), Column("Health")),
+        _voltages,
+    ),
+)

@@ -13,10 +13,18 @@ from rackstream.web.grid import Column, Grid
 from rackstream.web.layout import Frame, main, panel, tile
 
 PRODUCERS: Final = (
-    Column("Producer"), Column("Source"), Column("State"), Column("Heard"), Column("Targets", "number"),
-    Column("Not read", "number"), Column("Polls", "number"), Column("Records", "number"), Column("Queued", "number"),
-    Column("Spooled", "number"), Column("Dropped", "number"),
-)  # fmt: skip
+    Column("Producer"),
+    Column("Source"),
+    Column("State"),
+    Column("Heard"),
+    Column("Targets", "number"),
+    Column("Not read", "number"),
+    Column("Polls", "number"),
+    Column("Records", "number"),
+    Column("Queued", "number"),
+    Column("Spooled", "number"),
+    Column("Dropped", "number"),
+)
 TOPICS: Final = (
     Column("Topic"),
     Column("Partitions", "number"),
@@ -29,12 +37,18 @@ LETTERS: Final = (Column("Stage"), Column("Reason", "wide"), Column("Records", "
 
 def _producer(each: Any, now: datetime) -> list[str]:
     return [
-        f'<span class="mono">{cells.text(each.name)}</span>', cells.text(each.source), cells.state(each.status),
-        cells.age(each.observed_at, now), cells.number(each.targets),
-        cells.text(f"{each.failing:,}", "bad" if each.failing else ""), cells.number(each.polls),
-        cells.number(each.records), cells.text(f"{each.queued:,}", "warn" if each.queued > units.MANY_QUEUED else ""),
-        _spool(each, now), cells.text(f"{each.dropped:,}", "bad" if each.dropped else ""),
-    ]  # fmt: skip
+        f'<span class="mono">{cells.text(each.name)}</span>',
+        cells.text(each.source),
+        cells.state(each.status),
+        cells.age(each.observed_at, now),
+        cells.number(each.targets),
+        cells.text(f"{each.failing:,}", "bad" if each.failing else ""),
+        cells.number(each.polls),
+        cells.number(each.records),
+        cells.text(f"{each.queued:,}", "warn" if each.queued > units.MANY_QUEUED else ""),
+        _spool(each, now),
+        cells.text(f"{each.dropped:,}", "bad" if each.dropped else ""),
+    ]
 
 
 def _spool(each: Any, now: datetime) -> str:
@@ -115,18 +129,21 @@ async def build(frame: Frame) -> None:
         rate.content = (
             cells.NOTHING if overview.records_s is None else f"{overview.records_s:,.0f} <small>per s</small>"
         )
-        behind.content = f"{sum(each.lag for each in found.groups):,}"
-        refused = sum(each.count for each in found.letters)
+        behind.content = f"{sum(group.lag for group in found.groups):,}"
+        refused = sum(letter.count for letter in found.letters)
         letters.content = cells.text(f"{refused:,}", "warn" if refused else "")
-        queued.content = f"{sum(each.queued for each in found.producers):,}"
-        waiting = sum(each.spooled for each in found.producers)
+        queued.content = f"{sum(producer.queued for producer in found.producers):,}"
+        waiting = sum(producer.spooled for producer in found.producers)
         spooled.content = cells.text(f"{waiting:,}", "warn" if waiting else "")
         silent.content = cells.text(f"{len(overview.silent):,}", "bad" if overview.silent else "")
-        producers.show([_producer(each, now) for each in found.producers])
-        topics.show([_topic(each) for each in found.topics])
-        groups.show([_group(each) for each in found.groups])
+        producers.show([_producer(producer, now) for producer in found.producers])
+        topics.show([_topic(topic) for topic in found.topics])
+        groups.show([_group(group) for group in found.groups])
         dead.show(
-            [[cells.text(each.stage), cells.text(each.reason), cells.number(each.count)] for each in found.letters]
+            [
+                [cells.text(letter.stage), cells.text(letter.reason), cells.number(letter.count)]
+                for letter in found.letters
+            ]
         )
         polling.show(_polling(found.producers, overview.statuses))
 
@@ -135,7 +152,7 @@ async def build(frame: Frame) -> None:
 
 def _polling(producers: list[Any], statuses: dict[str, int]) -> list[list[str]]:
     """A row for each source, and one for all of them."""
-    sources = sorted({each.source for each in producers})
+    sources = sorted({producer.source for producer in producers})
     rows = [(each, sum(one.targets for one in producers if one.source == each)) for each in sources]
     everything = "".join(f"{cells.state(status, f'{count:,}')}" for status, count in sorted(statuses.items()) if count)
     return [

@@ -14,15 +14,28 @@ from rackstream.web.layout import Frame, main, panel, tile
 
 NUMBER: Final = "number"
 NICS: Final = (
-    Column("NIC"), Column("Received", NUMBER), Column("Sent", NUMBER), Column("Packets in", NUMBER),
-    Column("Packets out", NUMBER), Column("Errors", NUMBER), Column("Drops", NUMBER), Column("Received in all", NUMBER),
-    Column("Sent in all", NUMBER), Column("About"),
-)  # fmt: skip
+    Column("NIC"),
+    Column("Received", NUMBER),
+    Column("Sent", NUMBER),
+    Column("Packets in", NUMBER),
+    Column("Packets out", NUMBER),
+    Column("Errors", NUMBER),
+    Column("Drops", NUMBER),
+    Column("Received in all", NUMBER),
+    Column("Sent in all", NUMBER),
+    Column("About"),
+)
 DISKS: Final = (
-    Column("Disk"), Column("Read", NUMBER), Column("Written", NUMBER), Column("Reads", NUMBER),
-    Column("Writes", NUMBER), Column("Errors", NUMBER), Column("Read in all", NUMBER),
-    Column("Written in all", NUMBER), Column("About"),
-)  # fmt: skip
+    Column("Disk"),
+    Column("Read", NUMBER),
+    Column("Written", NUMBER),
+    Column("Reads", NUMBER),
+    Column("Writes", NUMBER),
+    Column("Errors", NUMBER),
+    Column("Read in all", NUMBER),
+    Column("Written in all", NUMBER),
+    Column("About"),
+)
 RATES: Final = (Column("Counter"), Column("Rate", NUMBER), Column("Angle", NUMBER))
 MEMORY: Final = (Column("What"), Column("Now", NUMBER))
 GONE: Final = "This VM does not run on this host now. What is stored of it is below."
@@ -47,23 +60,33 @@ def _nic(nic: Any) -> list[str]:
     rates, counters = nic.rates, nic.counters
     errors, drops = _sum(counters, "rxerrors", "txerrors"), _sum(counters, "rxdrops", "txdrops")
     return [
-        cells.text(nic.name), cells.size(rates.get("rxbytes")), cells.size(rates.get("txbytes")),
-        _rate(rates.get("rxpackets")), _rate(rates.get("txpackets")),
+        cells.text(nic.name),
+        cells.size(rates.get("rxbytes")),
+        cells.size(rates.get("txbytes")),
+        _rate(rates.get("rxpackets")),
+        _rate(rates.get("txpackets")),
         cells.number(errors) if not errors else cells.text(f"{errors:,}", "warn"),
         cells.number(drops) if not drops else cells.text(f"{drops:,}", "warn"),
-        cells.size(counters.get("rxbytes"), "B"), cells.size(counters.get("txbytes"), "B"), _about(nic),
-    ]  # fmt: skip
+        cells.size(counters.get("rxbytes"), "B"),
+        cells.size(counters.get("txbytes"), "B"),
+        _about(nic),
+    ]
 
 
 def _disk(disk: Any) -> list[str]:
     rates, counters = disk.rates, disk.counters
     errors = counters.get("errors")
     return [
-        cells.text(disk.name), cells.size(rates.get("rd_bytes")), cells.size(rates.get("wr_bytes")),
-        _rate(rates.get("rd_req")), _rate(rates.get("wr_reqs")),
+        cells.text(disk.name),
+        cells.size(rates.get("rd_bytes")),
+        cells.size(rates.get("wr_bytes")),
+        _rate(rates.get("rd_req")),
+        _rate(rates.get("wr_reqs")),
         cells.number(errors) if not errors else cells.text(f"{errors:,}", "warn"),
-        cells.size(counters.get("rd_bytes"), "B"), cells.size(counters.get("wr_bytes"), "B"), _about(disk),
-    ]  # fmt: skip
+        cells.size(counters.get("rd_bytes"), "B"),
+        cells.size(counters.get("wr_bytes"), "B"),
+        _about(disk),
+    ]
 
 
 def _unit(counter: str) -> str:
@@ -114,16 +137,15 @@ async def build(frame: Frame, host: str, uuid: str) -> None:
         row = vm.row
         title.content = cells.text(row.name)
         state.content = cells.state(row.state) + (cells.state("late", "does not answer:") if vm.stale else "")
-        facts.content = (
-            f"<span>on {host_link(host)}</span>"
-            + cells.facts([("UUID", uuid), ("number", vm.vmid), ("CPUs", row.cpus), *vm.cloud.items()])
-        )  # fmt: skip
+        facts.content = f"<span>on {host_link(host)}</span>" + cells.facts(
+            [("UUID", uuid), ("number", vm.vmid), ("CPUs", row.cpus), *vm.cloud.items()]
+        )
         cpu.content = cells.number(row.cpu_percent, "%") + " <small>of a CPU</small>"
         memory.content = cells.size(None if row.memory_kib is None else row.memory_kib * 1024, "B")
         net.content, disks.content = cells.size(row.net_bytes_s), cells.size(row.disk_bytes_s)
         watts.content = cells.number(vm.watts, "W", 1)
-        nics.show([_nic(each) for each in vm.nics])
-        drives.show([_disk(each) for each in vm.disks])
+        nics.show([_nic(nic) for nic in vm.nics])
+        drives.show([_disk(disk) for disk in vm.disks])
         rates.show([_counter(name, value, vm.angles.get(name)) for name, value in sorted(vm.rates.items())])
         details.show([_memory(name, value) for name, value in vm.memory.items()])
 

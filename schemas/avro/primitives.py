@@ -134,5 +134,10 @@ def mapping(item: Reader) -> Reader:
 
 
 PRIMITIVES: Final[Mapping[str, Reader]] = {
-    "string": string, "long": long, "int": long, "double": double, "boolean": boolean, "bytes": raw
-}  # fmt: skip
+    "string": string,
+    "long": long,
+    "int": long,
+    "double": double,
+    "boolean": boolean,
+    "bytes": raw,
+}

@@ -65,7 +65,7 @@ def longs(tokens: list[bytes]) -> Sequence[int | None]:
     if len(tokens) <= LANES:
         found = _lanes(tokens)
     else:
-        found = [each for at in range(0, len(tokens), LANES) for each in _lanes(tokens[at : at + LANES])]
+        found = [lane for at in range(0, len(tokens), LANES) for lane in _lanes(tokens[at : at + LANES])]
     if b"" in tokens:
         return [value if token else None for value, token in zip(found, tokens, strict=True)]
     return found

@@ -127,8 +127,13 @@ def nullable_doubles(values: tuple[float | None, ...]) -> bytes:
 
 
 PRIMITIVES: Final[Mapping[str, Writer]] = {
-    "string": string, "long": long, "int": long, "double": double, "boolean": boolean, "bytes": raw
-}  # fmt: skip
+    "string": string,
+    "long": long,
+    "int": long,
+    "double": double,
+    "boolean": boolean,
+    "bytes": raw,
+}
 NULLABLE_DOUBLE: Final = (["null", "double"],)
 
 
@@ -202,7 +207,7 @@ def _record(fields: Sequence[Mapping[str, Any]], named: dict[str, Writer]) -> Wr
         while run < len(fields) and fields[run]["type"] in NULLABLE_DOUBLE:
             run += 1
         if run > at:
-            values = ", ".join(f"r[{each['name']!r}]" for each in fields[at:run])
+            values = ", ".join(f"r[{field['name']!r}]" for field in fields[at:run])
             parts.append(f"doubles(({values},))")
             at = run
             continue

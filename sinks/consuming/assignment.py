@@ -148,10 +148,12 @@ class Assignment:
         self._joined = True
         consumer.incremental_assign([])  # an answer is due here, else the library takes them itself
         # A group in the middle of an upgrade may still be assigned topics that this version does not read.
-        self._waiting |= {(each.topic, each.partition): None for each in partitions if each.topic in self._names}
+        self._waiting |= {
+            (partition.topic, partition.partition): None for partition in partitions if partition.topic in self._names
+        }
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        keys = [(each.topic, each.partition) for each in partitions]
+        keys = [(partition.topic, partition.partition) for partition in partitions]
         consumer.incremental_unassign([TopicPartition(*key) for key in keys if key in self.owned])
         for key in keys:
             self._waiting.pop(key, None)
@@ -229,8 +231,15 @@ class Assignment:
     def _start(self, key: Partition, position: int | None, span: Span) -> int:
         start, hole = begin(position, self._sink.assigned(key, span), span)
         if position is not None and position > span[1]:
-            log.warning("committed offset is beyond the end", topic=key[0], partition=key[1], committed=position,
-                        end=span[1], start=start, why="the topic was created anew, or lost its end")  # fmt: skip
+            log.warning(
+                "committed offset is beyond the end",
+                topic=key[0],
+                partition=key[1],
+                committed=position,
+                end=span[1],
+                start=start,
+                why="the topic was created anew, or lost its end",
+            )
         if hole is not None:
             self._letters.hole(key, hole)
         return start

@@ -223,7 +223,7 @@ class _Run:
         for index, why in refused.items():
             self._letters.record(held[index].message, "refused", why)
         self._letters.deliver()
-        self._tell_stored(each for index, each in enumerate(batch.items) if index not in refused)
+        self._tell_stored(item for index, item in enumerate(batch.items) if index not in refused)
 
     def _tell_stored(self, items: Iterable[Item]) -> None:
         now_s = time.time()

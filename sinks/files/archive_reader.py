@@ -147,7 +147,7 @@ class Archive:
 
     def _first_ms(self, entry: Entry) -> int | None:
         """When the first record of a commit was appended; None: none is left of it."""
-        firsts = [next(self._file(each.path), None) for each in entry.files]
+        firsts = [next(self._file(file.path), None) for file in entry.files]
         return min((_ms(each["appended_at"]) for each in firsts if each is not None), default=None)
 
     def _in_order(self, runs: list[_Run]) -> list[_Run]:
@@ -164,7 +164,7 @@ def _ms(moment: datetime) -> int:
 
 
 def _wire(plain: dict[str, Any]) -> Wire:
-    headers = tuple((each["key"], each["value"]) for each in plain["headers"])
+    headers = tuple((header["key"], header["value"]) for header in plain["headers"])
     return Wire(plain["key"], plain["value"], plain["appended_at"], headers)
 
 
@@ -192,4 +192,4 @@ def _shifted(runs: list[_Run], current: str | None) -> Iterator[_Shifted]:
             shifts.append(below - run.end)
             below -= run.end
     for run, shift in zip(runs, reversed(shifts), strict=True):
-        yield from (_Shifted(each, shift) for each in run.entries)
+        yield from (_Shifted(entry, shift) for entry in run.entries)

@@ -40,7 +40,7 @@ def reader(topic: Topic) -> Read | None:
     *fields, number = topic.identity
     if number not in ("sequence", "revision", "minute"):
         return None
-    names = tuple(each for each in fields if each != "epoch")
+    names = tuple(field for field in fields if field != "epoch")
     has_epoch = "epoch" in fields
 
     def read(record: Record) -> Fact:

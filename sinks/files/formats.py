@@ -42,7 +42,7 @@ def table(dataset: Dataset, rows: list[Row]) -> pa.Table:
     *columns, labels = zip(*rows, strict=True)
     kinds = schema(dataset)
     arrays = [pa.array(values, kind.type) for values, kind in zip(columns, kinds, strict=False)]
-    return pa.Table.from_arrays([*arrays, pa.array([tuple(each.items()) for each in labels], LABELS)], schema=kinds)
+    return pa.Table.from_arrays([*arrays, pa.array([tuple(label.items()) for label in labels], LABELS)], schema=kinds)
 
 
 def _plain(value: Any) -> Any:
@@ -69,7 +69,7 @@ def read(path: Path, dataset: Dataset, names: tuple[str, ...]) -> Iterator[Row]:
         table = parquet.read_table(path, columns=there, partitioning=None)
         values = {name: table[name].to_pylist() for name in there}
         if "labels" in values:
-            values["labels"] = [dict(each or ()) for each in values["labels"]]
+            values["labels"] = [dict(label or ()) for label in values["labels"]]
         yield from zip(*(values.get(name) or [None] * len(table) for name in names), strict=True)
         return
     times = {"time"} | {column.name for column in dataset.columns if column.type == "timestamp"}

@@ -78,7 +78,7 @@ def _entries(text: str) -> Iterator[Entry]:
             hosts = within["hosts"] and tuple(within["hosts"])
             since, until = (datetime.fromisoformat(within[name]) for name in ("since", "until"))
             values["replayed"] = Range(since, until, hosts)
-        yield Entry(**{**values, "files": tuple(File(**each) for each in values["files"])})
+        yield Entry(**{**values, "files": tuple(File(**file) for file in values["files"])})
 
 
 def _line(entry: Entry) -> bytes:
@@ -97,8 +97,8 @@ def read_manifest(root: Path) -> Iterator[Entry]:
 def committed(root: Path) -> Iterator[tuple[str, Path]]:
     """(Dataset, path) of every committed file, also of one that its user deleted since."""
     for entry in read_manifest(root):
-        for each in entry.files:
-            yield each.dataset, root / each.path
+        for file in entry.files:
+            yield file.dataset, root / file.path
 
 
 def stored(root: Path, dataset: str) -> list[Path]:
@@ -140,7 +140,7 @@ class Journal:
 
     def committed(self, paths: set[str]) -> set[str]:
         """Those of some paths, relative to the root, that an entry lists."""
-        return {each.path for entry in self._entries() for each in entry.files} & paths if paths else set()
+        return {file.path for entry in self._entries() for file in entry.files} & paths if paths else set()
 
     def check(self) -> None:
         """Makes sure that the root is still the one this was opened in.

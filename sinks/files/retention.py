@@ -127,8 +127,13 @@ class Retention:
         for folder in sorted({(self._root / path).parent for path in gone}):
             _prune(folder)
         if gone:
-            log.info("old files deleted", root=str(self._root), files=len(gone), kept_since=since.isoformat(),
-                     bytes=sum(files[path] for path in gone))  # fmt: skip
+            log.info(
+                "old files deleted",
+                root=str(self._root),
+                files=len(gone),
+                kept_since=since.isoformat(),
+                bytes=sum(files[path] for path in gone),
+            )
         return len(gone)
 
     def _committed(self) -> Iterator[tuple[str, int]]:

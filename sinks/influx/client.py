@@ -115,7 +115,7 @@ class InfluxClient:
             try:
                 self._send(b"\n".join(lines), database)
             except InfluxDBPartialWriteError as error:
-                bad = {each.line_number - 1: each.error_message for each in error.line_errors}
+                bad = {line_error.line_number - 1: line_error.error_message for line_error in error.line_errors}
                 if not all(0 <= at < len(lines) for at in bad):
                     return refused | self._halves(lines, places, self._text(error), database)
                 refused |= {places[at]: self._clean(why) for at, why in bad.items()}

@@ -94,7 +94,7 @@ def _columns(dataset: Dataset, part: Part) -> list[Column]:
     devtype = part.sources[dataset.names.index(dataset.kind)][1] if dataset.kind else None
     # One array of items of a kind each says its kind by a constant, which asks for no item.
     kind = devtype({}) if callable(devtype) else None
-    return [each for each in dataset.columns if each.in_lines and not each.tag and each.kind in (None, kind)]
+    return [column for column in dataset.columns if column.in_lines and not column.tag and column.kind in (None, kind)]
 
 
 def fits(dataset: Dataset, part: Part) -> bool:
@@ -108,6 +108,8 @@ def fits(dataset: Dataset, part: Part) -> bool:
         return False
     columns = _columns(dataset, part)
     return bool(columns) and all(
-        each.type in NUMBERS and sources[each.name][0] == len(part.path) and isinstance(sources[each.name][1], str)
-        for each in columns
+        column.type in NUMBERS
+        and sources[column.name][0] == len(part.path)
+        and isinstance(sources[column.name][1], str)
+        for column in columns
     )

@@ -47,7 +47,7 @@ def parse(line: bytes) -> Point:
     while (found := FIELD.match(line, end)) is not None:
         fields[found[1].decode()] = _value(found[2])
         end = found.end()
-    pairs = (EQUALS.split(each, maxsplit=1) for each in heads[1:])
+    pairs = (EQUALS.split(head, maxsplit=1) for head in heads[1:])
     tags = {_unescaped(name): _unescaped(value) for name, value in pairs}
     return Point(_unescaped(heads[0]), _ordered(tags), int(line[end:]), fields)
 

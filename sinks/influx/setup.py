@@ -97,8 +97,9 @@ class Server:
         rows = self._influxql(f"SHOW RETENTION POLICIES ON {_quoted(database)}")
         match = [row for row in rows if row[0] == policy or (not policy and row[-1] is True)]
         if not match and create:
-            self._influxql(f"CREATE RETENTION POLICY {_quoted(policy)} ON {_quoted(database)} "
-                           f"DURATION {days}d REPLICATION 1")  # fmt: skip
+            self._influxql(
+                f"CREATE RETENTION POLICY {_quoted(policy)} ON {_quoted(database)} DURATION {days}d REPLICATION 1"
+            )
             return Place(name, there=True, created=True, days=days)
         if not match:
             return Place(name, there=False)

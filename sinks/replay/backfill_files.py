@@ -142,7 +142,7 @@ class Refill:
             entry = Entry(*self._topics[alias], number, first, max(first, end) - 1, self._format, files, self._range)
             if files or (first < end and not self._coverage.implies(entry)):
                 self._journal.append(entry)
-            paths = {self._root / each.path for each in files}
+            paths = {self._root / file.path for file in files}
             self._made = [path for path in self._made if path not in paths]
 
     def _guarded(self, work: Callable[[], None]) -> None:

@@ -153,9 +153,9 @@ class PointComparison:
         """Database → before when its retention deletes, in ns, where the server tells and it does."""
         now = datetime.now(UTC)
         return {
-            each.name: timestamp_ns(now - timedelta(days=each.days))
-            for each in self._server.places(create=False)
-            if each.days
+            place.name: timestamp_ns(now - timedelta(days=place.days))
+            for place in self._server.places(create=False)
+            if place.days
         }
 
     def _is_gone(self, point: Point) -> bool:

@@ -49,9 +49,19 @@ def remembered(memories: Iterable[Record], presence: Iterable[Record], targets: 
 
 def _transition(alert: Mapping[str, Any]) -> Record:
     names = (
-        "id", "revision", "host", "rule", "component", "severity", "value", "threshold", "text", "started_at",
-        "category", "labels",
-    )  # fmt: skip
+        "id",
+        "revision",
+        "host",
+        "rule",
+        "component",
+        "severity",
+        "value",
+        "threshold",
+        "text",
+        "started_at",
+        "category",
+        "labels",
+    )
     return {name: alert[name] for name in names} | {
         "transition": "updated" if alert["revision"] else "raised",
         "cause": None,

@@ -34,7 +34,8 @@ def matches(silence: Record, alert: Record) -> bool:
     """Whether a silence is about an alert, whenever it holds."""
     known = alert["labels"] | {name: alert[name] for name in FIELDS}
     return all(
-        each["name"] in known and fnmatchcase(str(known[each["name"]]), each["pattern"]) for each in silence["matchers"]
+        matcher["name"] in known and fnmatchcase(str(known[matcher["name"]]), matcher["pattern"])
+        for matcher in silence["matchers"]
     )
 
 
@@ -78,7 +79,7 @@ def inhibited(presence: Iterable[Record], targets: Iterable[Record]) -> dict[Tar
 
 def muted_by(alert: Record, silences: Iterable[Record], unheard: Mapping[Target, str], now: datetime) -> list[str]:
     """What mutes an alert now, as people read it; empty: nothing does."""
-    found = [f"silence {each['id']}" for each in silences if holds(each, now) and matches(each, alert)]
+    found = [f"silence {silence['id']}" for silence in silences if holds(silence, now) and matches(silence, alert)]
     target = target_of(alert)
     if target is not None and target in unheard:
         found.append(unheard[target])
@@ -110,4 +111,4 @@ class Doubts:
         inhibitions = [at for at in (self._hosts.get(alert["host"]), self._all) if at is not None]
         if alert["category"] != HEARTBEATS and any(at >= alert["started_at"] for at in inhibitions):
             return True
-        return any(each["ends_at"] > alert["started_at"] and matches(each, alert) for each in silences)
+        return any(silence["ends_at"] > alert["started_at"] and matches(silence, alert) for silence in silences)

@@ -92,7 +92,10 @@ def _committed(settings: KafkaSettings, group: str, name: str) -> dict[int, Topi
     asked = [ConsumerGroupTopicPartitions(group, wanted)]
     client = kafka.admin(settings)  # kept until the answer is there: its end would cancel the question
     answer = client.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)
-    return {each.partition: each for each in answer[group].result(TIMEOUT_S).topic_partitions}
+    return {
+        topic_partition.partition: topic_partition
+        for topic_partition in answer[group].result(TIMEOUT_S).topic_partitions
+    }
 
 
 def begin(settings: KafkaSettings, group: str) -> None:

@@ -69,9 +69,11 @@ def _for_alertmanager(alert: Record, now: datetime, link: str | None) -> dict[st
             "id": alert["id"],
             "revision": str(alert["revision"]),
             "idempotency_key": key(alert),
-        } | numbers | ({"cause": alert["cause"]} if alert["cause"] else {}),
+        }
+        | numbers
+        | ({"cause": alert["cause"]} if alert["cause"] else {}),
         "startsAt": began.isoformat(),
-    }  # fmt: skip
+    }
     if alert["transition"] == "cleared":
         said["endsAt"] = max(began, min(alert["observed_at"], now)).isoformat()
     return said | ({"generatorURL": link} if link else {})

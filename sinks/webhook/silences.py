@@ -84,9 +84,14 @@ def new_silence(
     if ends_at <= max(starts_at, datetime.now(UTC)):
         raise Misconfigured(f"a silence that ends at {ends_at:%Y-%m-%d %H:%M:%S} UTC would never hold")
     return {
-        "id": secrets.token_hex(6), "matchers": made, "starts_at": starts_at, "ends_at": ends_at, "who": who,
-        "why": why, "created_at": datetime.now(UTC),
-    }  # fmt: skip
+        "id": secrets.token_hex(6),
+        "matchers": made,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+        "who": who,
+        "why": why,
+        "created_at": datetime.now(UTC),
+    }
 
 
 def publish(settings: KafkaSettings, silence: Mapping[str, Any], forget: Iterable[str] = ()) -> None:

@@ -18,7 +18,7 @@ BOARDS: Final = (fleet.BOARD, host.BOARD, vm.BOARD, power.BOARD, alerts.BOARD, p
 
 def main(arguments: list[str]) -> int:
     """Exit code: 1 where a dashboard is stale and is not to be written."""
-    made = {WHERE / f"{each.uid}.json": json.dumps(each.build(), cls=JSONEncoder, indent=1) + "\n" for each in BOARDS}
+    made = {WHERE / f"{board.uid}.json": json.dumps(board.build(), cls=JSONEncoder, indent=1) + "\n" for board in BOARDS}
     return codegen.write(made, "compose.grafana.build", arguments, there=WHERE.glob("*.json"))
 
 

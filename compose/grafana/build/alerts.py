@@ -24,4 +24,4 @@ BOARD: Final = Board("alerts", "Alerts", "What is active, what came and went.", 
          {"severity": SEVERITY}),
     rows("Transitions", f"SELECT time, host, severity, rule, component, transition, cause, text FROM alert WHERE {WITHIN} ORDER BY time DESC LIMIT 500",
          {"time": SINCE, "host": HOST, "severity": SEVERITY}, width=24, height=12),
-))  # fmt: skip
+))

@@ -12,7 +12,7 @@ HOTTEST: Final = newest(
     "redfish_temperature", ("host", "chassis_id", "sensor_id"),
     f"host, sensor_name, reading_celsius, upper_threshold_critical, {MARGIN} AS margin",
     "reading_celsius IS NOT NULL AND upper_threshold_critical > 0", "margin",
-)  # fmt: skip
+)
 ACTIVE: Final = newest("alert", ("id",), "time, host, severity, rule, component, text", "transition <> 'cleared'")
 
 BOARD: Final = Board("fleet", "Fleet", "All hosts at once.", (
@@ -46,4 +46,4 @@ BOARD: Final = Board("fleet", "Fleet", "All hosts at once.", (
           "disk_wr_bytes_rate": Column("written", "Bps")}),
     lines("CPU per host", "percent", over_time("host", "avg(cpu_percent) AS cpu")),
     lines("Memory available per host", "bytes", over_time("host", "min(memory_available) AS available")),
-))  # fmt: skip
+))

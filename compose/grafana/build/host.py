@@ -59,4 +59,4 @@ BOARD: Final = Board("host", "Host", "One host: its BMC, its operating system, i
     rows("File systems", _newest("host_filesystem", "mountpoint", "mountpoint, fstype, total, used, free"),
          {"total": Column("size", "bytes"), "used": Column("used", "bytes"), "free": Column("free", "bytes")}),
     lines("Errors and drops", "cps", _lines("host_interface_rates", "sum(rxerrors_rate + txerrors_rate) AS errors, sum(rxdrops_rate + txdrops_rate) AS drops", "device")),
-), variables=(choice("host", "Host", f"SELECT DISTINCT host FROM target WHERE {WITHIN} ORDER BY host"),))  # fmt: skip
+), variables=(choice("host", "Host", f"SELECT DISTINCT host FROM target WHERE {WITHIN} ORDER BY host"),))

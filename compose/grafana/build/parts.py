@@ -21,7 +21,7 @@ STATUS_COLOURS: Final = {
     "OK": "green", "up": "green", "ready": "green",
     "Warning": "yellow", "warning": "yellow", "partial": "yellow", "slow": "yellow", "late": "yellow",
     "Critical": "red", "critical": "red", "unreachable": "red", "auth_failed": "red",
-}  # fmt: skip
+}
 """A word of health, severity or status → its colour; other words have none."""
 
 
@@ -82,8 +82,8 @@ class Board:
         made = made.tooltip(dashboard.DashboardCursorSync.CROSSHAIR)
         links = built.DashboardLink("Rackstream").type(dashboard.DashboardLinkType.DASHBOARDS).tags(["rackstream"])
         made = made.link(links.as_dropdown(True).keep_time(True))
-        for each in self.variables:
-            made = made.with_variable(each)
+        for variable in self.variables:
+            made = made.with_variable(variable)
         for number, panel in enumerate(self.panels, 1):
             made = made.with_row(panel) if isinstance(panel, built.Row) else made.with_panel(panel.id(number))
         return made.build()

@@ -38,4 +38,4 @@ BOARD: Final = Board("pipeline", "Pipeline", "Producers, processors and sinks, b
     watched("CPU", "percentunit", (f"sum by (component) (rate(process_cpu_seconds_total{RATE}))", "{{component}}"), about="Of one core."),
     watched("Disk free", "percentunit", ("min by (component, directory) (rackstream_disk_free_bytes / rackstream_disk_size_bytes)", "{{component}} {{directory}}")),
     watched("Memory", "bytes", ("sum by (component) (process_resident_memory_bytes)", "{{component}}")),
-), source=PROMETHEUS)  # fmt: skip
+), source=PROMETHEUS)

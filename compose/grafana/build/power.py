@@ -25,4 +25,4 @@ BOARD: Final = Board("power", "Power", "Watts and joules of hosts, supplies and 
     rows("VMs by estimated power", newest("vm_power", ("host", "uuid"), "host, name, estimated_watts, cpu_share", "estimated_watts IS NOT NULL", "estimated_watts DESC LIMIT 50"),
          {"host": HOST, "name": Column("VM"), "estimated_watts": Column("estimate", "watt"), "cpu_share": Column("of the host's CPU time", "percentunit")},
          about="A host's watts of the last whole minute over its VMs by CPU time."),
-))  # fmt: skip
+))

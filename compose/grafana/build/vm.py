@@ -37,4 +37,4 @@ BOARD: Final = Board("vm", "VM", "One VM. A line for each host that it ran on.",
     lines("Power, estimated", "watt", _lines("vm_power", "avg(estimated_watts) AS watts")),
     rows("Counters of its devices", newest("vm_devices", ("uuid", "devtype", "device"), "devtype, device, rxbytes, txbytes, rxerrors, txerrors, rxdrops, txdrops, rd_bytes, wr_bytes, errors", MINE, "devtype, device"),
          {name: Column(title, "bytes") for name, title in {"rxbytes": "received", "txbytes": "sent", "rd_bytes": "read", "wr_bytes": "written"}.items()}, width=24),
-), variables=(choice("vm", "VM", f"SELECT DISTINCT name FROM vm_metrics WHERE {WITHIN} ORDER BY name"),))  # fmt: skip
+), variables=(choice("vm", "VM", f"SELECT DISTINCT name FROM vm_metrics WHERE {WITHIN} ORDER BY name"),))

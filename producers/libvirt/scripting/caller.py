@@ -32,7 +32,7 @@ NODE: Final = ""
 
 def whose(dom: Any, *arguments: Any) -> Whose:
     """Whose figures a call is about."""
-    return (dom.UUIDString(), *(each for each in arguments if isinstance(each, str)))
+    return (dom.UUIDString(), *(argument for argument in arguments if isinstance(argument, str)))
 
 
 class Gone(Exception):

@@ -32,9 +32,12 @@ DISK: Final = tuple(name for name, _ in mapping.DISK)
 MEMORY: Final = tuple(name for name, _ in mapping.FIGURES if name.startswith("mem") and not name.startswith("memory_"))
 CPU: Final = ("timeusr", "timesys")
 VM: Final = {
-    "state": "state", "cpu_count": "cpus", "memory_max": "memory_max_kb", "memory_used": "memory_used_kb",
+    "state": "state",
+    "cpu_count": "cpus",
+    "memory_max": "memory_max_kb",
+    "memory_used": "memory_used_kb",
     "cputime": "cputime",
-}  # fmt: skip
+}
 """Key of the seed's dictionary → figure of the record."""
 CPU_TIMES: Final = 1 | 2
 """STATE, CPU_TOTAL of virDomainStatsTypes."""

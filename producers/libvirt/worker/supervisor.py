@@ -213,8 +213,10 @@ class Isolation:
             now_s = time.monotonic()
             if now_s >= dead_s:
                 self._end()
-                raise PollFailed("unreachable", f"libvirt {self._address}: no answer to {pending.what} within "
-                                 f"{self._limits.hard_s:g} s")  # fmt: skip
+                raise PollFailed(
+                    "unreachable",
+                    f"libvirt {self._address}: no answer to {pending.what} within {self._limits.hard_s:g} s",
+                )
             if now_s >= until_s:
                 raise self._overdue(pending, now_s)
             wake_s = min(until_s, dead_s)

@@ -75,6 +75,6 @@ class PatientClient:
 
         helpers = [HELPERS.submit(work) for _ in range(min(self.client.at_once, len(links)) - 1)]
         work()
-        for each in helpers:
-            each.result()
+        for helper in helpers:
+            helper.result()
         return answers

@@ -33,50 +33,169 @@ STATUS: Final = ("health", "state")
 SENSOR: Final = ("sensor_id", "sensor_name")
 MADE_BY: Final = ("manufacturer", "model")
 FORMS: Final[Mapping[str, Form]] = {
-    "systems": Form("system", None, (
-        "power_state", *STATUS, "boot_source", "processor_summary", "memory_summary", "bios_version", "model",
-        "manufacturer", "serial_number", "part_number", "uuid",
-    )),
-    "temperatures": Form("thermal", "temperature", (
-        *SENSOR, "reading_celsius", "upper_threshold_critical", "upper_threshold_fatal", "lower_threshold_critical",
-        *STATUS, "physical_context",
-    )),
-    "fans": Form("thermal", "fan", (
-        *SENSOR, "reading_rpm", "reading_units", "upper_threshold_critical", "lower_threshold_critical", *STATUS,
-        "physical_context",
-    )),
-    "power_controls": Form("power", "power_control", (
-        *SENSOR, "power_consumed_watts", "power_requested_watts", "power_available_watts", "power_capacity_watts",
-        "power_allocated_watts", "power_limit", *STATUS,
-    )),
-    "voltages": Form("power", "voltage", (
-        *SENSOR, "reading_volts", "upper_threshold_critical", "upper_threshold_fatal", "lower_threshold_critical",
-        "lower_threshold_fatal", *STATUS, "physical_context",
-    )),
-    "power_supplies": Form("power", "power_supply", (
-        *SENSOR, "power_capacity_watts", "power_input_watts", "power_output_watts", "efficiency_percent",
-        "line_input_voltage", "line_input_voltage_type", "model", "manufacturer", "serial_number", "part_number",
-        "firmware_version", *STATUS,
-    )),
-    "processors": Form("processor", "cpu", (
-        "processor_id", "socket", "processor_type", "architecture", "instruction_set", *MADE_BY, "max_speed_mhz",
-        "total_cores", "total_threads", *STATUS, "operating_speed_mhz", "temperature_celsius", "consumed_power_watts",
-        "cache_metrics",
-    )),
-    "dimms": Form("memory", "dimm", (
-        "memory_id", "device_locator", "memory_type", "memory_device_type", "capacity_mib", "operating_speed_mhz",
-        "allowed_speeds_mhz", "manufacturer", "part_number", "serial_number", "rank_count", "data_width_bits",
-        "bus_width_bits", *STATUS, "temperature_celsius", "consumed_power_watts",
-    )),
+    "systems": Form(
+        "system",
+        None,
+        (
+            "power_state",
+            *STATUS,
+            "boot_source",
+            "processor_summary",
+            "memory_summary",
+            "bios_version",
+            "model",
+            "manufacturer",
+            "serial_number",
+            "part_number",
+            "uuid",
+        ),
+    ),
+    "temperatures": Form(
+        "thermal",
+        "temperature",
+        (
+            *SENSOR,
+            "reading_celsius",
+            "upper_threshold_critical",
+            "upper_threshold_fatal",
+            "lower_threshold_critical",
+            *STATUS,
+            "physical_context",
+        ),
+    ),
+    "fans": Form(
+        "thermal",
+        "fan",
+        (
+            *SENSOR,
+            "reading_rpm",
+            "reading_units",
+            "upper_threshold_critical",
+            "lower_threshold_critical",
+            *STATUS,
+            "physical_context",
+        ),
+    ),
+    "power_controls": Form(
+        "power",
+        "power_control",
+        (
+            *SENSOR,
+            "power_consumed_watts",
+            "power_requested_watts",
+            "power_available_watts",
+            "power_capacity_watts",
+            "power_allocated_watts",
+            "power_limit",
+            *STATUS,
+        ),
+    ),
+    "voltages": Form(
+        "power",
+        "voltage",
+        (
+            *SENSOR,
+            "reading_volts",
+            "upper_threshold_critical",
+            "upper_threshold_fatal",
+            "lower_threshold_critical",
+            "lower_threshold_fatal",
+            *STATUS,
+            "physical_context",
+        ),
+    ),
+    "power_supplies": Form(
+        "power",
+        "power_supply",
+        (
+            *SENSOR,
+            "power_capacity_watts",
+            "power_input_watts",
+            "power_output_watts",
+            "efficiency_percent",
+            "line_input_voltage",
+            "line_input_voltage_type",
+            "model",
+            "manufacturer",
+            "serial_number",
+            "part_number",
+            "firmware_version",
+            *STATUS,
+        ),
+    ),
+    "processors": Form(
+        "processor",
+        "cpu",
+        (
+            "processor_id",
+            "socket",
+            "processor_type",
+            "architecture",
+            "instruction_set",
+            *MADE_BY,
+            "max_speed_mhz",
+            "total_cores",
+            "total_threads",
+            *STATUS,
+            "operating_speed_mhz",
+            "temperature_celsius",
+            "consumed_power_watts",
+            "cache_metrics",
+        ),
+    ),
+    "dimms": Form(
+        "memory",
+        "dimm",
+        (
+            "memory_id",
+            "device_locator",
+            "memory_type",
+            "memory_device_type",
+            "capacity_mib",
+            "operating_speed_mhz",
+            "allowed_speeds_mhz",
+            "manufacturer",
+            "part_number",
+            "serial_number",
+            "rank_count",
+            "data_width_bits",
+            "bus_width_bits",
+            *STATUS,
+            "temperature_celsius",
+            "consumed_power_watts",
+        ),
+    ),
     "interfaces": Form("network", "interface", ("interface_id", "name", "description", *STATUS, "ports")),
-    "storage_controllers": Form("storage", "controller", (
-        "controller_id", "name", *MADE_BY, "firmware_version", *STATUS, "supported_protocols",
-    )),
-    "drives": Form("storage", "drive", (
-        "drive_id", "name", *MADE_BY, "serial_number", "capacity_bytes", "media_type", "protocol",
-        "rotation_speed_rpm", "failure_predicted", *STATUS, "indicator_led",
-    )),
-}  # fmt: skip
+    "storage_controllers": Form(
+        "storage",
+        "controller",
+        (
+            "controller_id",
+            "name",
+            *MADE_BY,
+            "firmware_version",
+            *STATUS,
+            "supported_protocols",
+        ),
+    ),
+    "drives": Form(
+        "storage",
+        "drive",
+        (
+            "drive_id",
+            "name",
+            *MADE_BY,
+            "serial_number",
+            "capacity_bytes",
+            "media_type",
+            "protocol",
+            "rotation_speed_rpm",
+            "failure_predicted",
+            *STATUS,
+            "indicator_led",
+        ),
+    ),
+}
 """Array of the record → its form."""
 
 
@@ -127,8 +246,8 @@ def _told(value: Any, missing: Any) -> Any:
 def _missing(array: str) -> dict[str, Any]:
     """Field of an array's records → what stands for it where it is missing."""
     definition = catalog.schema("RedfishSample").definition
-    record = next(each["type"]["items"] for each in definition["fields"] if each["name"] == array)
-    return {each["name"]: _stand_in(each["type"]) for each in record["fields"]}
+    record = next(field["type"]["items"] for field in definition["fields"] if field["name"] == array)
+    return {field["name"]: _stand_in(field["type"]) for field in record["fields"]}
 
 
 def _stand_in(kind: Any) -> Any:
@@ -136,6 +255,6 @@ def _stand_in(kind: Any) -> Any:
         kind = next(each for each in kind if each != "null")
     if isinstance(kind, dict):
         if kind["type"] == "record":
-            return {each["name"]: _stand_in(each["type"]) for each in kind["fields"]}
+            return {field["name"]: _stand_in(field["type"]) for field in kind["fields"]}
         return []
     return {"string": UNKNOWN, "boolean": False}.get(kind)

@@ -297,7 +297,7 @@ def test_the_schema_registry_gets_healthy_and_knows_its_numbers_after_a_power_cu
             assert 0 == subprocess.run(here).returncode
             names = ["one", "two", "three"]
             names = names if not found else names[::-1]
-            ids = {each: register(settings, each, {"type": "record", "name": each, "fields": []}) for each in names}
+            ids = {name: register(settings, name, {"type": "record", "name": name, "fields": []}) for name in names}
             found.append([ids[each] for each in sorted(ids)])
 
     assert found[0] == found[1]
@@ -338,8 +338,8 @@ def test_the_secure_profile_gives_each_process_what_it_needs(tmp_path: Path, ima
 def test_kafka_starts_with_its_variables(tmp_path: Path) -> None:
     """The image makes KAFKA_A_B to a.b; ports and paths are this machine's."""
     variables = SERVICES["kafka"]["environment"]
-    names = [each for each in variables if each.startswith("KAFKA_") and each != "KAFKA_HEAP_OPTS"]
-    text = "".join(f"{each[6:].lower().replace('_', '.')}={variables[each]}\n" for each in names)
+    names = [variable for variable in variables if variable.startswith("KAFKA_") and variable != "KAFKA_HEAP_OPTS"]
+    text = "".join(f"{name[6:].lower().replace('_', '.')}={variables[name]}\n" for name in names)
     inside, outside, controller = ports.free(), ports.free(), ports.free()
     for old, new in ((":19092", f":{inside}"), (":9092", f":{outside}"), (":9093", f":{controller}")):
         text = text.replace(old, new)

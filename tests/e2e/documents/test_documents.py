@@ -80,7 +80,7 @@ def _tutorial(reader: pages.Reader, found: dict[str, pages.Result]) -> bool:
     if any(result.code for result in found.values()):
         return False
     files = reader.directory / ".rackstream" / "files"
-    until(lambda: all(list(files.glob(f"{each}/**/*.parquet")) for each in DATASETS), timeout_s=120)
+    until(lambda: all(list(files.glob(f"{dataset}/**/*.parquet")) for dataset in DATASETS), timeout_s=120)
     found |= reader.follow(blocks[up + 1 :])
     return True
 

@@ -357,7 +357,7 @@ def test_a_record_that_comes_late_after_a_restart_raises_nothing(kafka):
         with running(part(kafka, "processor", "processor")):
             until(lambda: lag(kafka, f"{kafka.topic_prefix}processors", ["raw-redfish"]) == 0)
 
-    assert ["raised", "cleared"] == [each["transition"] for each in records(kafka, "alerts")]
+    assert ["raised", "cleared"] == [record["transition"] for record in records(kafka, "alerts")]
     counts = Audit(kafka).run().audit
     assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented)
 
@@ -395,7 +395,7 @@ def test_health_survives_the_killing_of_its_worker(kafka):
         final = {each["host"]: each for each in healths(kafka, inputs)}
         # The newest of a host is what a reader of the compacted topic has.
         until(lambda: newest(kafka) == final, tend=supervisor.tend)
-    found = [each | {"as_of": []} for each in records(kafka, "state-health")]
+    found = [record | {"as_of": []} for record in records(kafka, "state-health")]
     facts = healths(kafka, inputs)
 
     assert 4 == worker.starts
@@ -405,7 +405,7 @@ def test_health_survives_the_killing_of_its_worker(kafka):
 
 
 def newest(settings):
-    return {each["host"]: each | {"as_of": []} for each in records(settings, "state-health")}
+    return {record["host"]: record | {"as_of": []} for record in records(settings, "state-health")}
 
 
 def test_a_worker_told_to_stop_while_kafka_is_away_ends(tmp_path):
@@ -453,7 +453,7 @@ def test_a_pack_that_is_applied_judges_from_its_time_on_and_is_told_apart(kafka,
     assert [] == tried["only_candidate"] + tried["failures"]
     live = rackstream(environment, "rules", "test", str(rule_pack.PACK), "--live", "--duration", "0.5", "--json")
     assert ["temperature-high"] == [each["rule"] for each in live["only_current"]], "active when it began"
-    assert [alert["id"]] == [each["id"] for each in records(kafka, "alerts")], "a tryout writes nothing"
+    assert [alert["id"]] == [record["id"] for record in records(kafka, "alerts")], "a tryout writes nothing"
     counts = Audit(kafka).run().audit
     assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented), "recounted by the rules of then"
 
@@ -479,7 +479,7 @@ def test_a_producer_that_falls_silent_is_one_alert_and_is_heard_again_after_a_re
             item("Heartbeat", producer=name, epoch="0-a", sequence=next(sequence), observed_at=datetime.now(UTC),
                  interval_s=1.0, source="redfish", targets=10_000),
         )  # fmt: skip
-        return [(each["transition"], each["host"]) for each in records(kafka, "alerts")]
+        return [(record["transition"], record["host"]) for record in records(kafka, "alerts")]
 
     worker = part(kafka, "processor", "processor")
     with running(worker) as supervisor:
@@ -496,6 +496,6 @@ def test_a_producer_that_falls_silent_is_one_alert_and_is_heard_again_after_a_re
         found = until(lambda: len(found := beat("p2")) > 1 and found, every_s=0.3)
 
     assert [("raised", "p1"), ("cleared", "p1")] == found
-    assert 1 == len({each["id"] for each in records(kafka, "alerts")})
+    assert 1 == len({record["id"] for record in records(kafka, "alerts")})
     counts = Audit(kafka).run().audit
     assert (0, 0, 0) == (counts.lost, counts.wrong, counts.invented), "it replays the same"

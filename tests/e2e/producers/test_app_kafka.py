@@ -103,7 +103,7 @@ def test_the_recipe_runs_and_what_it_reports_is_retrieved(kafka: KafkaSettings) 
     assert [("shop", "order placed", {"order": 17, "items": '["cup","pot"]'})] == [
         (event.source, event.message, event.metadata) for event in found.events
     ]
-    assert [("order", "ms", {"success": True})] == [(each.name, each.unit, each.tags) for each in found.metrics]
+    assert [("order", "ms", {"success": True})] == [(metric.name, metric.unit, metric.tags) for metric in found.metrics]
     [executions] = [record["executions"] for record in records(kafka, "raw-app") if record["category"] == "executions"]
     assert (1, 1, 0) == tuple(
         executions[0][name] for name in ("commands_executed", "successful_commands", "failed_commands")
@@ -165,7 +165,7 @@ def test_a_forked_worker_has_a_connection_and_a_number_of_its_own(kafka: KafkaSe
     """
     assert 0 == script(kafka, body).wait(60)
 
-    assert ["0", "1", "before", "buffered at the fork"] == sorted(each["message"] for each in events(kafka, "shop"))
+    assert ["0", "1", "before", "buffered at the fork"] == sorted(event["message"] for event in events(kafka, "shop"))
     assert 3 == len({record["producer"] for record in records(kafka, "raw-app")})
 
 
@@ -228,7 +228,7 @@ def test_an_audit_invents_nothing_of_what_is_stored_while_it_reads(kafka: KafkaS
             storage.close()
 
     assert [(0, 0, 0, 0)] * 2 == [
-        (each.audit.lost, each.audit.twice, each.audit.wrong, each.audit.invented) for each in audits
+        (audit.audit.lost, audit.audit.twice, audit.audit.wrong, audit.audit.invented) for audit in audits
     ], audits[-1].examples
     assert audits[0].datasets["app_metric"] < audits[1].datasets["app_metric"]
 

@@ -95,7 +95,7 @@ def test_a_stopped_target_is_not_polled_and_has_no_session_until_it_is_started(k
         assert (None, 1) == (status(kafka, "a")["stopped_by"], status(kafka, "a")["control_offset"])
 
     assert [(2, 2), (1, 1)] == [(bmc.sessions.opened, bmc.sessions.closed) for bmc in bmcs.bmcs]
-    assert {"a", "b"} == {each["host"] for each in records(kafka, "raw-redfish") if each["category"] != "removed"}
+    assert {"a", "b"} == {record["host"] for record in records(kafka, "raw-redfish") if record["category"] != "removed"}
 
 
 def test_a_producer_that_starts_while_all_is_stopped_asks_nobody_and_beats(kafka, tmp_path, bmcs, console):

@@ -113,7 +113,7 @@ def test_a_cycle_over_ten_vms_has_the_seeds_counts(ten):
         each for each in (*nics, *disks) if not all(type(value) is int and value > 0 for value in each.values())
     ]
     totals = [ten.get_memory_stats(vm["dom"]) | ten.get_cpu_stats(vm["dom"]) for vm in vms]
-    assert [[*MEMORY, *CPU]] * 10 == [list(each) for each in totals]
+    assert [[*MEMORY, *CPU]] * 10 == [list(total) for total in totals]
 
 
 def test_it_says_what_the_producers_record_says(ten):
@@ -125,7 +125,7 @@ def test_it_says_what_the_producers_record_says(ten):
     for domain in record:
         vm = by_uuid[domain["uuid"]]
         nics, disks = ten.get_devices_for_vm(vm["dom"])
-        assert ([each["device"] for each in domain["nics"]], [each["device"] for each in domain["disks"]]) == (
+        assert ([nic["device"] for nic in domain["nics"]], [disk["device"] for disk in domain["disks"]]) == (
             nics,
             disks,
         )
@@ -175,7 +175,7 @@ def test_a_nic_that_is_not_there_is_0_and_said_once_and_the_others_are_read(defa
     assert [dict.fromkeys(NIC, 0)] * 3 == missing
     assert all(other.values())
     assert [("interfaceStats", "device unknown to libvirt"), ("blockStats", "device unknown to libvirt")] == [
-        (each["what"], each["why"]) for each in logs
+        (log["what"], log["why"]) for log in logs
     ]
 
 

@@ -262,8 +262,8 @@ def test_the_seeds_connector_says_the_same(lab, extra):
     before, (vm, memory, cpu, devices), after = settled(lab, extra, read)
     kvm.disconnect()
     expected = said(before)
-    for each in expected["disks"]:
-        each["errors"] = 0  # unknown to QEMU, and 0 is the seed's word for unknown
+    for disk in expected["disks"]:
+        disk["errors"] = 0  # unknown to QEMU, and 0 is the seed's word for unknown
 
     assert {name: expected[name] for name in devices} == devices
     assert {name: expected[name] or 0 for name in memory} == memory
@@ -353,7 +353,8 @@ def test_the_same_uuid_on_two_connections_is_two_records_that_do_not_mix(lab, ex
         other.virsh("suspend", extra)
         readers = [reader(lab), reader(other, "kvm-b")]
         [here], [there] = (
-            [each for each in found.read("domains", 10).body["domains"] if each["name"] == extra] for found in readers
+            [domain for domain in found.read("domains", 10).body["domains"] if domain["name"] == extra]
+            for found in readers
         )
         for each in readers:
             each.close()
@@ -392,7 +393,7 @@ def test_a_qemu_that_hangs_is_stale_and_costs_only_itself(lab, extra):
         name: hung[name] for name in ("cpus", "memory_max_kb")
     }
     # What it last said: it may have read a block since the first round.
-    assert [each["device"] for each in known["disks"]] == [each["device"] for each in hung["disks"]]
+    assert [disk["device"] for disk in known["disks"]] == [disk["device"] for disk in hung["disks"]]
     assert [] == [pair for pair in zip(counters(known), counters(answered), strict=True) if pair[0] > pair[1]]
 
 
@@ -437,4 +438,4 @@ def test_a_qemu_killed_while_it_is_asked_does_not_cost_the_round(lab, extra):
     found.close()
 
     assert {"busy", "calm"} == names[-1]
-    assert {frozenset({"busy", "calm", extra})} == {frozenset(each) for each in names[:-1]}
+    assert {frozenset({"busy", "calm", extra})} == {frozenset(name) for name in names[:-1]}

@@ -34,12 +34,12 @@ def amiss(settings):
 
 
 def of(settings, host):
-    return [each for each in records(settings, "raw-redfish") if each["host"] == host]
+    return [record for record in records(settings, "raw-redfish") if record["host"] == host]
 
 
 def removed(settings):
     """Hosts of which a raw record says that they are no target any more."""
-    return {each["host"] for each in records(settings, "raw-redfish") if each["category"] == "removed"}
+    return {record["host"] for record in records(settings, "raw-redfish") if record["category"] == "removed"}
 
 
 def test_a_producer_killed_again_and_again_loses_nothing_without_a_word(kafka, tmp_path):
@@ -63,13 +63,15 @@ def test_a_producer_tells_of_itself_and_its_targets(kafka, tmp_path):
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text("redfish: {interval: 0.2, targets: [{host: dead, address: 'https://127.0.0.1:9'}]}\n")
     with running(part(kafka, "producer", "producer", "redfish", "--fleet", str(fleet))):
-        status = until(lambda: [each for each in records(kafka, "state-targets") if each["status"] == "unreachable"])[0]
+        status = until(
+            lambda: [record for record in records(kafka, "state-targets") if record["status"] == "unreachable"]
+        )[0]
         [beat] = until(lambda: records(kafka, "heartbeats"))
 
     assert ("redfish", "dead") == (status["source"], status["host"])
     assert "refused" in status["detail"]
     assert (1, 0) == (beat["targets"], beat["dropped"])
-    [first, *_, last] = [each["status"] for each in records(kafka, "state-targets")]
+    [first, *_, last] = [record["status"] for record in records(kafka, "state-targets")]
     assert ("unknown", "stopped") == (first, last)
     last = records(kafka, "heartbeats")[-1]
     assert [("dead", "unreachable")] == [(each["host"], each["status"]) for each in last["failing"]], "for presence"
@@ -121,7 +123,7 @@ def test_a_fleet_file_that_changes_is_followed_and_who_is_still_in_it_notices_no
             until(lambda: "refused" in producer.log.read_text())
             before = len(of(kafka, "stays"))
             until(lambda: len(of(kafka, "stays")) > before + 3)
-        found = [each.sessions for each in simulator.bmcs]
+        found = [bmc.sessions for bmc in simulator.bmcs]
 
     assert (True, None) == (gone["removed"], gone["session_uri"])
     assert ("removed", []) == (of(kafka, "leaves")[-1]["category"], of(kafka, "leaves")[-1]["systems"])
@@ -131,7 +133,7 @@ def test_a_fleet_file_that_changes_is_followed_and_who_is_still_in_it_notices_no
     assert came["requests"] > 0 and came["request_mean_s"] > 0 and came["session_uri"]  # noqa: PT018
     assert [(1, 1), (1, 1), (2, 2), (1, 1)] == [(each.opened, each.closed) for each in found]  # no session is left
     assert {} == amiss(kafka)
-    assert {"stopped"} == {each["status"] for each in statuses(kafka).values()}
+    assert {"stopped"} == {status["status"] for status in statuses(kafka).values()}
 
 
 def test_a_session_that_a_killed_producer_left_is_deleted_by_the_next(kafka, tmp_path):
@@ -158,7 +160,7 @@ def test_a_bmc_of_several_hosts_makes_one_record_for_each_and_one_for_the_enclos
         bmc = redfish.create_reader(
             RedfishTarget(host="any", address=url, username="monitor", password=f"file:{tmp_path}/password"), 1
         )
-        systems = [each["system_id"] for each in bmc.read("system", 10).body["systems"]]
+        systems = [system["system_id"] for system in bmc.read("system", 10).body["systems"]]
         bmc.close()
         mapped = {name: f"kvm-{n}" for n, name in enumerate(systems)}
         write(fleet, {"enclosure": url}, enclosure={"systems": mapped, "labels": {"rack": "r1"}})
@@ -166,7 +168,8 @@ def test_a_bmc_of_several_hosts_makes_one_record_for_each_and_one_for_the_enclos
             hosts = {"enclosure", *mapped.values()}
             until(
                 lambda: (
-                    hosts == {each["host"] for each in records(kafka, "raw-redfish") if each["category"] == "memory"}
+                    hosts
+                    == {record["host"] for record in records(kafka, "raw-redfish") if record["category"] == "memory"}
                 )
             )
             found = records(kafka, "raw-redfish")

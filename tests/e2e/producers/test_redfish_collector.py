@@ -153,7 +153,7 @@ def test_the_collectors_of_the_seed_collect(config: dict[str, Any]) -> None:
 def test_several_servers_are_collected_side_by_side(config: dict[str, Any]) -> None:
     results = collector_examples.collect_from_multiple_servers([config, config | {"host": "localhost"}])
     assert {"127.0.0.1", "localhost"} == set(results)
-    assert all(len(each) >= 5 for each in results.values())
+    assert all(len(result) >= 5 for result in results.values())
 
 
 def test_a_safe_collection_says_how_it_went(bmc: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +265,7 @@ def test_the_system_is_the_first_physical_one_and_all_are_in_everything(collecto
 def test_a_fan_tells_redfishs_reading_and_its_units(collector: RedfishTelemetryCollector) -> None:
     fans = [each for each in collector.get_thermal_telemetry() or [] if each["type"] == "fan"]
     assert [(4200, "RPM", 600), (51, "Percent", None)] == [
-        (each["reading_rpm"], each["reading_units"], each["lower_threshold_critical"]) for each in fans
+        (fan["reading_rpm"], fan["reading_units"], fan["lower_threshold_critical"]) for fan in fans
     ]
 
 

@@ -115,11 +115,14 @@ def asked(tree: Tree, reader: RedfishReader) -> Ask:
 
 
 def dimms(reader: RedfishReader) -> list[str]:
-    return [each["memory_id"] for each in reader.read("memory", 5).body["dimms"]]
+    return [dimm["memory_id"] for dimm in reader.read("memory", 5).body["dimms"]]
 
 
 def celsius(reader: RedfishReader) -> list[tuple[str, float | None]]:
-    return [(each["sensor_id"], each["reading_celsius"]) for each in reader.read("thermal", 5).body["temperatures"]]
+    return [
+        (temperature["sensor_id"], temperature["reading_celsius"])
+        for temperature in reader.read("thermal", 5).body["temperatures"]
+    ]
 
 
 def test_a_collection_comes_with_its_members_in_one_request(reader: RedfishReader, asked: Ask) -> None:
@@ -255,7 +258,7 @@ def test_drives_that_only_a_chassis_lists_are_told_beside_those_of_the_storages(
             tree.tree[f"{bays}/{name}"] = {"Id": name, "Status": OK}
         reader.discover(5)
         for _ in range(2):
-            assert expected == [each["drive_id"] for each in reader.read("storage", 5).body["drives"]]
+            assert expected == [drive["drive_id"] for drive in reader.read("storage", 5).body["drives"]]
 
 
 def test_a_chassis_says_which_systems_are_in_it(reader: RedfishReader) -> None:

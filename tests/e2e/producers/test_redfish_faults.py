@@ -219,7 +219,7 @@ def reader(bmc: Bmc, open_reader: Callable[..., RedfishReader]) -> RedfishReader
 
 
 def celsius(sample: Sample) -> dict[str, float]:
-    return {each["chassis_id"]: each["reading_celsius"] for each in sample.body["temperatures"]}
+    return {temperature["chassis_id"]: temperature["reading_celsius"] for temperature in sample.body["temperatures"]}
 
 
 BAD_ANSWERS = [
@@ -473,7 +473,8 @@ def test_one_reading_is_recorded_once(bmc: Bmc, reader: RedfishReader) -> None:
     entries.append({"@odata.id": f"{ROOT}/Chassis/A/Thermal#Temperatures/0", "MemberId": "7", "ReadingCelsius": 1})
     sample = reader.read("thermal", 5)
     assert [("A", "0", 20.0)] == [
-        (each["chassis_id"], each["sensor_id"], each["reading_celsius"]) for each in sample.body["temperatures"]
+        (temperature["chassis_id"], temperature["sensor_id"], temperature["reading_celsius"])
+        for temperature in sample.body["temperatures"]
     ]
     assert {("temperatures", "given twice, taken once"): 2} == dict(sample.problems.counts)
 

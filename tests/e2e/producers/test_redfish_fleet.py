@@ -138,7 +138,7 @@ def run(settings: KafkaSettings, directory: Path) -> Seen:
         found.counts = {host: bmc.counts() for host, bmc in zip(hosts, simulator.bmcs, strict=True)}
     found.records = records(settings, "raw-redfish")
     messages = [each for topic in settings.catalog.topics.values() for each in kafka.read_all(settings, topic.name)]
-    found.told = b"\n".join([*(str(each).encode() for each in logs), *(each.value() or b"" for each in messages)])
+    found.told = b"\n".join([*(str(log).encode() for log in logs), *(message.value() or b"" for message in messages)])
     return found
 
 
@@ -164,13 +164,13 @@ def test_healthy_targets_keep_their_cadence_beside_every_fault(seen: Seen) -> No
 
 
 def test_a_fault_of_one_resource_loses_no_other(seen: Seen) -> None:
-    got = {each["category"] for each in seen.records if each["host"] == "one-resource"}
+    got = {record["category"] for record in seen.records if record["host"] == "one-resource"}
     assert {"system", "thermal", "processor", "memory"} <= got
 
 
 def test_every_result_is_counted(seen: Seen) -> None:
     assert all(seen.polls.values()), seen.polls
-    told = sum(each["polls"] for each in seen.statuses.values())
+    told = sum(status["polls"] for status in seen.statuses.values())
     assert sum(seen.polls.values()) >= told
 
 

@@ -110,7 +110,7 @@ def test_a_member_that_is_gone_loses_no_other(tree: Tree, reader: RedfishReader)
 def test_metrics_that_are_gone_lose_no_processor(tree: Tree, reader: RedfishReader) -> None:
     del tree.tree[f"{SYSTEM}/Processors/1/Metrics"]
     sample = reader.read("processor", 5)
-    assert [None, None] == [each["temperature_celsius"] for each in sample.body["processors"]]
+    assert [None, None] == [processor["temperature_celsius"] for processor in sample.body["processors"]]
     assert {(f"{SYSTEM}/Processors/1/Metrics", "HTTP 404"): 1} == dict(sample.problems.counts)
     assert not sample.problems.whole
 
@@ -156,7 +156,9 @@ def test_a_collection_that_two_systems_link_is_told_once(tree: Tree, reader: Red
     tree.tree[f"{ROOT}/Systems"]["Members"].append(link(f"{ROOT}/Systems/2"))
     tree.tree[f"{ROOT}/Systems/2"] = tree.tree[SYSTEM] | {"Id": "2"}
     sample = reader.read("processor", 5)
-    assert [("1", "1"), ("1", "2")] == [(each["system_id"], each["processor_id"]) for each in sample.body["processors"]]
+    assert [("1", "1"), ("1", "2")] == [
+        (processor["system_id"], processor["processor_id"]) for processor in sample.body["processors"]
+    ]
     assert {("processors", "given twice, taken once"): 2} == dict(sample.problems.counts)
 
 

@@ -140,7 +140,7 @@ def test_the_sushy_emulator_is_read(emulator: str) -> None:
     assert counts(samples["thermal"].body) == {"temperatures": 2, "fans": 2}
     assert counts(samples["power"].body) == {}
     assert set(counts(samples["network"].body)) <= {"interfaces"}
-    assert {each["speed_rpm"] for each in samples["thermal"].body["fans"]} == {2100, 2050}
+    assert {fan["speed_rpm"] for fan in samples["thermal"].body["fans"]} == {2100, 2050}
     assert all(as_avro(category, sample) for category, sample in samples.items())
 
 
@@ -182,7 +182,8 @@ def test_the_hosts_of_one_bmc_have_records_of_their_own_and_a_system_it_does_not
         samples = {sample.host: sample for sample in reader.read("thermal", 5)}
         reader.close()
     assert {None: ["Enclosure"], "kvm-1": ["A"], "kvm-2": ["B"], "kvm-9": []} == {
-        host: [each["sensor_name"] for each in sample.body["temperatures"]] for host, sample in samples.items()
+        host: [temperature["sensor_name"] for temperature in sample.body["temperatures"]]
+        for host, sample in samples.items()
     }
     cause = ("systems.Node9", "the BMC has no such System, but Node0, Node1")
     assert {"kvm-9": [cause]} == {host: [*each.problems.whole] for host, each in samples.items() if each.problems.whole}

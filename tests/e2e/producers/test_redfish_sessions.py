@@ -60,8 +60,8 @@ def open_client(door: Door, clock: Clock, pair: list[str]) -> Iterator[Callable[
         return clients[-1]
 
     yield open_one
-    for each in clients:
-        each.close()
+    for client in clients:
+        client.close()
 
 
 @pytest.fixture

@@ -60,8 +60,8 @@ def test_no_healthy_bmc_misses_a_poll(kafka, tmp_path: Path, monkeypatch: pytest
     for fault in run.faults:
         arguments += ["--fault", fault]
     with fleets.simulated(*arguments) as simulated:
-        faults = {f"bmc-{each['number']}": each["fault"] for each in simulated["bmcs"]}
-        addresses = {f"bmc-{each['number']}": each["url"] for each in simulated["bmcs"]}
+        faults = {f"bmc-{bmc['number']}": bmc["fault"] for bmc in simulated["bmcs"]}
+        addresses = {f"bmc-{bmc['number']}": bmc["url"] for bmc in simulated["bmcs"]}
         fleet = fleets.write(tmp_path / "fleet.yaml", addresses, interval_s=run.interval_s, verify=simulated["ca"])
         producer = part(kafka, "producer", "producer", "redfish", "--fleet", str(fleet))
         with running(producer) as supervisor:
@@ -70,7 +70,7 @@ def test_no_healthy_bmc_misses_a_poll(kafka, tmp_path: Path, monkeypatch: pytest
             until(lambda: time.monotonic() > ends_s, timeout_s=run.duration_s + 60, tend=supervisor.tend)
             to_s = time.time()
             used = usage(producer.pid)
-            statuses = {each["host"]: each for each in records(kafka, "state-targets")}
+            statuses = {record["host"]: record for record in records(kafka, "state-targets")}
             assert 1 == producer.starts
     healthy = [host for host, fault in faults.items() if fault is None]
     found = records(kafka, "raw-redfish")
@@ -101,7 +101,7 @@ def usage(pid: int | None) -> dict[str, Any]:
 def tell(run: Run, healthy: list[str], found: list[dict], statuses: dict[str, dict], used: dict[str, Any]) -> None:
     mine = [each for each in found if each["host"] in set(healthy)]
     expected = int(len(healthy) * len(CATEGORIES) * run.duration_s / run.interval_s)
-    counted = dict(Counter(each["status"] for each in statuses.values()))
+    counted = dict(Counter(status["status"] for status in statuses.values()))
     print(
         f"{run.bmcs} BMCs, {len(healthy)} healthy: {len(mine)} records of theirs, about {expected} due; {counted}; "
         f"producer {used['cpu_s']:.0f} CPU s, {used['rss_mib']} MiB, {used['threads']} threads; "

@@ -81,7 +81,7 @@ def statuses(kafka: KafkaSettings) -> dict[str, dict[str, Any]]:
 
 def polled_by(kafka: KafkaSettings) -> Counter[str]:
     """Producer → how many targets it says are up."""
-    return Counter(each["producer"] for each in statuses(kafka).values() if each["status"] == "up")
+    return Counter(status["producer"] for status in statuses(kafka).values() if status["status"] == "up")
 
 
 @pytest.fixture
@@ -165,12 +165,14 @@ def test_targets_keep_their_cadence_while_producers_come_and_go(
                 print(f"after {what} {name}: {dict(polled_by(wide))}")
             changes.append(("end", time.time()))
         asked = {number: list(times) for number, times in simulator.asked.items()}
-        sessions = [each.sessions for each in simulator.bmcs]
+        sessions = [bmc.sessions for bmc in simulator.bmcs]
     twice, missed, longest = judged(asked, run, changes)
     print(f"longest gaps: {longest}")
     assert ({}, {}) == (twice, missed)
     assert {} == amiss(wide)
-    assert [] == [number for number, each in enumerate(sessions) if each.most > 1 or each.opened != each.closed]
+    assert [] == [
+        number for number, session in enumerate(sessions) if session.most > 1 or session.opened != session.closed
+    ]
 
 
 def judged(asked: dict[int, list[float]], run: Run, changes: list[tuple[str, float]]) -> Any:
@@ -225,7 +227,9 @@ def test_a_target_that_moves_to_another_and_back_is_never_late(kafka: KafkaSetti
         series.see(record)
 
     assert sorted(set(epochs)) == epochs
-    assert [(each, n) for each in epochs[1:] for n in range(2)] == [(each["epoch"], each["sequence"]) for each in found]
+    assert [(epoch, n) for epoch in epochs[1:] for n in range(2)] == [
+        (each["epoch"], each["sequence"]) for each in found
+    ]
     assert 0 == sum(partition.apply(record).late for record in found)
     assert (0, 0, 0) == (series.gaps(from_start=True)[0], series.twice, series.late)
 
@@ -276,7 +280,7 @@ def test_a_target_that_is_added_changed_and_removed_is_followed_and_one_without_
             {"host": f"bmc-{number}", "address": url, "username": "root", "password": f"file:{password}", "interval": 1}
             for number, url in enumerate(simulator.urls)
         ]
-        first, second = (admin.one("redfish", each) for each in entries)
+        first, second = (admin.one("redfish", entry) for entry in entries)
         with running(part(kafka, "producer", "producer", "redfish", "--shared")):
             until(lambda: records(kafka, "heartbeats"))
             write_all(kafka, first)
@@ -290,15 +294,15 @@ def test_a_target_that_is_added_changed_and_removed_is_followed_and_one_without_
             gone = until(lambda: (found := statuses(kafka)["bmc-1"])["removed"] and found)
             beat = records(kafka, "heartbeats")[-1]
         ended = statuses(kafka)["bmc-0"]
-        sessions = [each.sessions for each in simulator.bmcs]
+        sessions = [bmc.sessions for bmc in simulator.bmcs]
 
     assert "password" in told
     assert ({"rack": "r1"}, since) == (changed["labels"], changed["since"])
     assert (None, "stopped") == (gone["session_uri"], gone["status"])
-    assert "removed" in {each["category"] for each in records(kafka, "raw-redfish") if each["host"] == "bmc-1"}
+    assert "removed" in {record["category"] for record in records(kafka, "raw-redfish") if record["host"] == "bmc-1"}
     assert beat["shared"]
     assert ("stopped", None) == (ended["status"], ended["session_uri"]), "nobody is there to take over"
-    assert {0} == {each.opened - each.closed for each in sessions}
+    assert {0} == {session.opened - session.closed for session in sessions}
     assert {} == amiss(kafka)
 
 

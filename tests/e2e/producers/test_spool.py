@@ -117,7 +117,7 @@ def outage(settings: KafkaSettings, broker: EmbeddedKafka, folder: Path, monkeyp
     monkeypatch.setenv(fleets.PASSWORD, "secret")
     look_s = max(1.0, bmcs / 50)  # each look reads all records there are
     with fleets.simulated("--count", str(bmcs), "--username", "root", "--password-env", fleets.PASSWORD) as simulator:
-        addresses = {f"bmc-{each['number']}": each["url"] for each in simulator["bmcs"]}
+        addresses = {f"bmc-{bmc['number']}": bmc["url"] for bmc in simulator["bmcs"]}
         intervals = dict.fromkeys(RARELY, 3600.0)
         fleet = fleets.write(folder / "fleet.yaml", addresses, interval_s=interval_s, intervals=intervals)
         app = App(settings, folder)
@@ -165,7 +165,7 @@ def heard(settings: KafkaSettings) -> set[bytes]:
 
 
 def epochs(settings: KafkaSettings) -> set[str]:
-    return {each["epoch"] for each in records(settings, "raw-redfish")}
+    return {record["epoch"] for record in records(settings, "raw-redfish")}
 
 
 def series(settings: KafkaSettings) -> dict[tuple[str, ...], Series]:

@@ -113,9 +113,9 @@ def test_nothing_is_missed_or_told_twice_between_what_is_active_and_what_comes(k
     producing.join(20)
     last = f"n{done[-1]}"
     over = threading.Event()
-    for each in shown.transitions(over.is_set):
-        found.append(each)
-        if each["id"] == last and each["transition"] == "cleared":
+    for transition in shown.transitions(over.is_set):
+        found.append(transition)
+        if transition["id"] == last and transition["transition"] == "cleared":
             over.set()
     shown.close()
 

@@ -119,15 +119,15 @@ def test_the_fleet_is_shown_as_its_topics_tell(console):
         overview["hosts"], overview["watts"], overview["vms"], overview["hottest"][0]["host"],
     )  # fmt: skip
     assert {"up": 1, "unreachable": 1} == overview["statuses"]
-    assert ["h1"] == [each["name"] for each in console.get("/api/hosts?search=rack%3Dr1&sort=watts")["rows"]]
+    assert ["h1"] == [row["name"] for row in console.get("/api/hosts?search=rack%3Dr1&sort=watts")["rows"]]
     assert (["t0"], ["a"], 5.0) == (
-        [each["name"] for each in host["temperatures"]], [each["name"] for each in host["vms"]],
+        [temperature["name"] for temperature in host["temperatures"]], [each["name"] for each in host["vms"]],
         host["own"]["figures"]["cpu_percent"],
     )  # fmt: skip
-    assert {"x", "old"} <= {each["id"] for each in console.get("/api/alerts")["rows"]}
+    assert {"x", "old"} <= {row["id"] for row in console.get("/api/alerts")["rows"]}
     assert (2, 2) == (rows["state-targets"]["partitions"], rows["state-targets"]["records"])
     assert {("processors", "truncated", 1)} == {
-        (each["stage"], each["reason"], each["count"]) for each in console.get("/api/pipeline")["letters"]
+        (letter["stage"], letter["reason"], letter["count"]) for letter in console.get("/api/pipeline")["letters"]
     }
 
 
@@ -151,7 +151,7 @@ def test_a_silence_made_here_mutes_until_it_is_ended_here(console):
     body = {"matchers": {"host": "h1", "severity": "critical"}, "for": "1h", "why": "fan", "who": "ann"}
 
     def muted():
-        [found] = [each for each in console.get("/api/alerts")["rows"] if each["id"] == "x"]
+        [found] = [row for row in console.get("/api/alerts")["rows"] if row["id"] == "x"]
         return found["muted_by"]
 
     status, text = console.call("/api/silences", "POST", body, **allowed)
@@ -186,7 +186,7 @@ def test_what_happens_is_told_at_once_and_again_to_whoever_was_away(console):
     [second] = read(answer, 1)
     connection.close()
     console.publish("alerts", cleared("e1"))
-    until(lambda: not [each for each in console.get("/api/alerts")["rows"] if each["id"] == "e1"])
+    until(lambda: not [row for row in console.get("/api/alerts")["rows"] if row["id"] == "e1"])
     connection, answer = console.events(**{"Last-Event-ID": first["id"]})
     again = read(answer, 2)
     connection.close()

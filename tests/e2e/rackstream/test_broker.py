@@ -221,7 +221,7 @@ def test_topics_are_never_created_by_themselves(up: EmbeddedKafka) -> None:
     publisher.send("misspelt", b"key", b"value")
     publisher.flush(10)
 
-    assert any(each.startswith("misspelt: ") and "Unknown topic" in each for each in publisher.failures)
+    assert any(failure.startswith("misspelt: ") and "Unknown topic" in failure for failure in publisher.failures)
     assert "misspelt" not in kafka.admin(settings(up.bootstrap)).list_topics(timeout=10).topics
 
 
@@ -250,7 +250,11 @@ def test_the_largest_record_is_taken_and_stamped_by_the_broker(up: EmbeddedKafka
 @on_kafka
 def test_only_this_machine_can_connect_and_ctrl_c_does_not_reach_the_broker(up: EmbeddedKafka) -> None:
     process = psutil.Process(up.pid)
-    listening = [each.laddr.ip for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
+    listening = [
+        net_connection.laddr.ip
+        for net_connection in process.net_connections("inet")
+        if net_connection.status == psutil.CONN_LISTEN
+    ]
 
     assert ["127.0.0.1"] * 2 == listening
     assert os.getpgid(process.pid) != os.getpgid(0)

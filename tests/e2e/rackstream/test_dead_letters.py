@@ -128,7 +128,7 @@ def test_a_record_that_a_step_failed_on_is_stepped_once_when_it_is_mended(kafka,
     failing = Part("processor", [sys.executable, "-c", textwrap.dedent(FAILING)], worker.log, worker.environment)
     with running(failing) as supervisor:
         until(lambda: lag(kafka, f"{kafka.topic_prefix}processors", ["raw-host"]) == 0, tend=supervisor.tend)
-    assert [1, 3, 5] == [each["sequence"] for each in records(kafka, "host-rates")]
+    assert [1, 3, 5] == [record["sequence"] for record in records(kafka, "host-rates")]
     assert ["unknown-schema", "step-failed"] == [each["reason"] for each in rackstream("list")[1]]
     ends = raw_ends(kafka)
     publish_schema(kafka, schema)
@@ -136,8 +136,8 @@ def test_a_record_that_a_step_failed_on_is_stepped_once_when_it_is_mended(kafka,
     code, said = rackstream("retry", "--all")
 
     assert 0 == code, said
-    found = {each["sequence"]: each for each in records(kafka, "host-rates")}
-    assert [1, 2, 3, 4, 5] == sorted(each["sequence"] for each in records(kafka, "host-rates"))
+    found = {record["sequence"]: record for record in records(kafka, "host-rates")}
+    assert [1, 2, 3, 4, 5] == sorted(record["sequence"] for record in records(kafka, "host-rates"))
     assert [1.0, 1.0] == [found[n]["interval_s"] for n in (2, 4)], "the state as of then"
     assert (0, []) == rackstream("list")
     assert ends == raw_ends(kafka)
@@ -151,7 +151,7 @@ def test_a_letter_kept_by_a_crash_between_publishing_and_tombstone_publishes_not
         send(kafka, "dead-letter", letter.key, letter.value)
         assert 0 == rackstream("retry", "--all")[0]
 
-    assert [1] == [each["sequence"] for each in records(kafka, "host-rates")]
+    assert [1] == [record["sequence"] for record in records(kafka, "host-rates")]
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_for_people_it_is_a_line_per_check_and_a_verdict(site: Site) -> None:
     lines = result.output.splitlines()
     assert "rackstream doctor  good" == lines[0]
     assert "Data flows; nothing is amiss." == lines[-1]
-    assert any(each.startswith("records") and "  ok    the newest" in each for each in lines)
+    assert any(line.startswith("records") and "  ok    the newest" in line for line in lines)
 
 
 def test_a_target_that_no_producer_polls(site: Site) -> None:

@@ -274,7 +274,7 @@ def test_a_bmc_in_order_is_left_without_a_session(patient: Patient) -> None:
         assert [] == simulator.bmcs[0].sessions.ids
         assert 1 == simulator.bmcs[0].sessions.closed
     checks = ("target", "name", "port", "service", "login", "capabilities")
-    assert ["ok"] * len(checks) == [finding(said, each)["state"] for each in checks]
+    assert ["ok"] * len(checks) == [finding(said, check)["state"] for check in checks]
     assert "Kafka" == said["stops_at"]
     assert "rackstream up" in said["do"]
 

@@ -41,11 +41,13 @@ def test_a_bmc_over_tls_is_told_as_one_object_and_left_without_a_session(probe: 
         told = found(result)
         assert ("Contoso", "1.9.0") == (told["identity"]["vendor"], told["identity"]["redfish_version"])
         assert ("session", "old", None) == (told["auth"]["way"], told["generation"], told["expand"])
-        assert [20.0] == [each["reading_celsius"] for each in told["categories"]["thermal"]["temperatures"]]
+        assert [20.0] == [
+            temperature["reading_celsius"] for temperature in told["categories"]["thermal"]["temperatures"]
+        ]
         assert 1 == told["categories"]["thermal"]["requests"]
         assert {"enabled": True, "metric_reports": ["Avg"]} == told["telemetry"]
         assert len(door.seen) - 1 == told["requests"]["count"]  # less the session's deletion, which comes last
-        assert ["entries without Status"] == [each["what"] for each in told["quirks"]]
+        assert ["entries without Status"] == [quirk["what"] for quirk in told["quirks"]]
         assert {} == door.tokens
 
 
@@ -84,7 +86,7 @@ def test_the_sushy_emulator_is_probed(tmp_path: Path, probe: Callable[..., Resul
     with emulated(tmp_path) as port:
         told = found(probe(f"http://127.0.0.1:{port}", "--json"))
     assert ("none", 2) == (told["auth"]["way"], len(told["categories"]["thermal"]["temperatures"]))
-    assert "dead links" in {each["what"] for each in told["quirks"]} or told["requests"]["faults"]
+    assert "dead links" in {quirk["what"] for quirk in told["quirks"]} or told["requests"]["faults"]
 
 
 def test_a_host_is_looked_up_in_the_fleet_file(tmp_path: Path, probe: Callable[..., Result]) -> None:

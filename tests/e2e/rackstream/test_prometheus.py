@@ -63,13 +63,13 @@ class Asked:
     def reached(self) -> dict[str, str]:
         """Component → how its last scrape went."""
         try:
-            return {each["labels"]["component"]: each["health"] for each in self("targets")["activeTargets"]}
+            return {target["labels"]["component"]: target["health"] for target in self("targets")["activeTargets"]}
         except (urllib.error.URLError, ConnectionError):
             return {}
 
     def firing(self) -> set[tuple[str, str]]:
         """Alert and component."""
-        found = [each["labels"] for each in self("alerts")["alerts"] if each["state"] == "firing"]
+        found = [alert["labels"] for alert in self("alerts")["alerts"] if alert["state"] == "firing"]
         return {(each["alertname"], each.get("component", "")) for each in found}
 
     def seen(self) -> dict[str, set[str]]:

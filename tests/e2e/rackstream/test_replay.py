@@ -303,7 +303,7 @@ def test_verify_names_every_difference_and_stores_nothing(kept):
     said = verified(kafka, 1)
 
     assert {"missing": gone, "additional": 1, "different": 1, "twice": 1} == said["counts"]
-    found = {each["what"]: each for each in said["differences"]}
+    found = {difference["what"]: difference for difference in said["differences"]}
     assert -7 == found["different"]["fields"]["net_rxbytes"][0]
     assert ("power", "ghost") == (found["additional"]["dataset"], found["additional"]["row"]["host"])
     assert ("host", "alert") == (found["missing"]["dataset"], found["twice"]["dataset"])
@@ -485,7 +485,7 @@ def test_facts_whose_raw_records_are_gone_come_from_their_own_topics(kafka, befo
     assert {each: some for each, some in before.items() if each not in raw_rows} == {
         each: some for each, some in found.items() if each not in raw_rows
     }
-    assert all(found[each] < before[each] for each in raw_rows)
+    assert all(found[raw_row] < before[raw_row] for raw_row in raw_rows)
 
 
 KILLED = """
@@ -614,7 +614,7 @@ def test_a_database_dropped_and_replayed_has_the_same_points_once_and_again(kafk
     compared = verified(kafka, 1, into="influx", **login)
     gone = before["vm_devices"].total() + before["app_event"].total()
     assert {"missing": gone, "additional": 1, "different": 1, "twice": 0} == compared["counts"]
-    found = {each["what"]: each for each in compared["differences"]}
+    found = {difference["what"]: difference for difference in compared["differences"]}
     assert {"net_rxbytes": [-7, right]} == found["different"]["fields"]
     assert ("power", "ghost") == (found["additional"]["dataset"], found["additional"]["row"]["host"])
 

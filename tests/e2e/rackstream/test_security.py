@@ -202,7 +202,7 @@ def test_data_flows_end_to_end_though_each_process_has_its_roles_rights_only(sec
                 "vm_device_rates",
                 "alert",
             )
-            until(lambda: all(rows(secured, each) for each in datasets), tend=supervisor.tend)
+            until(lambda: all(rows(secured, dataset) for dataset in datasets), tend=supervisor.tend)
             until(receiver.alerts, tend=supervisor.tend)
             until(lambda: list((secured.place / "data" / "archive").rglob("*.avro")), tend=supervisor.tend)
             tail = secured.run("subscriber", "tail", "fleet.derived.vm-totals", "--no-follow", "--json", "-n", "1")

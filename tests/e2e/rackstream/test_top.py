@@ -113,7 +113,7 @@ def test_in_a_terminal_it_is_steered_by_keys_in_16_colours_survives_kafkas_absen
         settings = KafkaSettings.read(bootstrap=broker.bootstrap, data_dir=directory)
         [made] = until(lambda: silences.known(settings))
         assert "new fan" == made["why"]
-        assert {"rule", "host"} == {each["name"] for each in made["matchers"]}
+        assert {"rule", "host"} == {matcher["name"] for matcher in made["matchers"]}
         terminal.shows(rf"Silences(.|\n)*host=node-.*{made['why']}")
         terminal.shows("Muted by(.|\n)*silence")
 

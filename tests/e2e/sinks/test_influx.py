@@ -70,12 +70,14 @@ def of_each_vm(sequence: int, dataset: str, schema: str) -> dict[str, Any]:
     kinds = {"long": lambda: random.randrange(2**50), "double": lambda: random.uniform(-1e12, 1e12),
              "string": lambda: "text", "boolean": lambda: False}  # fmt: skip
     fields = [
-        each for each in datasets.named(dataset).columns if not each.tag and each.name not in ("epoch", "sequence")
+        column
+        for column in datasets.named(dataset).columns
+        if not column.tag and column.name not in ("epoch", "sequence")
     ]
     return item(schema) | header(sequence) | {
         "vms": [
             {"vmid": str(vm), "name": f"one-{vm}", "uuid": f"u-{vm}",
-             **{each.name: random.choice([None, kinds[each.type]()]) for each in fields}}
+             **{field.name: random.choice([None, kinds[field.type]()]) for field in fields}}
             for vm in range(10)
         ]
     }  # fmt: skip
@@ -93,11 +95,11 @@ def expected(records: Batch, name: str) -> dict[tuple[Any, ...], dict[str, Any]]
     for held in records.items:
         for row in dataset.rows(held.record) if held.alias == dataset.alias else ():
             values = dict(zip(dataset.names, row, strict=True))
-            tags = tuple(values[each.name].rstrip("\\") for each in dataset.tags)
+            tags = tuple(values[tag.name].rstrip("\\") for tag in dataset.tags)
             fields = {
-                each.name: 0 if values[each.name] is None and each.zero else values[each.name]
-                for each in dataset.columns
-                if each.in_lines and not each.tag and each.kind in (None, values.get("devtype"))
+                column.name: 0 if values[column.name] is None and column.zero else values[column.name]
+                for column in dataset.columns
+                if column.in_lines and not column.tag and column.kind in (None, values.get("devtype"))
             }
             found[timestamp_ns(values["time"]), *tags] = {k: v for k, v in fields.items() if v is not None}
     return found
@@ -121,9 +123,9 @@ FOUR = ("vm_metrics", "vm_features", "vm_devices", "vm_totals")
 
 def cycle(*sequences: int) -> Batch:
     return batch(
-        *(("raw-libvirt", libvirt(each)) for each in sequences),
-        *(("vm-totals", of_each_vm(each, "vm_totals", "VmTotals")) for each in sequences),
-        *(("vm-features", of_each_vm(each, "vm_features", "VmFeatures")) for each in sequences),
+        *(("raw-libvirt", libvirt(sequence)) for sequence in sequences),
+        *(("vm-totals", of_each_vm(sequence, "vm_totals", "VmTotals")) for sequence in sequences),
+        *(("vm-features", of_each_vm(sequence, "vm_features", "VmFeatures")) for sequence in sequences),
     )
 
 

@@ -84,7 +84,7 @@ def anything(kind: Any, named: dict[str, Any]) -> Any:  # noqa: PLR0911  one ret
         named[kind["name"]] = kind
     match kind["type"]:
         case "record":
-            made = {each["name"]: anything(each["type"], named) for each in kind["fields"]}
+            made = {field["name"]: anything(field["type"], named) for field in kind["fields"]}
             return made | {"devtype": random.choice(("nic", "disk"))} if "devtype" in made else made
         case "enum":
             return random.choice(kind["symbols"])
@@ -105,9 +105,9 @@ def facts(dataset: Dataset, records: list[dict[str, Any]]) -> dict[tuple[Any, ..
                 continue
             tags = tuple(None if values[each.name] is None else str(values[each.name]) for each in dataset.tags)
             fields = {
-                each.name: 0 if values[each.name] is None and each.zero else values[each.name]
-                for each in dataset.columns
-                if each.in_lines and not each.tag and each.kind in (None, values.get("devtype"))
+                column.name: 0 if values[column.name] is None and column.zero else values[column.name]
+                for column in dataset.columns
+                if column.in_lines and not column.tag and column.kind in (None, values.get("devtype"))
             }
             stored = {
                 name: timestamp_ns(value) if isinstance(value, datetime) else value
@@ -172,7 +172,7 @@ def test_no_text_makes_another_line_or_changes_its_neighbours(
     chosen = settings(influx_server, database="odd")
     sink = InfluxSink(chosen)
     records = [alert(at, text, label) for at, (text, label) in enumerate(texts)]
-    items = tuple(Item("alerts", ("a", 0), at, each) for at, each in enumerate(records))
+    items = tuple(Item("alerts", ("a", 0), at, record) for at, record in enumerate(records))
     sink.write(Batch(items, {}))
     sink.close()
     assert [["alert"]] == [list(each.values()) for each in influx_server.query("SHOW MEASUREMENTS", db="odd")]
@@ -214,7 +214,7 @@ def test_a_tag_of_64_kib_is_refused_with_the_servers_reason_and_its_neighbours_a
     sink = InfluxSink(settings(influx))
     records = [alert(0, "one"), alert(1, "y" * 64 * 1024), alert(2, "two")]
     with pytest.raises(Reject) as refused:
-        sink.write(Batch(tuple(Item("alerts", ("a", 0), at, each) for at, each in enumerate(records)), {}))
+        sink.write(Batch(tuple(Item("alerts", ("a", 0), at, record) for at, record in enumerate(records)), {}))
     sink.close()
     assert {1} == set(refused.value.reasons)
     assert "max key length exceeded" in refused.value.reasons[1]

@@ -268,7 +268,7 @@ def test_a_sink_killed_stores_nothing_twice_and_loses_nothing(kafka: KafkaSettin
     produce(kafka, range(100))
     killed = in_process(kafka, root, moment)
     assert killed.wait(60) == -signal.SIGKILL
-    listed = {root / each.path for entry in manifest.read_manifest(root) for each in entry.files}
+    listed = {root / file.path for entry in manifest.read_manifest(root) for file in entry.files}
     left = set(root.rglob("*.parquet")) - listed
     assert bool(left) == (moment in ("within the files", "before the manifest line"))
     produce(kafka, range(100, 120))
@@ -452,7 +452,7 @@ def delete(settings: KafkaSettings, before: int) -> dict[int, int]:
     spans = clients.watermarks(settings, name)
     ends = {number: min(before, end) for number, (_, end) in spans.items()}
     admin = clients.admin(settings)
-    futures = admin.delete_records([TopicPartition(name, *each) for each in ends.items()])
+    futures = admin.delete_records([TopicPartition(name, *item) for item in ends.items()])
     for future in futures.values():
         future.result(20)
     return ends
@@ -468,7 +468,7 @@ def test_a_hole_that_retention_made_is_a_letter_and_reading_goes_on(kafka: Kafka
     sink = Scripted()
     with running(sink, kafka):
         until(lambda: committed(kafka) == 120)
-    found = {each["partition"]: each for each in letters(kafka)}
+    found = {letter["partition"]: letter for letter in letters(kafka)}
     assert {each["reason"] for each in found.values()} == {"retention"}
     for number, (_, end) in spans.items():
         if end < 30:
@@ -489,10 +489,10 @@ def test_retention_that_overtakes_a_sink_while_it_waits_is_a_hole_too(kafka: Kaf
         total = sum(end for _, end in clients.watermarks(kafka, kafka.catalog["raw-host"].name).values())
         until(lambda: committed(kafka) == total)
     assert total == 2000
-    holes = [each for each in letters(kafka) if each["reason"] == "retention"]
+    holes = [letter for letter in letters(kafka) if letter["reason"] == "retention"]
     assert holes
-    assert {each["partition"] for each in holes} <= set(ends)
-    lost = sum(int(each["detail"].split("(")[1].split()[0]) for each in holes)
+    assert {hole["partition"] for hole in holes} <= set(ends)
+    lost = sum(int(hole["detail"].split("(")[1].split()[0]) for hole in holes)
     assert len(sink.stored) == 2000 - lost
 
 

@@ -108,7 +108,7 @@ class Captured(ThreadingHTTPServer):
             return None
 
     def expanded(self, collection: dict[str, Any]) -> dict[str, Any]:
-        members = [self.document(each["@odata.id"]) or each for each in collection["Members"]]
+        members = [self.document(member["@odata.id"]) or member for member in collection["Members"]]
         return {**collection, "Members": members}
 
 

@@ -46,7 +46,7 @@ stdio_handler = "file"
 
 def missing() -> str | None:
     """Why there can be no lab here; None: there can."""
-    absent = [each for each in PROGRAMS if shutil.which(each, path=PATH) is None]
+    absent = [program for program in PROGRAMS if shutil.which(program, path=PATH) is None]
     if absent:
         return f"real QEMU needs {', '.join(absent)}: apt-get install --no-install-recommends {PACKAGES}"
     if os.geteuid() != 0:

@@ -96,7 +96,7 @@ class Tree(ThreadingHTTPServer):
 
     def expanded(self, path: str) -> Any:
         document = self.document(path)
-        links = [each["@odata.id"].rstrip("/") for each in document["Members"]]
+        links = [member["@odata.id"].rstrip("/") for member in document["Members"]]
         members = [self.document(link) if link in self.tree else {"@odata.id": link} for link in links]
         return document | {"Members": members}
 

@@ -26,8 +26,8 @@ def fan(status, sensor_id="F1", state="Enabled"):
 
 def thermal(at_s, *readings, **fields):
     arrays = {"temperatures": [], "fans": []}
-    for each in readings:
-        arrays["temperatures" if "reading_celsius" in each else "fans"].append(each)
+    for reading in readings:
+        arrays["temperatures" if "reading_celsius" in reading else "fans"].append(reading)
     return raw("RedfishSample", at_s=at_s, category="thermal", **arrays, **fields)
 
 
@@ -62,7 +62,7 @@ def changes(*records):
 
 
 def last(*records):
-    return [each for each in changes(*records) if each][-1]
+    return [change for change in changes(*records) if change][-1]
 
 
 def statuses(found):
@@ -135,7 +135,7 @@ def test_status(record, expected, unknown, texts):
     [found] = changes(record)
 
     assert expected == statuses(found)
-    assert (unknown, texts) == (found["unknown"], [each["text"] for each in found["alerts"]])
+    assert (unknown, texts) == (found["unknown"], [alert["text"] for alert in found["alerts"]])
 
 
 def test_a_host_of_which_nothing_is_known_is_unknown():
@@ -179,7 +179,7 @@ def test_the_details_are_the_seeds():
     ],
 )
 def test_a_record_on_change_only(first, second, changed):
-    assert [True, changed] == [each is not None for each in changes(first, second)]
+    assert [True, changed] == [change is not None for change in changes(first, second)]
 
 
 def test_categories_in_turn_change_nothing_when_nothing_changed():
@@ -228,7 +228,7 @@ def test_temperatures_and_fans_of_one_number_are_two_components():
     found = last(thermal(0, temperature(95.0, sensor_id="0"), fan("Critical", "0")))
 
     assert [("fan-unhealthy", "1/0"), ("temperature-high", "1/0")] == [
-        (each["rule"], each["component"]) for each in found["alerts"]
+        (alert["rule"], alert["component"]) for alert in found["alerts"]
     ]
 
 

@@ -54,7 +54,7 @@ def test_odd_watts_make_no_odd_analysis(odd):
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_clocks_and_times_make_no_odd_rates(odd):
     cpus = [item("CpuTimes", user_s=value, idle_s=value) for value in (0.0, odd, 1.0)]
-    records = [raw("HostSample", at_s=n, category="host", cpu=each, cores=[each]) for n, each in enumerate(cpus)]
+    records = [raw("HostSample", at_s=n, category="host", cpu=cpu, cores=[cpu]) for n, cpu in enumerate(cpus)]
     records += [raw("HostSample", at_s=3 + n, category="host", monotonic_s=odd, swap_in=n) for n in range(2)]
     found, failures = applied(hosts.STEP, *records)
 
@@ -72,7 +72,7 @@ def wild(avro, odd, named):
             return plain[avro] if avro in plain else wild(named[avro], odd, named)
         case {"type": "record"}:
             named[avro["name"]] = avro
-            return {each["name"]: wild(each["type"], odd, named) for each in avro["fields"]}
+            return {field["name"]: wild(field["type"], odd, named) for field in avro["fields"]}
         case {"type": "array"}:
             return [wild(avro["items"], odd, named)]
         case _:
@@ -89,7 +89,7 @@ def test_a_record_of_odd_numbers_alone_leads_to_none(step: Step, odd):
         | {"epoch": "0-a", "sequence": n} | ({"category": category} if step.subject else {})
         for n in range(3) for category in sorted((step.categories or {"x"}) - {catalog.REMOVED})
     ]  # fmt: skip
-    found, failures = applied(step, *[each | {"errors": []} for each in records])
+    found, failures = applied(step, *[record | {"errors": []} for record in records])
 
     assert [] == failures
     assert all(math.isfinite(number) for each in found for number in numbers(each))

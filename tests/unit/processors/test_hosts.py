@@ -50,8 +50,8 @@ def test_each_core_and_device_has_its_own_rates():
     after = sample(1, cores=[cpu(idle_s=1.0), cpu(idle_s=0.5)], interfaces=[nic("b", txbytes=2), nic("new", txbytes=9)])
     [_, found] = told(before, after)
 
-    assert {"0": 1.0, "1": 0.5} == {each["core"]: each["idle_s_rate"] for each in found["cores"]}
-    assert {"b": 2.0} == {each["device"]: each["txbytes_rate"] for each in found["interfaces"]}
+    assert {"0": 1.0, "1": 0.5} == {core["core"]: core["idle_s_rate"] for core in found["cores"]}
+    assert {"b": 2.0} == {interface["device"]: interface["txbytes_rate"] for interface in found["interfaces"]}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ times = st.floats(allow_nan=True)
 samples = st.lists(
     st.builds(
         lambda at_s, clock, epoch, swap, user, cores, rx: sample(
-            at_s, epoch=epoch, swap_in=swap, cpu=cpu(user_s=user), cores=[cpu(idle_s=each) for each in cores],
+            at_s, epoch=epoch, swap_in=swap, cpu=cpu(user_s=user), cores=[cpu(idle_s=core) for core in cores],
             interfaces=[nic(rxbytes=each) for each in rx], monotonic_s=clock,
         ),
         st.integers(0, 1000), st.floats(0, 1000) | times, st.sampled_from(["0-a", "1-b"]), numbers, times,

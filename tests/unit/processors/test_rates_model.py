@@ -107,7 +107,7 @@ def test_late_and_repeated_records_change_nothing(made, random):
 @given(events)
 def test_the_same_input_twice_gives_the_same_bytes(made):
     records = history(made)
-    once, again = ([each.value for each in _outputs(records)] for _ in range(2))
+    once, again = ([output.value for output in _outputs(records)] for _ in range(2))
 
     assert once == again
 

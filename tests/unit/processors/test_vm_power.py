@@ -219,9 +219,9 @@ def test_no_interleaving_changes_what_is_told(made, random):
 def test_whatever_comes_an_estimate_is_finite_and_adds_up(made):
     found = samples_of(made)
     merged = sorted(found[POWER] + found[LIBVIRT], key=lambda each: each[3])
-    estimates = [each.record for each in outputs(merged)]
+    estimates = [output.record for output in outputs(merged)]
 
-    assert len(estimates) == len({each["minute"] for each in estimates})
+    assert len(estimates) == len({estimate["minute"] for estimate in estimates})
     for minute in estimates:
         assert math.isfinite(minute["host_watts"])
         assert minute["host_watts"] >= 0

@@ -122,7 +122,7 @@ def test_each_device_has_its_own_rates():
     first = sample(0, vm(nics=[nic("a"), nic("b")], disks=[disk("vda")]))
     second = sample(2, vm(nics=[nic("a", txbytes=8), nic("b")], disks=[disk("vda", wr_bytes=6), disk("new")]))
     [_, outputs] = drive(vms.STEP, [first, second])
-    found = {each["device"]: each for each in outputs["device-rates"][0]["devices"]}
+    found = {device["device"]: device for device in outputs["device-rates"][0]["devices"]}
 
     assert {"a": 4.0, "b": 0.0, "vda": None} == {name: each["txbytes_rate"] for name, each in found.items()}
     assert found["vda"]["wr_bytes_rate"] == 3.0

@@ -46,8 +46,8 @@ def settings(name):
 
 def variables(name):
     found = {SECRETS_DIR}
-    for each in settings(name):
-        for field in each.model_fields.values():
+    for setting in settings(name):
+        for field in setting.model_fields.values():
             alias = field.validation_alias
             found |= set(alias.choices) if isinstance(alias, AliasChoices) else {alias}
     return found
@@ -57,7 +57,7 @@ def secrets(name):
     """A secret → its path in the container."""
     entries = [{"source": each} if isinstance(each, str) else each for each in SERVICES[name].get("secrets", [])]
     root = Path("/run/secrets")  # a target that is absolute replaces it
-    return {each["source"]: str(root / each.get("target", each["source"])) for each in entries}
+    return {entry["source"]: str(root / entry.get("target", entry["source"])) for entry in entries}
 
 
 def of(names):
@@ -112,12 +112,12 @@ def test_a_service_belongs_to_a_profile_and_waits_only_for_services_there_are(na
 
 def test_volumes_are_declared_and_used_and_mounted_files_exist():
     entries = [each for service in SERVICES.values() for each in service.get("volumes", [])]
-    mounts = [each.removesuffix(":ro").rpartition(":")[0] for each in entries]
+    mounts = [entry.removesuffix(":ro").rpartition(":")[0] for entry in entries]
     files = {each for each in mounts if each.startswith(".")}
     users = {each for each in mounts if each.startswith("$")}
 
     assert set(FILE["volumes"]) == set(mounts) - files - users
-    assert [] == [each for each in files if not (COMPOSE / each).exists()]
+    assert [] == [file for file in files if not (COMPOSE / file).exists()]
     assert [] == [service for service in SERVICES.values() if not (COMPOSE / service.get("env_file", "")).exists()]
     assert {"${RACKSTREAM_FLEET:-../fleet.yaml}"} == users, "README.md says which files users bring"
 
@@ -151,7 +151,7 @@ def test_the_settings_are_valid(name, tmp_path, monkeypatch):
         monkeypatch.setenv(SECRETS_DIR, str(tmp_path))
     monkeypatch.chdir(tmp_path)  # no .env
 
-    assert all(each.read() for each in settings(name))
+    assert all(setting.read() for setting in settings(name))
 
 
 def test_the_machine_s_own_fleet_is_valid():
@@ -189,7 +189,7 @@ def test_secrets_are_written_once_and_kept(tmp_path):
 
     assert first == second
     beyond = {"certificates/ca-key.pem", "certificates/kafka-ca.srl"}  # what signs them is no container's
-    assert {each["file"].removeprefix("./secrets/") for each in FILE["secrets"].values()} == first.keys() - beyond
+    assert {secret["file"].removeprefix("./secrets/") for secret in FILE["secrets"].values()} == first.keys() - beyond
     assert re.fullmatch(r"apiv3_[\w-]{64}", first["influx-token"]), "no newline: it goes into a header as it is"
     assert {"token": first["influx-token"], "name": "_admin"} == json.loads(first["influx-admin.json"])
     assert 0o700 == stat.S_IMODE(place.stat().st_mode), "others of this machine stay out"
@@ -215,7 +215,9 @@ def profile(name):
 
 @of(["simple", "secure"])
 def test_what_a_service_waits_for_is_of_its_profiles(name):
-    chosen = profile(name) | {each for each in SERVICES if name == "secure" and each.startswith("secure-producer-")}
+    chosen = profile(name) | {
+        service for service in SERVICES if name == "secure" and service.startswith("secure-producer-")
+    }
 
     assert [] == [each for each in chosen if not SERVICES[each].get("depends_on", {}).keys() <= profile(name)]
 
@@ -234,7 +236,7 @@ def test_each_process_logs_in_as_the_user_of_its_role(name):
     assert "/run/secrets/KAFKA_SASL_PASSWORD" == secrets(name)[f"password-{role}"]
     assert environment["KAFKA_SSL_CA_LOCATION"] == secrets(name)["kafka-ca.pem"]
     assert f"/run/passwords/{role}" == secrets("secure-rights")[f"password-{role}"], "it gets that password"
-    assert 1 == sum(each.startswith("password-") for each in secrets(name)), "nobody else's"
+    assert 1 == sum(secret.startswith("password-") for secret in secrets(name)), "nobody else's"
 
 
 @of([name for name in OURS if name.startswith("secure-") and name.removeprefix("secure-") in OURS])
@@ -297,8 +299,8 @@ def test_each_of_our_services_has_what_its_command_needs():
 
 def mounted(name, inside):
     """The file of this repository that a container sees at a path."""
-    for each in SERVICES[name]["volumes"]:
-        outside, target, *_ = each.split(":")
+    for volume in SERVICES[name]["volumes"]:
+        outside, target, *_ = volume.split(":")
         if inside.startswith(target):
             return COMPOSE / outside / inside.removeprefix(target).lstrip("/")
     raise AssertionError(inside)

@@ -73,7 +73,7 @@ def test_a_query_names_only_measurements_and_fields_there_are(influx, panel, tar
         assert "time" == found.column_names[0]
         assert any(pa.types.is_floating(each) or pa.types.is_integer(each) for each in found.schema.types)
         assert "timeseries" == panel["type"]
-    shown = {each["matcher"]["options"] for each in panel["fieldConfig"]["overrides"]}
+    shown = {override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"]}
     assert set() == shown - set(found.column_names)
 
 

@@ -63,7 +63,7 @@ def test_what_is_copied_exists_and_is_sent_to_the_builder(source):
 
 
 def test_all_packages_and_all_requirements_are_copied():
-    copied = {each.rstrip("/") for words in COPIES for each in words}
+    copied = {word.rstrip("/") for words in COPIES for word in words}
     installed = set(re.findall(r"-r (\S+)", DOCKERFILE))
 
     assert set(PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) <= copied

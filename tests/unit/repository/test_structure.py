@@ -48,7 +48,7 @@ def test_a_module_is_small_and_says_what_it_is(path):
     text = path.read_text()
 
     assert ast.get_docstring(ast.parse(text)), "no docstring"
-    assert len(text.splitlines()) <= 320
+    assert len(text.splitlines()) <= 500
 
 
 PURE = [

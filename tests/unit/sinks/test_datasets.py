@@ -36,7 +36,7 @@ def example(kind: Any, named: dict[str, Any], full: bool) -> Any:  # noqa: FBT00
     match kind["type"]:
         case "record":
             named[kind["name"]] = kind
-            return {each["name"]: example(each["type"], named, full) for each in kind["fields"]}
+            return {field["name"]: example(field["type"], named, full) for field in kind["fields"]}
         case "enum":
             named[kind["name"]] = kind
             return kind["symbols"][0]

@@ -166,7 +166,7 @@ def test_drives_are_judged_by_health_and_prediction():
     [outputs] = drive(STEP, [raw("RedfishSample", category="storage", drives=[bad])])
 
     assert [("drive-unhealthy", "1/-/-/D0"), ("drive-failure-predicted", "1/-/-/D0")] == [
-        (each["rule"], each["component"]) for each in outputs["alerts"]
+        (alert["rule"], alert["component"]) for alert in outputs["alerts"]
     ]
 
 
@@ -383,7 +383,7 @@ HOT = temperature(95.0)
 def test_a_hundred_thousand_hot_sensors_are_a_bounded_number_of_alerts():
     hot = [HOT | {"sensor_id": str(n)} for n in range(100_000)]
     outputs = drive(STEP, [thermal(0, hot), thermal(1, hot), *[thermal(n, [temperature(20.0)]) for n in (2, 3, 4)]])
-    by_rule = [each["rule"] for each in outputs[0]["alerts"]]
+    by_rule = [alert["rule"] for alert in outputs[0]["alerts"]]
 
     assert [evaluation.MOST, 1] == [by_rule.count(name) for name in ("temperature-high", evaluation.FLOOD)]
     assert [] == outputs[1].get("alerts", [])
@@ -454,7 +454,7 @@ def test_a_host_that_is_no_target_any_more_has_no_alerts():
     records = [*heat(95.0), power(1, flag=True), left("RedfishSample", 2)]
     outputs = drive(STEP, records, packs=rule_pack.only([*PACK.rules, PREDICTED]), late_s={2: 3600})
 
-    assert [("cleared", "gone")] * 2 == [(each["transition"], each["cause"]) for each in outputs[2]["alerts"]]
+    assert [("cleared", "gone")] * 2 == [(alert["transition"], alert["cause"]) for alert in outputs[2]["alerts"]]
     assert [[], [], []] == [outputs[2]["state-alerts"][0][name] for name in ("active", "pending", "known")]
 
 
@@ -481,4 +481,4 @@ def test_a_record_that_comes_late_after_a_restart_is_not_judged():
         restarted.skip(record, [STEP])
 
     assert [] == restarted.apply(heat(20.0, 95.0)[1]).outputs
-    assert ["alerts", "state-alerts"] == [each.alias for each in restarted.apply(heat(*[95.0] * 4)[3]).outputs]
+    assert ["alerts", "state-alerts"] == [output.alias for output in restarted.apply(heat(*[95.0] * 4)[3]).outputs]

@@ -156,7 +156,7 @@ def test_an_unknown_link_speed_is_null_and_an_interface_without_a_state_is_kept(
     counters = SimpleNamespace(**{name: number for number, name in enumerate(names, 1)})
     states = {"eth0": SimpleNamespace(isup=True, speed=0), "eth1": SimpleNamespace(isup=False, speed=1000)}
     ps = Ps(net_io_counters=dict.fromkeys(("eth0", "eth1", "tap0"), counters), net_if_stats=states)
-    found = {each["device"]: each for each in read(ps).body["interfaces"]}
+    found = {interface["device"]: interface for interface in read(ps).body["interfaces"]}
 
     assert [(True, None), (False, 1000), (None, None)] == [(each["up"], each["speed_mbps"]) for each in found.values()]
     assert [2, 4, 5, 7, 1, 3, 6, 8] == list(found["eth0"].values())[3:]
@@ -170,7 +170,7 @@ def test_sensors_of_one_name_are_told_apart_and_odd_readings_are_null():
     body = read(Ps(sensors_temperatures=chips, sensors_fans={"it87": [sensor("", 900)]})).body
 
     assert [("coretemp/Core 0/0", 40.0, 100.0), ("coretemp/Core 0/1", None, None), ("nvme/0", 30.0, None)] == [
-        tuple(each.values()) for each in body["temperatures"]
+        tuple(temperature.values()) for temperature in body["temperatures"]
     ]
     assert [{"sensor": "it87/0", "speed_rpm": 900.0}] == body["fans"]
 
@@ -202,7 +202,7 @@ def test_a_hung_file_system_costs_one_wait_and_its_own_sizes_only():
     mounts = [mount("/a", "a"), mount("/b", "b"), mount("/c", "c")]
     reader = host.HostReader(TARGET, 1.0, Ps(disk_partitions=mounts, disk_usage=usage))
     try:
-        sizes = [[each["total"] for each in reader.read("host", 0.1).body["filesystems"]] for _ in range(2)]
+        sizes = [[filesystem["total"] for filesystem in reader.read("host", 0.1).body["filesystems"]] for _ in range(2)]
         started = time.monotonic()
         sample = reader.read("host", 60.0)
     finally:
@@ -220,7 +220,7 @@ def test_a_file_system_that_may_not_be_asked_is_listed_without_sizes():
 
     sample = read(Ps(disk_partitions=[mount("/a", "a")], disk_usage=usage))
 
-    assert [None] == [each["total"] for each in sample.body["filesystems"]]
+    assert [None] == [filesystem["total"] for filesystem in sample.body["filesystems"]]
     assert {("filesystems", "PermissionError"): 1} == dict(sample.problems.counts)
 
 

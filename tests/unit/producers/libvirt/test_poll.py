@@ -116,7 +116,7 @@ def read(link: Link, *out: str, held: list[str] | None = None, groups: int = GRO
 
 
 def problems(answer: dict[str, Any]) -> list[tuple[str, str, int]]:
-    return [each[:3] for each in answer["problems"]]
+    return [problem[:3] for problem in answer["problems"]]
 
 
 def test_one_bulk_call_gives_the_domains_and_the_xml_is_read_once():
@@ -223,7 +223,9 @@ def test_a_domain_that_fails_every_bulk_call_costs_itself_only():
     answer = read(link(libvirt))
 
     assert [7, 9] == [domain["domain_id"] for domain in answer["domains"]]
-    assert [("domain", "system error", 1, True)] == [each for each in answer["problems"] if each[0] == "domain"]
+    assert [("domain", "system error", 1, True)] == [
+        problem for problem in answer["problems"] if problem[0] == "domain"
+    ]
 
 
 OCCUPIED = [2, 0, 9000]

@@ -78,7 +78,7 @@ class Model(RuleBasedStateMachine):
                 break
             self.rows.remove((number, each))
             expected.append(each.sequence)
-        assert expected == [sequence for each in drops for sequence in range(each.first, each.last + 1)]
+        assert expected == [sequence for drop in drops for sequence in range(drop.first, drop.last + 1)]
         self.dropped.update(expected)
 
     @rule()
@@ -95,7 +95,7 @@ class Model(RuleBasedStateMachine):
     def counts_are_right(self) -> None:
         assert (len(self.rows), sum(each.size for _, each in self.rows)) == (self.spool.records, self.spool.bytes)
         assert min((each.at for _, each in self.rows), default=None) == self.spool.oldest_at
-        told = {sequence for each in self.spool.drops() for sequence in range(each.first, each.last + 1)}
+        told = {sequence for drop in self.spool.drops() for sequence in range(drop.first, drop.last + 1)}
         assert self.dropped == told
 
 

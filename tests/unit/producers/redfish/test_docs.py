@@ -55,7 +55,7 @@ def kind_of(definition: Any) -> str:
 @pytest.mark.parametrize("array", FORMS)
 def test_every_field_of_the_seed_is_in_some_case_with_its_type(array: str) -> None:
     sample = catalog.schema("RedfishSample").definition
-    schema = next(each["type"]["items"]["fields"] for each in sample["fields"] if each["name"] == array)
+    schema = next(field["type"]["items"]["fields"] for field in sample["fields"] if field["name"] == array)
     types = {each["name"]: each["type"] for each in schema}
     records = list(expected(array))
     missing = []
@@ -65,6 +65,6 @@ def test_every_field_of_the_seed_is_in_some_case_with_its_type(array: str) -> No
         if not values or not all(isinstance(value, KINDS[kind_of(types[name])]) for value in values):
             missing.append(key)
         if isinstance(types[name], dict) and types[name]["type"] == "record":
-            inner = {each["name"] for each in types[name]["fields"]}
+            inner = {field["name"] for field in types[name]["fields"]}
             missing += [f"{key}.{each}" for each in inner if not any(each in value for value in values)]
     assert [] == missing

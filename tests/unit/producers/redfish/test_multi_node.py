@@ -75,4 +75,4 @@ def test_what_was_not_got_whole_is_every_hosts_and_single_values_are_counted_onc
 
     assert problems is shared[None]
     for host in ("kvm-1", "kvm-2"):
-        assert [("Thermal", True)] == [(each["field"], each["whole"]) for each in shared[host].as_records()]
+        assert [("Thermal", True)] == [(record["field"], record["whole"]) for record in shared[host].as_records()]

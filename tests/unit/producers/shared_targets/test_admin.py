@@ -21,7 +21,7 @@ def bmc(number, **more):
 
 
 def known(*records):
-    return {admin.key(each): each for each in records}
+    return {admin.key(record): record for record in records}
 
 
 def hosts(*parts):
@@ -83,7 +83,7 @@ def test_what_a_file_does_not_name_goes_only_when_pruned_and_only_of_its_sources
     assert [[]] == hosts(admin.plan(there, [bmc(1)]).removed)
     pruned = admin.plan(there, [bmc(1)], prune={"redfish"})
     assert [["kvm-2"]] == hosts(pruned.removed)
-    assert [("kvm-2", True)] == [(each["host"], each["removed"]) for each in pruned.records]
+    assert [("kvm-2", True)] == [(record["host"], record["removed"]) for record in pruned.records]
 
 
 def test_one_bmc_is_not_polled_by_two_names():

@@ -109,7 +109,7 @@ def test_what_changes_something_needs_the_token(client):
         client.post("/api/telemetry/start"),
     ]
 
-    assert [401] * 4 == [each.status_code for each in answers]
+    assert [401] * 4 == [answer.status_code for answer in answers]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_value_that_json_cannot_hold_is_null():
     with serving(view) as client:
         answers = [client.get(path) for path in ("/api/hosts/h1", "/api/hosts", "/api/overview")]
 
-    assert [200] * 3 == [each.status_code for each in answers]
+    assert [200] * 3 == [answer.status_code for answer in answers]
     assert None is answers[0].json()["temperatures"][0]["celsius"]
 
 
@@ -171,10 +171,10 @@ def test_consoles_that_start_together_make_one_token_that_only_their_user_may_re
         found.append(token(ConsoleSettings(token=None), tmp_path / "data").get_secret_value())
 
     threads = [threading.Thread(target=start) for _ in range(8)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
     assert (1, 8) == (len(set(found)), len(found))
     assert ["api-token"] == [path.name for path in (tmp_path / "data").iterdir()]
@@ -283,12 +283,12 @@ def test_readers_that_begin_at_once_each_get_an_event_once():
         seeing(alert("a"), view=view)
         seeing(alert("b"), view=view)
         readers = [Reader() for _ in range(8)]
-        for each in readers:
-            begin(broadcast, each, last_id=f"{broadcast.run}-0")
-        await until(lambda: all(each.ids for each in readers))
-        assert {(f"{broadcast.run}-1", f"{broadcast.run}-2")} == {tuple(each.ids) for each in readers}
-        for each in readers:
-            each.gone.set()
+        for reader in readers:
+            begin(broadcast, reader, last_id=f"{broadcast.run}-0")
+        await until(lambda: all(reader.ids for reader in readers))
+        assert {(f"{broadcast.run}-1", f"{broadcast.run}-2")} == {tuple(reader.ids) for reader in readers}
+        for reader in readers:
+            reader.gone.set()
         await until(lambda: broadcast.readers == 0)
 
     asyncio.run(run())

@@ -204,8 +204,8 @@ def test_what_was_not_looked_at_is_one_line_and_not_ten():
     lines = list(report.lines("a", found, 80))
 
     assert "Not looked at, for what comes before failed: TLS, login" in lines
-    assert 1 == sum("login" in each for each in lines)
-    assert ["skipped", "skipped"] == [each["state"] for each in report.as_plain("a", found)["findings"][1:]]
+    assert 1 == sum("login" in line for line in lines)
+    assert ["skipped", "skipped"] == [finding["state"] for finding in report.as_plain("a", found)["findings"][1:]]
 
 
 def test_lines_fit_and_nothing_in_them_steers_a_terminal():

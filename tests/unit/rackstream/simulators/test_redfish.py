@@ -67,7 +67,7 @@ def test_documents_depend_on_number_and_time_alone(name: str) -> None:
 @every_shape
 def test_no_two_bmcs_have_a_serial_number_in_common(name: str) -> None:
     def serials(number: int) -> list[str]:
-        return [each["SerialNumber"] for each in documents(name, number).values() if "SerialNumber" in each]
+        return [document["SerialNumber"] for document in documents(name, number).values() if "SerialNumber" in document]
 
     assert serials(1)
     assert not set(serials(1)) & set(serials(2))
@@ -76,14 +76,14 @@ def test_no_two_bmcs_have_a_serial_number_in_common(name: str) -> None:
 def links(value: object) -> list[str]:
     if isinstance(value, dict):
         own = [value["@odata.id"]] if value.keys() == {"@odata.id"} else []
-        return own + [each for inner in value.values() for each in links(inner)]
-    return [each for inner in value for each in links(inner)] if isinstance(value, list) else []
+        return own + [link for inner in value.values() for link in links(inner)]
+    return [link for inner in value for link in links(inner)] if isinstance(value, list) else []
 
 
 @every_shape
 def test_every_link_leads_to_a_document_and_every_document_is_at_its_uri(name: str) -> None:
     shape, found = SHAPES[name], documents(name)
-    linked = {each.rstrip("/") for document in found.values() for each in links(document)}
+    linked = {link.rstrip("/") for document in found.values() for link in links(document)}
     assert set(shape.dead) | ({SESSIONS, SESSIONS.rpartition("/")[0]} if shape.sessions else set()) == linked - set(
         found
     )
@@ -95,13 +95,13 @@ def test_every_link_leads_to_a_document_and_every_document_is_at_its_uri(name: s
 @every_shape
 def test_the_summaries_of_a_server_are_true(name: str) -> None:
     found = documents(name)
-    systems = [found[each["@odata.id"].rstrip("/")] for each in found[f"{ROOT}/Systems"]["Members"]]
+    systems = [found[member["@odata.id"].rstrip("/")] for member in found[f"{ROOT}/Systems"]["Members"]]
     for system in systems:
         inside = {
-            part: [found[each.rstrip("/")] for each in links(found[system[part]["@odata.id"].rstrip("/")]["Members"])]
+            part: [found[link.rstrip("/")] for link in links(found[system[part]["@odata.id"].rstrip("/")]["Members"])]
             for part in ("Processors", "Memory")
         }
-        cpus = [each for each in inside["Processors"] if each["ProcessorType"] == "CPU"]
+        cpus = [processor for processor in inside["Processors"] if processor["ProcessorType"] == "CPU"]
         assert system["ProcessorSummary"]["Count"] == len(cpus)
         mebibytes = sum(int(each.get("CapacityMiB") or 0) for each in inside["Memory"])
         assert system["MemorySummary"]["TotalSystemMemoryGiB"] * 1024 == mebibytes
@@ -162,7 +162,7 @@ def test_a_long_collection_comes_in_pages_each_member_once() -> None:
     while path:
         page = json.loads(ask(server, path).body)
         sizes.append(len(page["Members"]))
-        seen += [each["@odata.id"] for each in page["Members"]]
+        seen += [member["@odata.id"] for member in page["Members"]]
         path = page.get("Members@odata.nextLink")
     assert [6, 5] == sizes
     assert page["Members@odata.count"] == len(set(seen)) == len(seen)

@@ -74,12 +74,12 @@ def test_the_fleet_is_seen_in_80_columns():
     async def look():
         async with shown(small()) as (app, _):
             seen = text(app)
-            [first] = [each for each in lines(app) if each.startswith("h1")]
+            [first] = [line for line in lines(app) if line.startswith("h1")]
             assert re.search(r"h1 +ok +redfish up +300 W +50.0 °C of 100", first)
             assert "3 hosts (1 ok, 1 critical, 1 unknown)" in seen
             assert "2 of 3 targets up" in seen
             assert "1 alert (1 critical)" in seen
-            assert {80} == {cell_len(each) for each in lines(app)}
+            assert {80} == {cell_len(line) for line in lines(app)}
             assert "q Quit" in lines(app)[-1]
 
     asyncio.run(look())
@@ -87,7 +87,7 @@ def test_the_fleet_is_seen_in_80_columns():
 
 def test_hosts_are_searched_filtered_and_sorted_by_key():
     def hosts(app):
-        return [found[1] for each in lines(app) if (found := re.match(r"(h\d) ", each))]
+        return [found[1] for line in lines(app) if (found := re.match(r"(h\d) ", line))]
 
     async def look():
         async with shown(small()) as (app, pilot):

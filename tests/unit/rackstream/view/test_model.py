@@ -69,7 +69,7 @@ def alert(name, revision=0, transition="raised", **fields):
 @pytest.mark.parametrize("alias", sorted(SOURCES))
 def test_host_category_and_time_of_every_published_version_are_read_without_decoding(alias):
     versions = [each for each in catalog.published().values() if each.name == TOPICS[alias].schema]
-    fields = [[field["name"] for field in each.definition["fields"]][:3] for each in versions]
+    fields = [[field["name"] for field in version.definition["fields"]][:3] for version in versions]
 
     assert fields == [["host", "category", "observed_at"]] * len(versions) != []
     _, _, value = given(alias, item(TOPICS[alias].schema, host="hömma", category="c"))
@@ -195,13 +195,15 @@ def test_one_host_tells_all_that_its_newest_records_tell():
     [status] = found.targets
     assert ("Dell", "7.1", "fans left out") == (status.vendor, status.firmware, status.detail)
     assert ["fans"] == status.left_out
-    assert [("t0", 40.0, 80.0)] == [(each.name, each.celsius, each.upper_critical) for each in found.temperatures]
-    assert [("SSD 0", True)] == [(each.name, each.failure_predicted) for each in found.drives]
-    assert [("p1", 90.0)] == [(each.name, each.output_watts) for each in found.supplies]
-    assert "system" in [each.name for each in found.components]
+    assert [("t0", 40.0, 80.0)] == [
+        (temperature.name, temperature.celsius, temperature.upper_critical) for temperature in found.temperatures
+    ]
+    assert [("SSD 0", True)] == [(drive.name, drive.failure_predicted) for drive in found.drives]
+    assert [("p1", 90.0)] == [(supply.name, supply.output_watts) for supply in found.supplies]
+    assert "system" in [component.name for component in found.components]
     assert ["SSD 0 will fail"] == found.findings
     assert (3.0, 64) == (found.own.figures["cpu_percent"], found.own.figures["memory_total"])
-    assert [("sda", 5.0)] == [(each["device"], each["read_bytes_rate"]) for each in found.own.disks]
+    assert [("sda", 5.0)] == [(disk["device"], disk["read_bytes_rate"]) for disk in found.own.disks]
     assert ["x"] == [each.id for each in found.alerts]
     assert None is view.host("h9")
 
@@ -239,13 +241,13 @@ def test_an_alert_is_active_until_it_is_cleared_and_its_story_is_kept():
     view = seeing(alert("x"), alert("x", 1, "updated"), alert("y", severity="critical"), alert("x", 2, "cleared"))
     story = view.alert("x")
 
-    assert ["y"] == [each.id for each in view.alerts().rows]
-    assert ["raised", "updated", "cleared"] == [each.transition for each in story.transitions]
+    assert ["y"] == [row.id for row in view.alerts().rows]
+    assert ["raised", "updated", "cleared"] == [transition.transition for transition in story.transitions]
     assert not story.alert.active
     assert [("x", 2), ("y", 0), ("x", 1), ("x", 0)] == [
-        (each.id, each.revision) for each in view.alerts(state="history").rows
+        (row.id, row.revision) for row in view.alerts(state="history").rows
     ]
-    assert ["y"] == [each.id for each in view.alerts("y", severity="critical", host="h1").rows]
+    assert ["y"] == [row.id for row in view.alerts("y", severity="critical", host="h1").rows]
     assert None is view.alert("z")
 
 
@@ -277,9 +279,9 @@ def test_an_alert_that_is_older_than_the_log_is_known_from_the_memory_until_the_
     view = seeing(alert("a", 3, "cleared"), target(labels={"rack": "r1"}))
     view.remember([given("state-alerts", memory)[2]])
 
-    assert {"b", "c"} == {each.id for each in view.alerts().rows}
+    assert {"b", "c"} == {row.id for row in view.alerts().rows}
     assert {"rack": "r1"} == view.alerts().rows[0].labels
-    assert ["c"] == [each.id for each in seeing(alert("b", 1, "cleared"), view=view).alerts().rows]
+    assert ["c"] == [row.id for row in seeing(alert("b", 1, "cleared"), view=view).alerts().rows]
 
 
 def test_an_ended_dead_letter_counts_no_more():
@@ -294,7 +296,7 @@ def test_an_ended_dead_letter_counts_no_more():
     view.take([("dead-letter", TOPICS["dead-letter"].key_of(letters[0][1]), None)])
 
     assert [("processors", "truncated", 2)] == [
-        (each.stage, each.reason, each.count) for each in view.pipeline().letters
+        (letter.stage, letter.reason, letter.count) for letter in view.pipeline().letters
     ]
 
 
@@ -352,7 +354,7 @@ def test_every_answer_is_json():
         view.alert("x"), view.pipeline(),
     ]  # fmt: skip
 
-    assert all(json.loads(json.dumps(plain(asdict(each)), allow_nan=False)) for each in answers)
+    assert all(json.loads(json.dumps(plain(asdict(answer)), allow_nan=False)) for answer in answers)
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_a_changed_byte_is_never_read_otherwise_than_by_fastavro(name):
 
 @given(st.lists(st.none() | LONGS, max_size=2 * varint.LANES + 2))
 def test_numbers_put_together_at_once_are_the_numbers_written(numbers):
-    tokens = [b"" if each is None else writer.long(each) for each in numbers]
+    tokens = [b"" if number is None else writer.long(number) for number in numbers]
 
     assert numbers == list(varint.longs(tokens))
 

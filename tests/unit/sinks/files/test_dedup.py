@@ -52,9 +52,9 @@ def test_a_record_is_new_unless_the_same_was_stored(batches):
     stored, known = Stored(), set()
     for records, outcome in batches:
         fresh, taken = Fresh(stored, read), []
-        for each in records:
-            assert (each not in known and each not in taken) == fresh.take(sample(*each))
-            taken += [each] if each not in known and each not in taken else []
+        for record in records:
+            assert (record not in known and record not in taken) == fresh.take(sample(*record))
+            taken += [record] if record not in known and record not in taken else []
         refused = taken[::2] if outcome == "some refused" else []
         for each in refused:
             fresh.leave(sample(*each))

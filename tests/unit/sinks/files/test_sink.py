@@ -108,7 +108,7 @@ def files(root: Path) -> set[str]:
 
 
 def listed(root: Path) -> set[str]:
-    return {each.path for entry in manifests.read_manifest(root) for each in entry.files}
+    return {file.path for entry in manifests.read_manifest(root) for file in entry.files}
 
 
 def sequences(root: Path) -> Counter[int]:
@@ -124,8 +124,8 @@ def test_rows_are_stored_by_their_hour_and_committed_by_the_manifest(settings, r
     }  # fmt: skip
     [entry] = manifests.read_manifest(root)
     assert (entry.topic, entry.topic_id, entry.partition, entry.first, entry.last) == (TOPIC, ID, 0, 0, 1)
-    assert {each.rows for each in entry.files if each.dataset == "host_fan"} == {2}
-    assert all(each.bytes == (root / each.path).stat().st_size for each in entry.files)
+    assert {file.rows for file in entry.files if file.dataset == "host_fan"} == {2}
+    assert all(file.bytes == (root / file.path).stat().st_size for file in entry.files)
 
 
 def test_duckdb_reads_both_formats_with_types_and_partitions(settings, root, kind) -> None:

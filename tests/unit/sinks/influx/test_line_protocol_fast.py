@@ -42,7 +42,7 @@ def anything(kind: Any, named: dict[str, Any], chance: random.Random) -> Any:  #
         named[kind["name"]] = kind
     match kind["type"]:
         case "record":
-            return {each["name"]: anything(each["type"], named, chance) for each in kind["fields"]}
+            return {field["name"]: anything(field["type"], named, chance) for field in kind["fields"]}
         case "enum":
             return chance.choice(kind["symbols"])
         case "array":

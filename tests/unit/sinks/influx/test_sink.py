@@ -309,9 +309,9 @@ def test_the_set_up_asks_for_the_retention_advised_once(version: str, api: str, 
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         given = {"url": f"http://127.0.0.1:{server.server_port}", "database": "fleet", "devices_database": "devices"}
         chosen = InfluxSettings.read(_env_file=None, token=TOKEN, api=api, **given)
-        assert [False, False] == [each.there for each in setup.Server(chosen).places(create=False)]
+        assert [False, False] == [place.there for place in setup.Server(chosen).places(create=False)]
         assert [] == Old.made
-        assert [True, True] == [each.created for each in setup.Server(chosen).places(create=True)]
+        assert [True, True] == [place.created for place in setup.Server(chosen).places(create=True)]
         assert asked == Old.made
         again = setup.Server(chosen).places(create=True)
         assert [(True, False), (True, False)] == [(each.there, each.created) for each in again]

@@ -49,7 +49,7 @@ class Libvirt:
 
     def __init__(self, answers: dict[str, dict[str, Any]]) -> None:
         self.domains = [Domain(self, uuid, each) for uuid, each in answers.items()]
-        self.lookupByUUIDString = {each.UUIDString(): each for each in self.domains}.__getitem__
+        self.lookupByUUIDString = {domain.UUIDString(): domain for domain in self.domains}.__getitem__
         self.listAllDomains = lambda _: self.domains
         self.isAlive = lambda: 1
         self.getType = lambda: "QEMU"
@@ -100,7 +100,7 @@ def test_a_figure_that_libvirt_does_not_know_is_0(connected, answer, expected, w
         found = [kvm.get_block_stats(vm["dom"], "vda") for vm in kvm.get_live_vms() for _ in range(3)]
 
     assert [{"rd_req": 1, "rd_bytes": 2, "wr_reqs": 3, "wr_bytes": 4, "errors": expected}] * 3 == found
-    assert ([why] if why else []) == [each["why"] for each in logs]
+    assert ([why] if why else []) == [log["why"] for log in logs]
 
 
 def test_an_old_libvirt_gives_0_for_what_it_lacks_and_the_rest_as_it_is(connected):
@@ -121,7 +121,7 @@ def test_an_old_libvirt_gives_0_for_what_it_lacks_and_the_rest_as_it_is(connecte
         "memminor_fault",
         "memdisk_cache",
     }
-    assert sorted([*missing, "getCPUStats"]) == sorted(each["what"] for each in logs)
+    assert sorted([*missing, "getCPUStats"]) == sorted(log["what"] for log in logs)
 
 
 BULK = {"state.state": 1, "cpu.time": 9, "cpu.user": 5, "cpu.system": 4}
@@ -145,7 +145,7 @@ def test_cpu_times_of_a_host_without_control_groups(connected, answers, expected
         cpu = kvm.get_cpu_stats(vm["dom"])
 
     assert expected == (cpu["timeusr"], cpu["timesys"])
-    assert ([why] if why else []) == [each["why"] for each in logs]
+    assert ([why] if why else []) == [log["why"] for log in logs]
 
 
 def test_a_vm_that_hangs_costs_the_timeout_once_and_the_others_are_read(connected):
@@ -196,8 +196,8 @@ def test_a_cause_is_said_once_when_it_begins_and_once_when_it_has_ended_for_all(
         cycle()
 
     causes = [("disks.errors", "unknown to libvirt (-1)"), ("blockStats", "the hypervisor did not answer in time")]
-    assert (2, causes) == (begun, [(each["what"], each["why"]) for each in logs[:2]])
-    assert sorted(causes) == sorted((each["what"], each["why"]) for each in logs[2:])
+    assert (2, causes) == (begun, [(log["what"], log["why"]) for log in logs[:2]])
+    assert sorted(causes) == sorted((log["what"], log["why"]) for log in logs[2:])
 
 
 def test_a_cause_ends_with_its_domain(connected):
@@ -207,7 +207,7 @@ def test_a_cause_ends_with_its_domain(connected):
         module.opened[0].domains.clear()
         kvm.get_live_vms()
 
-    assert ["warning", "info"] == [each["log_level"] for each in logs]
+    assert ["warning", "info"] == [log["log_level"] for log in logs]
 
 
 def test_one_connector_serves_several_threads(connected):

@@ -30,8 +30,8 @@ def test_what_is_sent_is_received(messages):
     one, other = socket.socketpair()
     with one, other:
         sender, receiver = Wire(one), Wire(other)
-        for each in messages:
-            sender.send(each)
+        for message in messages:
+            sender.send(message)
 
         assert messages == [receiver.receive(60) for _ in messages]
 

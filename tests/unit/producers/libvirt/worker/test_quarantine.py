@@ -37,8 +37,8 @@ INTERNAL, BROKEN = Busy("vm", 3, 3, 1795240880404), Busy("vm", 3, 2, 0)
 )
 def test_who_hangs(looks, round_ms, out, expected):
     found = Looks()
-    for each in looks:
-        found.add({"vm": each} if each else {}, None)
+    for look in looks:
+        found.add({"vm": look} if look else {}, None)
 
     assert expected == bool(found.hung(round_ms, out))
 

@@ -100,7 +100,7 @@ def test_a_hung_vm_is_marked_and_the_others_are_read_until_it_answers(host):
     assert {("domain", "b does not answer"): None} == hung[0].problems.whole
     assert (("b",), ()) == (left_out, host.reader.facts().left_out)
     assert is_gone(first), "the process that hung was killed"
-    assert (second, ["warning", "info"]) == (host.pid, [each["log_level"] for each in logs]), "and no other; said once"
+    assert (second, ["warning", "info"]) == (host.pid, [log["log_level"] for log in logs]), "and no other; said once"
 
 
 @pytest.fixture

@@ -245,8 +245,8 @@ def test_what_is_odd_in_answers_is_found_with_where_and_how_often():
         "Status that is no object": 1, "fans in percent": 1, "numbers given as text": 1, "sensors without a unit": 1,
         "collections without Members": 1, "answers that name another resource": 1, "empty links": 1,
         "links to other hosts": 1, "padded text": 1,
-    } == {each.what: each.count for each in quirks(documents)}  # fmt: skip
-    assert "/t#Temperatures/1" == next(each.example for each in quirks(documents) if "read 0" in each.what)
+    } == {quirk.what: quirk.count for quirk in quirks(documents)}  # fmt: skip
+    assert "/t#Temperatures/1" == next(quirk.example for quirk in quirks(documents) if "read 0" in quirk.what)
 
 
 @pytest.mark.parametrize("odd", [{}, {"a": [[[1]]]}, {"Fans": None}, {"Status": [], "Members": 3}])

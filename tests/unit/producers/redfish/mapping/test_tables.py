@@ -56,19 +56,19 @@ def test_a_document_gives_the_records_of_its_case(case: Path) -> None:
 
 def schema_of(array: str) -> dict[str, Any]:
     sample = catalog.schema("RedfishSample").definition
-    return next(each["type"]["items"] for each in sample["fields"] if each["name"] == array)
+    return next(field["type"]["items"] for field in sample["fields"] if field["name"] == array)
 
 
 @pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.record)
 def test_a_record_has_exactly_the_fields_of_its_schema(table: fields.Table) -> None:
     schema = schema_of(table.record)
     record = fields.row(table, {}, Problems())
-    names = {each["name"] for each in schema["fields"]}
+    names = {field["name"] for field in schema["fields"]}
     assert names - PLACE == set(record) - PLACE
     assert set(record) <= names
     for part in table.parts:
-        inner = next(each["type"] for each in schema["fields"] if each["name"] == part.record)
-        assert {each["name"] for each in inner["fields"]} == set(record[part.record])
+        inner = next(field["type"] for field in schema["fields"] if field["name"] == part.record)
+        assert {field["name"] for field in inner["fields"]} == set(record[part.record])
 
 
 PROPERTIES = sorted(
