@@ -135,7 +135,7 @@ class Audit:
         open_letters = letters.read(self._settings)
         self._finding.dead_letters = len(open_letters)
         self._finding.holes = [
-            f"{letter.record['stage']}, {letter.record['topic']}/{letter.record['partition']}: {letter.record['detail']}"
+            f"{letter.record['stage']}, {letter.record['topic']}/{letter.record['partition']}: {letter.record['detail']}"  # noqa: E501
             for letter in open_letters
             if letter.record["reason"] == "retention"
         ]
