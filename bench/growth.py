@@ -1,17 +1,17 @@
-"""What a host costs as a fleet grows: producer, processor and sink, in CPU seconds per host and hour, and in memory.
+"""Measures CPU and memory per host of producer, processor and sink for fleets of different sizes.
 
     make bench ONLY=bench/growth.py ARGS="--hosts 10,100,1000,10000 --bmcs 10,100,1000 --json"
 
-`stream`   `rackstream processor` (all steps) and `rackstream sink influx` (into a server that counts lines) work on the
-           records of so many hosts: 20 VMs and a BMC with 20 sensors each, six samples of VMs to one of sensors, as at
-           intervals of 10 s and 60 s. The first sample of every host is not measured: with it comes its state.
-           Processor and sink get the records as fast as they take them, so batches are full
-`producer` `rackstream producer redfish` polls so many simulated BMCs (in a process of their own) at 60 s, the slower
-           categories at 6 to 30 times that, for real time. Measured from the moment when every BMC has been polled. One
-           process polls up to 1,000 here: 10,000 would need more open files than this machine's limit, and several
-           processes divide them (`fleet.targets`)
+`stream`   `rackstream processor` (all steps) and `rackstream sink influx` (to a server that counts lines) process the
+           records of `--hosts` hosts with 20 VMs and a BMC with 20 sensors each: six samples of VMs per sample of
+           sensors, as with intervals of 10 s and 60 s. The first sample of each host, which creates its state, is not
+           measured. Processor and sink read as fast as they can, so batches are full.
+`producer` `rackstream producer redfish` polls `--bmcs` simulated BMCs (in their own process) every 60 s in real time,
+           the slower categories 6 to 30 times less often. The measurement starts when every BMC has been polled. One
+           process polls up to 1,000 BMCs here: 10,000 would exceed the limit of open files on this machine; several
+           processes divide such a fleet (`fleet.targets`).
 
-Measured is user and system time of the process with its threads, and its peak memory, from /proc.
+CPU is user and system time of the process with its threads; memory is its peak, both from /proc.
 """
 
 from __future__ import annotations
@@ -32,35 +32,37 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.support.external_process import ROOT, cpu_s, end, orderly, rss_mib
-from bench.support.fleet_records import Hypervisor, thermal, wire
-from bench.support.line_counter_server import Counter as LineCounter
+from bench.support.external_process import ROOT, cpu_s, exit_on_sigterm, rss_mib, terminate
+from bench.support.fleet_records import Hypervisor, encode_for_kafka, thermal
+from bench.support.line_counter_server import LineCounterServer as LineCounter
 from rackstream.local.broker import EmbeddedKafka
-from rackstream.topics.lag import await_none
+from rackstream.topics.lag import wait_until_consumed
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 from tests.e2e.support import fleets
 
 PARTITIONS = 4
-RECORDS = 6000
-"""VM samples that are measured, at least; of every host one or more."""
+MIN_RECORDS = 6000
+"""At least this many VM samples are measured, at least one per host."""
 SENSORS = 20
-PER_HOUR = 360 + 60
-"""Records of a host: VMs every 10 s, sensors every 60 s."""
+RECORDS_PER_HOUR = 360 + 60
+"""Records per host: VMs every 10 s, sensors every 60 s."""
 INTERVAL_S = 60.0
-WARM_S = 75.0
+WARM_UP_S = 75.0
 RAW = ("raw-libvirt", "raw-redfish")
 DERIVED = ("vm-totals", "vm-features", "device-rates")
-PROCESSORS, SINK = "bench-growth", "rackstream-influx"
+PROCESSOR_GROUP, SINK_GROUP = "bench-growth", "rackstream-influx"
 Row = dict[str, Any]
 
 
 @contextmanager
-def started(settings: KafkaSettings, name: str, *arguments: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A `rackstream` command on these topics; ended on exit.
+def run_rackstream(
+    settings: KafkaSettings, name: str, *arguments: str, **extra_environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a `rackstream` command on these topics until the context ends.
 
     Raises:
-        RuntimeError: it ended by itself; with the end of its log.
+        RuntimeError: The command ended early; the message has the end of its log.
     """
     environment = (
         os.environ
@@ -68,9 +70,9 @@ def started(settings: KafkaSettings, name: str, *arguments: str, **more: str) ->
             "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap,
             "RACKSTREAM_TOPIC_PREFIX": settings.topic_prefix,
             "RACKSTREAM_DATA_DIR": str(settings.data_dir),
-            "RACKSTREAM_PROCESSOR_GROUP": PROCESSORS,
+            "RACKSTREAM_PROCESSOR_GROUP": PROCESSOR_GROUP,
         }
-        | more
+        | extra_environment
     )
     log = settings.data_dir / f"{settings.topic_prefix}{name}.log"
     with log.open("wb") as out:
@@ -81,76 +83,80 @@ def started(settings: KafkaSettings, name: str, *arguments: str, **more: str) ->
         if process.poll() is not None:
             raise RuntimeError(f"{name} ended with {process.returncode}: {log.read_text()[-2000:]}")
     finally:
-        end(process)
+        terminate(process)
 
 
-def into(url: str) -> dict[str, str]:
-    """The sink's settings for an InfluxDB."""
+def influx_settings(url: str) -> dict[str, str]:
+    """Returns the environment of the sink for an InfluxDB."""
     return {"INFLUX_URL": url, "INFLUX_DB": "bench", "INFLUX_TOKEN": "bench:bench", "RACKSTREAM_INFLUX_API": "v2"}
 
 
 def fill(settings: KafkaSettings, fleet: list[Hypervisor], polls: range) -> int:
-    """Puts these polls of all hosts on the topics; every sixth with the BMC's sensors. Returns how many records."""
-    publisher, count = kafka.Publisher(settings, "bench"), 0
+    """Publishes polls of all hosts, every sixth with the BMC's sensors; returns the number of records."""
+    publisher, count = kafka.KafkaPublisher(settings, "bench"), 0
     for n in polls:
         now = datetime.now(UTC)
-        for number, each in enumerate(fleet):
-            publisher.send(*wire(settings.catalog, "raw-libvirt", each.sample(n)), wait_s=30)
+        for number, hypervisor in enumerate(fleet):
+            publisher.send(*encode_for_kafka(settings.catalog, "raw-libvirt", hypervisor.sample(n)), wait_s=30)
             count += 1
             if (n + number) % 6 == 0:
-                hot = thermal(each.name, n, [50.0 + (n + at) % 20 for at in range(SENSORS)]) | {"observed_at": now}
-                publisher.send(*wire(settings.catalog, "raw-redfish", hot), wait_s=30)
+                sample = thermal(hypervisor.name, n, [50.0 + (n + at) % 20 for at in range(SENSORS)]) | {
+                    "observed_at": now
+                }
+                publisher.send(*encode_for_kafka(settings.catalog, "raw-redfish", sample), wait_s=30)
                 count += 1
     assert publisher.flush(60) == 0
     return count
 
 
-def stream(settings: KafkaSettings, hosts: int, records: int) -> Row:
-    """A row of processor and sink."""
+def measure_stream(settings: KafkaSettings, hosts: int, records: int) -> Row:
+    """Measures processor and sink with a number of hosts."""
     topics.create(settings)
     topics.publish_schemas(settings)
     fleet = [Hypervisor(number) for number in range(hosts)]
     polls = max(1, records // hosts)
     with ExitStack() as stack:
         server = stack.enter_context(LineCounter())
-        processor = stack.enter_context(started(settings, "processor", "processor"))
+        processor = stack.enter_context(run_rackstream(settings, "processor", "processor"))
         influx = {
             "INFLUX_URL": server.url,
             "INFLUX_DB": "bench",
             "INFLUX_TOKEN": "bench",
             "RACKSTREAM_INFLUX_API": "v2",
         }
-        sink = stack.enter_context(started(settings, "sink", "sink", "influx", **influx))
+        sink = stack.enter_context(run_rackstream(settings, "sink", "sink", "influx", **influx))
         fill(settings, fleet, range(1))
-        drained(settings)
+        wait_until_processed(settings)
         began = {"processor": cpu_s(processor.pid), "sink": cpu_s(sink.pid)}
-        lines, began_s = server.lines(), time.monotonic()
+        lines, began_s = server.count_lines(), time.monotonic()
         count = fill(settings, fleet, range(1, polls + 1))
-        drained(settings)
+        wait_until_processed(settings)
         wall_s = time.monotonic() - began_s
-        row: Row = {"hosts": hosts, "records": count, "lines": server.lines() - lines, "wall_s": wall_s}
+        row: Row = {"hosts": hosts, "records": count, "lines": server.count_lines() - lines, "wall_s": wall_s}
         for name, process in (("processor", processor), ("sink", sink)):
-            used = cpu_s(process.pid) - began[name]
+            used_s = cpu_s(process.pid) - began[name]
             row[name] = {
-                "cpu_s_per_host_hour": used / count * PER_HOUR,
-                "us_per_record": used / count * 1e6,
+                "cpu_s_per_host_hour": used_s / count * RECORDS_PER_HOUR,
+                "us_per_record": used_s / count * 1e6,
                 "rss_mib": rss_mib(process.pid),
             }
     return row
 
 
-def drained(settings: KafkaSettings) -> None:
-    """Waits until everything is stepped, and then until everything is stored."""
+def wait_until_processed(settings: KafkaSettings) -> None:
+    """Waits until the processor, and then the sink, have consumed all records."""
     for group, aliases in (
-        (PROCESSORS, ("raw-libvirt", "raw-redfish")),
-        (SINK, ("raw-libvirt", "raw-redfish", *DERIVED)),
+        (PROCESSOR_GROUP, ("raw-libvirt", "raw-redfish")),
+        (SINK_GROUP, ("raw-libvirt", "raw-redfish", *DERIVED)),
     ):
-        if left := await_none(settings, group, aliases, timeout_s=400, tend=lambda: None):
-            raise RuntimeError(f"{group} leaves {left} records")
+        if remaining := wait_until_consumed(settings, group, aliases, timeout_s=400, run_periodic=lambda: None):
+            raise RuntimeError(f"{group} did not consume {remaining} records")
 
 
-def producers(settings: KafkaSettings, folder: Path, counts: list[int], seconds: float, warm_s: float) -> list[Row]:
-    """A row per size of fleet; all at the same time, for each is measured by its own CPU time."""
+def measure_producers(
+    settings: KafkaSettings, folder: Path, counts: list[int], seconds: float, warm_up_s: float
+) -> list[Row]:
+    """Measures a producer per size of fleet, all at the same time, as CPU time is counted per process."""
     topics.create(settings)
     os.environ.setdefault(fleets.PASSWORD, "bench")
     rows: list[Row] = []
@@ -158,8 +164,8 @@ def producers(settings: KafkaSettings, folder: Path, counts: list[int], seconds:
         running = {}
         for count in counts:
             login = ("--username", "root", "--password-env", fleets.PASSWORD)
-            told = stack.enter_context(fleets.simulated("--count", str(count), *login))
-            addresses = {f"bmc-{count}-{bmc['number']}": bmc["url"] for bmc in told["bmcs"]}
+            simulator = stack.enter_context(fleets.simulated("--count", str(count), *login))
+            addresses = {f"bmc-{count}-{bmc['number']}": bmc["url"] for bmc in simulator["bmcs"]}
             path = fleets.write(
                 folder / f"fleet-{count}.yaml",
                 addresses,
@@ -168,76 +174,80 @@ def producers(settings: KafkaSettings, folder: Path, counts: list[int], seconds:
             )
             name = f"producer-{count}"
             command = ("producer", "redfish", "--fleet", str(path), "--name", name)
-            running[count] = stack.enter_context(started(settings, name, *command))
-        time.sleep(warm_s)
+            running[count] = stack.enter_context(run_rackstream(settings, name, *command))
+        time.sleep(warm_up_s)
         began = {count: cpu_s(process.pid) for count, process in running.items()}
-        before = polled(settings)
+        before = count_polls(settings)
         time.sleep(seconds)
-        used = {count: cpu_s(process.pid) - began[count] for count, process in running.items()}
-        after = polled(settings)
+        used_s = {count: cpu_s(process.pid) - began[count] for count, process in running.items()}
+        after = count_polls(settings)
         for count, process in running.items():
             rows.append(
                 {
                     "bmcs": count,
                     "polls": after[count] - before[count],
-                    "cpu_s_per_host_hour": used[count] / count * 3600 / seconds,
+                    "cpu_s_per_host_hour": used_s[count] / count * 3600 / seconds,
                     "rss_mib": rss_mib(process.pid),
                 }
             )
     return rows
 
 
-def polled(settings: KafkaSettings) -> Counter[int]:
-    """Records so far, by size of fleet."""
+def count_polls(settings: KafkaSettings) -> Counter[int]:
+    """Counts the records so far, by size of fleet."""
     messages = kafka.read_all(settings, settings.catalog["raw-redfish"].name)
     return Counter(int(message.key().split(b"-")[1]) for message in messages)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hosts", default="10,100,1000,10000", help="of `stream`  [default: %(default)s]")
-    parser.add_argument("--bmcs", default="10,100,1000", help="of `producer`  [default: %(default)s]")
-    parser.add_argument("--records", type=int, default=RECORDS, help="VM samples measured, at least")
-    parser.add_argument("--seconds", type=float, default=INTERVAL_S, help="that producers are watched")
-    parser.add_argument("--warm", type=float, default=WARM_S, help="seconds before that")
-    parser.add_argument("--json", action="store_true", help="print one object last")
+    parser.add_argument(
+        "--hosts", default="10,100,1000,10000", help="numbers of hosts for `stream`  [default: %(default)s]"
+    )
+    parser.add_argument("--bmcs", default="10,100,1000", help="numbers of BMCs for `producer`  [default: %(default)s]")
+    parser.add_argument("--records", type=int, default=MIN_RECORDS, help="minimum number of measured VM samples")
+    parser.add_argument("--seconds", type=float, default=INTERVAL_S, help="duration of the producer measurement")
+    parser.add_argument("--warm", type=float, default=WARM_UP_S, help="warm-up of the producers in seconds")
+    parser.add_argument("--json", action="store_true", help="print a JSON object last")
     arguments = parser.parse_args()
-    orderly()
-    hosts, bmcs = ([int(each) for each in text.split(",") if each] for text in (arguments.hosts, arguments.bmcs))
+    exit_on_sigterm()
+    hosts, bmcs = ([int(number) for number in text.split(",") if number] for text in (arguments.hosts, arguments.bmcs))
     result: dict[str, Any] = {"stream": [], "producer": [], "interval_s": INTERVAL_S}
     with tempfile.TemporaryDirectory(prefix="rackstream-bench-") as directory:
         folder = Path(directory)
         with EmbeddedKafka(folder / "kafka") as broker:
 
-            def on(prefix: str) -> KafkaSettings:
+            def with_prefix(prefix: str) -> KafkaSettings:
                 return KafkaSettings.read(
                     bootstrap=broker.bootstrap, topic_prefix=prefix, partitions=PARTITIONS, data_dir=folder
                 )
 
             print(f"{'hosts':>7} {'':10}{'CPU s per host and hour':>24}{'peak MiB':>10}")
             for count in hosts:
-                row = stream(on(f"grow{count}."), count, arguments.records)
+                row = measure_stream(with_prefix(f"grow{count}."), count, arguments.records)
                 result["stream"].append(row)
                 for name in ("processor", "sink"):
-                    show(count, name, row[name])
-                clean(broker.bootstrap)
+                    print_row(count, name, row[name])
+                delete_groups(broker.bootstrap)
             if bmcs:
-                result["producer"] = producers(on("poll."), folder, bmcs, arguments.seconds, arguments.warm)
+                result["producer"] = measure_producers(
+                    with_prefix("poll."), folder, bmcs, arguments.seconds, arguments.warm
+                )
             for row in result["producer"]:
-                show(row["bmcs"], "producer", row)
+                print_row(row["bmcs"], "producer", row)
     if arguments.json:
         print(json.dumps(result))
 
 
-def show(count: int, name: str, row: Row) -> None:
-    """A line of the table."""
+def print_row(count: int, name: str, row: Row) -> None:
+    """Prints a line of the table."""
     print(f"{count:>7,} {name:10}{row['cpu_s_per_host_hour']:>24.3f}{row['rss_mib']:>10.0f}", flush=True)
 
 
-def clean(bootstrap: str) -> None:
-    """Forgets the groups, whose names are the same for every size."""
-    admin = kafka.admin(KafkaSettings.read(bootstrap=bootstrap))
-    for group in admin.delete_consumer_groups([PROCESSORS, SINK]).values():
+def delete_groups(bootstrap: str) -> None:
+    """Deletes the consumer groups, whose names are the same for all sizes."""
+    admin = kafka.create_admin_client(KafkaSettings.read(bootstrap=bootstrap))
+    for group in admin.delete_consumer_groups([PROCESSOR_GROUP, SINK_GROUP]).values():
         group.result(30)
 
 

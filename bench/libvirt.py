@@ -1,8 +1,8 @@
-"""What a round of the libvirt source costs: bulk against a call per device, on real QEMU and on libvirt's test driver.
+"""Measures polls of libvirt: bulk statistics compared with calls per device, on QEMU and on libvirt's test driver.
 
-`make bench ONLY=bench/libvirt.py`; with `ARGS=--json` one JSON object comes last. CPU is that of the client: this
-process and all it started, without libvirtd and QEMU. A ratio is what a way costs against our reader, which makes
-records of the figures; `calls` throws them away. Parts that this machine cannot run are left out, with the reason.
+`make bench ONLY=bench/libvirt.py`; with `ARGS=--json` a JSON object comes last. CPU is that of the client: this process
+and its children, without libvirtd and QEMU. A ratio is the cost of a method relative to the producer's reader, which
+makes records; `calls` discards the results. Parts that this machine cannot run are skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -18,65 +18,70 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 ROOT = Path(__file__).resolve().parents[1]
-# Without this folder, in which `libvirt` would be this file.
-sys.path[:] = [str(ROOT), *(each for each in sys.path if Path(each) != ROOT / "bench")]
+# Without this folder, from which `import libvirt` would import this file.
+sys.path[:] = [str(ROOT), *(path for path in sys.path if Path(path) != ROOT / "bench")]
 
 import structlog  # noqa: E402
 
 from bench.support import telegraf  # noqa: E402
-from bench.support.external_process import Missing  # noqa: E402
+from bench.support.external_process import MissingPeer  # noqa: E402
 from producers import libvirt as source  # noqa: E402
-from producers.fleet.config import LibvirtTarget  # noqa: E402
+from producers.fleet.targets import LibvirtTarget  # noqa: E402
 from producers.libvirt import KVMConnector, device_cache, mapping  # noqa: E402
 from producers.reader import Problems  # noqa: E402
-from rackstream.simulators.libvirt_testnode import node  # noqa: E402
+from rackstream.simulators.libvirt_testnode import node_xml  # noqa: E402
 from schemas import catalog, codec  # noqa: E402
-from schemas.testing import raw  # noqa: E402
+from schemas.testing import make_raw_record  # noqa: E402
 from tests.e2e.support import qemu  # noqa: E402
 
 RECORDED = ROOT / "tests/cases/libvirt/running"
-ACTIVE = 1
-Row = dict[str, object]
-servers: set[int] = set()
-"""Processes whose time, and that of all they started, is not the client's."""
+ACTIVE_DOMAINS = 1
+Row = dict[str, Any]
+server_pids: set[int] = set()
+"""Processes whose CPU time, with that of their children, does not count as the client's."""
 
 
-def cpu_s() -> float:
-    """Processor time of this process and of those it started, which may have ended, so far."""
-    ended = os.times()
-    living = 0.0
+def client_cpu_s() -> float:
+    """Returns the CPU time so far of this process and its children, including those that have ended."""
+    times = os.times()
+    children_s = 0.0
     for process in _descendants(os.getpid()):
         with suppress(OSError):
-            living += time.clock_gettime(~process << 3 | 2)  # clock_getcpuclockid(3)
-    return time.process_time() + ended.children_user + ended.children_system + living
+            children_s += time.clock_gettime(~process << 3 | 2)  # clock_getcpuclockid(3)
+    return time.process_time() + times.children_user + times.children_system + children_s
 
 
 def _descendants(process: int) -> Iterable[int]:
     for task in Path(f"/proc/{process}/task").iterdir():
         for child in (task / "children").read_text().split():
-            if int(child) not in servers:
+            if int(child) not in server_pids:
                 yield int(child)
                 with suppress(OSError):
                     yield from _descendants(int(child))
 
 
-def measured(rounds: int, once: Callable[[], object]) -> dict[str, float]:
-    """Milliseconds per round, by the wall's clock (of all: mean and worst) and the processor's."""
-    once()  # opens, reads device lists
-    walls = []
-    began_cpu_s = cpu_s()
+def measure(rounds: int, poll: Callable[[], object]) -> dict[str, float]:
+    """Measures the wall time (mean and maximum) and CPU time of a poll, in milliseconds."""
+    poll()  # opens the connection and reads device lists
+    wall_times_ms = []
+    began_cpu_s = client_cpu_s()
     for _ in range(rounds):
         began_s = time.perf_counter()
-        once()
-        walls.append((time.perf_counter() - began_s) * 1000)
-    cpu_ms = (cpu_s() - began_cpu_s) * 1000 / rounds
-    return {"wall_ms": round(sum(walls) / rounds, 3), "wall_max_ms": round(max(walls), 3), "cpu_ms": round(cpu_ms, 3)}
+        poll()
+        wall_times_ms.append((time.perf_counter() - began_s) * 1000)
+    cpu_ms = (client_cpu_s() - began_cpu_s) * 1000 / rounds
+    return {
+        "wall_ms": round(sum(wall_times_ms) / rounds, 3),
+        "wall_max_ms": round(max(wall_times_ms), 3),
+        "cpu_ms": round(cpu_ms, 3),
+    }
 
 
-class PerDevice:
-    """What seed 003 asks of libvirt in a round: a list, then calls for each VM and each of its devices."""
+class PerDeviceCalls:
+    """Polls as a simple script does: lists the VMs, then makes calls for each VM and each device."""
 
     def __init__(self, uri: str) -> None:
         import libvirt
@@ -86,9 +91,9 @@ class PerDevice:
         self._connection = libvirt.openReadOnly(uri)
         self._devices: dict[str, tuple[list[str], list[str]]] = {}
 
-    def round(self) -> None:
-        """Eight calls for a VM with two NICs and three disks."""
-        for domain in self._connection.listAllDomains(ACTIVE):
+    def poll(self) -> None:
+        """Polls once: eight calls for a VM with two NICs and three disks."""
+        for domain in self._connection.listAllDomains(ACTIVE_DOMAINS):
             nics, disks = self._devices_of(domain)
             domain.info()
             for nic in nics:
@@ -96,14 +101,14 @@ class PerDevice:
             for disk in disks:
                 domain.blockStats(disk)
             domain.memoryStats()
-            with suppress(self._error):  # refused where libvirtd has no control groups; the call is made all the same
+            with suppress(self._error):  # fails if libvirtd has no control groups; the call counts all the same
                 domain.getCPUStats(True)
 
-    def _devices_of(self, domain: object) -> tuple[list[str], list[str]]:
+    def _devices_of(self, domain: Any) -> tuple[list[str], list[str]]:
         uuid = domain.UUIDString()
         if uuid not in self._devices:
-            known = device_cache.parse(domain.XMLDesc())
-            self._devices[uuid] = (list(known.nics), list(known.disks))
+            devices = device_cache.parse_domain_xml(domain.XMLDesc())
+            self._devices[uuid] = (list(devices.nics), list(devices.disks))
         return self._devices[uuid]
 
     def close(self) -> None:
@@ -111,14 +116,14 @@ class PerDevice:
         self._connection.close()
 
 
-class Connector:
-    """The same through `KVMConnector`, which gives each call a deadline."""
+class ScriptingConnector:
+    """Polls with calls per device through `KVMConnector`, which limits the time of each call."""
 
     def __init__(self, uri: str) -> None:
         self._kvm = KVMConnector(uri)
 
-    def round(self) -> None:
-        """As `PerDevice.round`."""
+    def poll(self) -> None:
+        """Polls once, with the calls of `PerDeviceCalls`."""
         for vm in self._kvm.get_live_vms():
             nics, disks = self._kvm.get_devices_for_vm(vm["dom"])
             for nic in nics:
@@ -133,14 +138,14 @@ class Connector:
         self._kvm.disconnect()
 
 
-class Reader:
-    """Our own: what the producer runs."""
+class ProducerReader:
+    """Polls with the reader of the producer."""
 
     def __init__(self, uri: str) -> None:
         self._reader = source.create_reader(LibvirtTarget(host="bench", uri=uri), 10.0)
 
-    def round(self) -> None:
-        """One poll."""
+    def poll(self) -> None:
+        """Polls once."""
         self._reader.read("domains", 60)
 
     def close(self) -> None:
@@ -148,25 +153,39 @@ class Reader:
         self._reader.close()
 
 
-WAYS = {"reader": Reader, "calls": PerDevice, "connector": Connector}
+class PollMethod(Protocol):
+    """A way to poll all VMs of a host."""
+
+    def poll(self) -> None:
+        """Polls once."""
+
+    def close(self) -> None:
+        """Closes the connection."""
 
 
-def compare(what: str, uri: str, vms: int, rounds: int) -> list[Row]:
-    """A row per way of asking, and one with ratios to ours."""
+METHODS: dict[str, Callable[[str], PollMethod]] = {
+    "reader": ProducerReader,
+    "calls": PerDeviceCalls,
+    "connector": ScriptingConnector,
+}
+
+
+def compare_methods(part: str, uri: str, vms: int, rounds: int) -> list[Row]:
+    """Measures all methods; returns a row each, with ratios to the producer's reader."""
     rows: list[Row] = []
-    for name, way in WAYS.items():
-        asked = way(uri)
-        rows.append({"part": what, "vms": vms, "way": name} | measured(rounds, asked.round))
-        asked.close()
+    for name, create in METHODS.items():
+        method = create(uri)
+        rows.append({"part": part, "vms": vms, "way": name} | measure(rounds, method.poll))
+        method.close()
     for row in rows[1:]:
         row |= {f"{kind}_ratio": round(row[f"{kind}_ms"] / rows[0][f"{kind}_ms"], 2) for kind in ("wall", "cpu")}
     for row in rows:
-        show(row)
+        print_row(row)
     return rows
 
 
-def show(row: Row) -> None:
-    """One line of the table."""
+def print_row(row: Row) -> None:
+    """Prints a line of the table."""
     ratios = "".join(f"{kind} ×{row[f'{kind}_ratio']:<7}" for kind in ("wall", "cpu") if f"{kind}_ratio" in row)
     wall = f"wall {row['wall_ms']:>9.2f} ms (worst {row['wall_max_ms']:>9.2f})" if "wall_ms" in row else f"{'':34}"
     print(
@@ -175,93 +194,97 @@ def show(row: Row) -> None:
     )
 
 
-def on_qemu(counts: list[int], rounds: int) -> list[Row]:
-    """Real VMs: guests that do nothing, with two NICs and three disks."""
+def measure_qemu(counts: list[int], rounds: int) -> list[Row]:
+    """Measures idle QEMU guests with two NICs and three disks."""
     reason = qemu.missing()
     if reason:
-        print(f"left out: real VMs ({reason})")
+        print(f"skipped: real VMs ({reason})")
         return []
     rows, running = [], 0
     with qemu.Lab() as lab, ThreadPoolExecutor(4) as pool:
-        servers.add(lab.process)
+        server_pids.add(lab.process)
         for count in sorted(counts):
             list(pool.map(lambda n: lab.start(f"vm{n}", n), range(running, count)))
             running = count
-            rows += compare("real QEMU", lab.uri, count, rounds)
-            rows += by_telegraf(lab.uri, count, rows[-len(WAYS)]["cpu_ms"])
+            rows += compare_methods("real QEMU", lab.uri, count, rounds)
+            rows += measure_telegraf(lab.uri, count, rows[-len(METHODS)]["cpu_ms"])
     return rows
 
 
-def by_telegraf(uri: str, vms: int, ours_ms: float) -> list[Row]:
-    """The row of Telegraf's `inputs.libvirt`, which asks for the same groups in bulk and writes lines to a file."""
+def measure_telegraf(uri: str, vms: int, reader_cpu_ms: float) -> list[Row]:
+    """Measures Telegraf's `inputs.libvirt`, which reads the same groups in bulk and writes lines to a file."""
     with TemporaryDirectory(prefix="rackstream-bench-") as name:
         lines = Path(name, "lines")
         try:
-            found = telegraf.window([telegraf.libvirt(uri)], 0.5, 10.0, lambda: _gathers(lines, vms), folder=Path(name))
-        except Missing as error:
-            print(f"left out: Telegraf ({error})")
+            gathering = telegraf.measure_gathering(
+                [telegraf.libvirt(uri)], 0.5, 10.0, lambda: _gather_count(lines, vms), folder=Path(name)
+            )
+        except MissingPeer as error:
+            print(f"skipped: Telegraf ({error})")
             return []
-    cpu_ms = 1000 * found["cpu_s"] / found["done"]
-    row: Row = {"part": "real QEMU", "vms": vms, "way": "telegraf", "cpu_ms": cpu_ms, "rss_mib": found["rss_mib"]}
-    row["cpu_ratio"] = round(cpu_ms / ours_ms, 2)
-    show(row)
+    cpu_ms = 1000 * gathering["cpu_s"] / gathering["done"]
+    row: Row = {"part": "real QEMU", "vms": vms, "way": "telegraf", "cpu_ms": cpu_ms, "rss_mib": gathering["rss_mib"]}
+    row["cpu_ratio"] = round(cpu_ms / reader_cpu_ms, 2)
+    print_row(row)
     return [row]
 
 
-def _gathers(lines: Path, vms: int) -> float:
-    """How often it has asked, by the lines of all VMs' states."""
+def _gather_count(lines: Path, vms: int) -> float:
+    """Returns the number of gatherings, from the lines of the VMs' states."""
     return sum(line.startswith(b"libvirt_state,") for line in lines.read_bytes().splitlines()) / vms
 
 
-def on_test_driver(counts: list[int], rounds: int) -> list[Row]:
-    """Nodes of libvirt's test driver, which has no bulk figures: our reader asks per device as well."""
+def measure_test_driver(counts: list[int], rounds: int) -> list[Row]:
+    """Measures nodes of libvirt's test driver, which has no bulk statistics: the reader makes calls per device, too."""
     rows = []
     with TemporaryDirectory() as directory:
         for count in counts:
             path = Path(directory, f"{count}.xml")
-            path.write_text(node(count))
-            rows += compare("test driver", f"test://{path}", count, rounds)
+            path.write_text(node_xml(count))
+            rows += compare_methods("test driver", f"test://{path}", count, rounds)
     return rows
 
 
-def decoding(counts: list[int], rounds: int) -> list[Row]:
-    """One recorded bulk sample, multiplied: what making the record and its Avro costs, without libvirt."""
+def measure_decoding(counts: list[int], rounds: int) -> list[Row]:
+    """Measures making and encoding a record, from a recorded bulk sample that is multiplied, without libvirt."""
     stats = json.loads((RECORDED / "bulk.json").read_text())
-    known = device_cache.parse((RECORDED / "domain.xml").read_text())
+    devices = device_cache.parse_domain_xml((RECORDED / "domain.xml").read_text())
     schema = catalog.schema("LibvirtSample")
     rows = []
     for count in counts:
-        who = [mapping.Who(f"one-{n}", f"00000000-0000-4000-8000-{n:012d}", n) for n in range(count)]
+        identities = [mapping.DomainIdentity(f"one-{n}", f"00000000-0000-4000-8000-{n:012d}", n) for n in range(count)]
 
-        def decode(who: list[mapping.Who] = who) -> None:
+        def decode(identities: list[mapping.DomainIdentity] = identities) -> None:
             problems = Problems()
-            domains = [mapping.from_bulk(each, stats, known, problems) for each in who]
-            codec.encode(schema, raw("LibvirtSample", domains=domains))
+            domains = [mapping.domain_from_stats(identity, stats, devices, problems) for identity in identities]
+            codec.encode(schema, make_raw_record("LibvirtSample", domains=domains))
 
-        row = {"part": "recorded, multiplied", "vms": count, "way": "decoding"} | measured(rounds, decode)
-        show(row)
+        row = {"part": "recorded, multiplied", "vms": count, "way": "decoding"} | measure(rounds, decode)
+        print_row(row)
         rows.append(row)
     return rows
 
 
 def main() -> None:
-    """Runs all parts."""
+    """Runs all parts and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vms", default="10,30,60", help="real VMs  [default: %(default)s]")
-    parser.add_argument("--domains", default="100,1000,5000", help="of the test driver  [default: %(default)s]")
-    parser.add_argument("--rounds", type=int, default=10, help="per measurement  [default: %(default)s]")
-    parser.add_argument("--json", action="store_true", help="one JSON object last")
+    parser.add_argument("--vms", default="10,30,60", help="numbers of real VMs  [default: %(default)s]")
+    parser.add_argument(
+        "--domains", default="100,1000,5000", help="numbers of domains of the test driver  [default: %(default)s]"
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="polls per measurement  [default: %(default)s]")
+    parser.add_argument("--json", action="store_true", help="print a JSON object last")
     options = parser.parse_args()
-    vms, domains = ([int(each) for each in text.split(",") if each] for text in (options.vms, options.domains))
+    vms, domains = ([int(number) for number in text.split(",") if number] for text in (options.vms, options.domains))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:
         import libvirt  # noqa: F401
     except ImportError as error:
-        print(f"left out: all that asks libvirt ({error})")
+        print(f"skipped: all parts that need libvirt ({error})")
         rows = []
     else:
-        rows = on_qemu(vms, options.rounds) + on_test_driver(domains, max(2, options.rounds // 3))
-    rows += decoding(domains, max(2, options.rounds // 3))
+        rows = measure_qemu(vms, options.rounds) + measure_test_driver(domains, max(2, options.rounds // 3))
+    rows += measure_decoding(domains, max(2, options.rounds // 3))
     if options.json:
         print(json.dumps({"bench": "libvirt", "rows": rows}))
 

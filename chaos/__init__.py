@@ -1,1 +1,1 @@
-"""A whole pipeline under faults, and the audit of what is left: `make chaos`. Runs from a checkout, as bench/ does."""
+"""Chaos tests: a pipeline under faults and the audit of the result, run by `make chaos` from a checkout."""

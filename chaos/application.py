@@ -1,4 +1,4 @@
-"""An application that uses the SDK: an event every 20 ms, and a metric with every tenth, until it is told to stop."""
+"""Example application with the app SDK: reports an event every 20 ms, and a metric with every tenth, until SIGTERM."""
 
 import signal
 import threading

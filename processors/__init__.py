@@ -1,1 +1,1 @@
-"""Processors turn records into records. Every module here is pure but `app`, the only one that knows Faust."""
+"""Processors derive records from records. Their steps are pure; only `app` uses Faust."""

@@ -1,4 +1,4 @@
-"""The Faust app: one agent per input topic, which hands batches to the shell. The only module that knows Faust."""
+"""The Faust app: one agent per input topic, which passes batches to the worker. The only module that uses Faust."""
 
 from __future__ import annotations
 
@@ -6,39 +6,44 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import faust
 import structlog
 import uvloop
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import ClusterMetadata
 
+from processors.alerting.rule_topic import RuleTopicReader
 from processors.engine import log_filters
 from processors.engine.worker import (
-    EXIT_AGAIN,
+    DELIVERY_TIMEOUT_S,
     EXIT_HUNG,
     EXIT_MISCONFIGURED,
-    UNDELIVERED_S,
+    EXIT_RESTART,
+    BatchWorker,
     ProcessorSettings,
-    Shell,
-    leave,
+    exit_process,
 )
-from processors.registry import joined, mounted
+from processors.registry import JOINS, STEPS
 from runtime import kafka_auth, metrics, observability
 from runtime.errors import Misconfigured
-from runtime.topics import publish_schemas, verify
+from runtime.startup import prepare
 
 log = structlog.get_logger()
-STOP_S: Final = 15.0
-TAKE: Final = 100
-"""Most records of a batch. Only between batches is there a turn for the records of other topics."""
+FaustApp = Any
+"""A `faust.App`: Faust ships no types."""
+STOP_TIMEOUT_S: Final = 15.0
+MAX_BATCH_RECORDS: Final = 100
+"""Other topics get their turn between batches only, so batches are kept short."""
 FETCH_WAIT_MS: Final = 50
 FETCH_BYTES: Final = 64 * 1024
-"""Of one partition at a time (a larger record comes whole): Faust hands out all that it got before it asks for more."""
+"""Fetch size per partition (a larger record comes whole): Faust hands out all it has before it fetches again."""
 
 
-def build(settings: ProcessorSettings, shell: Shell) -> Any:
-    """The Faust app with one agent per input topic."""
+def build(settings: ProcessorSettings, worker: BatchWorker) -> FaustApp:
+    """Creates the Faust app with one agent per input topic."""
     app = faust.App(
         settings.group,
         broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
@@ -50,24 +55,24 @@ def build(settings: ProcessorSettings, shell: Shell) -> Any:
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=0.5,
-        broker_session_timeout=6.0,  # so long the others wait before they take a killed worker's partitions
+        broker_session_timeout=6.0,  # how long a killed worker keeps its partitions
         broker_heartbeat_interval=1.5,
         broker_rebalance_timeout=20.0,
         consumer_max_fetch_size=FETCH_BYTES,
         web_enabled=False,
     )
-    for alias in shell.memories.inputs:
+    for alias in worker.state_store.inputs:
         topic = app.topic(settings.catalog[alias].name, key_type=bytes, value_type=bytes, value_serializer="raw")
-        app.agent(topic, name=f"step-{alias}")(_agent(app, shell, alias))
-    _follow_rebalances(app, shell)
+        app.agent(topic, name=f"step-{alias}")(_agent(app, worker, alias))
+    _follow_rebalances(app, worker)
     return app
 
 
-def _credentials(settings: ProcessorSettings) -> Any:
-    """The login as Faust wants it; None: there is none.
+def _credentials(settings: ProcessorSettings) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """Returns Faust's credentials object; None without a login.
 
     Raises:
-        Misconfigured: a file of it cannot be read.
+        Misconfigured: A certificate or key file cannot be read.
     """
     context = kafka_auth.ssl_context(settings)
     if settings.uses_sasl:
@@ -81,48 +86,52 @@ def _credentials(settings: ProcessorSettings) -> Any:
     return faust.SSLCredentials(context) if context else None
 
 
-def _agent(app: Any, shell: Shell, alias: str) -> Any:
-    async def agent(stream: Any) -> None:
+def _agent(app: FaustApp, worker: BatchWorker, alias: str) -> Callable[[faust.Stream], Awaitable[None]]:
+    """Returns the agent that reads one input topic."""
+
+    async def agent(stream: faust.Stream) -> None:
         try:
-            async for events in stream.noack_take(TAKE, within=0.1):
-                # Of what Faust held when partitions were given up, another worker has the say, or it comes again.
+            async for batch in stream.noack_take(MAX_BATCH_RECORDS, within=0.1):
+                # Records that Faust still held when their partition was revoked are processed by its next owner.
                 generation = app.consumer_generation_id
-                mine = [event for event in events if event.message.generation_id == generation and shell.working]
-                if not mine:
+                events = [
+                    event for event in batch if event.message.generation_id == generation and worker.accepts_batches
+                ]
+                if not events:
                     continue
-                await shell.batch(alias, mine)
-                # An acknowledgement of the last generation would be a commit in this one.
-                if shell.working and app.consumer_generation_id == generation:
-                    for event in mine:
+                await worker.process_batch(alias, events)
+                # An acknowledgement from the previous generation would be a commit in the current one.
+                if worker.accepts_batches and app.consumer_generation_id == generation:
+                    for event in events:
                         await stream.ack(event)
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except Misconfigured as error:
-            leave(EXIT_MISCONFIGURED, str(error))
+            exit_process(EXIT_MISCONFIGURED, str(error))
         except KafkaException as error:
-            log.error("batch failed", topic=alias, why=error.args[0].str())  # noqa: TRY400  whose stack says nothing
-            leave(EXIT_AGAIN, "the batch is stepped again after a restart")
+            log.error("batch failed", topic=alias, reason=error.args[0].str())  # noqa: TRY400  its stack has no news
+            exit_process(EXIT_RESTART, "the batch is processed again after a restart")
         except Exception as error:
-            log.exception("batch failed", topic=alias, why=repr(error))
-            leave(EXIT_AGAIN, "the batch is stepped again after a restart")
+            log.exception("batch failed", topic=alias, reason=repr(error))
+            exit_process(EXIT_RESTART, "the batch is processed again after a restart")
 
     return agent
 
 
-def _follow_rebalances(app: Any, shell: Shell) -> None:
-    """Before partitions are given up, what is under way is finished; what was lost is forgotten.
+def _follow_rebalances(app: FaustApp, worker: BatchWorker) -> None:
+    """Finishes running batches before partitions are revoked, and drops the states of lost partitions.
 
-    So whoever has a partition next finds on its topics all that came of it, and nothing is added later.
+    So the next owner of a partition finds all outputs of its records on their topics, and none is added later.
     """
 
-    async def revoked(*_: Any, **__: Any) -> None:
-        await shell.pause()
+    async def revoked(*_: object, **__: object) -> None:
+        await worker.pause()
 
-    async def assigned(_app: Any, assigned: set[Any], **_: Any) -> None:
+    async def assigned(_app: FaustApp, assigned: set[faust.types.TP], **_: object) -> None:
         generation = app.consumer_generation_id
-        _ask_often(app)
-        shell.memories.keep({(each.topic, each.partition) for each in assigned}, generation)
-        shell.working = True
+        _shorten_fetch_wait(app)
+        worker.state_store.retain({(partition.topic, partition.partition) for partition in assigned}, generation)
+        worker.accepts_batches = True
         log.info("partitions assigned", count=len(assigned), generation=generation)
         observability.notify("READY=1")
 
@@ -130,59 +139,58 @@ def _follow_rebalances(app: Any, shell: Shell) -> None:
     app.on_partitions_assigned.connect(assigned, weak=False)
 
 
-def _ask_often(app: Any) -> None:
-    """Lets the broker hold a fetch for `FETCH_WAIT_MS`: Faust says 1.5 s, and has no setting for it.
+def _shorten_fetch_wait(app: FaustApp) -> None:
+    """Limits a fetch on the broker to `FETCH_WAIT_MS`; Faust's value is 1.5 s and cannot be configured.
 
-    Of one broker aiokafka fetches one thing at a time: while it waits for topics on which nothing happens, nothing
-    comes of the others. Alerts took 1.7 s that way, beside any load of VM records.
+    aiokafka has one fetch per broker in progress: while it waits for idle topics, the others get nothing. Under a load
+    of VM records, alerts took 1.7 s that way.
     """
-    fetcher = app.consumer._thread._ensure_consumer()._fetcher  # noqa: SLF001  the only way to it
+    fetcher = app.consumer._thread._ensure_consumer()._fetcher  # noqa: SLF001  there is no public way
     if not hasattr(fetcher, "_fetch_max_wait_ms"):
         raise AttributeError("this aiokafka has no _fetch_max_wait_ms: alerts would wait for idle topics")
     fetcher._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
 
 
-def _tell_lag(app: Any, shell: Shell) -> None:
-    """Per-partition lag on /metrics."""
-    for (alias, number), reached in shell.memories.positions().items():
+def _update_lag_metric(app: FaustApp, worker: BatchWorker) -> None:
+    """Sets the lag of each partition on /metrics."""
+    for (alias, number), next_offset in worker.state_store.next_offsets().items():
         try:
-            end = app.consumer.highwater(faust.types.TP(shell.topic(alias), number))
-        except Exception:  # noqa: BLE001, S112  it is being given up in this moment; whoever calls this must live on
+            end = app.consumer.highwater(faust.types.TP(worker.topic_name(alias), number))
+        except Exception:  # noqa: BLE001, S112  the partition is being revoked; the watchdog must go on
             continue
         if end is not None:
-            metrics.LAG.labels(alias, str(number)).set(max(0, end - reached))
+            metrics.PARTITION_LAG.labels(alias, str(number)).set(max(0, end - next_offset))
 
 
-def _watch(app: Any, shell: Shell) -> None:
-    """A thread, not a task: what hangs may be the event loop itself."""
-    stopping_s: float | None = None
+def _watchdog(app: FaustApp, worker: BatchWorker) -> None:
+    """Ends the process if it hangs. Runs in a thread, not a task: the event loop itself may hang."""
+    stopping_since_s: float | None = None
     while True:
         time.sleep(1)
-        now_s, since = time.monotonic(), shell.progress.oldest()
-        _tell_lag(app, shell)
-        if since is not None and now_s - since > UNDELIVERED_S:
-            leave(EXIT_HUNG, f"a record was stepped, or a batch not delivered, for {UNDELIVERED_S:.0f} s")
+        now_s, oldest_start_s = time.monotonic(), worker.progress.oldest_start_s()
+        _update_lag_metric(app, worker)
+        if oldest_start_s is not None and now_s - oldest_start_s > DELIVERY_TIMEOUT_S:
+            exit_process(EXIT_HUNG, f"a step ran, or a batch was not delivered, for {DELIVERY_TIMEOUT_S:.0f} s")
         if app.should_stop:
-            stopping_s = stopping_s or now_s
-            if now_s - stopping_s > STOP_S:
-                leave(EXIT_AGAIN, f"it did not stop in order within {STOP_S:.0f} s, as when Kafka is away")
+            stopping_since_s = stopping_since_s or now_s
+            if now_s - stopping_since_s > STOP_TIMEOUT_S:
+                exit_process(EXIT_RESTART, f"no orderly stop within {STOP_TIMEOUT_S:.0f} s, as when Kafka is away")
 
 
-def main(settings: ProcessorSettings) -> None:
-    """Runs a worker until a signal. Exit codes: 0 stopped, 1 and 3 start again, 2 misconfigured, 4 do not start."""
-    verify(settings)
-    publish_schemas(settings)
+def main(settings: ProcessorSettings, metadata: ClusterMetadata | None = None) -> None:
+    """Runs a worker until a signal. Exit codes: 0 stopped, 1 and 3 restart, 2 misconfigured, 4 do not restart."""
+    prepare(settings, metadata=metadata)
     logging.disable(logging.DEBUG)  # faust and aiokafka build debug records on hot paths even when nobody reads them
     for handler in logging.getLogger().handlers:
-        handler.addFilter(log_filters.Denied(settings))
-        handler.addFilter(log_filters.Refused(settings))
-        handler.addFilter(log_filters.RateLimit())
-    settings.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes its own in it, and nothing above
-    shell = Shell(settings, mounted(), joined())
+        handler.addFilter(log_filters.AuthorizationErrorFilter(settings))
+        handler.addFilter(log_filters.LoginErrorFilter(settings))
+        handler.addFilter(log_filters.RateLimitFilter())
+    settings.data_dir.mkdir(parents=True, exist_ok=True)  # Faust creates only its own subdirectory
+    batch_worker = BatchWorker(settings, STEPS, JOINS, rules=RuleTopicReader(settings))
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = build(settings, shell)
-    threading.Thread(target=_watch, args=(app, shell), daemon=True, name="watchdog").start()
-    log.info("processor starts", group=settings.group, topics=shell.memories.inputs)
+    app = build(settings, batch_worker)
+    threading.Thread(target=_watchdog, args=(app, batch_worker), daemon=True, name="watchdog").start()
+    log.info("processor starts", group=settings.group, topics=batch_worker.state_store.inputs)
     worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, override_logging=False)
     worker.execute_from_commandline()

@@ -1,70 +1,74 @@
-"""Seed 000's health dashboard of one BMC, from the dictionaries its collector returns. Pure but for the default time.
+"""The scripting API's health dashboard of one BMC. Pure, except for the default timestamp.
 
-The seed's rules to the letter, quirks included: a fan of unknown health is an issue, and a BMC that says nothing is OK
-overall. The stream (`processors.health`) judges more carefully.
+It follows the documented rules (docs/python.md) to the letter, quirks included: a fan of unknown health is an issue,
+and a BMC without any readings is OK overall. The health step (`processors.health`) is more careful.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-Reading = Mapping[str, Any]
+TelemetryDict = Mapping[str, Any]
+"""A dictionary returned by the scripting API's collector."""
+DashboardComponent = dict[str, Any]
+"""`status` and `details` of a component."""
 COMPONENTS: Final = ("system", "thermal", "power", "processor", "memory", "storage")
-HIGH: Final = 0.9
-"""Of the critical threshold: above it, a temperature is high."""
-MANY: Final = 0.5
-"""Of the temperature sensors: if that many are high, it is critical."""
+HIGH_TEMPERATURE_RATIO: Final = 0.9
+"""A temperature above this share of its critical threshold is high."""
+CRITICAL_SENSOR_RATIO: Final = 0.5
+"""If at least this share of the temperature sensors is high, the component is critical."""
 
 
 def generate_health_dashboard(
-    records: Iterable[Reading], *, host: str | None = None, timestamp: datetime | None = None
+    records: Iterable[TelemetryDict], *, host: str | None = None, timestamp: datetime | None = None
 ) -> dict[str, Any]:
-    """The dashboard of what `get_all_telemetry()` returned.
+    """Builds the dashboard from what `get_all_telemetry()` returned.
 
     Args:
-        records: dictionaries of one host, of any category.
-        host: its name; default: what the records say, `Unknown` without any.
-        timestamp: when they were read; default: now, UTC.
+        records: Dictionaries of one host, of any category.
+        host: Its name; default: the one in the records, `Unknown` if there are none.
+        timestamp: When they were read; default: now, UTC.
     """
     records = list(records)
-    components: dict[str, Any] = {name: {"status": "Unknown", "details": {}} for name in COMPONENTS}
+    components: dict[str, DashboardComponent] = {name: {"status": "Unknown", "details": {}} for name in COMPONENTS}
     alerts: list[str] = []
-    systems, thermal, storage = (_of(records, category) for category in ("system", "thermal", "storage"))
+    systems, thermal, storage = (_of_category(records, name) for name in ("system", "thermal", "storage"))
     if systems:
-        components["system"] = _system(systems[0])  # get_system_telemetry() gives the first
+        components["system"] = _system_health(systems[0])  # get_system_telemetry() gives the first
     if thermal:
-        components["thermal"] = _thermal(thermal, alerts)
+        components["thermal"] = _thermal_health(thermal, alerts)
     if storage:
-        components["storage"] = _storage(storage, alerts)
+        components["storage"] = _storage_health(storage, alerts)
     if host is None:
         host = records[0]["host"] if records else "Unknown"
     return {
         "timestamp": (timestamp or datetime.now(UTC)).isoformat(),
         "host": host,
-        "overall_health": _overall([component["status"] for component in components.values()]),
+        "overall_health": _overall_health([component["status"] for component in components.values()]),
         "components": components,
         "alerts": alerts,
     }
 
 
-def _of(records: list[Reading], category: str) -> list[Reading]:
+def _of_category(records: Iterable[TelemetryDict], category: str) -> list[TelemetryDict]:
     return [record for record in records if record.get("category") == category]
 
 
-def _system(system: Reading) -> dict[str, Any]:
+def _system_health(system: TelemetryDict) -> DashboardComponent:
     details = {name: system[name] for name in ("power_state", "model", "bios_version")}
     return {"status": system["health"], "details": details}
 
 
-def _thermal(sensors: list[Reading], alerts: list[str]) -> dict[str, Any]:
+def _thermal_health(sensors: Iterable[TelemetryDict], alerts: list[str]) -> DashboardComponent:
+    """Evaluates temperatures and fans, and appends to `alerts`."""
     high_temps = total_temps = failed_fans = 0
     for sensor in sensors:
         if sensor["type"] == "temperature":
             total_temps += 1
             celsius, critical = sensor.get("reading_celsius"), sensor.get("upper_threshold_critical")
-            if celsius and critical and celsius > critical * HIGH:
+            if celsius and critical and celsius > critical * HIGH_TEMPERATURE_RATIO:
                 high_temps += 1
                 alerts.append(f"High temperature: {sensor['sensor_name']} at {celsius}°C")
         elif sensor["type"] == "fan" and sensor["health"] != "OK":
@@ -72,7 +76,7 @@ def _thermal(sensors: list[Reading], alerts: list[str]) -> dict[str, Any]:
             alerts.append(f"Fan issue: {sensor['sensor_name']} - {sensor['health']}")
     status = "OK"
     if high_temps > 0 or failed_fans > 0:
-        status = "Warning" if high_temps < total_temps * MANY else "Critical"
+        status = "Warning" if high_temps < total_temps * CRITICAL_SENSOR_RATIO else "Critical"
     details = {
         "high_temperature_sensors": high_temps,
         "total_temperature_sensors": total_temps,
@@ -81,9 +85,10 @@ def _thermal(sensors: list[Reading], alerts: list[str]) -> dict[str, Any]:
     return {"status": status, "details": details}
 
 
-def _storage(parts: list[Reading], alerts: list[str]) -> dict[str, Any]:
+def _storage_health(records: Iterable[TelemetryDict], alerts: list[str]) -> DashboardComponent:
+    """Evaluates drives, and appends to `alerts`."""
     failed_drives = predicted_failures = 0
-    for drive in (part for part in parts if part["type"] == "drive"):
+    for drive in (record for record in records if record["type"] == "drive"):
         if drive["health"] != "OK":
             failed_drives += 1
             alerts.append(f"Drive issue: {drive['drive_id']} - {drive['health']}")
@@ -95,8 +100,8 @@ def _storage(parts: list[Reading], alerts: list[str]) -> dict[str, Any]:
     return {"status": status, "details": details}
 
 
-def _overall(statuses: list[str]) -> str:
-    """The seed's own order; where a status is another word (a system's health is the BMC's), it is Unknown."""
+def _overall_health(statuses: Sequence[str]) -> str:
+    """Returns the worst status; Unknown if one is another word (a system's health is the BMC's)."""
     for worst in ("Critical", "Warning"):
         if worst in statuses:
             return worst

@@ -1,222 +1,316 @@
-"""Presence: which producers are heard, judged by their heartbeats alone, so that it replays the same. Pure.
+"""The presence step: detects silent producers and failing targets from heartbeats alone, so that it replays. Pure.
 
-- The clock is the newest append time of any heartbeat. Time in which nobody beats does not count (each step of the
-  clock is at most the shortest interval long): then Kafka was away, or this was, and no single producer is to blame.
-- A producer that is `beats` heartbeats late is silent: one alert, however many targets it has. They are unknown, so
-  what was raised about them one by one is cleared as `unknown`. A beat of it clears the alert.
-- A producer that said it stops is not silent.
-- A live producer's beats name the targets that it cannot read. One that fails for `hold` beats is an alert; where
-  `group` of them would be within `group_within_s`, the rest of them is one alert of the producer.
-- A target that a command has stopped is not read: an alert that it cannot be read is cleared as `unknown`. So is that
-  of one handed over to another producer of the group, whose own beats tell of it from then on.
-- What was not heard of for `FORGET` is no longer expected: its alert is cleared as `gone`.
+- The clock is the newest append time of all heartbeats. It advances by at most the shortest heartbeat interval at a
+  time, so a period without any heartbeat does not count: then Kafka or this worker was away, not a single producer.
+- A producer that is `beats` heartbeats late is silent. That is one alert, however many targets it has; since their
+  state is now unknown, alerts about single targets are cleared as `unknown`. Its next heartbeat clears the alert.
+- A producer that announced its stop is not silent.
+- The heartbeats of a live producer list the targets that it cannot read. A target that fails for `hold` heartbeats
+  raises an alert; where `group` alerts would be raised within `group_within_s`, the rest becomes one of the producer.
+- A target that is paused by a command is not read: its alert is cleared as `unknown`. So is the alert of a target
+  that moved to another producer of the group, whose own heartbeats report it from then on.
+- A producer that has been silent for `FORGET_AFTER` is no longer expected: its alert is cleared as `gone`.
 
-The state of each producer is written at every beat; there is no more to remember than that.
+The state of a producer is written at each of its heartbeats, and is all that is kept.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final, Literal, NamedTuple, cast
 
-from processors.alerting.evaluation import UPDATE_EVERY, alert_id
-from processors.alerting.rule import bounded
-from processors.alerting.rule_pack import Presence
-from processors.alerting.templates import TEXT
-from processors.engine.step import Context, Output, Record, Step
+from processors.alerting.evaluation import UPDATE_INTERVAL, alert_id
+from processors.alerting.rule import truncate
+from processors.alerting.rule_pack import PresenceSettings, pack_in_force
+from processors.alerting.templates import MAX_TEXT_LENGTH
+from processors.engine.step import Context, Output, Step, StepResult
+from schemas.alerts import HEARTBEAT_CATEGORY, PRODUCER_SILENT, TARGET_FAILING, TARGET_RULES, TARGETS_FAILING
+from schemas.records import Alert, FailingTarget, Heartbeat, HeldTarget, PresenceAlert, PresenceState, Severity
 
 MEMORY: Final = "state-presence"
 SOURCE: Final = "heartbeats"
-FORGET: Final = timedelta(days=7)
-INTERVAL_S: Final = (1.0, 600.0)
-"""Shortest and longest time between two beats that is believed; anything else is taken for the longest."""
-MEMBERS: Final = 10_000
-SILENT, GROUP = "producer-silent", "targets-failing"
-RULES: Final = {"unreachable": "target-unreachable", "auth_failed": "target-auth-failed"}
-WORDS: Final = {"unreachable": "Target unreachable", "auth_failed": "Target refuses the login"}
-State = dict[str, Record]
-"""Producer → its PresenceState."""
+FORGET_AFTER: Final = timedelta(days=7)
+MIN_INTERVAL_S: Final = 1.0
+MAX_INTERVAL_S: Final = 600.0
+"""A heartbeat interval outside of this range is implausible and counts as the longest."""
+MAX_GROUPED_TARGETS: Final = 10_000
+GROUP_UPDATE_RATIO: Final = 1.2
+"""`targets-failing` is updated when this many times as many targets fail."""
+STATUS_TEXT: Final = {"unreachable": "Target unreachable", "auth_failed": "Target refuses the login"}
+ProducerStates = dict[str, PresenceState]
+"""Producer → its state."""
+Cause = Literal["recovered", "unknown", "gone"]
 
 
-def run(state: State | None, beat: Record, context: Context) -> tuple[State, list[Output]]:
-    """Takes one heartbeat in."""
-    after = dict(state or {})
-    pack = context.packs.at(beat["observed_at"], context.appended_at)
-    hearing = _Hearing(beat, context.appended_at, pack.presence, pack.fingerprint, _clock_s(after, beat, context))
-    touched = {beat["producer"]: hearing.heard(after.get(beat["producer"]))}
-    for name, known in after.items():
-        if name not in touched and (told := hearing.unheard(known)) is not known:
-            touched[name] = told
-    after |= touched
-    outputs: list[Output] = [("alerts", transition) for transition in hearing.transitions]
-    return after, [*outputs, *((MEMORY, known) for known in touched.values())]
+class TargetAlerts(NamedTuple):
+    """The part of a producer's state that is about its targets."""
+
+    alerts: list[PresenceAlert]
+    held: list[HeldTarget]
+    grouped: list[str]
 
 
-def _interval_s(value: float) -> float:
-    return value if INTERVAL_S[0] <= value <= INTERVAL_S[1] else INTERVAL_S[1]
+def apply_heartbeat(
+    states: ProducerStates | None, heartbeat: Heartbeat, context: Context
+) -> StepResult[ProducerStates]:
+    """Applies one heartbeat: it updates its producer, and may show that others are silent."""
+    after = dict(states or {})
+    pack = pack_in_force(context, heartbeat["observed_at"])
+    evaluation = _HeartbeatEvaluation(
+        heartbeat, context.appended_at, pack.presence, pack.fingerprint, _clock_s(after, heartbeat, context)
+    )
+    changed = {heartbeat["producer"]: evaluation.update_sender(after.get(heartbeat["producer"]))}
+    for producer, state in after.items():
+        if producer not in changed and (checked := evaluation.check_silent(state)) is not state:
+            changed[producer] = checked
+    after |= changed
+    outputs: list[Output] = [("alerts", transition) for transition in evaluation.transitions]
+    return after, [*outputs, *((MEMORY, state) for state in changed.values())]
 
 
-def _clock_s(state: State, beat: Record, context: Context) -> float:
-    """Presence's time, in seconds since its first beat."""
-    if not state:
+def _plausible_interval_s(interval_s: float) -> float:
+    return interval_s if MIN_INTERVAL_S <= interval_s <= MAX_INTERVAL_S else MAX_INTERVAL_S
+
+
+def _clock_s(states: ProducerStates, heartbeat: Heartbeat, context: Context) -> float:
+    """Returns the time of a heartbeat on the step's clock, in seconds since the first one."""
+    if not states:
         return 0.0
-    newest = max(state.values(), key=lambda known: (known["clock_s"], known["appended_at"]))
-    passed_s = (context.appended_at - newest["appended_at"]).total_seconds()
-    heard = [known["interval_s"] for known in state.values() if known["status"] == "alive"]
-    return float(newest["clock_s"] + min(max(passed_s, 0.0), _interval_s(beat["interval_s"]), *heard))
+    newest = max(states.values(), key=lambda state: (state["clock_s"], state["appended_at"]))
+    elapsed_s = (context.appended_at - newest["appended_at"]).total_seconds()
+    live_intervals_s = [state["interval_s"] for state in states.values() if state["status"] == "alive"]
+    shortest_s = min(_plausible_interval_s(heartbeat["interval_s"]), *live_intervals_s, max(elapsed_s, 0.0))
+    return newest["clock_s"] + shortest_s
 
 
-def recall(state: State | None, record: Record) -> State:
-    """The state with what one memory record tells."""
-    return (state or {}) | {record["producer"]: record}
+def restore_state(states: ProducerStates | None, record: PresenceState) -> ProducerStates:
+    """Returns the states with that of one more state record."""
+    return (states or {}) | {record["producer"]: record}
 
 
-class _Hearing:
-    """What one beat leads to."""
+class _HeartbeatEvaluation:
+    """Evaluates one heartbeat and collects the resulting alert transitions."""
 
-    def __init__(self, beat: Record, at: datetime, settings: Presence, fingerprint: str, clock_s: float) -> None:
-        self.beat, self.at, self.settings, self.fingerprint, self.clock_s = beat, at, settings, fingerprint, clock_s
-        self.transitions: list[Record] = []
+    def __init__(
+        self, heartbeat: Heartbeat, appended_at: datetime, settings: PresenceSettings, fingerprint: str, clock_s: float
+    ) -> None:
+        self.heartbeat, self.appended_at, self.settings = heartbeat, appended_at, settings
+        self.fingerprint, self.clock_s = fingerprint, clock_s
+        self.transitions: list[Alert] = []
 
-    def heard(self, before: Record | None) -> Record:
-        """The producer of the beat."""
-        beat = self.beat
-        known = {
-            "producer": beat["producer"],
-            "as_of": [
-                {"topic": SOURCE, "category": beat["producer"], "epoch": beat["epoch"], "sequence": beat["sequence"]}
-            ],
-            "source": beat["source"],
-            "targets": beat["targets"],
-            "interval_s": _interval_s(beat["interval_s"]),
-            "clock_s": self.clock_s,
-            "appended_at": self.at,
-            "status": "stopped" if beat["stopping"] else "alive",
-            "held": before["held"] if before else [],
-            "alerts": before["alerts"] if before else [],
-            "grouped": before["grouped"] if before else [],
-            "shared": beat["shared"],
-        }
-        alerts = {alert["id"]: alert for alert in known["alerts"]}
-        for alert in known["alerts"]:
-            if alert["rule"] == SILENT or beat["stopping"]:
-                self._clear(alerts.pop(alert["id"]), "recovered" if alert["rule"] == SILENT else "unknown")
-        known["alerts"] = list(alerts.values())
-        if beat["stopping"]:
-            return known | {"held": [], "grouped": []}
-        return known | self._targets(known)
-
-    def unheard(self, known: Record) -> Record:
-        """Another producer: the same object if nothing is to be said of it."""
-        if known["status"] == "silent" and known["alerts"] and self.at - known["appended_at"] >= FORGET:
-            for alert in known["alerts"]:
-                self._clear(alert, "gone")
-            return known | {"alerts": [], "status": "stopped"}
-        late_s = self.clock_s - known["clock_s"]
-        if known["status"] != "alive" or late_s <= self.settings.beats * known["interval_s"]:
-            return known
-        for alert in known["alerts"]:
-            self._clear(alert, "unknown")
-        name, targets = known["producer"], known["targets"]
-        since = f"{known['appended_at']:%Y-%m-%d %H:%M:%S} UTC"
-        lot = "are left to others of its group" if known["shared"] else "are unknown"
-        text = f"Producer {name} is silent since {since}: its {targets} targets {lot}"
-        alert = self._raise(SILENT, name, name, self.settings.silent, text, float(targets), {})
-        return known | {"status": "silent", "alerts": [alert], "held": [], "grouped": []}
-
-    def _targets(self, known: Record) -> Record:
-        """Alerts about the targets that the beat says cannot be read."""
-        beat = self.beat
-        failing = {each["host"]: each for each in beat["failing"]}
-        unlisted = max(0, beat["failing_count"] - len(failing))
-        grouped = [host for host in known["grouped"] if host in failing]
-        group = next((alert for alert in known["alerts"] if alert["rule"] == GROUP), None)
-        single = {}
-        for alert in known["alerts"]:
-            if alert["rule"] == GROUP:
-                continue
-            status = failing.get(alert["host"], {}).get("status")
-            # Of more than a beat can list, one that is not listed may fail still.
-            if (status is None and unlisted) or RULES.get(status or "") == alert["rule"]:
-                single[alert["host"]] = alert
+    def update_sender(self, before: PresenceState | None) -> PresenceState:
+        """Returns the state of the producer that sent the heartbeat."""
+        heartbeat = self.heartbeat
+        alerts = []
+        for alert in before["alerts"] if before else []:
+            if alert["rule"] == PRODUCER_SILENT:
+                self._clear(alert, "recovered")
+            elif heartbeat["stopping"]:
+                self._clear(alert, "unknown")
             else:
-                self._clear(alert, self._end_of(alert["host"]))
-        held = {each["host"]: each for each in known["held"]}
-        waiting: list[Record] = []
-        ripe: list[Record] = []
-        for host, each in failing.items():
-            if host in single or host in grouped:
-                continue
-            before = held.get(host)
-            beats = 1 + (before["beats"] if before and before["status"] == each["status"] else 0)
-            entry = {"host": host, "status": each["status"], "beats": beats}
-            (ripe if beats >= self.settings.hold else waiting).append(entry)
-        within = timedelta(seconds=self.settings.group_within_s)
-        recent = sum(self.at - alert["started_at"] <= within for alert in single.values())
-        if group is not None or unlisted or (ripe and len(ripe) + recent >= self.settings.group):
-            grouped = [*grouped, *(each["host"] for each in ripe)][:MEMBERS]
-        else:
-            for each in ripe:
-                single[each["host"]] = self._target(known, each, failing[each["host"]])
-        group = self._group(known, group, len(grouped) + unlisted if group or grouped else 0, known["grouped"])
-        alerts = [*([group] if group else []), *single.values()]
-        return {"alerts": alerts, "held": waiting, "grouped": grouped if group else []}
-
-    def _target(self, known: Record, entry: Record, target: Record) -> Record:
-        status = entry["status"]
-        rule, word = RULES.get(status, "target-failing"), WORDS.get(status, f"Target {status}")
-        text = f"{word}: {entry['host']} by {known['producer']}"
-        return self._raise(rule, entry["host"], known["producer"], self.settings.failing, text, None, target["labels"])
-
-    def _end_of(self, *hosts: str) -> str:
-        """Why targets are not told to fail any more: some of them are not read any more, or all of them are again."""
-        unread = {*self.beat["stopped"], *self.beat["released"]}
-        return "recovered" if unread.isdisjoint(hosts) else "unknown"
-
-    def _group(self, known: Record, group: Record | None, count: int, before: list[str]) -> Record | None:
-        """The one alert for many targets, raised, updated or cleared; `before`: who failed at the beat before."""
-        name = known["producer"]
-        text = f"Many targets of {name} cannot be read: {count} of {known['targets']}"
-        if group is None:
-            return self._raise(GROUP, name, name, self.settings.silent, text, float(count), {}) if count else None
-        if not count:
-            self._clear(group, self._end_of(*before))
-            return None
-        if count >= group["value"] * 1.2 and self.at - group["told_at"] >= UPDATE_EVERY:
-            more = {"revision": group["revision"] + 1, "value": float(count), "text": text, "told_at": self.at}
-            group = group | more
-            self._tell("updated", group, None)
-        return group
-
-    def _raise(  # noqa: PLR0913, PLR0917  the parts of an alert
-        self, rule: str, host: str, component: str, severity: str, text: str, value: float | None, labels: Any
-    ) -> Record:
-        alert = {
-            "id": alert_id(rule, host, component, self.at),
-            "revision": 0,
-            "rule": rule,
-            "host": host,
-            "component": component,
-            "severity": severity,
-            "value": value,
-            "text": bounded(text, TEXT),
-            "started_at": self.at,
-            "told_at": self.at,
-            "labels": labels,
+                alerts.append(alert)
+        state: PresenceState = {
+            "producer": heartbeat["producer"],
+            "as_of": [
+                {
+                    "topic": SOURCE,
+                    "category": heartbeat["producer"],
+                    "epoch": heartbeat["epoch"],
+                    "sequence": heartbeat["sequence"],
+                }
+            ],
+            "source": heartbeat["source"],
+            "targets": heartbeat["targets"],
+            "interval_s": _plausible_interval_s(heartbeat["interval_s"]),
+            "clock_s": self.clock_s,
+            "appended_at": self.appended_at,
+            "status": "stopped" if heartbeat["stopping"] else "alive",
+            "held": before["held"] if before else [],
+            "alerts": alerts,
+            "grouped": before["grouped"] if before else [],
+            "shared": heartbeat["shared"],
         }
-        self._tell("raised", alert, None)
+        if heartbeat["stopping"]:
+            return state | {"held": [], "grouped": []}
+        targets = self._evaluate_targets(state)
+        return state | {"alerts": targets.alerts, "held": targets.held, "grouped": targets.grouped}
+
+    def check_silent(self, state: PresenceState) -> PresenceState:
+        """Returns the state of a producer that did not send the heartbeat; the same object if nothing changed."""
+        is_forgotten = self.appended_at - state["appended_at"] >= FORGET_AFTER
+        if state["status"] == "silent" and state["alerts"] and is_forgotten:
+            for alert in state["alerts"]:
+                self._clear(alert, "gone")
+            return state | {"alerts": [], "status": "stopped"}
+        late_s = self.clock_s - state["clock_s"]
+        if state["status"] != "alive" or late_s <= self.settings.beats * state["interval_s"]:
+            return state
+        for alert in state["alerts"]:
+            self._clear(alert, "unknown")
+        producer, targets = state["producer"], state["targets"]
+        since = f"{state['appended_at']:%Y-%m-%d %H:%M:%S} UTC"
+        consequence = "are left to others of its group" if state["shared"] else "are unknown"
+        text = f"Producer {producer} is silent since {since}: its {targets} targets {consequence}"
+        alert = self._raise_for_producer(PRODUCER_SILENT, producer, text, targets)
+        return state | {"status": "silent", "alerts": [alert], "held": [], "grouped": []}
+
+    def _evaluate_targets(self, state: PresenceState) -> TargetAlerts:
+        """Evaluates the targets that the heartbeat reports as failing."""
+        heartbeat = self.heartbeat
+        failing = {target["host"]: target for target in heartbeat["failing"]}
+        unlisted = max(0, heartbeat["failing_count"] - len(failing))
+        grouped = [host for host in state["grouped"] if host in failing]
+        group_alert = next((alert for alert in state["alerts"] if alert["rule"] == TARGETS_FAILING), None)
+        single_alerts = self._still_failing(state["alerts"], failing, unlisted)
+        held = {target["host"]: target for target in state["held"]}
+        waiting: list[HeldTarget] = []
+        due: list[HeldTarget] = []
+        for host, target in failing.items():
+            if host in single_alerts or host in grouped:
+                continue
+            previous = held.get(host)
+            beats = 1 + (previous["beats"] if previous and previous["status"] == target["status"] else 0)
+            entry: HeldTarget = {"host": host, "status": target["status"], "beats": beats}
+            (due if beats >= self.settings.hold else waiting).append(entry)
+        within = timedelta(seconds=self.settings.group_within_s)
+        recent = sum(self.appended_at - alert["started_at"] <= within for alert in single_alerts.values())
+        if group_alert is not None or unlisted or (due and len(due) + recent >= self.settings.group):
+            grouped = [*grouped, *(entry["host"] for entry in due)][:MAX_GROUPED_TARGETS]
+        else:
+            for entry in due:
+                single_alerts[entry["host"]] = self._raise_for_target(state["producer"], failing[entry["host"]])
+        count = len(grouped) + unlisted if group_alert or grouped else 0
+        group_alert = self._update_group_alert(state, group_alert, count)
+        alerts = [*([group_alert] if group_alert else []), *single_alerts.values()]
+        return TargetAlerts(alerts, waiting, grouped if group_alert else [])
+
+    def _still_failing(
+        self, alerts: list[PresenceAlert], failing: dict[str, FailingTarget], unlisted: int
+    ) -> dict[str, PresenceAlert]:
+        """Returns host → its alert of targets that still fail, and clears the others.
+
+        Args:
+            alerts: The active alerts of a producer.
+            failing: Host → target, as the heartbeat lists them.
+            unlisted: Number of failing targets that the heartbeat does not list.
+        """
+        still_failing = {}
+        for alert in alerts:
+            host = alert["host"]
+            if alert["rule"] == TARGETS_FAILING:
+                continue
+            status = failing[host]["status"] if host in failing else None
+            # A heartbeat lists a limited number of targets, so one that is not listed may still fail.
+            if (status is None and unlisted) or (status is not None and TARGET_RULES.get(status) == alert["rule"]):
+                still_failing[host] = alert
+            else:
+                self._clear(alert, self._clear_cause([host]))
+        return still_failing
+
+    def _clear_cause(self, hosts: list[str]) -> Cause:
+        """Returns why targets are no longer reported as failing: `unknown` if any of them is no longer read."""
+        no_longer_read = {*self.heartbeat["stopped"], *self.heartbeat["released"]}
+        return "recovered" if no_longer_read.isdisjoint(hosts) else "unknown"
+
+    def _update_group_alert(
+        self, state: PresenceState, alert: PresenceAlert | None, count: int
+    ) -> PresenceAlert | None:
+        """Raises, updates or clears the one alert for many targets.
+
+        Args:
+            state: The state of the producer, with the targets that failed at the heartbeat before.
+            alert: The active alert.
+            count: Number of targets that it is about now.
+        """
+        producer = state["producer"]
+        text = f"Many targets of {producer} cannot be read: {count} of {state['targets']}"
+        if alert is None:
+            return self._raise_for_producer(TARGETS_FAILING, producer, text, count) if count else None
+        if not count:
+            self._clear(alert, self._clear_cause(state["grouped"]))
+            return None
+        is_due = self.appended_at - alert["told_at"] >= UPDATE_INTERVAL
+        if count >= (alert["value"] or 0.0) * GROUP_UPDATE_RATIO and is_due:
+            alert = alert | {
+                "revision": alert["revision"] + 1,
+                "value": float(count),
+                "text": text,
+                "told_at": self.appended_at,
+            }
+            self._record_transition("updated", alert)
         return alert
 
-    def _clear(self, alert: Record, cause: str) -> None:
-        self._tell("cleared", alert | {"revision": alert["revision"] + 1}, cause)
+    def _raise_for_producer(self, rule: str, producer: str, text: str, targets: int) -> PresenceAlert:
+        """Raises an alert about a producer. `targets`: the number of targets affected."""
+        return self._raise(
+            {
+                "id": alert_id(rule, producer, producer, self.appended_at),
+                "revision": 0,
+                "rule": rule,
+                "host": producer,
+                "component": producer,
+                "severity": self.settings.silent,
+                "value": float(targets),
+                "text": truncate(text, MAX_TEXT_LENGTH),
+                "started_at": self.appended_at,
+                "told_at": self.appended_at,
+                "labels": {},
+            }
+        )
 
-    def _tell(self, what: str, alert: Record, cause: str | None) -> None:
-        kept = ("id", "revision", "rule", "host", "component", "severity", "value", "text", "started_at", "labels")
-        at = ("observed_at", "epoch", "sequence")
+    def _raise_for_target(self, producer: str, target: FailingTarget) -> PresenceAlert:
+        """Raises an alert about a target that its producer cannot read."""
+        host, status = target["host"], target["status"]
+        rule = TARGET_RULES.get(status, TARGET_FAILING)
+        text = f"{STATUS_TEXT.get(status, f'Target {status}')}: {host} by {producer}"
+        return self._raise(
+            {
+                "id": alert_id(rule, host, producer, self.appended_at),
+                "revision": 0,
+                "rule": rule,
+                "host": host,
+                "component": producer,
+                "severity": self.settings.failing,
+                "value": None,
+                "text": truncate(text, MAX_TEXT_LENGTH),
+                "started_at": self.appended_at,
+                "told_at": self.appended_at,
+                "labels": target["labels"],
+            }
+        )
+
+    def _raise(self, alert: PresenceAlert) -> PresenceAlert:
+        self._record_transition("raised", alert)
+        return alert
+
+    def _clear(self, alert: PresenceAlert, cause: Cause) -> None:
+        self._record_transition("cleared", alert | {"revision": alert["revision"] + 1}, cause)
+
+    def _record_transition(
+        self, transition: Literal["raised", "updated", "cleared"], alert: PresenceAlert, cause: Cause | None = None
+    ) -> None:
+        heartbeat = self.heartbeat
         self.transitions.append(
-            {"transition": what, "cause": cause, "pack": self.fingerprint, "category": SOURCE, "threshold": None}
-            | {name: alert[name] for name in kept}
-            | {name: self.beat[name] for name in at}
+            {
+                "transition": transition,
+                "cause": cause,
+                "pack": self.fingerprint,
+                "category": HEARTBEAT_CATEGORY,
+                "threshold": None,
+                "id": alert["id"],
+                "revision": alert["revision"],
+                "rule": alert["rule"],
+                "host": alert["host"],
+                "component": alert["component"],
+                "severity": cast("Severity", alert["severity"]),
+                "value": alert["value"],
+                "text": alert["text"],
+                "started_at": alert["started_at"],
+                "labels": alert["labels"],
+                "observed_at": heartbeat["observed_at"],
+                "epoch": heartbeat["epoch"],
+                "sequence": heartbeat["sequence"],
+            }
         )
 
 
@@ -225,9 +319,8 @@ STEP: Final = Step(
     input=SOURCE,
     outputs=("alerts",),
     memory=MEMORY,
-    run=run,
-    contextual=True,
-    subject=None,
-    series="producer",
-    recall=recall,
+    run_with_context=apply_heartbeat,
+    state_key=None,
+    sequence_key="producer",
+    restore=restore_state,
 )

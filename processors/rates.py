@@ -1,10 +1,10 @@
-"""Rates from cumulative counters, and their angles. Pure and total: nothing raises or gives NaN or infinity.
+"""Rates of cumulative counters, and their angles. Pure; no input raises or yields NaN or infinity.
 
-What two readings can say and what they cannot:
+Limits of what two readings show:
 
-- a reset, a wrap and another device under the same name look alike (the counter fell): none of them is a rate;
-- a reading that is unknown, NaN or infinite is no reading; nor is an elapsed time that is not a positive number;
-- a quotient beyond what a double holds (a counter over 10⁻³²⁰ s) is no rate.
+- A reset, a wrap and another device under the same name look alike (the counter fell), so none of them gives a rate.
+- An unknown, NaN or infinite reading, and an elapsed time that is not a positive number, give no rate.
+- A quotient beyond the range of a double (a counter over 10⁻³²⁰ s) gives no rate.
 """
 
 from __future__ import annotations
@@ -16,59 +16,65 @@ from functools import cache
 from math import atan
 from typing import Final
 
-Reading = int | float | None
-Counters = Sequence[Reading]
-LARGEST: Final = sys.float_info.max
-DEGREES: Final = 180 / math.pi
+CounterValue = int | float | None
+Counters = Sequence[CounterValue]
+MAX_DOUBLE: Final = sys.float_info.max
+DEGREES_PER_RADIAN: Final = 180 / math.pi
 
 
-def rate(before: Reading, now: Reading, elapsed_s: float) -> float | None:
-    """Units per second between two readings of a cumulative counter.
+def rate(before: CounterValue, now: CounterValue, elapsed_s: float) -> float | None:
+    """Returns the units per second between two readings of a cumulative counter.
 
-    None where there is nothing to say: a reading is unknown, no time has passed, or the counter went backwards (a
-    reset, a wrap or another device under the same name; the three cannot be told apart, so none is guessed).
+    None if a reading is unknown, no time has passed, or the counter went backwards: a reset, a wrap and another device
+    under the same name cannot be distinguished, so none of them is guessed.
     """
     if before is None or now is None or now < before:
         return None
-    return _per_s(now - before, elapsed_s)
+    return _per_second(now - before, elapsed_s)
 
 
-def change(before: Reading, now: Reading, elapsed_s: float) -> float | None:
-    """Units per second between two readings of a quantity that may also fall, such as memory in use."""
+def change(before: CounterValue, now: CounterValue, elapsed_s: float) -> float | None:
+    """Returns the units per second between two readings of a quantity that may also fall, such as memory in use."""
     if before is None or now is None:
         return None
-    return _per_s(now - before, elapsed_s)
+    return _per_second(now - before, elapsed_s)
 
 
-def _per_s(difference: float, elapsed_s: float) -> float | None:
+def _per_second(difference: float, elapsed_s: float) -> float | None:
     if not 0 < elapsed_s < math.inf:
         return None
-    found = difference / elapsed_s
-    return found if math.isfinite(found) else None
+    quotient = difference / elapsed_s
+    return quotient if math.isfinite(quotient) else None
 
 
 def angle(rate_per_s: float | None) -> float | None:
-    """The slope of a rate in degrees: atan(rate)."""
-    return None if rate_per_s is None else atan(rate_per_s) * DEGREES
+    """Returns the slope of a rate in degrees: atan(rate)."""
+    return None if rate_per_s is None else atan(rate_per_s) * DEGREES_PER_RADIAN
 
 
 @cache
-def _fields(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((f"{name}_rate", f"{name}_angle") for name in names)
+def _field_names(counters: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Returns (field of the rate, field of the angle) of each counter."""
+    return tuple((f"{name}_rate", f"{name}_angle") for name in counters)
 
 
-def rates(names: tuple[str, ...], before: Counters, now: Counters, elapsed_s: float) -> dict[str, float | None]:
-    """`<name>_rate` and `<name>_angle` of each counter.
+def unknown_rates(counters: tuple[str, ...]) -> dict[str, float | None]:
+    """Returns `<name>_rate` and `<name>_angle` of each counter, all None."""
+    return dict.fromkeys(field for pair in _field_names(counters) for field in pair)
 
-    The hot loop of all rates: it says the same as `rate` and `angle`, without their calls.
+
+def rates(counters: tuple[str, ...], before: Counters, now: Counters, elapsed_s: float) -> dict[str, float | None]:
+    """Returns `<name>_rate` and `<name>_angle` of each counter.
+
+    The hot loop of all rates: equivalent to `rate` and `angle`, without their calls.
     """
-    fields: dict[str, float | None] = {}
     if not 0 < elapsed_s < math.inf:
-        return fields | dict.fromkeys(each for pair in _fields(names) for each in pair)
-    for (rate_name, angle_name), was, is_ in zip(_fields(names), before, now, strict=True):
-        if was is None or is_ is None or is_ < was or not (per_s := (is_ - was) / elapsed_s) <= LARGEST:
+        return unknown_rates(counters)
+    fields: dict[str, float | None] = {}
+    for (rate_name, angle_name), old, new in zip(_field_names(counters), before, now, strict=True):
+        if old is None or new is None or new < old or not (per_s := (new - old) / elapsed_s) <= MAX_DOUBLE:
             fields[rate_name] = fields[angle_name] = None
         else:
             fields[rate_name] = per_s
-            fields[angle_name] = atan(per_s) * DEGREES
+            fields[angle_name] = atan(per_s) * DEGREES_PER_RADIAN
     return fields

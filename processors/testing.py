@@ -1,47 +1,45 @@
-"""Drives a step over records in a test. Pure."""
+"""Test helper: runs a step over records. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any
 
-from processors.alerting.rule_pack import Packs
 from processors.engine.partition import Partition
-from processors.engine.step import Record, Step
+from processors.engine.step import AnyRecord, AnyStep, RulePacks
 from schemas import catalog
 
 
 def drive(
-    step: Step,
-    records: Iterable[Record],
+    step: AnyStep,
+    records: Iterable[AnyRecord],
     *,
-    packs: Packs | None = None,
-    after: Iterable[Step] = (),
+    packs: RulePacks | None = None,
+    after: Iterable[AnyStep] = (),
     late_s: Mapping[int, float] | None = None,
-) -> list[dict[str, list[Record]]]:
-    """What each record leads to, by topic alias; late records lead to nothing.
+) -> list[dict[str, list[AnyRecord]]]:
+    """Returns the outputs of each record by topic alias; late records have none.
 
     Args:
-        step: the step.
-        records: what it is given.
-        packs: the rules; default: those that come with the code.
-        after: the steps that it is given the outputs of.
-        late_s: position of a record → seconds between its observation and its arrival; default: none.
+        step: The step.
+        records: Its input.
+        packs: The rule packs; default: the built-in one.
+        after: Steps whose outputs it reads.
+        late_s: Position of a record → seconds between its observation and its arrival; default: none.
 
     Raises:
-        Exception: what the step raised.
+        Exception: The one raised by the step.
     """
     partition = Partition(catalog.load(), [*after, step])
-    partition.packs = packs or partition.packs
-    found = []
-    for at, record in enumerate(records):
-        arrived = record["observed_at"] + timedelta(seconds=(late_s or {}).get(at, 0))
-        applied = partition.apply(record, appended_at=arrived)
-        for _, error in applied.failures:
+    partition.packs = packs
+    results = []
+    for position, record in enumerate(records):
+        arrived_at = record["observed_at"] + timedelta(seconds=(late_s or {}).get(position, 0))
+        result = partition.apply(record, appended_at=arrived_at)
+        for _, error in result.failures:
             raise error
-        outputs: dict[str, list[Any]] = {}
-        for output in applied.outputs:
+        outputs: dict[str, list[AnyRecord]] = {}
+        for output in result.outputs:
             outputs.setdefault(output.alias, []).append(output.record)
-        found.append(outputs)
-    return found
+        results.append(outputs)
+    return results

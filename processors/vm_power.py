@@ -1,19 +1,19 @@
-"""A host's watts over its VMs by CPU time, minute by minute: an estimate, and labelled as one. Pure.
+"""The VM power join: divides a host's measured power among its VMs by CPU time, minute by minute. Pure.
 
-Of each minute (UTC, of `observed_at`) one side adds up the energy between the BMC's power readings, the other each
-VM's CPU time between libvirt's samples; what lies across the end of a minute is divided in proportion. A minute is
-settled when both sides have passed its end; or 5 min later by the time of appending, with what was appended by then.
-It is `partial` where the readings do not cover all of it. A minute of which one side has nothing is not estimated.
+The result is an estimate, and labelled as one. For each minute (UTC, of `observed_at`) the power side adds up the
+energy between the BMC's readings, and the libvirt side each VM's CPU time between samples; what spans the end of a
+minute is divided in proportion. A minute is closed when both sides have passed its end, or `GRACE_S` later by append
+time, with what was appended by then. It is `partial` where readings do not cover all of it; there is no estimate for a
+minute in which one side has no data.
 
-It keeps to these, so that a replay, and any interleaving of the two topics, finds the same:
+For a replay, and any interleaving of the two topics, to give the same result:
 
-- A side goes forward only: time that it has counted is not counted again, though a clock steps back.
-- A record appended more than 5 min after, or before, the time it names is not used: a clock that is off, or records
-  that come out of a producer's memory after an outage.
-- Elapsed time is the producer's monotonic clock; nothing is added up over a restart, a gap longer than 5 min, a
+- A side only moves forward: time that it has counted is not counted again, even if a clock steps back.
+- A record is ignored if its append time differs from its observation time by more than `GRACE_S`: a wrong clock, or
+  records that a producer had spooled during an outage.
+- Elapsed time is the producer's monotonic clock. Nothing is added up over a restart, a gap longer than `MAX_GAP_S`, a
   counter that fell, a stale domain or an unknown reading.
-- A host without power readings has no estimate; nor has one whose VMs used no CPU time: its VMs have a share of 0 and
-  no watts.
+- A host without power readings has no estimate. If its VMs used no CPU time, their share is 0 and their power unknown.
 """
 
 from __future__ import annotations
@@ -24,37 +24,39 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from processors.engine.step import Folded, Join, Output, Record
-from processors.power import analysis
-from schemas.catalog import REMOVED
+from processors.engine.step import Join, Output, StepResult
+from processors.power import analyze_record
+from schemas.catalog import REMOVED_CATEGORY
+from schemas.header import RecordHeader
+from schemas.records import LibvirtSample, RedfishSample, VmPower, VmWatts
 
 MINUTE_S: Final = 60
-LATE_S: Final = 300
-"""A minute is settled that long after its end, by the time of appending, whatever is missing."""
-GAP_S: Final = 300.0
+GRACE_S: Final = 300
+"""A minute is closed this long after its end, by append time, even if a side has not passed it."""
+MAX_GAP_S: Final = 300.0
 """Nothing is added up over a longer gap between two readings."""
-WHOLE_S: Final = 59.999
-"""Covered this long, a minute is covered: the rest is rounding."""
+COVERED_S: Final = 59.999
+"""If readings cover at least this much of a minute, they cover all of it: the rest is rounding."""
 MEMORY: Final = timedelta(minutes=15)
 POWER: Final = "raw-redfish"
 LIBVIRT: Final = "raw-libvirt"
 
 
-class Reading(NamedTuple):
-    """What the next reading of a side is compared with."""
+class SourceReading(NamedTuple):
+    """The reading of a side that the next one is compared with."""
 
     epoch: str
     monotonic_s: float
     watts: float | None
     cpu_ns: dict[tuple[str, int | None], int] | None
-    """(UUID, domain id) → cumulative CPU time; None on the side of power."""
+    """(UUID, domain id) → cumulative CPU time; None on the power side."""
     names: dict[str, tuple[str, str]]
     """UUID → (vmid, name)."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one side says of one minute."""
+class MinuteUsage:
+    """Energy or CPU time that one side has added up for a minute."""
 
     covered_s: float = 0.0
     joules: float = 0.0
@@ -66,142 +68,160 @@ class Part:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-class Side(NamedTuple):
-    """One source: its last reading, the minute it is in, and its minutes that are not settled."""
+class SourceProgress(NamedTuple):
+    """The state of one side: its last reading, its current minute, and the open minutes."""
 
-    last: Reading | None = None
+    last: SourceReading | None = None
     minute: int = 0
-    """Minutes since 1970: those before take nothing more."""
-    counted_s: float = 0.0
-    """Seconds since 1970: up to there time has been counted."""
-    parts: dict[int, Part] = {}  # noqa: RUF012  never changed in place
+    """Minutes since 1970; earlier ones accept no more readings from this side."""
+    counted_until_s: float = 0.0
+    """Seconds since 1970: time up to here has been counted."""
+    minutes: dict[int, MinuteUsage] = {}  # noqa: RUF012  never changed in place
 
 
-class State(NamedTuple):
-    """Both sources of one host."""
+class HostProgress(NamedTuple):
+    """The state of one host: both sides."""
 
     host: str
-    power: Side = Side()
-    libvirt: Side = Side()
+    power: SourceProgress = SourceProgress()
+    libvirt: SourceProgress = SourceProgress()
 
 
-def take(state: State | None, alias: str, record: Record, appended_ms: int) -> Folded:
-    """Folds one record into its side; emits the minutes that it settles."""
-    state = state or State(record["host"])
+def apply_power(state: HostProgress | None, record: RedfishSample, appended_ms: int) -> StepResult[HostProgress]:
+    """Applies one Redfish record and emits the minutes that it closes."""
+    state = state or HostProgress(record["host"])
+    power = _advance(state.power, appended_ms)
+    if record["category"] == "power" and (observed_s := _observed_s(record, appended_ms)) is not None:
+        power = _add_reading(power, _power_reading(record), record, observed_s)
+    return _close_minutes(state._replace(power=power))
+
+
+def apply_libvirt(state: HostProgress | None, record: LibvirtSample, appended_ms: int) -> StepResult[HostProgress]:
+    """Applies one libvirt record and emits the minutes that it closes."""
+    state = state or HostProgress(record["host"])
+    libvirt = _advance(state.libvirt, appended_ms)
+    if record["category"] != REMOVED_CATEGORY and (observed_s := _observed_s(record, appended_ms)) is not None:
+        libvirt = _add_reading(libvirt, _cpu_reading(record), record, observed_s)
+    return _close_minutes(state._replace(libvirt=libvirt))
+
+
+def advance_watermark(state: HostProgress, alias: str, until_ms: int) -> StepResult[HostProgress]:
+    """Closes the minutes that a side will not add to, having no more records up to an append time (ms)."""
     if alias == POWER:
-        power = _past(state.power, appended_ms)
-        if record["category"] == "power" and (at_s := _moment(record, appended_ms)) is not None:
-            power = _fold(power, _power(record), record, at_s)
-        return _settle(state._replace(power=power))
-    libvirt = _past(state.libvirt, appended_ms)
-    if record["category"] != REMOVED and (at_s := _moment(record, appended_ms)) is not None:
-        libvirt = _fold(libvirt, _cpu(record), record, at_s)
-    return _settle(state._replace(libvirt=libvirt))
+        return _close_minutes(state._replace(power=_advance(state.power, until_ms)))
+    return _close_minutes(state._replace(libvirt=_advance(state.libvirt, until_ms)))
 
 
-def quiet(state: State, alias: str, until_ms: int) -> Folded:
-    """Settles what a side will say nothing more of, having had nothing more until a time of appending (ms)."""
-    if alias == POWER:
-        return _settle(state._replace(power=_past(state.power, until_ms)))
-    return _settle(state._replace(libvirt=_past(state.libvirt, until_ms)))
+def is_waiting(state: HostProgress, alias: str, until_ms: int) -> bool:
+    """True if a minute is overdue at an append time (ms) and only this side has not passed it."""
+    side, due = (state.power if alias == POWER else state.libvirt), _last_due_minute(until_ms)
+    return any(side.minute <= minute <= due for other in (state.power, state.libvirt) for minute in other.minutes)
 
 
-def waits(state: State, alias: str, until_ms: int) -> bool:
-    """Whether there is a minute that is overdue and only waits for this side."""
-    side, due = (state.power if alias == POWER else state.libvirt), _due(until_ms)
-    return any(side.minute <= minute <= due for each in (state.power, state.libvirt) for minute in each.parts)
+def _last_due_minute(appended_ms: int) -> int:
+    """Returns the last minute that is closed at an append time, whether or not both sides have passed it."""
+    return (appended_ms // 1000 - GRACE_S) // MINUTE_S - 1
 
 
-def _due(appended_ms: int) -> int:
-    """The last minute that is settled by this time of appending (ms), whatever is missing."""
-    return (appended_ms // 1000 - LATE_S) // MINUTE_S - 1
+def _advance(side: SourceProgress, appended_ms: int) -> SourceProgress:
+    """Returns a side at a later append time: minutes that are due by then accept no more readings."""
+    return side._replace(minute=max(side.minute, _last_due_minute(appended_ms) + 1))
 
 
-def _past(side: Side, appended_ms: int) -> Side:
-    """A side that goes on at a time of appending: what is due by then takes nothing more of it."""
-    return side._replace(minute=max(side.minute, _due(appended_ms) + 1))
+def _observed_s(record: RecordHeader, appended_ms: int) -> float | None:
+    """Returns a record's observation time in seconds since 1970, or None if it is implausible."""
+    observed_s = record["observed_at"].timestamp()
+    return observed_s if abs(appended_ms / 1000 - observed_s) <= GRACE_S else None
 
 
-def _moment(record: Record, appended_ms: int) -> float | None:
-    """When a record was observed, s since 1970; None if it cannot be believed."""
-    at_s: float = record["observed_at"].timestamp()
-    return at_s if abs(appended_ms / 1000 - at_s) <= LATE_S else None
+def _add_reading(
+    side: SourceProgress, reading: SourceReading, record: RecordHeader, observed_s: float
+) -> SourceProgress:
+    """Returns a side after one more reading."""
+    minutes = dict(side.minutes)
+    if side.last is not None and side.last.epoch == reading.epoch:
+        elapsed_s = reading.monotonic_s - side.last.monotonic_s
+        for minute, seconds in _uncounted_time(side, observed_s, elapsed_s):
+            usage = _add_usage(minutes.get(minute, MinuteUsage()), side.last, reading, seconds, elapsed_s)
+            if usage is not None:
+                minutes[minute] = replace(usage, epoch=record["epoch"], labels=record["labels"])
+    return SourceProgress(
+        reading, max(side.minute, int(observed_s // MINUTE_S)), max(side.counted_until_s, observed_s), minutes
+    )
 
 
-def _fold(side: Side, now: Reading, record: Record, at_s: float) -> Side:
-    """A side after one reading."""
-    parts = dict(side.parts)
-    if side.last is not None and side.last.epoch == now.epoch:
-        elapsed_s = now.monotonic_s - side.last.monotonic_s
-        for minute, seconds in _stretches(side, at_s, elapsed_s):
-            part = _grown(parts.get(minute, Part()), side.last, now, seconds, elapsed_s)
-            if part is not None:
-                parts[minute] = replace(part, epoch=record["epoch"], labels=record["labels"])
-    return Side(now, max(side.minute, int(at_s // MINUTE_S)), max(side.counted_s, at_s), parts)
-
-
-def _stretches(side: Side, at_s: float, elapsed_s: float) -> Iterator[tuple[int, float]]:
-    """(minute, seconds of it) of the time since the reading before, as far as it is not counted yet."""
-    if not 0 < elapsed_s <= GAP_S:
+def _uncounted_time(side: SourceProgress, observed_s: float, elapsed_s: float) -> Iterator[tuple[int, float]]:
+    """Yields (minute, seconds in it) of the time since the last reading that is not counted yet."""
+    if not 0 < elapsed_s <= MAX_GAP_S:
         return
-    began_s = max(at_s - elapsed_s, side.counted_s)
-    for minute in range(max(int(began_s // MINUTE_S), side.minute), int(at_s // MINUTE_S) + 1):
-        seconds = min(at_s, (minute + 1) * MINUTE_S) - max(began_s, minute * MINUTE_S)
+    start_s = max(observed_s - elapsed_s, side.counted_until_s)
+    for minute in range(max(int(start_s // MINUTE_S), side.minute), int(observed_s // MINUTE_S) + 1):
+        seconds = min(observed_s, (minute + 1) * MINUTE_S) - max(start_s, minute * MINUTE_S)
         if seconds > 0:
             yield minute, seconds
 
 
-def _grown(part: Part, last: Reading, now: Reading, seconds: float, elapsed_s: float) -> Part | None:
-    """A side's part of a minute with some more seconds of it; None if they are not known."""
-    if now.cpu_ns is None or last.cpu_ns is None:
-        if now.watts is None or last.watts is None:
+def _add_usage(
+    usage: MinuteUsage, before: SourceReading, now: SourceReading, seconds: float, elapsed_s: float
+) -> MinuteUsage | None:
+    """Returns a side's usage in a minute with some more seconds of it; None if a reading is unknown."""
+    if now.cpu_ns is None or before.cpu_ns is None:
+        if now.watts is None or before.watts is None:
             return None
-        joules = part.joules + (now.watts + last.watts) / 2 * seconds
-        return replace(part, covered_s=part.covered_s + seconds, joules=joules)
-    cpu_s, names = dict(part.cpu_s), part.names | now.names
-    for key, before in last.cpu_ns.items():
-        after = now.cpu_ns.get(key, -1)
-        if after >= before:
-            cpu_s[key[0]] = cpu_s.get(key[0], 0.0) + (after - before) / 1e9 * seconds / elapsed_s
-    return replace(part, covered_s=part.covered_s + seconds, cpu_s=cpu_s, names=names)
+        joules = usage.joules + (now.watts + before.watts) / 2 * seconds
+        return replace(usage, covered_s=usage.covered_s + seconds, joules=joules)
+    cpu_s, names = dict(usage.cpu_s), usage.names | now.names
+    for key, old_ns in before.cpu_ns.items():
+        new_ns = now.cpu_ns.get(key, -1)
+        if new_ns >= old_ns:
+            cpu_s[key[0]] = cpu_s.get(key[0], 0.0) + (new_ns - old_ns) / 1e9 * seconds / elapsed_s
+    return replace(usage, covered_s=usage.covered_s + seconds, cpu_s=cpu_s, names=names)
 
 
-def _power(record: Record) -> Reading:
-    return Reading(record["epoch"], record["monotonic_s"], analysis(record)["consumed_watts"], None, {})
+def _power_reading(record: RedfishSample) -> SourceReading:
+    return SourceReading(record["epoch"], record["monotonic_s"], analyze_record(record)["consumed_watts"], None, {})
 
 
-def _cpu(record: Record) -> Reading:
-    known = [domain for domain in record["domains"] if domain["cputime"] is not None and not domain["stale"]]
-    used = {(each["uuid"], each["domain_id"]): each["cputime"] for each in known}
-    names = {each["uuid"]: (each["vmid"], each["name"]) for each in known}
-    return Reading(record["epoch"], record["monotonic_s"], None, used, names)
+def _cpu_reading(record: LibvirtSample) -> SourceReading:
+    cpu_ns: dict[tuple[str, int | None], int] = {}
+    names: dict[str, tuple[str, str]] = {}
+    for domain in record["domains"]:
+        if domain["cputime"] is not None and not domain["stale"]:
+            cpu_ns[domain["uuid"], domain["domain_id"]] = domain["cputime"]
+            names[domain["uuid"]] = (domain["vmid"], domain["name"])
+    return SourceReading(record["epoch"], record["monotonic_s"], None, cpu_ns, names)
 
 
-def _settle(state: State) -> Folded:
-    """Emits the minutes that both sides have behind them, oldest first, and forgets them."""
-    reached = min(state.power.minute, state.libvirt.minute)
-    minutes = sorted(each for each in state.power.parts.keys() | state.libvirt.parts.keys() if each < reached)
+def _close_minutes(state: HostProgress) -> StepResult[HostProgress]:
+    """Emits the minutes that both sides have passed, oldest first, and drops them from the state."""
+    first_open = min(state.power.minute, state.libvirt.minute)
+    closed = sorted(
+        minute for minute in state.power.minutes.keys() | state.libvirt.minutes.keys() if minute < first_open
+    )
     outputs: list[Output] = []
-    for minute in minutes:
-        power, libvirt = state.power.parts.get(minute), state.libvirt.parts.get(minute)
+    for minute in closed:
+        power, libvirt = state.power.minutes.get(minute), state.libvirt.minutes.get(minute)
         if power is not None and libvirt is not None and math.isfinite(power.joules):
             outputs.append(("vm-power", _estimate(state.host, minute, power, libvirt)))
-    return state._replace(power=_from(state.power, reached), libvirt=_from(state.libvirt, reached)), outputs
+    after = state._replace(
+        power=_drop_minutes(state.power, first_open), libvirt=_drop_minutes(state.libvirt, first_open)
+    )
+    return after, outputs
 
 
-def _from(side: Side, first: int) -> Side:
-    """A side without the minutes before."""
-    return side._replace(parts={minute: part for minute, part in side.parts.items() if minute >= first})
+def _drop_minutes(side: SourceProgress, first_kept: int) -> SourceProgress:
+    """Returns a side without the minutes before `first_kept`."""
+    return side._replace(minutes={minute: usage for minute, usage in side.minutes.items() if minute >= first_kept})
 
 
-def _estimate(host: str, minute: int, power: Part, libvirt: Part) -> Record:
-    used_s = sum(libvirt.cpu_s.values())
+def _estimate(host: str, minute: int, power: MinuteUsage, libvirt: MinuteUsage) -> VmPower:
+    total_cpu_s = sum(libvirt.cpu_s.values())
     watts = power.joules / power.covered_s
-    partial = min(power.covered_s, libvirt.covered_s) < WHOLE_S
-    vms = []
+    is_partial = min(power.covered_s, libvirt.covered_s) < COVERED_S
+    vms: list[VmWatts] = []
     for uuid, cpu_s in sorted(libvirt.cpu_s.items()):
         vmid, name = libvirt.names[uuid]
-        share = cpu_s / used_s if used_s else 0.0
+        share = cpu_s / total_cpu_s if total_cpu_s else 0.0
         vms.append(
             {
                 "vmid": vmid,
@@ -209,9 +229,9 @@ def _estimate(host: str, minute: int, power: Part, libvirt: Part) -> Record:
                 "uuid": uuid,
                 "cpu_seconds": cpu_s,
                 "cpu_share": share,
-                "estimated_watts": watts * share if used_s else None,
-                "estimated_joules": power.joules * share if used_s else None,
-                "partial": partial,
+                "estimated_watts": watts * share if total_cpu_s else None,
+                "estimated_joules": power.joules * share if total_cpu_s else None,
+                "partial": is_partial,
             }
         )
     start = datetime.fromtimestamp(minute * MINUTE_S, UTC)
@@ -222,7 +242,7 @@ def _estimate(host: str, minute: int, power: Part, libvirt: Part) -> Record:
         "minute": start,
         "epoch": libvirt.epoch,
         "labels": power.labels | libvirt.labels,
-        "partial": partial,
+        "partial": is_partial,
         "method": "cpu-time",
         "host_watts": watts,
         "host_joules": power.joules,
@@ -237,7 +257,7 @@ JOIN: Final = Join(
     inputs=(POWER, LIBVIRT),
     outputs=("vm-power",),
     memory=MEMORY,
-    take=take,
-    quiet=quiet,
-    waits=waits,
+    apply={POWER: apply_power, LIBVIRT: apply_libvirt},
+    advance_watermark=advance_watermark,
+    is_waiting=is_waiting,
 )

@@ -1,17 +1,16 @@
-"""The VM step: one raw libvirt record in, totals (per VM and host), rates and angles of VMs and devices out. Pure.
+"""The VM step: derives totals (per VM and host), rates and angles from raw libvirt records. Pure.
 
-What counts as the sample before, so that rates survive reality:
+Rates are computed against the domain's previous sample, its baseline:
 
-- A baseline belongs to (host, UUID, domain id): a VM restarted, migrated here or back, or another with a re-used UUID
-  begins anew. A device belongs to its name within that: one plugged in, or back in after a poll without it, begins
-  anew.
-- Elapsed time is the producer's monotonic clock, so a clock that steps changes nothing; a new epoch begins anew.
-- A counter that went backwards gives no rate and is the next baseline. A gap longer than `MEMORY` begins anew.
-- A stale domain neither gives a rate nor becomes a baseline: the next fresh sample is compared over the whole gap.
-- The guest's own memory counters move when the guest reports: they are compared over the guest's clock, and only when
-  its report is a new one.
-- Of a domain listed twice in one record only the first has rates.
-- Duplicates and records late or out of order never get here (`drive`): what a record led to it leads to once.
+- A baseline belongs to (host, UUID, domain id): a VM that restarted or migrated, or another one with a re-used UUID,
+  starts over. A device's belongs to its name within that; one that was missing from a sample starts over.
+- Elapsed time is the producer's monotonic clock, so a stepping wall clock changes nothing; a new epoch starts over.
+- A counter that went backwards gives no rate and is the next baseline. A gap longer than `MEMORY` starts over.
+- A stale domain neither gives rates nor becomes a baseline: the next fresh sample is compared over the whole gap.
+- The guest's own memory counters move when the guest reports: they are compared over the guest's clock, and only if
+  its report is new.
+- If a record lists a domain twice, only the first gives rates.
+- Duplicates and late records never get here (`engine.partition`), so a record's outputs are emitted once.
 - A first sample has totals and no rates; a rate carries the interval it is over.
 """
 
@@ -19,116 +18,143 @@ from __future__ import annotations
 
 from datetime import timedelta
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
-from processors.engine.step import Output, Record, Step, derived_header
-from processors.rates import angle, change, rates
-from processors.totals import DISK, NIC, host_total, vm_total
+from processors.engine.step import Output, Step, StepResult, derived_header
+from processors.rates import CounterValue, angle, change, rates, unknown_rates
+from processors.totals import DISK_COUNTERS, NIC_COUNTERS, host_total, vm_total
+from schemas.records import DeviceRate, DeviceRates, Domain, LibvirtSample, VmFeature, VmFeatures, VmTotal, VmTotals
 
 MEMORY: Final = timedelta(minutes=5)
-HOST_COUNTERS: Final = (
-    tuple(f"net_{name}" for name in NIC)
-    + tuple(f"disk_{name}" for name in DISK)
-    + (
-        "timeusr",
-        "timesys",
-        "cputime",
-    )
+TOTAL_COUNTERS: Final = (
+    *(f"net_{name}" for name in NIC_COUNTERS),
+    *(f"disk_{name}" for name in DISK_COUNTERS),
+    "timeusr",
+    "timesys",
+    "cputime",
 )
 GUEST_COUNTERS: Final = ("memswap_in", "memswap_out", "memmajor_fault", "memminor_fault")
-NO_NIC: Final = dict.fromkeys(f"{name}_{what}" for name in NIC for what in ("rate", "angle"))
-NO_DISK: Final = dict.fromkeys(f"{name}_{what}" for name in DISK for what in ("rate", "angle"))
-NO_GUEST: Final = dict.fromkeys(f"{name}_{what}" for name in GUEST_COUNTERS for what in ("rate", "angle"))
-NIC_OF, DISK_OF = itemgetter(*NIC), itemgetter(*DISK)
-HOST_OF, GUEST_OF = itemgetter(*HOST_COUNTERS), itemgetter(*GUEST_COUNTERS)
+NO_NIC_RATES: Final = unknown_rates(NIC_COUNTERS)
+NO_DISK_RATES: Final = unknown_rates(DISK_COUNTERS)
+NO_GUEST_RATES: Final = unknown_rates(GUEST_COUNTERS)
+nic_counters, disk_counters = itemgetter(*NIC_COUNTERS), itemgetter(*DISK_COUNTERS)
+total_counters, guest_counters = itemgetter(*TOTAL_COUNTERS), itemgetter(*GUEST_COUNTERS)
 
 
-class Baseline(NamedTuple):
+class DomainBaseline(NamedTuple):
     """The sample of a domain that the next one is compared with."""
 
     monotonic_s: float
     memory_used_kb: int | None
-    counters: tuple[int | None, ...]
+    totals: tuple[int | None, ...]
+    """Of `TOTAL_COUNTERS`."""
     devices: dict[tuple[str, str], tuple[int | None, ...]]
-    guest_at: int | None
+    """(kind, name) → counters."""
+    guest_reported_at: int | None
+    """Time of the guest's last report, in seconds since 1970."""
     guest: tuple[int | None, ...]
+    """Of `GUEST_COUNTERS`."""
 
 
-class State(NamedTuple):
-    """Baselines of one host's domains."""
+class DomainBaselines(NamedTuple):
+    """The state of one host: the baselines of its domains."""
 
     epoch: str
-    domains: dict[tuple[str, int | None], Baseline]
+    domains: dict[tuple[str, int | None], DomainBaseline]
+    """(UUID, domain id) → baseline."""
 
 
-def step(state: State | None, record: Record) -> tuple[State, list[Output]]:
-    """Totals of every domain; rates of those that have a sample before."""
+def step(state: DomainBaselines | None, record: LibvirtSample) -> StepResult[DomainBaselines]:
+    """Emits the totals of every domain, and the rates of those with a baseline."""
     before = state.domains if state is not None and state.epoch == record["epoch"] else {}
     now_s = record["monotonic_s"]
     oldest_s = now_s - MEMORY.total_seconds()
-    # A domain absent from one poll may come back with the next: its baseline stays until it is too old.
-    after = {key: baseline for key, baseline in before.items() if baseline.monotonic_s >= oldest_s}
-    totals, features, devices = [], [], []
+    # A domain missing from one poll may be back in the next: its baseline stays until it is too old.
+    baselines = {key: baseline for key, baseline in before.items() if baseline.monotonic_s >= oldest_s}
+    totals: list[VmTotal] = []
+    features: list[VmFeature] = []
+    devices: list[DeviceRate] = []
     for domain in record["domains"]:
-        entry = vm_total(domain)
-        totals.append(entry)
+        total = vm_total(domain)
+        totals.append(total)
         if domain["stale"]:
             continue
         key = (domain["uuid"], domain["domain_id"])
-        base = after.get(key)
-        after[key] = now = _baseline(domain, entry, now_s, base)
-        if base is not None and now_s > base.monotonic_s:
-            who = {name: entry[name] for name in ("vmid", "name", "uuid")}
-            interval = {"interval_s": now_s - base.monotonic_s}
-            features.append(who | interval | _features(base, now, domain))
-            devices += [who | device | interval | fields for device, fields in _devices(base, now)]
+        baseline = baselines.get(key)
+        baselines[key] = sample = _sample(domain, total, now_s, baseline)
+        if baseline is not None and now_s > baseline.monotonic_s:
+            features.append(_features(total, baseline, sample))
+            devices += _device_rates(total, baseline, sample)
     header = derived_header(record)
-    outputs: list[Output] = [("vm-totals", header | {"vms": totals} | host_total(totals))]
+    outputs: list[Output] = [("vm-totals", cast("VmTotals", {**header, "vms": totals, **host_total(totals)}))]
     if features:
-        outputs.append(("vm-features", header | {"vms": features}))
+        vm_features: VmFeatures = {**header, "vms": features}
+        outputs.append(("vm-features", vm_features))
     if devices:
-        outputs.append(("device-rates", header | {"devices": devices}))
-    return State(record["epoch"], after), outputs
+        device_rates: DeviceRates = {**header, "devices": devices}
+        outputs.append(("device-rates", device_rates))
+    return DomainBaselines(record["epoch"], baselines), outputs
 
 
-def _baseline(domain: Record, entry: Record, now_s: float, base: Baseline | None) -> Baseline:
-    told_at = domain["memlast_update"]
-    guest = GUEST_OF(domain)
-    if base is not None and told_at is not None and told_at == base.guest_at:
-        guest = base.guest
-    return Baseline(
+def _sample(domain: Domain, total: VmTotal, now_s: float, baseline: DomainBaseline | None) -> DomainBaseline:
+    reported_at = domain["memlast_update"]
+    guest = guest_counters(domain)
+    if baseline is not None and reported_at is not None and reported_at == baseline.guest_reported_at:
+        guest = baseline.guest
+    return DomainBaseline(
         monotonic_s=now_s,
         memory_used_kb=domain["memory_used_kb"],
-        counters=HOST_OF(entry),
-        devices={("nic", nic["device"]): NIC_OF(nic) for nic in domain["nics"]}
-        | {("disk", disk["device"]): DISK_OF(disk) for disk in domain["disks"]},
-        guest_at=told_at,
+        totals=total_counters(total),
+        devices={("nic", nic["device"]): nic_counters(nic) for nic in domain["nics"]}
+        | {("disk", disk["device"]): disk_counters(disk) for disk in domain["disks"]},
+        guest_reported_at=reported_at,
         guest=guest,
     )
 
 
-def _features(base: Baseline, now: Baseline, domain: Record) -> Record:
-    elapsed_s = now.monotonic_s - base.monotonic_s
-    memory = change(base.memory_used_kb, now.memory_used_kb, elapsed_s)
-    fields: dict[str, Any] = {"memory_rate_kb_per_sec": memory, "memory_angle_deg": angle(memory)}
-    fields |= rates(HOST_COUNTERS, base.counters, now.counters, elapsed_s)
-    if base.guest_at is None or now.guest_at is None:
-        told_s = elapsed_s if domain["memlast_update"] is None else 0.0
+def _features(total: VmTotal, before: DomainBaseline, now: DomainBaseline) -> VmFeature:
+    elapsed_s = now.monotonic_s - before.monotonic_s
+    memory_rate = change(before.memory_used_kb, now.memory_used_kb, elapsed_s)
+    if now.guest_reported_at is None:
+        guest_elapsed_s = elapsed_s
+    elif before.guest_reported_at is None:
+        guest_elapsed_s = 0
     else:
-        told_s = now.guest_at - base.guest_at
-    return fields | (rates(GUEST_COUNTERS, base.guest, now.guest, told_s) if told_s > 0 else NO_GUEST)
+        guest_elapsed_s = now.guest_reported_at - before.guest_reported_at
+    has_report = guest_elapsed_s > 0
+    fields = {
+        "vmid": total["vmid"],
+        "name": total["name"],
+        "uuid": total["uuid"],
+        "interval_s": elapsed_s,
+        "memory_rate_kb_per_sec": memory_rate,
+        "memory_angle_deg": angle(memory_rate),
+        **rates(TOTAL_COUNTERS, before.totals, now.totals, elapsed_s),
+        **(rates(GUEST_COUNTERS, before.guest, now.guest, guest_elapsed_s) if has_report else NO_GUEST_RATES),
+    }
+    return cast("VmFeature", fields)
 
 
-def _devices(base: Baseline, now: Baseline) -> list[tuple[Record, Record]]:
-    elapsed_s = now.monotonic_s - base.monotonic_s
-    found = []
+def _device_rates(total: VmTotal, before: DomainBaseline, now: DomainBaseline) -> list[DeviceRate]:
+    elapsed_s = now.monotonic_s - before.monotonic_s
+    entries = []
     for key, counters in now.devices.items():
-        if key in base.devices:
-            kind, name = key
-            nic = rates(NIC, base.devices[key], counters, elapsed_s) if kind == "nic" else NO_NIC
-            disk = rates(DISK, base.devices[key], counters, elapsed_s) if kind == "disk" else NO_DISK
-            found.append(({"devtype": kind, "device": name}, nic | disk))
-    return found
+        if key not in before.devices:
+            continue
+        kind, name = key
+        previous: tuple[CounterValue, ...] = before.devices[key]
+        fields = {
+            "vmid": total["vmid"],
+            "name": total["name"],
+            "uuid": total["uuid"],
+            "devtype": kind,
+            "device": name,
+            "interval_s": elapsed_s,
+            **(rates(NIC_COUNTERS, previous, counters, elapsed_s) if kind == "nic" else NO_NIC_RATES),
+            **(rates(DISK_COUNTERS, previous, counters, elapsed_s) if kind == "disk" else NO_DISK_RATES),
+        }
+        entries.append(cast("DeviceRate", fields))
+    return entries
 
 
 STEP: Final = Step(

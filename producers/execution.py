@@ -1,4 +1,4 @@
-"""Execution telemetry under its public name; the code is in `producers.app.execution`."""
+"""Execution telemetry under its public import path; see `producers.app.execution`."""
 
 from producers.app.execution import Sampler, TelemetryCollector
 

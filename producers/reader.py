@@ -1,4 +1,4 @@
-"""What a source gives the loop: a reader per target, samples per poll, facts for its status. No Kafka, no schedule."""
+"""Interface between a source and the poll loop: readers, samples, and facts about targets."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ if TYPE_CHECKING:
 
 @dataclass
 class Problems:
-    """Readings that were not got, counted by field and cause: one line per cause, not one per sensor."""
+    """Readings missing from a poll, counted by field and cause (not listed per sensor)."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     whole: dict[tuple[str, str], None] = field(default_factory=dict)
-    """Those that are a whole resource or call; only these make a target partial. Many a single value never comes."""
+    """The entries for which a whole resource or call failed. Only these make a target `partial`: single values are
+    missing permanently on many machines."""
 
     def add(self, field: str, cause: str, count: int = 1, *, whole: bool = False) -> None:
-        """Notes that `count` readings of a field were not got, or (`whole`) that a resource or call failed."""
+        """Counts missing readings of a field, or (`whole`) the failure of a resource or call."""
         self.counts[field, cause] += count
         if whole:
             self.whole[field, cause] = None
 
     def merge(self, other: Problems) -> None:
-        """Takes those of another poll or part in."""
+        """Adds the problems of another poll or part of a poll."""
         self.counts.update(other.counts)
         self.whole.update(other.whole)
 
     def as_records(self) -> list[PollError]:
-        """For the `errors` of a raw record, most frequent first."""
+        """Returns the `errors` of a raw record, most frequent first."""
         return [
             {"field": name, "cause": cause, "count": count, "whole": (name, cause) in self.whole}
             for (name, cause), count in self.counts.most_common()
@@ -40,34 +41,34 @@ class Problems:
 
 @dataclass(frozen=True)
 class Sample:
-    """One poll of one host: the fields of the raw record beyond its header, and what could not be read."""
+    """Result of polling one host: the raw record's body, and the readings that are missing."""
 
-    body: dict[str, Any]
+    body: Mapping[str, Any]
     problems: Problems
     host: str | None = None
-    """What it is about; None: the reader's own host."""
+    """Host that the sample describes. None: the reader's own host."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a target's status says beyond its polls, as far as it is known. Nothing of it is secret."""
+class TargetFacts:
+    """Details for a target's status that its reader has learnt so far. Contains no secrets."""
 
     requests: int | None = None
-    """Requests made, or calls, since the reader began."""
+    """Requests or calls since the reader was created."""
     request_s: float | None = None
-    """Seconds they took, all together."""
+    """Seconds that all of them took together."""
     session_uri: str | None = None
-    """The session that is open there, so that whoever takes over can delete it. Never its token."""
+    """Open session on the target, never its token. The next producer of the target deletes it."""
     vendor: str | None = None
     model: str | None = None
     firmware: str | None = None
-    """Version of what answers: a BMC's firmware, a hypervisor's driver."""
+    """Version of the endpoint: a BMC's firmware, a hypervisor's driver."""
     left_out: tuple[str, ...] = ()
-    """Parts that are not asked for now, or whose figures are stale, such as a VM that hangs."""
+    """Parts that are currently skipped or whose values are stale, such as a VM that hangs."""
 
 
 class PollFailed(Exception):
-    """Nothing was read. `status` is a symbol of TargetStatus.status: unreachable, auth_failed, …."""
+    """The poll returned nothing; `status` is a symbol of TargetStatus.status."""
 
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
@@ -75,7 +76,10 @@ class PollFailed(Exception):
 
 
 class Reader(Protocol):
-    """One target. The loop calls `read` from one thread at a time per category, and `close` while nobody reads."""
+    """Reads one target.
+
+    `read` is called by one thread at a time per category, `close` while no read is running.
+    """
 
     @property
     def source(self) -> str:
@@ -84,12 +88,12 @@ class Reader(Protocol):
 
     @property
     def host(self) -> str:
-        """The fleet's name of what is read."""
+        """Name of the target in the fleet."""
         ...
 
     @property
     def address(self) -> str:
-        """Where it is, without credentials."""
+        """Address of the target, without credentials."""
         ...
 
     @property
@@ -103,21 +107,27 @@ class Reader(Protocol):
         ...
 
     def read(self, category: str, timeout_s: float) -> Sample | Sequence[Sample]:
-        """Polls one category within `timeout_s` seconds: one sample, or one per host where a target has several.
+        """Polls one category within `timeout_s` seconds.
+
+        Returns:
+            One sample, or one per host where a target covers several.
 
         Raises:
             PollFailed: nothing could be read.
         """
         ...
 
-    def facts(self) -> Facts:
-        """What is known now; asks nobody and does not wait. Called from any thread."""
+    def facts(self) -> TargetFacts:
+        """Returns what is known now, without I/O or waiting. May be called from any thread."""
         ...
 
-    def hurry(self) -> None:
-        """Has polls under way end soon, with or without a result: nobody waits for it. `close` follows."""
+    def abort(self) -> None:
+        """Aborts polls in progress; their results are discarded. `close()` is called next."""
         ...
 
     def close(self) -> None:
-        """Lets connections and sessions go, at the end and while the target is stopped; a later `read` opens anew."""
+        """Closes connections and sessions, at the end and while polling is paused.
+
+        A later `read` reconnects.
+        """
         ...

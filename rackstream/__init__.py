@@ -1,1 +1,1 @@
-"""The product as a person meets it: the command line, the embedded Kafka, the supervisor, replay, history, status."""
+"""Command line, embedded Kafka, supervisor, replay, queries and status of the pipeline."""

@@ -1,4 +1,4 @@
-"""`python -m rackstream`: the same as the `rackstream` command."""
+"""`python -m rackstream` is the `rackstream` command."""
 
 from rackstream.cli import main
 

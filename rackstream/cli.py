@@ -1,4 +1,7 @@
-"""The `rackstream` command. Each command imports what it needs: a producer starts without Faust and pyarrow."""
+"""The `rackstream` command.
+
+Each command imports what it needs when it runs: a producer starts without Faust and pyarrow.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import NoReturn
 import click
 import structlog
 
+from rackstream.command_groups import SectionedGroup, renamed
 from rackstream.commands import (
     acls,
     alerts,
@@ -33,56 +37,52 @@ from runtime.errors import Failure, Misconfigured
 from runtime.settings import SUPERVISED
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=SectionedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(prog_name="rackstream", package_name="rackstream")
 def cli() -> None:
-    """Stream processing of fleet telemetry on Apache Kafka."""
-    # Processes set their logs up by their settings; a command at a terminal only says what is wrong.
+    """Stream processing of fleet telemetry on Apache Kafka.
+
+    \b
+      rackstream demo                     try it on simulated machines
+      rackstream up --fleet fleet.yaml    run it on your own machines
+    """  # noqa: D301  click reads \b as a backspace
+    # Processes configure their logs by settings; commands on a terminal print warnings only.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 
-for each in (
-    run.up,
-    run.demo,
-    run.producer,
-    run.processor,
-    run.sink,
-    run.serve,
-    run.broker,
-    simulate.simulate,
-    top.top,
-    topics.topics,
-    topics.tail,
-    topics.audit,
-    query.query,
-    probe.probe,
-    doctor.doctor,
-    targets.targets,
-    control.start,
-    control.stop,
-    control.control,
-    alerts.alerts,
-    alerts.silence,
-    rules.rules,
-    replay.replay,
-    dead_letters.dead_letters,
-    acls.acls,
-):
-    cli.add_command(each)
 simulate.simulate.add_command(simulate_libvirt.simulate_libvirt)
+for command in (control.pause, control.resume, control.list_commands):
+    targets.targets.add_command(command)
+cli.add_section("Start here", run.demo, run.up, probe.probe, targets.targets)
+cli.add_section("Look", top.top, doctor.doctor, topics.topics, topics.tail)
+cli.add_section("Alerts", alerts.alerts, alerts.silence, rules.rules)
+cli.add_section("History", query.query, replay.replay, topics.audit)
+cli.add_section(
+    "Parts of the pipeline", run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate
+)
+cli.add_section("Upkeep", dead_letters.dead_letters, acls.acls)
+cli.add_command(renamed(control.pause, "stop", "targets pause"))
+cli.add_command(renamed(control.resume, "start", "targets resume"))
+cli.add_command(renamed(control.list_commands, "control", "targets commands"))
 
 
 def main() -> NoReturn:
-    """The console script. Errors are one message saying what to do; exit codes 0, 1 try again, 2 a person must act."""
+    """Runs the command line. Exit codes: 0 done, 1 try again, 2 a person must act.
+
+    Errors are printed as one message that says what to do.
+    """
     if os.environ.get(SUPERVISED):
         _die_with_parent()
-    # A command that does not say otherwise ends in order, so that a Kafka started just for it ends too.
+    # By default SIGTERM ends a command in order, so that a Kafka started just for it stops too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        # Not standalone, click returns the code of an `Exit` instead of raising it; commands themselves return nothing.
+        # In non-standalone mode click returns the code of an `Exit`; commands themselves return None.
         code = cli(standalone_mode=False)
     except click.Abort:
         sys.exit(130)
@@ -90,11 +90,11 @@ def main() -> NoReturn:
         error.show()
         sys.exit(2)
     except BrokenPipeError:
-        # The reader of our output (head, jq) has seen enough.
+        # The reader of the output (head, jq) has closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        failure = error if isinstance(error, Failure) else _of_kafka(error)
+        failure = error if isinstance(error, Failure) else _kafka_failure(error)
         if failure is None:
             raise
         click.echo(f"rackstream: {failure}", err=True)
@@ -102,8 +102,8 @@ def main() -> NoReturn:
     sys.exit(code or 0)
 
 
-def _of_kafka(error: Exception) -> Failure | None:
-    """What Kafka's client raises, in one line. Not everyone who runs a command has imported it."""
+def _kafka_failure(error: Exception) -> Failure | None:
+    """Converts an exception of Kafka's client, which only some commands import, to a Failure."""
     client = sys.modules.get("confluent_kafka")
     if client is None or not isinstance(error, client.KafkaException):
         return None
@@ -111,5 +111,5 @@ def _of_kafka(error: Exception) -> Failure | None:
 
 
 def _die_with_parent() -> None:
-    """Linux ends this process with SIGTERM when its supervisor dies, however that dies."""
+    """Makes Linux send SIGTERM to this process when its supervisor dies, for whatever reason."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)

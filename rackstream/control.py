@@ -1,196 +1,236 @@
-"""What the console's and the command line's start and stop do: for the fleet, and for seed 004's one hypervisor."""
+"""Starting and stopping of polling for REST, web and CLI, and of one hypervisor's collector."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, TypedDict
 
 from pydantic import Field
 
 from producers.control import planner
-from producers.control.client import Steering
-from producers.control.commands import Command, Scope
-from rackstream.telemetry import TelemetryCollector, TelemetryConfig
+from producers.control.client import ControlClient
+from producers.control.commands import Scope
+from producers.control.planner import ControlSummary, TargetCounts
+from rackstream.telemetry import CollectedVm, CollectorStatus, TelemetryCollector, TelemetryConfig
 from rackstream.topics.schema_lookup import Connect
 from runtime.errors import Misconfigured
 from runtime.settings import Settings
+from schemas.records import Control, Desired
 
-WAIT_S: Final = 5.0
-"""Targets are given this long to obey before an answer says how they stand."""
-LOOK_S: Final = 0.1
-BY_REST: Final = "REST"
+APPLY_TIMEOUT_S: Final = 5.0
+"""Time to wait for producers to apply a command before the answer reports pending targets."""
+REFRESH_INTERVAL_S: Final = 0.1
+REST_ACTOR: Final = "REST"
 
 
-class Commands:
-    """Starts and stops targets through Kafka, where all that is known of them is: any number may do so at once."""
+class CommandResult(TypedDict):
+    """Result of a command to the fleet."""
+
+    status: Desired
+    message: str
+    """Sentence about the result."""
+    desired: Control
+    """The command."""
+    observed: TargetCounts
+    """States of its targets."""
+
+
+class FleetStatus(TypedDict):
+    """State of the fleet with the keys of a collector's status; unknown values are None."""
+
+    running: bool
+    started_at: str | None
+    total_collections: int
+    total_errors: int
+    last_collection_time: str | None
+    vms_monitored: None
+    total_metrics_written: None
+    influx_queue_size: None
+    targets: TargetCounts
+
+
+class VmList(TypedDict):
+    """VMs of the newest poll."""
+
+    count: int
+    vms: list[CollectedVm]
+
+
+class FleetControl:
+    """Starts and stops polling of targets by commands on Kafka.
+
+    Any number of instances may do so at once.
+    """
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
 
     def start(
-        self, source: str | None, host: str | None, *, by: str, reason: str = "", wait_s: float = WAIT_S
-    ) -> dict[str, Any]:
-        """Has targets polled: of a source, of a host, of both, or (neither) all. Waits up to `wait_s` for that.
+        self, source: str | None, host: str | None, *, by: str, reason: str = "", wait_s: float = APPLY_TIMEOUT_S
+    ) -> CommandResult:
+        """Resumes polling of the targets of a source, of a host, of both, or of all.
 
-        Returns:
-            `status`: running, `message`: what has come of it, `desired`: the command, `observed`: how many of its
-            targets are running, stopped, and pending (they do not stand as is commanded).
+        Args:
+            source: `redfish`, `libvirt` or `host`; None for any.
+            host: Name of the host; None for any.
+            by: Name of the user.
+            reason: Reason, shown to others.
+            wait_s: How long to wait until producers have applied the command.
 
         Raises:
-            NoSuchTarget: there is no such target.
+            NoSuchTarget: There is no such target.
             Retry: Kafka does not answer.
-            Misconfigured: there is no Kafka.
+            Misconfigured: There is no Kafka.
         """
-        return self._command(Scope(source, host), "running", by=by, reason=reason, wait_s=wait_s)
+        return self._send_command(Scope(source, host), "running", by=by, reason=reason, wait_s=wait_s)
 
     def stop(
-        self, source: str | None, host: str | None, *, by: str, reason: str = "", wait_s: float = WAIT_S
-    ) -> dict[str, Any]:
-        """Has targets left alone; else as `start`."""
-        return self._command(Scope(source, host), "stopped", by=by, reason=reason, wait_s=wait_s)
+        self, source: str | None, host: str | None, *, by: str, reason: str = "", wait_s: float = APPLY_TIMEOUT_S
+    ) -> CommandResult:
+        """Pauses polling of targets; arguments and errors as for `start`."""
+        return self._send_command(Scope(source, host), "stopped", by=by, reason=reason, wait_s=wait_s)
 
-    def desired(self) -> list[Command]:
-        """What is commanded, the general first.
-
-        Raises:
-            Retry: Kafka does not answer.
-            Misconfigured: there is no Kafka.
-        """
-        found: list[Command] = self.state()["desired"]
-        return found
-
-    def state(self) -> dict[str, Any]:
-        """What is commanded next to how targets stand.
-
-        Returns:
-            `desired`: the commands, `observed`: by source, how many targets are running, stopped and pending,
-            `pending`: the first of those that do not stand as is commanded.
+    def desired(self) -> list[Control]:
+        """Returns the commands in force, the most general first.
 
         Raises:
             Retry: Kafka does not answer.
-            Misconfigured: there is no Kafka.
+            Misconfigured: There is no Kafka.
         """
-        with self._topics() as topics:
-            return planner.state(topics.orders, topics.statuses)
+        return self.state()["desired"]
 
-    def figures(self) -> dict[str, Any]:
-        """The fleet as seed 004 tells of one hypervisor; what Kafka does not tell is null.
+    def state(self) -> ControlSummary:
+        """Returns the commands in force, target counts by source, and pending targets.
 
         Raises:
             Retry: Kafka does not answer.
-            Misconfigured: there is no Kafka.
+            Misconfigured: There is no Kafka.
         """
-        with self._topics() as topics:
-            statuses, all_of_them = topics.statuses, topics.orders.commands.get(Scope().key)
-        polled = [each for each in statuses if each["status"] != "stopped"]
-        newest = max((each["observed_at"] for each in polled), default=None)
+        with self._client() as client:
+            return planner.summarize(client.desired, client.statuses)
+
+    def telemetry_status(self) -> FleetStatus:
+        """Returns the state of the fleet in the form of one collector's status.
+
+        Raises:
+            Retry: Kafka does not answer.
+            Misconfigured: There is no Kafka.
+        """
+        with self._client() as client:
+            statuses, command_for_all = client.statuses, client.desired.commands.get(Scope().key)
+        polled = [status for status in statuses if status["status"] != "stopped"]
+        newest = max((status["observed_at"] for status in polled), default=None)
         return {
             "running": bool(polled),
-            "started_at": all_of_them["at"].isoformat() if all_of_them and polled else None,
-            "total_collections": sum(each["polls"] for each in statuses),
-            "total_errors": sum(each["failures"] for each in statuses),
+            "started_at": command_for_all["at"].isoformat() if command_for_all and polled else None,
+            "total_collections": sum(status["polls"] for status in statuses),
+            "total_errors": sum(status["failures"] for status in statuses),
             "last_collection_time": newest.isoformat() if newest else None,
             "vms_monitored": None,
             "total_metrics_written": None,
             "influx_queue_size": None,
-            "targets": planner.counts(topics.orders, statuses),
+            "targets": planner.count_targets(client.desired, statuses),
         }
 
-    def _topics(self) -> Steering:
+    def _client(self) -> ControlClient:
         settings = self._connect()
         if not settings.bootstrap:
             raise Misconfigured("no Kafka runs here: start `rackstream up`, or set KAFKA_BOOTSTRAP_SERVERS")
-        return Steering(settings)
+        return ControlClient(settings)
 
-    def _command(self, scope: Scope, wanted: planner.Desired, *, by: str, reason: str, wait_s: float) -> dict[str, Any]:
-        command = planner.new(scope, wanted, by=by, reason=reason, at=datetime.now(UTC))
-        with self._topics() as topics:
-            targets = {(each["source"], each["host"]) for each in topics.statuses}
-            planner.check(scope, targets, topics.orders)
-            changes = planner.plan(topics.orders, command, targets)
-            topics.write(changes)
-            orders, deadline_s = planner.applied(topics.orders, changes), time.monotonic() + wait_s
+    def _send_command(self, scope: Scope, desired: Desired, *, by: str, reason: str, wait_s: float) -> CommandResult:
+        command = planner.create_command(scope, desired, by=by, reason=reason, at=datetime.now(UTC))
+        with self._client() as client:
+            targets = {(status["source"], status["host"]) for status in client.statuses}
+            planner.check_scope(scope, targets, client.desired)
+            changes = planner.plan_changes(client.desired, command, targets)
+            client.publish(changes)
+            new_state, deadline_s = planner.apply_changes(client.desired, changes), time.monotonic() + wait_s
             while True:
-                named = [each for each in topics.statuses if scope.holds(each["source"], each["host"])]
-                found = planner.counts(orders, named)
-                if not found["pending"] or time.monotonic() > deadline_s:
+                affected = [status for status in client.statuses if scope.includes(status["source"], status["host"])]
+                counts = planner.count_targets(new_state, affected)
+                if not counts["pending"] or time.monotonic() > deadline_s:
                     break
-                time.sleep(LOOK_S)
-                topics.refresh()
-        said = planner.message(orders, command, named)
-        return {"status": wanted, "message": said, "desired": dict(command), "observed": found}
+                time.sleep(REFRESH_INTERVAL_S)
+                client.refresh()
+        message = planner.describe_result(new_state, command, affected)
+        return {"status": desired, "message": message, "desired": command, "observed": counts}
 
 
-class _Seed(Settings):
-    """Whether seed 004's one hypervisor is configured."""
+class _HypervisorSettings(Settings):
+    """The one hypervisor that the scripting API monitors."""
 
     libvirt_uri: Annotated[str | None, Field(validation_alias="LIBVIRT_URI")] = None
     """Its URI."""
 
 
-class Telemetry:
-    """Seed 004's calls: about the hypervisor of LIBVIRT_URI where that is set, else about the fleet."""
+class TelemetryControl:
+    """Calls of /api/telemetry: for the hypervisor of LIBVIRT_URI if set, else for the fleet."""
 
-    def __init__(self, one: Control, fleet: Commands) -> None:
-        self._one, self._fleet = one, fleet
+    def __init__(self, hypervisor: CollectorControl, fleet: FleetControl) -> None:
+        self._hypervisor, self._fleet = hypervisor, fleet
 
-    def start(self) -> dict[str, Any]:
+    def start(self) -> dict[str, str]:
         """Starts collecting.
 
         Raises:
-            Failure: the configuration is not whole, a part did not get ready, or Kafka does not answer.
+            Failure: The configuration is incomplete, a part did not get ready, or Kafka does not answer.
         """
-        return self._one.start() if self._is_one() else self._told(self._fleet.start(None, None, by=BY_REST))
+        if self._has_hypervisor():
+            return self._hypervisor.start()
+        return self._summary(self._fleet.start(None, None, by=REST_ACTOR))
 
-    def stop(self) -> dict[str, Any]:
+    def stop(self) -> dict[str, str]:
         """Stops collecting.
 
         Raises:
             Failure: Kafka does not answer.
         """
-        return self._one.stop() if self._is_one() else self._told(self._fleet.stop(None, None, by=BY_REST))
+        if self._has_hypervisor():
+            return self._hypervisor.stop()
+        return self._summary(self._fleet.stop(None, None, by=REST_ACTOR))
 
-    def status(self) -> dict[str, Any]:
-        """How it stands.
-
-        Raises:
-            Failure: the configuration is not whole, or Kafka does not answer.
-        """
-        return self._one.status() if self._is_one() else self._fleet.figures()
-
-    def vms(self) -> dict[str, Any]:
-        """The VMs of the newest poll of the hypervisor."""
-        return self._one.vms()
-
-    def config(self) -> dict[str, Any]:
-        """Its configuration, masked.
+    def status(self) -> CollectorStatus | FleetStatus:
+        """Returns state and counters.
 
         Raises:
-            Failure: it is not whole.
+            Failure: The configuration is incomplete, or Kafka does not answer.
         """
-        return self._one.config()
+        return self._hypervisor.status() if self._has_hypervisor() else self._fleet.telemetry_status()
+
+    def vms(self) -> VmList:
+        """Returns the VMs of the hypervisor's newest poll."""
+        return self._hypervisor.vms()
+
+    def config(self) -> dict[str, dict[str, object]]:
+        """Returns the configuration with secrets masked.
+
+        Raises:
+            Failure: It is incomplete.
+        """
+        return self._hypervisor.config()
 
     @staticmethod
-    def _is_one() -> bool:
-        return bool(_Seed.read().libvirt_uri)
+    def _has_hypervisor() -> bool:
+        return bool(_HypervisorSettings.read().libvirt_uri)
 
     @staticmethod
-    def _told(said: dict[str, Any]) -> dict[str, Any]:
-        return {name: said[name] for name in ("status", "message")}
+    def _summary(result: CommandResult) -> dict[str, str]:
+        return {"status": result["status"], "message": result["message"]}
 
 
-class Control:
-    """Starts and stops the collector of the environment's configuration. Thread-safe, for the collector is."""
+class CollectorControl:
+    """Starts and stops the collector configured by the environment. Thread-safe."""
 
     def __init__(self) -> None:
         self._collector: TelemetryCollector | None = None
 
     def start(self) -> dict[str, str]:
-        """Starts collecting, with the configuration as it is now.
+        """Starts collecting with the current configuration.
 
         Raises:
-            Failure: the configuration is not whole, or a part did not get ready.
+            Failure: The configuration is incomplete, or a part did not get ready.
         """
         if self._collector is not None and self._collector.running:
             return {"status": "running", "message": "telemetry is being collected already"}
@@ -199,37 +239,37 @@ class Control:
         return {"status": "running", "message": "telemetry collection started"}
 
     def stop(self) -> dict[str, str]:
-        """Stops collecting; what was polled is stored first."""
+        """Stops collecting, after everything polled has been stored."""
         if self._collector is None or not self._collector.running:
             return {"status": "stopped", "message": "telemetry is not being collected"}
         self._collector.stop()
         return {"status": "stopped", "message": "telemetry collection stopped"}
 
-    def status(self) -> dict[str, Any]:
-        """`get_status()` of the collector.
+    def status(self) -> CollectorStatus:
+        """Returns `get_status()` of the collector.
 
         Raises:
-            Failure: there is no collector yet and the configuration is not whole.
+            Failure: There is no collector yet, and the configuration is incomplete.
         """
-        return self._known().get_status()
+        return self._collector_or_new().get_status()
 
-    def vms(self) -> dict[str, Any]:
-        """The VMs of the newest poll."""
-        found = self._collector.get_vms() if self._collector is not None else []
-        return {"count": len(found), "vms": found}
+    def vms(self) -> VmList:
+        """Returns the VMs of the newest poll."""
+        vms = self._collector.get_vms() if self._collector is not None else []
+        return {"count": len(vms), "vms": vms}
 
-    def config(self) -> dict[str, Any]:
-        """The configuration, masked.
+    def config(self) -> dict[str, dict[str, object]]:
+        """Returns the configuration with secrets masked.
 
         Raises:
-            Failure: it is not whole.
+            Failure: It is incomplete.
         """
-        return {"config": self._known().config.to_safe_dict()}
+        return {"config": self._collector_or_new().config.to_safe_dict()}
 
     def close(self) -> None:
-        """Stops what runs."""
+        """Stops the collector if it runs."""
         if self._collector is not None:
             self._collector.stop()
 
-    def _known(self) -> TelemetryCollector:
+    def _collector_or_new(self) -> TelemetryCollector:
         return self._collector or TelemetryCollector(TelemetryConfig.from_env())

@@ -1,4 +1,4 @@
-"""A compacted topic as a table: the newest record of each key."""
+"""Compacted topics as tables that hold the latest record of each key."""
 
 from __future__ import annotations
 
@@ -14,82 +14,80 @@ from runtime.topics import decoder
 from schemas import codec
 
 Key = bytes | str
-"""As Kafka hands it out."""
+"""Key of a record as confluent-kafka returns it."""
+Table = dict[Key, dict[str, Any]]
+"""Key → decoded record."""
 
 
-def newest(
-    settings: KafkaSettings, alias: str, *, partitions: Collection[int] | None = None
-) -> dict[Key, dict[str, Any]]:
-    """Key → its newest record, read to the ends the topic (or some partitions of it) has now.
+def read_latest(settings: KafkaSettings, alias: str, *, partitions: Collection[int] | None = None) -> Table:
+    """Reads a topic (or some of its partitions) to its current end and returns the latest record of each key.
 
-    A key whose newest record is a tombstone is not there; one whose newest bytes are no record keeps the one before,
-    for whoever steps that topic puts such bytes on the dead letter.
+    Keys deleted by a tombstone are left out. If the latest value of a key cannot be decoded, its previous record stays:
+    the consumer of the topic sends such values to the dead-letter topic.
 
     Raises:
-        KafkaException: the broker did not answer.
+        KafkaException: The broker did not answer.
     """
     name = settings.catalog[alias].name
-    spans = kafka.watermarks(settings, name)
+    ranges = kafka.watermarks(settings, name)
     decode = decoder(settings, alias).decode
-    values: dict[Key, dict[str, Any]] = {}
-    wanted = spans if partitions is None else {number: spans[number] for number in partitions}
-    for message in kafka.read(settings, name, wanted):
+    table: Table = {}
+    selected = ranges if partitions is None else {partition: ranges[partition] for partition in partitions}
+    for message in kafka.read_ranges(settings, name, selected):
         key = message.key()
         if not message.value():
-            values.pop(key, None)
+            table.pop(key, None)
             continue
-        try:
-            values[key] = decode(message.value())
-        except codec.Undecodable:
-            continue
-    return values
+        with suppress(codec.DecodeError):
+            table[key] = decode(message.value())
+    return table
 
 
-class Followed:
-    """Compacted topics as tables that are kept up to date: read whole at first, then followed. Not thread-safe."""
+class CompactedTopics:
+    """Tables of compacted topics, read completely at first and then kept up to date. Not thread-safe."""
 
     def __init__(self, settings: KafkaSettings, *aliases: str) -> None:
-        """Reads all of them to the ends they have now.
+        """Reads all topics to their current end.
 
         Raises:
-            KafkaException: the broker did not answer.
+            KafkaException: The broker did not answer.
         """
-        self.tables: dict[str, dict[Key, dict[str, Any]]] = {alias: {} for alias in aliases}
-        """By alias: key → its newest record."""
+        self.tables: dict[str, Table] = {alias: {} for alias in aliases}
+        """Alias → table."""
         self.offsets: dict[str, dict[int, int]] = {}
-        """By alias: partition → the last offset that the table knows of; −1: the partition was empty."""
+        """Alias → partition → last offset that the table includes; −1 for an empty partition."""
         self._aliases = {settings.catalog[alias].name: alias for alias in aliases}
         self._decoders = {alias: decoder(settings, alias) for alias in aliases}
-        starts = []
+        positions = []
         for name in self._aliases:
-            spans = kafka.watermarks(settings, name)
-            self.offsets[self._aliases[name]] = {number: end - 1 for number, (_, end) in spans.items()}
-            for message in kafka.read(settings, name, spans):
-                self._take(message)
-            starts += [TopicPartition(name, number, end) for number, (_, end) in spans.items()]
-        self._reader = kafka.consumer(settings, kafka.READER, **{"fetch.wait.max.ms": 100})
-        self._reader.assign(starts)
+            ranges = kafka.watermarks(settings, name)
+            self.offsets[self._aliases[name]] = {partition: end - 1 for partition, (_, end) in ranges.items()}
+            for message in kafka.read_ranges(settings, name, ranges):
+                self._apply(message)
+            positions += [TopicPartition(name, partition, end) for partition, (_, end) in ranges.items()]
+        self._reader = kafka.create_consumer(settings, kafka.READER_GROUP, **{"fetch.wait.max.ms": 100})
+        self._reader.assign(positions)
 
     def refresh(self) -> bool:
-        """Takes in what has come since, without waiting for more; whether anything has. Kafka away: nothing comes."""
+        """Applies records that have already arrived. Returns True if there were any; False also while Kafka is away."""
         changed = False
         while messages := self._reader.consume(1000, timeout=0):
             for message in messages:
                 if message.error() is None:
-                    self._take(message)
+                    self._apply(message)
                     changed = True
         return changed
 
-    def _take(self, message: Message) -> None:
+    def _apply(self, message: Message) -> None:
         alias = self._aliases[message.topic()]
-        known = self.offsets[alias]
-        known[message.partition()] = max(known[message.partition()], message.offset())
+        offsets = self.offsets[alias]
+        offsets[message.partition()] = max(offsets[message.partition()], message.offset())
         if not message.value():
             self.tables[alias].pop(message.key(), None)
             return
-        with suppress(codec.Undecodable):
+        with suppress(codec.DecodeError):
             self.tables[alias][message.key()] = self._decoders[alias].decode(message.value())
 
     def close(self) -> None:
-        """Lets go of Kafka."""
+        """Closes the consumer."""
         self._reader.close()

@@ -1,4 +1,4 @@
-"""The dead letter: records that a stage could not take, with reason and original bytes. Building one is pure."""
+"""Dead letters: records that a stage could not process, with the reason and the original bytes. No I/O."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
     from schemas.records import DeadLetter
 
-MAX_BYTES: Final = 900_000
-"""Larger values are kept by reference (topic, partition, offset), so that a letter always fits."""
+MAX_VALUE_BYTES: Final = 900_000
+"""Larger values are referred to by topic, partition and offset only, so that every dead letter fits into a record."""
 
 
-def letter(
+def build_dead_letter(
     message: Message, *, stage: str, reason: str, detail: str, failed_at: datetime, error: BaseException | None = None
 ) -> DeadLetter:
-    """The dead letter of one Kafka record."""
+    """Builds the dead letter of one Kafka record."""
     value, key = message.value() or b"", message.key()
-    kind, appended_ms = message.timestamp()
+    timestamp_type, appended_ms = message.timestamp()
     return {
         "topic": message.topic(),
         "partition": message.partition(),
@@ -32,25 +32,25 @@ def letter(
         "reason": reason,
         "detail": detail[:10_000],
         "traceback": "".join(traceback.format_exception(error))[-20_000:] if error else None,
-        "key": key if len(key or b"") <= MAX_BYTES else None,
-        "value": value if len(value) <= MAX_BYTES else None,
+        "key": key if len(key or b"") <= MAX_VALUE_BYTES else None,
+        "value": value if len(value) <= MAX_VALUE_BYTES else None,
         "size": len(value),
-        "appended_at": datetime.fromtimestamp(appended_ms / 1000, UTC) if kind else None,
+        "appended_at": datetime.fromtimestamp(appended_ms / 1000, UTC) if timestamp_type else None,
         "failed_at": failed_at,
     }
 
 
-def retention_letter(
+def build_retention_dead_letter(
     topic: str, partition: int, first: int, end: int, *, stage: str, failed_at: datetime
 ) -> DeadLetter:
-    """The dead letter of the records [first, end), which retention deleted before a stage had read them."""
+    """Builds the dead letter of records [first, end) that retention deleted before the stage read them."""
     return {
         "topic": topic,
         "partition": partition,
         "offset": first,
         "stage": stage,
         "reason": "retention",
-        "detail": f"offsets {first} to {end - 1} ({end - first} at most) were deleted before they were read",
+        "detail": f"offsets {first} to {end - 1} (at most {end - first} records) were deleted before they were read",
         "traceback": None,
         "key": None,
         "value": None,
@@ -60,34 +60,37 @@ def retention_letter(
     }
 
 
-class Encoded(NamedTuple):
-    """A letter as it goes to Kafka. The same failure has the same key, so that sending it again does no harm."""
+class EncodedDeadLetter(NamedTuple):
+    """A dead letter ready for Kafka. The same failure has the same key, so that sending it twice is harmless."""
 
     topic: str
     key: bytes
     value: bytes
 
 
-class DeadLetters:
-    """Writes the dead letters of one stage. Whoever sends them sees to it that they arrive."""
+class DeadLetterEncoder:
+    """Encodes the dead letters of one stage; the caller sends them and waits for their delivery."""
 
     def __init__(self, settings: KafkaSettings, stage: str) -> None:
         self._topic = settings.catalog["dead-letter"]
         self._schema = catalog.schema(self._topic.schema)
         self.stage = stage
 
-    def of(self, message: Message, *, reason: str, detail: str, error: BaseException | None = None) -> Encoded:
-        """The letter of one record."""
-        return self._encoded(
-            letter(message, stage=self.stage, reason=reason, detail=detail, failed_at=datetime.now(UTC), error=error)
+    def encode_message(
+        self, message: Message, *, reason: str, detail: str, error: BaseException | None = None
+    ) -> EncodedDeadLetter:
+        """Encodes the dead letter of one record."""
+        return self._encode(
+            build_dead_letter(
+                message, stage=self.stage, reason=reason, detail=detail, failed_at=datetime.now(UTC), error=error
+            )
         )
 
-    def of_hole(self, topic: str, partition: int, first: int, end: int) -> Encoded:
-        """The letter of records that retention deleted before they were read."""
-        return self._encoded(
-            retention_letter(topic, partition, first, end, stage=self.stage, failed_at=datetime.now(UTC))
+    def encode_retention_gap(self, topic: str, partition: int, first: int, end: int) -> EncodedDeadLetter:
+        """Encodes the dead letter of records [first, end) that retention deleted before they were read."""
+        return self._encode(
+            build_retention_dead_letter(topic, partition, first, end, stage=self.stage, failed_at=datetime.now(UTC))
         )
 
-    def _encoded(self, record: DeadLetter) -> Encoded:
-        plain = dict(record)
-        return Encoded(self._topic.name, self._topic.key_of(plain), codec.encode(self._schema, plain))
+    def _encode(self, record: DeadLetter) -> EncodedDeadLetter:
+        return EncodedDeadLetter(self._topic.name, self._topic.key_of(record), codec.encode(self._schema, record))

@@ -1,4 +1,4 @@
-"""Logs and metrics: how a process tells what it does. Which metrics there are is in `metrics`."""
+"""Logs, metrics endpoint and supervisor notifications of a process. The metrics themselves are defined in `metrics`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, disable_created_metrics, start_http_server
+from structlog.typing import EventDict, Processor
 
 from runtime import metrics
 from runtime.errors import Misconfigured
@@ -24,18 +24,18 @@ from runtime.settings import SUPERVISED, ProcessSettings
 
 
 def set_up(settings: ProcessSettings, component: str, data_dir: Path) -> None:
-    """Configures logging for this process and starts `/metrics` where a port is set.
+    """Configures logging and serves `/metrics` if a port is set.
 
     Args:
-        settings: how it shows itself.
-        component: what it is, such as `producer-redfish`.
-        data_dir: whose file system its metrics watch.
+        settings: Logging and metrics settings.
+        component: Name of this process, such as `producer-redfish`.
+        data_dir: Directory whose file system the disk metrics report.
 
     Raises:
-        Misconfigured: `/metrics` cannot be served there.
+        Misconfigured: `/metrics` cannot be served on this address and port.
     """
     level = getattr(logging, settings.log_level.upper())
-    renderer: Any = (
+    renderer: Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(
@@ -47,7 +47,7 @@ def set_up(settings: ProcessSettings, component: str, data_dir: Path) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info if settings.log_format == "json" else _as_it_is,
+            structlog.processors.format_exc_info if settings.log_format == "json" else _pass_through,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -58,92 +58,103 @@ def set_up(settings: ProcessSettings, component: str, data_dir: Path) -> None:
     logging.basicConfig(
         level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
-    export(component, data_dir)
+    export_metrics(component, data_dir)
     if settings.metrics_port is not None:
-        _serve(settings.metrics_host, settings.metrics_port)
+        serve_metrics(settings.metrics_host, settings.metrics_port)
 
 
-def _serve(host: str, port: int) -> None:
+def serve_metrics(host: str, port: int) -> None:
+    """Serves `/metrics`. Under a supervisor, which chose the port, a port in use is only logged.
+
+    Raises:
+        Misconfigured: It cannot be served on this address and port.
+    """
     try:
         server, _ = start_http_server(port, addr=host)
     except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "it is taken" if taken else error.strerror or str(error)
-        told = f"metrics cannot be served on {host}, port {port}: {why}"
-        if not (taken and os.environ.get(SUPERVISED)):
-            raise Misconfigured(f"{told}; see RACKSTREAM_METRICS_HOST and RACKSTREAM_METRICS_PORT") from None
-        # The supervisor found it free a moment ago. Work goes on; Prometheus says that this target is down.
-        structlog.get_logger().error(told)
+        is_port_in_use = error.errno == errno.EADDRINUSE
+        reason = "port in use" if is_port_in_use else error.strerror or str(error)
+        problem = f"metrics cannot be served on {host}, port {port}: {reason}"
+        if not (is_port_in_use and os.environ.get(SUPERVISED)):
+            raise Misconfigured(f"{problem}; see RACKSTREAM_METRICS_HOST and RACKSTREAM_METRICS_PORT") from None
+        # The supervisor chose a port that was free a moment ago. Work continues; Prometheus shows the target as down.
+        structlog.get_logger().error(problem)
         return
     structlog.get_logger().info("metrics served", host=host, port=server.server_port)
 
 
-def export(component: str, data_dir: Path, registry: CollectorRegistry = REGISTRY) -> None:
-    """Makes the metrics of this process visible; those whose first case must be seen as an increase, at 0."""
-    # `…_created` beside each counter would be as many series again, for what process_start_time_seconds tells.
+def export_metrics(component: str, data_dir: Path, registry: CollectorRegistry = REGISTRY) -> None:
+    """Registers the metrics of a component, with their initial label values at 0."""
+    # A `…_created` series per counter would only repeat process_start_time_seconds.
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    for metric in metrics.LIST:
-        if metric.is_of(component):
+    for metric in metrics.METRICS:
+        if metric.exported_by(component):
             registry.register(metric.collector)
-            for value in metric.starts.get(component.partition("-")[0], ()):
+            for value in metric.initial_label_values.get(component.partition("-")[0], ()):
                 metric.collector.labels(value)
-    metrics.BUILD.labels(importlib.metadata.version("rackstream")).set(1)
-    watch_disk("data", data_dir)
+    metrics.BUILD_INFO.labels(importlib.metadata.version("rackstream")).set(1)
+    export_disk_usage("data", data_dir)
 
 
-def watch_disk(name: str, directory: Path) -> None:
-    """Tells of the file system of a directory, which need not be there yet, whenever metrics are asked for."""
-    places = (directory.absolute(), *directory.absolute().parents)
+def export_disk_usage(name: str, directory: Path) -> None:
+    """Exports size and free space of a directory's file system, read at each scrape; it need not exist yet."""
+    candidates = (directory.absolute(), *directory.absolute().parents)
 
-    def asked(field: str) -> float:
+    def usage(field: str) -> float:
         try:
-            return float(getattr(shutil.disk_usage(next(place for place in places if place.exists())), field))
+            return float(getattr(shutil.disk_usage(next(path for path in candidates if path.exists())), field))
         except OSError:
-            return math.nan  # one figure that is not to be had must not hide the others
+            return math.nan  # an error here would fail the whole scrape
 
-    metrics.DISK_FREE.labels(name).set_function(lambda: asked("free"))
-    metrics.DISK_SIZE.labels(name).set_function(lambda: asked("total"))
+    metrics.DISK_FREE.labels(name).set_function(lambda: usage("free"))
+    metrics.DISK_SIZE.labels(name).set_function(lambda: usage("total"))
 
 
-class Ages:
-    """Ages of records at one hop. Keeps the metric's children by topic: to look one up costs more than to count."""
+class SampleAges:
+    """Records the age of records at one hop. Caches the metric's children by topic, as `labels()` is slow."""
 
     def __init__(self, hop: str) -> None:
         self._hop = hop
         self._observe: dict[str, Callable[[float], None]] = {}
 
-    def note(self, topic: str, moments: Iterable[datetime], now_s: float) -> None:
-        """Counts records of a topic (its alias), observed at these moments, that are here at `now_s` (Unix time)."""
-        observe = self._of(topic)
+    def record(self, topic: str, moments: Iterable[datetime], now_s: float) -> None:
+        """Records the ages of several records.
+
+        Args:
+            topic: Alias of their topic.
+            moments: Their `observed_at`.
+            now_s: Time of arrival at the hop, in Unix time.
+        """
+        observe = self._observer(topic)
         for moment in moments:
             observe(max(0.0, now_s - moment.timestamp()))
 
-    def note_one(self, topic: str, at_s: float, now_s: float) -> None:
-        """The same of one record, its moment in Unix time."""
-        self._of(topic)(max(0.0, now_s - at_s))
+    def record_one(self, topic: str, observed_at_s: float, now_s: float) -> None:
+        """Records the age of one record; both times are Unix time."""
+        self._observer(topic)(max(0.0, now_s - observed_at_s))
 
-    def _of(self, topic: str) -> Callable[[float], None]:
+    def _observer(self, topic: str) -> Callable[[float], None]:
         observe = self._observe.get(topic)
         if observe is None:
             observe = self._observe[topic] = metrics.SAMPLE_AGE.labels(self._hop, topic).observe
         return observe
 
 
-def _as_it_is(_logger: Any, _method: str, event: Any) -> Any:
+def _pass_through(_logger: object, _method: str, event: EventDict) -> EventDict:
     return event
 
 
 def notify(state: str) -> None:
-    """Tells the supervisor how this process stands, in systemd's protocol (sd_notify): `READY=1`, `STATUS=…`.
+    """Sends a state such as `READY=1` or `STATUS=…` to the supervisor, by systemd's protocol (sd_notify).
 
-    Does nothing where NOTIFY_SOCKET is not set.
+    No-op without NOTIFY_SOCKET.
     """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as each:
-        each.setblocking(False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify_socket:
+        notify_socket.setblocking(False)
         try:
-            each.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+            notify_socket.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
         except OSError as error:
-            structlog.get_logger().debug("supervisor not told", why=str(error))
+            structlog.get_logger().debug("supervisor not notified", reason=str(error))

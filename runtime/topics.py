@@ -1,4 +1,4 @@
-"""Topics and schemas on the broker: create what is missing, verify what is there, publish and look up schemas."""
+"""Creates and verifies topics on Kafka; publishes schemas and looks them up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import ClusterMetadata, NewTopic
 
 from runtime import kafka, kafka_auth, schema_registry
 from runtime.errors import Misconfigured, Retry
@@ -16,77 +16,87 @@ from runtime.settings import KafkaSettings
 from schemas import catalog, codec
 
 log = structlog.get_logger()
-SEEN_S: Final = 10.0
-"""Topics just created are waited for so long."""
+VISIBLE_TIMEOUT_S: Final = 10.0
+"""If new topics are not visible in the metadata after this long, creation returns all the same."""
 
 
-def _counts(settings: KafkaSettings) -> dict[str, int]:
-    """Partition count of each topic that exists."""
-    return {name: len(topic.partitions) for name, topic in kafka.cluster(settings).topics.items()}
+def _partition_counts(settings: KafkaSettings, metadata: ClusterMetadata | None = None) -> dict[str, int]:
+    """Returns the partition count of each existing topic."""
+    metadata = metadata or kafka.cluster_metadata(settings)
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
 
 def create(settings: KafkaSettings, *, replication: int = 1) -> list[str]:
-    """Creates the catalogue's topics that are missing; returns their names. Existing topics are left as they are."""
-    existing = _counts(settings)
-    topics = settings.catalog
-    missing = [topic for topic in topics.topics.values() if topic.name not in existing]
-    hosts = {existing[t.name] for t in topics.topics.values() if t.group == "host" and t.name in existing}
-    # A topic added by an upgrade joins the count its group already has.
-    partitions = topics.partitions | ({"host": max(hosts)} if hosts else {})
-    client = kafka.admin(settings)  # kept until the results are there: its end would cancel them
-    wanted = [NewTopic(topic.name, partitions[topic.group], replication, config=topic.config) for topic in missing]
-    for name, future in (client.create_topics(wanted) if wanted else {}).items():
+    """Creates the missing topics of the catalogue and returns their names; existing topics stay unchanged."""
+    partition_counts = _partition_counts(settings)
+    topics = settings.catalog.topics.values()
+    missing = [topic for topic in topics if topic.name not in partition_counts]
+    # A topic added by an upgrade gets the partition count that its group already has.
+    host_counts = [
+        partition_counts[topic.name] for topic in topics if topic.group == "host" and topic.name in partition_counts
+    ]
+    group_counts = settings.catalog.partitions | ({"host": max(host_counts)} if host_counts else {})
+    client = kafka.create_admin_client(settings)  # must outlive the futures: its end would cancel them
+    new_topics = [
+        NewTopic(topic.name, group_counts[topic.group], replication, config=topic.config) for topic in missing
+    ]
+    for name, future in (client.create_topics(new_topics) if new_topics else {}).items():
         try:
             future.result(30)
         except KafkaException as error:
-            # Somebody else was quicker, or the node that was asked had not heard of it yet.
+            # Another process was faster, or the metadata above was out of date.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise kafka_auth.failure(settings, error.args[0], "Create", name) from error
-    # The controller has them; the broker that is asked next may hear of them a moment later.
-    deadline = time.monotonic() + SEEN_S
-    while wanted and {topic.topic for topic in wanted} - _counts(settings).keys() and time.monotonic() < deadline:
+                raise kafka_auth.request_failed(settings, error.args[0], "Create", name) from error
+    # The controller has the topics; other brokers learn of them a moment later.
+    names = [topic.name for topic in missing]
+    deadline_s = time.monotonic() + VISIBLE_TIMEOUT_S
+    while set(names) - _partition_counts(settings).keys() and time.monotonic() < deadline_s:
         time.sleep(0.1)
-    return [topic.name for topic in missing]
+    return names
 
 
-def verify(settings: KafkaSettings) -> dict[str, int]:
-    """Partition count of each group.
+def verify(settings: KafkaSettings, metadata: ClusterMetadata | None = None) -> dict[str, int]:
+    """Verifies that all topics exist with consistent partition counts; returns the count of each partition group.
+
+    Args:
+        settings: Where Kafka is.
+        metadata: Cluster metadata, if it is already known.
 
     Raises:
-        Misconfigured: topics are missing, or topics of one group differ in their count.
+        Misconfigured: Topics are missing, or topics of one group differ in their partition count.
     """
-    existing = _counts(settings)
+    partition_counts = _partition_counts(settings, metadata)
     topics = settings.catalog.topics.values()
-    missing = [topic.name for topic in topics if topic.name not in existing]
+    missing = [topic.name for topic in topics if topic.name not in partition_counts]
     if missing:
         raise Misconfigured(
             f"topics missing on Kafka: {', '.join(missing)}; create them with `rackstream topics --create`"
         )
     groups: dict[str, dict[str, int]] = {}
     for topic in topics:
-        groups.setdefault(topic.group, {})[topic.name] = existing[topic.name]
+        groups.setdefault(topic.group, {})[topic.name] = partition_counts[topic.name]
     for counts in groups.values():
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
             raise Misconfigured(
-                f"topics that must have one partition count differ: {listed}; a host's records would no longer be "
-                "on one partition number. Delete and recreate the topics that differ"
+                f"these topics must have the same partition count: {listed}; otherwise a host's records are on "
+                "different partition numbers. Delete and recreate the topics that differ"
             )
     return {group: next(iter(counts.values())) for group, counts in groups.items()}
 
 
 def topic_id(settings: KafkaSettings, name: str) -> str:
-    """Kafka's own id of a topic, as its tools print it: a topic deleted and created again has another."""
+    """Returns Kafka's id of a topic, as Kafka's tools print it; a topic that is recreated gets a new id."""
     from confluent_kafka import TopicCollection
 
-    client = kafka.admin(settings)
+    client = kafka.create_admin_client(settings)
     described = client.describe_topics(TopicCollection([name]))[name].result(15)
-    # librdkafka prints plain base64; Kafka the URL-safe one, which also fits file names.
+    # librdkafka prints standard base64; Kafka prints URL-safe base64, which is also valid in file names.
     return str(described.topic_id).replace("+", "-").replace("/", "_")
 
 
 def published_schemas(settings: KafkaSettings) -> dict[int, dict[str, Any]]:
-    """Every schema on the schemas topic, by id."""
+    """Reads the schemas topic; returns Avro definitions by schema id."""
     name = settings.catalog["schemas"].name
     return {
         int(message.key()): json.loads(message.value())["schema"]
@@ -96,56 +106,56 @@ def published_schemas(settings: KafkaSettings) -> dict[int, dict[str, Any]]:
 
 
 def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = None) -> None:
-    """Puts the schemas of these record types (default: all) on the schemas topic, and waits for the broker's word.
+    """Publishes the schemas of some record types (default: all) to the schemas topic and waits for delivery.
 
-    A producer calls it before its first record, so that no reader meets an id it cannot look up. With a schema registry
-    they are registered there first, and this process writes its ids from then on; they are on the topic under these,
-    so that our readers need no registry.
+    Every writer calls it before its first record, so that readers can resolve any schema id. With a schema registry,
+    schemas are registered there first, and this process then writes the registry's ids. The schemas topic contains
+    them under these ids, so that readers need no access to the registry.
 
     Raises:
-        Retry: the broker did not confirm, or the registry did not answer.
-        Misconfigured: the registry refuses.
+        Retry: The broker did not confirm delivery, or the registry did not answer.
+        Misconfigured: The registry refuses the login or a schema, or an ACL is missing.
     """
-    wanted = [catalog.schema(name) for name in names or catalog.names()]
+    schemas = [catalog.schema(name) for name in names or catalog.schema_names()]
     if settings.schema_registry is not None:
-        given = {each.id: id_ for each in wanted if (id_ := _register(settings, each)) is not None}
-        codec.use_ids(given)
-    known = published_schemas(settings)
-    missing = [each for each in wanted if codec.wire_id(each) not in known]
+        registry_ids = {schema.id: _register(settings, schema) for schema in schemas}
+        codec.use_registry_ids({own_id: id_ for own_id, id_ in registry_ids.items() if id_ is not None})
+    published = published_schemas(settings)
+    missing = [schema for schema in schemas if codec.wire_id(schema) not in published]
     if not missing:
         return
-    publisher = kafka.Publisher(settings, "rackstream-schemas")
+    publisher = kafka.KafkaPublisher(settings, "rackstream-schemas")
     topic = settings.catalog["schemas"].name
-    for each in missing:
-        id_ = codec.wire_id(each)
-        value = json.dumps({"id": id_, "subject": each.name, "schema": each.definition}, ensure_ascii=False)
+    for schema in missing:
+        id_ = codec.wire_id(schema)
+        value = json.dumps({"id": id_, "subject": schema.name, "schema": schema.definition}, ensure_ascii=False)
         publisher.send(topic, str(id_).encode(), value.encode())
-    left = publisher.flush(30)
-    if publisher.denied is not None:
-        raise publisher.denied
-    if left or publisher.failures:
-        raise Retry(f"schemas not confirmed by {settings.bootstrap}: {publisher.failures or 'no answer'}")
+    undelivered = publisher.flush(30)
+    if publisher.authorization_error is not None:
+        raise publisher.authorization_error
+    if undelivered or publisher.delivery_failures:
+        raise Retry(f"schemas not confirmed by {settings.bootstrap}: {publisher.delivery_failures or 'no answer'}")
     log.info("schemas published", count=len(missing))
 
 
 def _register(settings: KafkaSettings, schema: catalog.Schema) -> int | None:
-    """The registry's id of a schema, registered as the value of each topic that has such records; None: no topic has.
+    """Registers a schema for the values of each topic that uses it; returns the registry's id, None without a topic.
 
     Raises:
-        Retry: the registry did not answer.
-        Misconfigured: it refuses.
+        Retry: The registry did not answer.
+        Misconfigured: The registry refuses the login or the schema, or its id is ambiguous.
     """
-    given = None
+    registry_id = None
     for topic in settings.catalog.topics.values():
         if topic.schema == schema.name:
-            given = schema_registry.register(settings, f"{topic.name}-value", schema.definition)
-            other = catalog.published().get(given)
+            registry_id = schema_registry.register(settings, f"{topic.name}-value", schema.definition)
+            other = catalog.published_schemas().get(registry_id)
             if other is not None and other.name != schema.name:
-                raise Misconfigured(f"the schema registry's id {given} is our id of another schema, {other.name}")
-    return given
+                raise Misconfigured(f"the schema registry's id {registry_id} is our id of another schema, {other.name}")
+    return registry_id
 
 
 def decoder(settings: KafkaSettings, alias: str) -> codec.Decoder:
-    """A decoder of a topic's records that looks unknown schema ids up on the schemas topic."""
+    """Creates a decoder for a topic's records that looks up unknown schema ids on the schemas topic."""
     schema = catalog.schema(settings.catalog[alias].schema)
     return codec.Decoder(schema, lambda schema_id: published_schemas(settings).get(schema_id))

@@ -1,1 +1,4 @@
-"""The contract: topics (`topics.toml`), records (`avsc/`), their wire format (`codec`). Knows no other package."""
+"""Data contract between all processes: topics (`topics.toml`), record types (`avsc/`), wire format (`codec`).
+
+Depends on no other package of this repository.
+"""

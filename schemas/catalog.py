@@ -1,9 +1,10 @@
-"""The catalogue: every topic and every Avro schema, read from `topics.toml` and `avsc/`. No network, no clock."""
+"""Catalogue of all topics and Avro schemas, read from `topics.toml` and `avsc/`."""
 
 from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
@@ -12,12 +13,13 @@ from typing import Any, Final
 
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
-HERE: Final = Path(__file__).parent
-PREFIX: Final = "fleet."
-REMOVED: Final = "removed"
-"""Category of the last raw record of a host that is no target any more: nothing was read, and no more will be."""
-COMPACTED: Final = {
-    # A state topic must stay short enough to be read whole at every start.
+SCHEMAS_DIR: Final = Path(__file__).parent
+PUBLISHED_DIR: Final = SCHEMAS_DIR / "published"
+DEFAULT_PREFIX: Final = "fleet."
+REMOVED_CATEGORY: Final = "removed"
+"""Category of the final raw record of a host that is no longer a target; it has no readings."""
+COMPACTION_CONFIG: Final = {
+    # State topics are read completely at every start, so they must stay short.
     "segment.ms": "600000",
     "segment.bytes": str(16 * 1024 * 1024),
     "min.cleanable.dirty.ratio": "0.1",
@@ -25,99 +27,114 @@ COMPACTED: Final = {
 }
 
 
+AvroType = Any
+"""An Avro type in its JSON notation: a name, a list (union) or an object."""
+
+
 @dataclass(frozen=True)
 class Schema:
-    """One Avro record type: the version this code writes and reads."""
+    """A version of an Avro record type."""
 
     name: str
     id: int
-    """31 bits of the CRC-64-AVRO fingerprint: the same on every machine, with no registry to ask."""
-    definition: dict[str, Any]
-    """As in the `.avsc` file, for people and registries."""
-    parsed: Any
-    """As fastavro wants it."""
+    """31 bits of the CRC-64-AVRO fingerprint: the same on every machine without a registry."""
+    definition: dict[str, AvroType]
+    """Content of the `.avsc` file, with `doc` and `unit`."""
+    parsed: AvroType
+    """Schema as parsed by fastavro."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic. `alias` is its name in code, `name` its name on Kafka."""
+    """A topic, as configured in `topics.toml`."""
 
     alias: str
+    """Name in code and configuration, such as `raw-redfish`."""
     name: str
+    """Name on Kafka, with the prefix."""
     key: tuple[str, ...]
+    """Fields of the Kafka key."""
     schema: str
+    """Record type, or `json`."""
     identity: tuple[str, ...]
+    """Fields that identify a record: two records with equal values are duplicates."""
     group: str
-    """Partition group: topics of one group always have the same number of partitions."""
+    """Partition group: topics of one group have the same partition count."""
     retention: timedelta | None
+    """Retention time; None keeps the latest record of each key forever."""
     cleanup: str
+    """Kafka's `cleanup.policy`."""
     owner: str
+    """Component that writes the topic."""
     doc: str
+    """Description for the documentation."""
 
-    def key_of(self, record: dict[str, Any]) -> bytes:
-        """The Kafka key: the key fields joined by `:`."""
+    def key_of(self, record: Mapping[str, object]) -> bytes:
+        """Returns the Kafka key of a record: the key fields joined by `:`."""
         return ":".join(str(record[field]) for field in self.key).encode()
 
-    def identity_of(self, record: dict[str, Any]) -> tuple[Any, ...]:
-        """What makes two records the same fact."""
+    def identity_of(self, record: Mapping[str, object]) -> tuple[object, ...]:
+        """Returns the identity of a record; duplicates have equal identities."""
         return tuple(record[field] for field in self.identity)
 
     @property
     def config(self) -> dict[str, str]:
-        """Topic configuration for the broker."""
+        """Kafka's topic configuration."""
         config = {
             "cleanup.policy": self.cleanup,
             "compression.type": "producer",
             "max.message.bytes": str(8 * 1024 * 1024 + 65536),
-            # Event time lives in the record: one host with a clock far ahead would have its batch refused otherwise.
+            # Event time is in the record. With CreateTime, Kafka would refuse the batch of a host whose clock is ahead.
             "message.timestamp.type": "LogAppendTime",
             "retention.ms": str(int(self.retention.total_seconds() * 1000)) if self.retention else "-1",
         }
-        return config | (COMPACTED if "compact" in self.cleanup else {})
+        return config | (COMPACTION_CONFIG if "compact" in self.cleanup else {})
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """All topics by alias, and the partition count of each group."""
+    """All topics and the partition count of each partition group."""
 
     topics: dict[str, Topic]
+    """Alias → topic."""
     partitions: dict[str, int]
+    """Partition group → partition count of new topics."""
 
     def __getitem__(self, alias: str) -> Topic:
         return self.topics[alias]
 
-    def named(self, name: str) -> Topic:
-        """The topic with this name on Kafka, or this alias.
+    def find(self, name: str) -> Topic:
+        """Returns the topic with this name on Kafka or this alias.
 
         Raises:
-            KeyError: its message lists the names there are.
+            KeyError: There is none; the message lists all names.
         """
         for topic in self.topics.values():
             if name in (topic.name, topic.alias):
                 return topic
         names = ", ".join(sorted(topic.name for topic in self.topics.values()))
-        raise KeyError(f"no topic {name!r}; there are: {names}")
+        raise KeyError(f"no topic {name!r}; the topics are: {names}")
 
 
-def _retention(text: str) -> timedelta | None:
+def _parse_retention(text: str) -> timedelta | None:
     if text == "forever":
         return None
     return timedelta(**{{"d": "days", "h": "hours", "m": "minutes"}[text[-1]]: int(text[:-1])})
 
 
 @cache
-def load(prefix: str = PREFIX) -> Catalog:
-    """The catalogue, with topic names under `prefix`."""
-    document = tomllib.loads((HERE / "topics.toml").read_text())
+def load(prefix: str = DEFAULT_PREFIX) -> Catalog:
+    """Loads the catalogue with topic names under `prefix`."""
+    document = tomllib.loads((SCHEMAS_DIR / "topics.toml").read_text())
     topics = {
         alias: Topic(
             alias=alias,
-            name=prefix + entry["name"].removeprefix(PREFIX),
+            name=prefix + entry["name"].removeprefix(DEFAULT_PREFIX),
             key=tuple(entry["key"]),
             schema=entry["schema"],
             identity=tuple(entry["identity"]),
             group=entry["partitions"],
-            retention=_retention(entry["retention"]),
+            retention=_parse_retention(entry["retention"]),
             cleanup=entry["cleanup"],
             owner=entry["owner"],
             doc=entry["doc"],
@@ -127,22 +144,22 @@ def load(prefix: str = PREFIX) -> Catalog:
     return Catalog(topics, document["partitions"])
 
 
-def with_partitions(catalog: Catalog, host: int) -> Catalog:
-    """The same catalogue, with another count for host-keyed topics; used when topics are created."""
-    return replace(catalog, partitions=catalog.partitions | {"host": host})
+def with_partitions(catalog: Catalog, host_partitions: int) -> Catalog:
+    """Returns a copy of the catalogue with another partition count for host-keyed topics."""
+    return replace(catalog, partitions=catalog.partitions | {"host": host_partitions})
 
 
-def fingerprint_id(definition: dict[str, Any]) -> int:
-    """The id of a schema: its CRC-64-AVRO fingerprint cut to 31 bits, for the wire format's id is a positive int."""
+def fingerprint_id(definition: Mapping[str, AvroType]) -> int:
+    """Returns the id of a schema: its CRC-64-AVRO fingerprint, cut to the 31 bits of a positive int on the wire."""
     text = fingerprint(to_parsing_canonical_form(definition), "CRC-64-AVRO")
     return int(text, 16) & 0x7FFFFFFF
 
 
 def read_schema(path: Path) -> Schema:
-    """The schema in an `.avsc` file.
+    """Reads an `.avsc` file.
 
     Raises:
-        ValueError: not an Avro schema; the message names the file and what is wrong.
+        ValueError: The file is not an Avro schema; the message names the file and the problem.
     """
     try:
         definition = json.loads(path.read_text())
@@ -153,18 +170,18 @@ def read_schema(path: Path) -> Schema:
 
 @cache
 def schema(name: str) -> Schema:
-    """The current version of one record type."""
-    return read_schema(HERE / "avsc" / f"{name}.avsc")
+    """Returns the current version of a record type."""
+    return read_schema(SCHEMAS_DIR / "avsc" / f"{name}.avsc")
 
 
 @cache
-def names() -> tuple[str, ...]:
-    """All record types."""
-    return tuple(sorted(path.stem for path in (HERE / "avsc").glob("*.avsc")))
+def schema_names() -> tuple[str, ...]:
+    """Returns the names of all record types."""
+    return tuple(sorted(path.stem for path in (SCHEMAS_DIR / "avsc").glob("*.avsc")))
 
 
 @cache
-def published() -> dict[int, Schema]:
-    """Every version ever published, by id; the current ones among them."""
-    versions = [read_schema(path) for path in sorted((HERE / "published").glob("*.avsc"))]
-    return {version.id: version for version in versions} | {schema(name).id: schema(name) for name in names()}
+def published_schemas() -> dict[int, Schema]:
+    """Returns all published versions of all record types, including the current ones, by id."""
+    versions = [read_schema(path) for path in sorted(PUBLISHED_DIR.glob("*.avsc"))]
+    return {version.id: version for version in versions} | {schema(name).id: schema(name) for name in schema_names()}

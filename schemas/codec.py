@@ -1,6 +1,7 @@
-"""The wire format: magic 0, a 4-byte schema id, Avro. Pure: looking an unknown id up is the caller's function.
+"""Wire format of records: a zero byte, a 4-byte schema id, Avro.
 
-It is the framing of Confluent's serialisers, so everyone's tools read the topics.
+This is the framing of Confluent's serializers, so standard tools can read the topics. The module does no I/O: callers
+pass a function that looks up unknown schema ids.
 """
 
 from __future__ import annotations
@@ -18,129 +19,130 @@ from schemas import catalog
 from schemas.avro import reader as readers
 from schemas.avro import writer as writers
 from schemas.avro.primitives import Reader
+from schemas.catalog import AvroType
 
-Record = dict[str, Any]
-Resolve = Callable[[int], dict[str, Any] | None]
-"""Finds the definition of a schema id that this code does not know, or None."""
+SchemaResolver = Callable[[int], Mapping[str, AvroType] | None]
+"""Looks up the definition of a schema id that is not published in `schemas/published/`; None if there is none."""
 
 HEADER: Final = struct.Struct(">bI")
-_given: dict[int, int] = {}
-"""Our id of a schema → the id that a registry gave it."""
+_registry_ids: dict[int, int] = {}
+"""Fingerprint id of a schema → its id in the schema registry."""
 
 
-def use_ids(given: Mapping[int, int]) -> None:
-    """From now on this process writes a registry's ids of these schemas (our id → its id), in place of ours."""
-    _given.update(given)
+def use_registry_ids(ids: Mapping[int, int]) -> None:
+    """Makes this process write the ids of a schema registry. `ids`: fingerprint id → id in the registry."""
+    _registry_ids.update(ids)
 
 
 def wire_id(schema: catalog.Schema) -> int:
-    """The id that records of a schema are written with."""
-    return _given.get(schema.id, schema.id)
+    """Returns the id that this process writes in records of a schema."""
+    return _registry_ids.get(schema.id, schema.id)
 
 
-class Undecodable(Exception):
-    """These bytes are not a record of this topic. `reason` is a fixed word for counting, the message says the rest."""
+class DecodeError(Exception):
+    """Bytes are not a record of the expected type. `reason` is a fixed word for metrics; the message has details."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
 
-def encode(schema: catalog.Schema, record: Record) -> bytes:
-    """The record's bytes.
+def encode(schema: catalog.Schema, record: Mapping[str, object]) -> bytes:
+    """Encodes a record.
 
     Raises:
-        ValueError: the record does not fit its schema.
+        ValueError: The record does not match its schema.
     """
     header = HEADER.pack(0, wire_id(schema))
-    write = _writer(schema.name, schema.id)
+    write = _compiled_writer(schema.name, schema.id)
     if write is not None:
         try:
             return header + write(record)
-        except Exception:  # noqa: BLE001, S110  a field left out, or one that does not fit: fastavro says
+        except Exception:  # noqa: BLE001, S110  a missing or wrong field: fastavro decides
             pass
     buffer = BytesIO()
     buffer.write(header)
     try:
         schemaless_writer(buffer, schema.parsed, record)
     except Exception as error:
-        # fastavro raises whatever the wrong value made it trip over (TypeError, KeyError, OverflowError, …).
+        # fastavro raises many types for a wrong value: TypeError, KeyError, OverflowError and others.
         raise ValueError(f"not a {schema.name}: {error!r}") from error
     return buffer.getvalue()
 
 
 @cache
-def _writer(name: str, schema_id: int) -> writers.Writer | None:
-    """The compiled writer of a version that this code knows, or None."""
-    known = catalog.published().get(schema_id)
-    return writers.compiled(known.definition) if known is not None and known.name == name else None
+def _compiled_writer(name: str, schema_id: int) -> writers.Writer | None:
+    """Returns the compiled writer of a published schema version, or None."""
+    version = catalog.published_schemas().get(schema_id)
+    return writers.compile_writer(version.definition) if version is not None and version.name == name else None
 
 
 @cache
-def _reader(name: str, schema_id: int) -> Reader | None:
-    """The compiled reader of a version that this code knows, or None."""
-    known = catalog.published().get(schema_id)
-    return readers.compiled(known.definition) if known is not None and known.name == name else None
+def _compiled_reader(name: str, schema_id: int) -> Reader | None:
+    """Returns the compiled reader of a published schema version, or None."""
+    version = catalog.published_schemas().get(schema_id)
+    return readers.compile_reader(version.definition) if version is not None and version.name == name else None
 
 
 class Decoder:
-    """Reads records of one type, whichever published version they were written with."""
+    """Decodes records of one type, written with any published version of its schema."""
 
-    def __init__(self, schema: catalog.Schema, resolve: Resolve | None = None) -> None:
+    def __init__(self, schema: catalog.Schema, resolve: SchemaResolver | None = None) -> None:
         self.schema = schema
         self._resolve = resolve
-        self._writers: dict[int, tuple[Any, Any]] = {schema.id: (schema.parsed, None)}
-        """By id: the schema written with, and the one to read it as; None: the same."""
-        self._own = {schema.id}
-        """Ids of this very schema: ours, and a registry's."""
+        self._writer_schemas: dict[int, tuple[AvroType, AvroType | None]] = {schema.id: (schema.parsed, None)}
+        """Schema id → schema of the writer, and schema of the reader; None if it is the same."""
+        self._current_ids = {schema.id}
+        """Ids of the current version: the fingerprint id, and its ids in schema registries."""
 
-    def decode(self, value: bytes | None) -> Record:
-        """The record.
+    def decode(self, value: bytes | None) -> dict[str, Any]:
+        """Decodes the value of a Kafka record.
 
         Raises:
-            Undecodable: with reason `empty`, `not-framed`, `unknown-schema`, `foreign-schema` or `truncated`.
+            DecodeError: With reason `empty`, `not-framed`, `unknown-schema`, `foreign-schema` or `truncated`.
         """
         if not value:
-            raise Undecodable("empty", "no bytes")
+            raise DecodeError("empty", "no bytes")
         if len(value) <= HEADER.size or value[0] != 0:
-            raise Undecodable("not-framed", f"{len(value)} bytes that do not begin with 0 and a schema id")
+            raise DecodeError("not-framed", f"{len(value)} bytes without the prefix of a zero byte and a schema id")
         schema_id = HEADER.unpack_from(value)[1]
-        if schema_id in self._own and (read := _reader(self.schema.name, self.schema.id)) is not None:
-            record: Record
+        if schema_id in self._current_ids and (read := _compiled_reader(self.schema.name, self.schema.id)) is not None:
+            record: dict[str, Any]
             try:
                 record, end = read(value, HEADER.size)
-            except Exception:  # noqa: BLE001, S110  bytes that are no record, or unusual ones: fastavro says
+            except Exception:  # noqa: BLE001, S110  invalid or unusual bytes: fastavro decides
                 pass
             else:
                 if end == len(value):
                     return record
-        return self._by_fastavro(schema_id, value)
+        return self._decode_with_fastavro(schema_id, value)
 
-    def _by_fastavro(self, schema_id: int, value: bytes) -> Record:
-        writer, reader = self._writers.get(schema_id) or self._learn(schema_id)
+    def _decode_with_fastavro(self, schema_id: int, value: bytes) -> dict[str, Any]:
+        writer_schema, reader_schema = self._writer_schemas.get(schema_id) or self._resolve_schemas(schema_id)
         buffer = BytesIO(value)
         buffer.seek(HEADER.size)
-        record: Record
+        record: dict[str, Any]
         try:
-            record = schemaless_reader(buffer, writer, reader)
+            record = schemaless_reader(buffer, writer_schema, reader_schema)
         except Exception as error:
             # Random bytes make fastavro raise EOFError, IndexError, UnicodeDecodeError, ValueError and others.
-            raise Undecodable("truncated", f"bytes are not a whole {self.schema.name}: {error!r}") from error
+            raise DecodeError("truncated", f"bytes are not a complete {self.schema.name}: {error!r}") from error
         if buffer.tell() != len(value):
-            raise Undecodable("truncated", f"{len(value) - buffer.tell()} bytes left over after a {self.schema.name}")
+            raise DecodeError("truncated", f"{len(value) - buffer.tell()} extra bytes after a {self.schema.name}")
         return record
 
-    def _learn(self, schema_id: int) -> tuple[Any, Any]:
-        known = catalog.published().get(schema_id)
-        definition = known.definition if known else self._resolve(schema_id) if self._resolve else None
+    def _resolve_schemas(self, schema_id: int) -> tuple[AvroType, AvroType | None]:
+        version = catalog.published_schemas().get(schema_id)
+        definition = version.definition if version else self._resolve(schema_id) if self._resolve else None
         if definition is None:
-            raise Undecodable("unknown-schema", f"no schema has the id {schema_id}")
+            raise DecodeError("unknown-schema", f"no schema has the id {schema_id}")
         if definition.get("name") != self.schema.name:
-            raise Undecodable("foreign-schema", f"a {definition.get('name')} where a {self.schema.name} belongs")
-        # Under a registry's id it may be the very schema that this code knows.
+            raise DecodeError("foreign-schema", f"a {definition.get('name')} instead of a {self.schema.name}")
+        # A registry's id may belong to the current version.
         if catalog.fingerprint_id(definition) == self.schema.id:
-            self._own.add(schema_id)
-        own = schema_id in self._own
-        writer = (self.schema.parsed, None) if own else (parse_schema(definition), self.schema.parsed)
-        self._writers[schema_id] = writer
-        return writer
+            self._current_ids.add(schema_id)
+            schemas = self.schema.parsed, None
+        else:
+            schemas = parse_schema(definition), self.schema.parsed
+        self._writer_schemas[schema_id] = schemas
+        return schemas

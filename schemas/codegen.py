@@ -1,12 +1,15 @@
-"""What is generated from the catalogue: `records.py`, the topic table of docs/, the published versions. No I/O."""
+"""Text generated from the catalogue: `records.py`, published schema versions, the topic table of the documentation."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import Final
 
 from schemas import catalog
+from schemas.catalog import AvroType
 
-PRIMITIVES = {
+PYTHON_TYPES: Final = {
     "string": "str",
     "long": "int",
     "int": "int",
@@ -16,7 +19,7 @@ PRIMITIVES = {
     "bytes": "bytes",
     "null": "None",
 }
-HEAD = '''"""Record types, generated from `avsc/` by `python -m schemas`; change the `.avsc` files, not this one."""
+RECORDS_HEADER: Final = '''"""Record types. Made by `scripts/generate` from `avsc/`: change the `.avsc` files."""
 
 from __future__ import annotations
 
@@ -25,51 +28,57 @@ from typing import Literal, TypedDict
 '''
 
 
-def _type(avro: Any) -> str:  # noqa: PLR0911  one return per Avro type
+def generated_files() -> dict[Path, str]:
+    """Returns `records.py` and the published version of each current schema."""
+    files = {catalog.SCHEMAS_DIR / "records.py": records_module()}
+    for name in catalog.schema_names():
+        schema = catalog.schema(name)
+        text = json.dumps(schema.definition, indent=1, ensure_ascii=False) + "\n"
+        files[catalog.PUBLISHED_DIR / f"{name}.{schema.id:08x}.avsc"] = text
+    return files
+
+
+def _python_type(avro: AvroType) -> str:  # noqa: PLR0911  one return per Avro type
     if isinstance(avro, list):
-        return " | ".join(_type(each) for each in sorted(avro, key=lambda each: each == "null"))
+        return " | ".join(_python_type(member) for member in sorted(avro, key=lambda member: member == "null"))
     if isinstance(avro, str):
-        return PRIMITIVES.get(avro, avro)
+        return PYTHON_TYPES.get(avro, avro)
     match avro:
         case {"logicalType": "timestamp-micros"}:
             return "datetime"
         case {"type": "array"}:
-            return f"list[{_type(avro['items'])}]"
+            return f"list[{_python_type(avro['items'])}]"
         case {"type": "map"}:
-            return f"dict[str, {_type(avro['values'])}]"
+            return f"dict[str, {_python_type(avro['values'])}]"
         case {"type": "record" | "enum"}:
             return str(avro["name"])
         case _:
-            return _type(avro["type"])
+            return _python_type(avro["type"])
 
 
-def _named(avro: Any, found: dict[str, dict[str, Any]]) -> None:
-    """Collects named types, inner ones first."""
+def _collect_named_types(avro: AvroType, named_types: dict[str, dict[str, AvroType]]) -> None:
+    """Adds all records and enums within a type to `named_types`, inner ones first."""
     if isinstance(avro, list):
-        for each in avro:
-            _named(each, found)
+        for member in avro:
+            _collect_named_types(member, named_types)
     elif isinstance(avro, dict):
         for field in avro.get("fields", ()):
-            _named(field["type"], found)
+            _collect_named_types(field["type"], named_types)
         for inner in ("items", "values"):
-            _named(avro.get(inner), found)
+            _collect_named_types(avro.get(inner), named_types)
         if avro.get("type") in ("record", "enum"):
-            _named_once(avro, found)
+            definition = {key: value for key, value in avro.items() if key != "namespace"}
+            if named_types.setdefault(avro["name"], definition) != definition:
+                raise ValueError(f"two different types are named {avro['name']}; rename one of them")
 
 
-def _named_once(avro: dict[str, Any], found: dict[str, dict[str, Any]]) -> None:
-    bare = {key: value for key, value in avro.items() if key != "namespace"}
-    if found.setdefault(avro["name"], bare) != bare:
-        raise ValueError(f"two different types are named {avro['name']}; give one of them another name")
-
-
-def records() -> str:
-    """The text of `records.py`."""
-    found: dict[str, dict[str, Any]] = {}
-    for name in catalog.names():
-        _named(catalog.schema(name).definition, found)
-    parts = [HEAD]
-    for name, avro in found.items():
+def records_module() -> str:
+    """Returns the text of `records.py`: a TypedDict per record, a Literal per enum."""
+    named_types: dict[str, dict[str, AvroType]] = {}
+    for name in catalog.schema_names():
+        _collect_named_types(catalog.schema(name).definition, named_types)
+    parts = [RECORDS_HEADER]
+    for name, avro in named_types.items():
         if avro["type"] == "enum":
             symbols = ", ".join(f'"{symbol}"' for symbol in avro["symbols"])
             parts.append(f'{name} = Literal[{symbols}]\n"""{avro["doc"]}"""\n')
@@ -77,30 +86,30 @@ def records() -> str:
         lines = [f"class {name}(TypedDict):", f'    """{avro["doc"]}"""', ""]
         for field in avro["fields"]:
             unit = f" [{field['unit']}]" if "unit" in field else ""
-            lines += [f"    {field['name']}: {_type(field['type'])}", f'    """{field["doc"]}{unit}"""']
+            lines += [f"    {field['name']}: {_python_type(field['type'])}", f'    """{field["doc"]}{unit}"""']
         parts.append("\n".join(lines) + "\n")
     return "\n\n".join(parts)
 
 
 def topic_table() -> str:
-    """The topic table of docs/reference/topics.md, in Markdown."""
-    rows = ["| topic | key | record | kept | what |", "|---|---|---|---|---|"]
+    """Returns the topic table of docs/reference/topics.md, in Markdown."""
+    rows = ["| topic | key | record | retention | description |", "|---|---|---|---|---|"]
     for topic in catalog.load().topics.values():
-        kept = f"{topic.retention.days} d" if topic.retention else "newest per key"
-        key = ":".join(f"`{part}`" for part in topic.key)
-        rows.append(f"| `{topic.name}` | {key} | {topic.schema} | {kept} | {topic.doc} |")
+        retention = f"{topic.retention.days} d" if topic.retention else "latest per key"
+        key = ":".join(f"`{field}`" for field in topic.key)
+        rows.append(f"| `{topic.name}` | {key} | {topic.schema} | {retention} | {topic.doc} |")
     return "\n".join(rows) + "\n"
 
 
-def between_markers(text: str, name: str, content: str) -> str:
-    """`text` with what stands between `<!-- name -->` and `<!-- /name -->` replaced.
+def replace_between_markers(text: str, name: str, content: str) -> str:
+    """Replaces the part of a page between the lines `<!-- name -->` and `<!-- /name -->`.
 
     Raises:
-        ValueError: the markers are not there.
+        ValueError: The page has no such lines.
     """
     start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    before, found, rest = text.partition(start)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"no lines `<!-- {name} -->` and `<!-- /{name} -->` to put the {name} between")
+    before, has_start, rest = text.partition(start)
+    _, has_end, after = rest.partition(end)
+    if not has_start or not has_end:
+        raise ValueError(f"no lines `<!-- {name} -->` and `<!-- /{name} -->` for the generated part")
     return before + start + content + end + after

@@ -1,4 +1,4 @@
-"""Record types, generated from `avsc/` by `python -m schemas`; change the `.avsc` files, not this one."""
+"""Record types. Made by `scripts/generate` from `avsc/`: change the `.avsc` files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Literal, TypedDict
 
 
 Transition = Literal["raised", "updated", "cleared", "UNKNOWN"]
-"""What happened to the alert."""
+"""Kind of transition."""
 
 
 Severity = Literal["warning", "critical", "UNKNOWN"]
-"""How bad it is."""
+"""Severity of an alert."""
 
 
 class Alert(TypedDict):
@@ -20,27 +20,27 @@ class Alert(TypedDict):
     id: str
     """Stable id: hash of rule, host, component and first breach."""
     revision: int
-    """0 at the raise, then one more at each transition. [1]"""
+    """Number of the transition: 0 when raised, then one more at each transition. [1]"""
     transition: Transition
-    """raised, updated or cleared."""
+    """Kind of transition: raised, updated or cleared."""
     host: str
     """Host."""
     rule: str
     """Name of the rule."""
     component: str
-    """What it is about within the host, such as <chassis>/<sensor>."""
+    """Component within the host, such as <chassis>/<sensor>."""
     severity: Severity
-    """Severity, from the rule."""
+    """Severity of the rule."""
     value: float | None
-    """The value judged, in the unit of the rule's field. [{reading}]"""
+    """Value that the rule evaluated, in the unit of the rule's field. [{reading}]"""
     threshold: float | None
-    """The limit it was judged against. [{reading}]"""
+    """Threshold of the rule. [{reading}]"""
     text: str
-    """What to tell a person."""
+    """Message for people."""
     started_at: datetime
     """observed_at of the first breach."""
     cause: str | None
-    """Why it cleared: recovered; gone when the component is not reported any more; unknown when its producer is silent."""
+    """Reason for clearing: recovered; gone: the component is no longer reported; unknown: its producer is silent."""
     observed_at: datetime
     """observed_at of the record that caused the transition."""
     category: str
@@ -50,13 +50,13 @@ class Alert(TypedDict):
     sequence: int
     """Sequence of that record. [1]"""
     labels: dict[str, str]
-    """Labels of the target, and of the rule."""
+    """Labels of the target and of the rule."""
     pack: str
-    """Fingerprint of the rule pack that judged."""
+    """Fingerprint of the rule pack that was evaluated."""
 
 
 class AsOf(TypedDict):
-    """The last record judged of one source and category."""
+    """Last record processed of one topic and category."""
 
     topic: str
     """Alias of the raw topic."""
@@ -76,150 +76,150 @@ class ActiveAlert(TypedDict):
     revision: int
     """Last revision. [1]"""
     topic: str
-    """Alias of the raw topic judged."""
+    """Alias of the evaluated raw topic."""
     category: str
-    """Category judged."""
+    """Category of the evaluated records."""
     rule: str
     """Name of the rule."""
     component: str
-    """What it is about within the host, such as <chassis>/<sensor>."""
+    """Component within the host, such as <chassis>/<sensor>."""
     severity: Severity
-    """Severity, from the rule."""
+    """Severity of the rule."""
     value: float | None
-    """The value judged, in the unit of the rule's field. [{reading}]"""
+    """Value that the rule evaluated, in the unit of the rule's field. [{reading}]"""
     threshold: float | None
-    """The limit it was judged against. [{reading}]"""
+    """Threshold of the rule. [{reading}]"""
     text: str
-    """What to tell a person."""
+    """Message for people."""
     started_at: datetime
     """observed_at of the first breach."""
     unseen: int
-    """Records in a row that did not have the component. [1]"""
+    """Consecutive records without the component. [1]"""
     clear_count: int
-    """Records in a row past the clear threshold. [1]"""
+    """Consecutive records past the clear threshold. [1]"""
     word: str | None
-    """The word judged, where it was a word."""
+    """Evaluated value if it is a word, not a number."""
     told_at: datetime | None
-    """observed_at of its last transition."""
+    """observed_at of the last transition."""
     labels: dict[str, str]
     """Labels of the rule."""
 
 
 class PendingAlert(TypedDict):
-    """A breach that has not held long enough."""
+    """A breach that has not lasted long enough to raise an alert."""
 
     rule: str
     """Name of the rule."""
     component: str
     """Component."""
     topic: str
-    """Alias of the raw topic judged."""
+    """Alias of the evaluated raw topic."""
     category: str
-    """Category judged."""
+    """Category of the evaluated records."""
     count: int
-    """Breaching records in a row. [1]"""
+    """Consecutive breaching records. [1]"""
     started_at: datetime
-    """observed_at of the first."""
+    """observed_at of the first breach."""
 
 
 class KnownComponent(TypedDict):
-    """A component that a rule expects to be there."""
+    """A component that a rule expects to be present."""
 
     rule: str
     """Name of the rule."""
     component: str
     """Component."""
     category: str
-    """Category judged."""
+    """Category of the evaluated records."""
     unseen: int
-    """Whole records in a row that did not have it. [1]"""
+    """Consecutive complete records without the component. [1]"""
 
 
 class AlertState(TypedDict):
-    """The alert engine's memory of one host."""
+    """State of the alert engine for one host and source."""
 
     host: str
     """Host."""
     as_of: list[AsOf]
-    """Order applied so far; input at or before it is skipped."""
+    """Last record processed per topic and category; records at or before it are skipped."""
     active: list[ActiveAlert]
     """Active alerts."""
     pending: list[PendingAlert]
-    """Breaches on hold."""
+    """Breaches that have not lasted long enough to raise an alert."""
     source: str
-    """Alias of the topic whose records are judged; each has a memory of its own."""
+    """Alias of the evaluated raw topic; each source has its own state."""
     known: list[KnownComponent]
-    """Components seen, of rules about what is missing."""
+    """Components seen so far, for rules about missing components."""
     written_at: datetime | None
-    """observed_at of the record that this was written at."""
+    """observed_at of the record at which this state was written."""
 
 
 class SequenceRange(TypedDict):
-    """Records numbered but not handed to Kafka."""
+    """Records that were numbered but never passed to Kafka."""
 
     first: int
     """First sequence of the range. [1]"""
     last: int
     """Last sequence of the range. [1]"""
     cause: str
-    """Why they were dropped."""
+    """Reason for dropping them."""
     epoch: str | None
-    """Their epoch; null: that of this record."""
+    """Epoch of these records; null: the epoch of this record."""
 
 
 class PollError(TypedDict):
-    """Readings that were not got, counted by cause."""
+    """Missing readings with the same cause."""
 
     field: str
     """Resource or field concerned."""
     cause: str
-    """What was wrong with it."""
+    """Cause."""
     count: int
-    """How many readings. [1]"""
+    """Number of readings. [1]"""
     whole: bool
-    """True: a whole resource or call failed, so it is not known what it would have listed. False: single values."""
+    """True: a whole resource or call failed, so the missing entries are not known. False: single values are missing."""
 
 
 EventType = Literal["INFO", "WARNING", "ERROR", "DEBUG", "UNKNOWN"]
-"""How severe an event is."""
+"""Severity of an event."""
 
 
 class AppEvent(TypedDict):
-    """Something that happened in an application."""
+    """An event in an application."""
 
     event_id: str
     """Unique identifier."""
     timestamp: datetime
-    """When it happened, UTC, by the application's clock."""
+    """Time of the event, UTC, by the application's clock."""
     event_type: EventType
     """Severity."""
     source: str
-    """Component of the application it comes from."""
+    """Component of the application that reported the event."""
     message: str
-    """What happened, for people."""
+    """Message for people."""
     metadata: dict[str, bool | int | float | str | None]
     """Additional data. Nested values are JSON text; integers beyond 63 bits are text. [{any}]"""
 
 
 class AppMetric(TypedDict):
-    """One number an application measured."""
+    """One measurement of an application."""
 
     metric_id: str
     """Unique identifier."""
     timestamp: datetime
-    """When it was measured, UTC, by the application's clock."""
+    """Time of the measurement, UTC, by the application's clock."""
     name: str
     """Name of the metric."""
     value: float
-    """What was measured, in the unit the field `unit` names. [{unit}]"""
+    """Measured value, in the unit given by the field `unit`. [{unit}]"""
     unit: str | None
-    """Unit, as the application names it."""
+    """Unit as given by the application."""
     tags: dict[str, bool | int | float | str | None]
-    """For filtering and grouping. Nested values are JSON text; integers beyond 63 bits are text. [{any}]"""
+    """Tags for filtering and grouping. Nested values are JSON text; integers beyond 63 bits are text. [{any}]"""
 
 
 class AppExecutions(TypedDict):
-    """Commands a process has executed since its collector started (seed 001)."""
+    """Commands executed by a process since its collector started (the execution API)."""
 
     commands_executed: int
     """Cumulative commands executed. [{command}]"""
@@ -230,50 +230,50 @@ class AppExecutions(TypedDict):
     total_execution_time: float
     """Cumulative time spent executing. [s]"""
     start_time: datetime
-    """When counting began, UTC, by the application's clock."""
+    """Start of counting, UTC, by the application's clock."""
     uptime_seconds: float
-    """Time since then. [s]"""
+    """Time since start_time. [s]"""
 
 
 class AppSample(TypedDict):
-    """What one process of an application reported: the events and metrics of one flush, or its execution statistics."""
+    """Report of one process of an application: the events and metrics of one flush, or its execution statistics."""
 
     host: str
-    """The fleet's name of the operating system the application runs on; its host name unless told."""
+    """Name in the fleet of the operating system on which the application runs; by default its host name."""
     category: str
-    """What the record holds: telemetry (events and metrics of one flush) or executions."""
+    """Content of the record: telemetry (events and metrics of one flush) or executions."""
     observed_at: datetime
-    """When the batch was handed over, UTC. Each event and metric has a time of its own."""
+    """Time at which the batch was passed to the producer, UTC. Each event and metric has its own time."""
     monotonic_s: float
-    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed time. [s]"""
+    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed times. [s]"""
     producer: str
     """Name of the producing process: app-<source>-<number>@<host>."""
     epoch: str
-    """Id of this start of the producer; ids of later starts sort higher. Order is (epoch, sequence)."""
+    """Id of this run of the producer; later runs sort higher. Records are ordered by (epoch, sequence)."""
     sequence: int
-    """Number of this record within its epoch, host, producer and category, from 0 without holes. [1]"""
+    """Number of this record within its epoch, host, producer and category, from 0 without gaps. [1]"""
     previous_epoch: str | None
-    """At an epoch's first record of a category: this producer's epoch before it."""
+    """In an epoch's first record of a category: the previous epoch of this producer."""
     previous_sequence: int | None
-    """The last sequence numbered in previous_epoch. What of it is not on Kafka was never handed over. [1]"""
+    """Last sequence number of previous_epoch. Its records that are not on Kafka were never passed to Kafka. [1]"""
     dropped: list[SequenceRange]
-    """Records of this producer and category dropped since the last one handed over."""
+    """Records of this producer and category dropped since the previous record."""
     duration_s: float
-    """How long making the record took. [s]"""
+    """Time it took to make the record. [s]"""
     interval_s: float
     """0: records come when the application flushes. [s]"""
     errors: list[PollError]
-    """Always empty: an application reports, it is not polled."""
+    """Always empty, because applications are not polled."""
     labels: dict[str, str]
-    """Labels the application was given."""
+    """Labels of the application."""
     source: str
-    """Name of the application, which may run on many hosts."""
+    """Name of the application, which may run on several hosts."""
     events: list[AppEvent]
     """Events in the order they were collected."""
     metrics: list[AppMetric]
     """Metrics in the order they were collected."""
     executions: list[AppExecutions]
-    """At most one: the statistics as they stood."""
+    """At most one: the current statistics."""
 
 
 Desired = Literal["running", "stopped"]
@@ -281,54 +281,54 @@ Desired = Literal["running", "stopped"]
 
 
 class Control(TypedDict):
-    """Whether some targets are to be polled. Of the records about a target the most specific holds; without any it is polled."""
+    """Command to poll some targets or not. The most specific record about a target applies; targets without a record are polled."""
 
     key: str
-    """Which targets: *; source:<source>; host:<host>, whatever reads it; target:<source>:<host>. Each is more specific than the one before."""
+    """Targets, from least to most specific: *; source:<source>; host:<host> (all sources); target:<source>:<host>."""
     desired: Desired
-    """What they are to be."""
+    """Desired state of the targets."""
     at: datetime
-    """When it was commanded."""
+    """Time of the command."""
     by: str
-    """Who commanded it."""
+    """User who gave the command."""
     reason: str
-    """Why; empty where nobody said."""
+    """Reason of the user; may be empty."""
 
 
 class DeadLetter(TypedDict):
-    """A record that a stage could not take."""
+    """A record that a stage could not process."""
 
     topic: str
-    """Topic it came from."""
+    """Topic of the record."""
     partition: int
     """Partition. [1]"""
     offset: int
     """Offset. [1]"""
     stage: str
-    """Which stage refused it."""
+    """Stage that refused the record."""
     reason: str
-    """Short reason: truncated, not-framed, unknown-schema, foreign-schema, step-failed, …"""
+    """Reason: truncated, not-framed, unknown-schema, foreign-schema, step-failed, …"""
     detail: str
-    """The whole message."""
+    """Complete error message."""
     traceback: str | None
-    """Traceback, where code failed."""
+    """Traceback, if code failed."""
     key: bytes | None
     """Original key."""
     value: bytes | None
-    """Original bytes; null when larger than 900 kB: read them at topic, partition and offset."""
+    """Original bytes; null if larger than 900 kB: then they are at topic, partition and offset."""
     size: int
     """Length of the original value. [By]"""
     appended_at: datetime | None
-    """When the record reached the broker."""
+    """Time at which the record reached the broker."""
     failed_at: datetime
-    """When the stage refused it."""
+    """Time at which the stage refused the record."""
 
 
 class DeviceRate(TypedDict):
-    """One NIC or disk against its sample before."""
+    """Rates of one NIC or disk since its previous sample."""
 
     vmid: str
-    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    """OpenNebula's VM number for domains named one-<n>, else libvirt's domain id."""
     name: str
     """Domain name."""
     uuid: str
@@ -388,7 +388,7 @@ class DeviceRate(TypedDict):
     wr_bytes_angle: float | None
     """atan of wr_bytes_rate. [deg]"""
     errors_rate: float | None
-    """Rate of errors (I/O errors; null where the hypervisor does not count them). Null: no baseline, reset, or unknown. [{error}/s]"""
+    """Rate of errors (I/O errors; null if the hypervisor does not count them). Null: no baseline, reset, or unknown. [{error}/s]"""
     errors_angle: float | None
     """atan of errors_rate. [deg]"""
 
@@ -405,24 +405,24 @@ class DeviceRates(TypedDict):
     epoch: str
     """Epoch of the raw record."""
     sequence: int
-    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    """Sequence of the raw record. With host, category and epoch, it identifies this record. [1]"""
     labels: dict[str, str]
     """Labels of the target."""
     devices: list[DeviceRate]
-    """Devices that have a sample before."""
+    """Devices that have a previous sample."""
 
 
 HealthStatus = Literal["ok", "warning", "critical", "unknown"]
-"""How well something is; unknown where nothing says."""
+"""Health status; unknown if nothing is reported."""
 
 
 class SystemHealth(TypedDict):
-    """Systems by their own health."""
+    """Health of the systems, as they report it."""
 
     status: HealthStatus
-    """The worst Status.Health."""
+    """Worst Status.Health."""
     unknown: int
-    """Systems that are absent or say nothing. [{part}]"""
+    """Systems that are absent or report no health. [{part}]"""
     power_state: str | None
     """PowerState of the first system."""
     model: str | None
@@ -432,14 +432,14 @@ class SystemHealth(TypedDict):
 
 
 class ThermalHealth(TypedDict):
-    """Temperatures by 90 % of their critical threshold, fans by their own health."""
+    """Thermal health: temperatures are high above 90 % of their critical threshold; fans as they report their health."""
 
     status: HealthStatus
-    """Critical where half of the temperature sensors or more are high, or a fan fails and no temperature is known."""
+    """Critical if at least half of the temperature sensors are high, or if a fan fails and no temperature is known."""
     unknown: int
-    """Sensors and fans that are absent or say nothing. [{part}]"""
+    """Sensors and fans that are absent or report nothing. [{part}]"""
     high_temperature_sensors: int
-    """Sensors above 90 % of critical. [{sensor}]"""
+    """Sensors above 90 % of their critical threshold. [{sensor}]"""
     total_temperature_sensors: int
     """Sensors with a reading. [{sensor}]"""
     failed_fans: int
@@ -449,12 +449,12 @@ class ThermalHealth(TypedDict):
 
 
 class PowerHealth(TypedDict):
-    """Power supplies by their own health."""
+    """Health of the power supplies, as they report it."""
 
     status: HealthStatus
-    """The worst Status.Health."""
+    """Worst Status.Health."""
     unknown: int
-    """Supplies that are absent or say nothing. [{part}]"""
+    """Supplies that are absent or report no health. [{part}]"""
     failed_supplies: int
     """Supplies whose health is known and not OK. [{supply}]"""
     total_supplies: int
@@ -462,36 +462,36 @@ class PowerHealth(TypedDict):
 
 
 class ProcessorHealth(TypedDict):
-    """Processors by the summary of each system."""
+    """Health of the processors, from the summary of each system."""
 
     status: HealthStatus
-    """The worst ProcessorSummary.Status.Health."""
+    """Worst ProcessorSummary.Status.Health."""
     unknown: int
-    """Summaries that are absent or say nothing. [{part}]"""
+    """Summaries that are absent or report no health. [{part}]"""
     count: int | None
-    """Processors of the first system. [{cpu}]"""
+    """Number of processors of the first system. [{cpu}]"""
     model: str | None
-    """Their model."""
+    """Processor model of the first system."""
 
 
 class MemoryHealth(TypedDict):
-    """Memory by the summary of each system."""
+    """Health of the memory, from the summary of each system."""
 
     status: HealthStatus
-    """The worst MemorySummary.Status.Health."""
+    """Worst MemorySummary.Status.Health."""
     unknown: int
-    """Summaries that are absent or say nothing. [{part}]"""
+    """Summaries that are absent or report no health. [{part}]"""
     total_system_memory_gib: float | None
     """Memory of the first system. [GiBy]"""
 
 
 class StorageHealth(TypedDict):
-    """Drives by their own health and prediction."""
+    """Health of the drives, from their health and failure prediction."""
 
     status: HealthStatus
-    """Critical where a drive failed, warning where one is about to."""
+    """Critical if a drive failed, warning if a drive predicts its failure."""
     unknown: int
-    """Drives that are absent or whose health is not said. [{part}]"""
+    """Drives that are absent or report no health. [{part}]"""
     failed_drives: int
     """Drives whose health is known and not OK. [{drive}]"""
     predicted_failures: int
@@ -501,29 +501,29 @@ class StorageHealth(TypedDict):
 
 
 class HealthAlert(TypedDict):
-    """One thing that is not well."""
+    """One finding that lowers the health."""
 
     category: str
-    """Category of the records that say so."""
+    """Category of the evaluated records."""
     rule: str
-    """What is wrong with it, such as fan-unhealthy."""
+    """Kind of finding, such as fan-unhealthy."""
     component: str
-    """What it is about within the host, such as <chassis>/<sensor>."""
+    """Component within the host, such as <chassis>/<sensor>."""
     health: str | None
-    """Status.Health, where that is what was judged."""
+    """Status.Health, if that was evaluated."""
     value: float | None
-    """The reading when the health last changed. [Cel]"""
+    """Reading when the health last changed. [Cel]"""
     text: str
-    """What to tell a person, with the reading when the health last changed."""
+    """Message for people, with the reading when the health last changed."""
 
 
 class Health(TypedDict):
-    """Health of one host, rolled up from the last record of each category of its BMC."""
+    """Health of one host, derived from the latest record of each category of its BMC."""
 
     host: str
     """Host."""
     category: str
-    """Category of the record that this was written at."""
+    """Category of the record at which this state was written."""
     observed_at: datetime
     """observed_at of that record."""
     epoch: str
@@ -533,9 +533,9 @@ class Health(TypedDict):
     labels: dict[str, str]
     """Labels of the target."""
     overall: HealthStatus
-    """The worst of the components that are known; unknown if none is."""
+    """Worst known component status; unknown if none is known."""
     unknown: int
-    """Parts that are absent or say nothing, over all components. [{part}]"""
+    """Number of parts of all components that are absent or report no health. [{part}]"""
     system: SystemHealth
     """Component system."""
     thermal: ThermalHealth
@@ -549,11 +549,11 @@ class Health(TypedDict):
     storage: StorageHealth
     """Component storage."""
     alerts: list[HealthAlert]
-    """What is not well, by category, rule and component."""
+    """Findings, by category, rule and component."""
     as_of: list[AsOf]
-    """Order applied so far; input at or before it is skipped."""
+    """Last record processed per topic and category; records at or before it are skipped."""
     since: datetime | None
-    """Since when it is so; a health that lasts is written again every 10 minutes."""
+    """Start of the current health; an unchanged health is written again every 10 minutes."""
 
 
 class FailingTarget(TypedDict):
@@ -562,60 +562,60 @@ class FailingTarget(TypedDict):
     host: str
     """Host."""
     status: str
-    """How it stands: unreachable or auth_failed."""
+    """Status: unreachable or auth_failed."""
     labels: dict[str, str]
     """Labels of the target."""
 
 
 class Heartbeat(TypedDict):
-    """A producer process is alive."""
+    """Sign of life of a producer process."""
 
     producer: str
     """Name of the process."""
     epoch: str
-    """Its epoch."""
+    """Epoch of the process."""
     sequence: int
-    """Number of the beat in the epoch, from 0. [1]"""
+    """Number of the heartbeat in the epoch, from 0. [1]"""
     observed_at: datetime
-    """When it beat."""
+    """Time of the heartbeat."""
     interval_s: float
-    """Intended time to the next beat. [s]"""
+    """Intended time until the next heartbeat. [s]"""
     source: str
     """redfish, libvirt or host."""
     targets: int
-    """Targets it polls. [{target}]"""
+    """Number of targets that it polls. [{target}]"""
     records: int
-    """Records handed over in this epoch. [{record}]"""
+    """Records passed to Kafka in this epoch. [{record}]"""
     dropped: int
     """Records dropped in this epoch. [{record}]"""
     polls: int
     """Polls in this epoch. [{poll}]"""
     failures: int
-    """Polls of them that failed. [{poll}]"""
+    """Failed polls in this epoch. [{poll}]"""
     queued: int
     """Records waiting for the broker. [{record}]"""
     spooled: int
-    """Those of them that wait on the producer's disk, in its spool. [{record}]"""
+    """Waiting records that are in the producer's spool on disk. [{record}]"""
     spooled_bytes: int
-    """Bytes they take there. [By]"""
+    """Size of the spool. [By]"""
     spool_oldest_at: datetime | None
-    """When the oldest of them was handed over; null: none waits."""
+    """Time of the oldest record in the spool; null: the spool is empty."""
     rejected: int
-    """Records in this epoch that Kafka refused for good, kept in a file beside the spool; counted in dropped, too. [{record}]"""
+    """Records of this epoch that Kafka refused permanently. They are kept in a file beside the spool and also counted in dropped. [{record}]"""
     failing: list[FailingTarget]
-    """Targets that cannot be read now, by host; the first 100 of them."""
+    """Targets that cannot be read at the moment, by host; at most 100."""
     failing_count: int
-    """How many there are in all. [{target}]"""
+    """Number of all targets that cannot be read. [{target}]"""
     stopped: list[str]
-    """Hosts of targets that are not polled because a command says so: those first that could not be read before, the first 100."""
+    """Hosts of targets whose polling is paused by a command; at most 100, those that could not be read before come first."""
     stopped_count: int
-    """How many there are in all. [{target}]"""
+    """Number of all targets that cannot be read. [{target}]"""
     shared: bool
-    """True: its targets are those of its share of fleet.targets, which others of its group take over when it ends."""
+    """True: its targets are a share of fleet.targets, which other members of its group take over when it ends."""
     released: list[str]
-    """Hosts of targets that it handed over to another producer of its group while they could not be read, the first 100."""
+    """Hosts of targets that it handed over to another member of its group while they could not be read; at most 100."""
     stopping: bool
-    """True: the last beat of a process that was told to stop."""
+    """True: the final heartbeat of a process that is stopping."""
 
 
 class HostCoreRates(TypedDict):
@@ -720,7 +720,7 @@ class HostInterfaceRates(TypedDict):
 
 
 class HostRates(TypedDict):
-    """Rates and angles of a host's own counters since the sample before."""
+    """Rates and angles of a host's own counters since the previous sample."""
 
     host: str
     """Host of the raw record this comes from."""
@@ -731,11 +731,11 @@ class HostRates(TypedDict):
     epoch: str
     """Epoch of the raw record."""
     sequence: int
-    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    """Sequence of the raw record. With host, category and epoch, it identifies this record. [1]"""
     labels: dict[str, str]
     """Labels of the target."""
     interval_s: float
-    """Time between the two samples compared, by the producer's monotonic clock. [s]"""
+    """Time between the two samples, by the producer's monotonic clock. [s]"""
     cpu_user_s_rate: float | None
     """Rate of cpu_user_s (time in user mode, all cores). Null: no baseline, reset, or unknown. [s/s]"""
     cpu_user_s_angle: float | None
@@ -773,11 +773,11 @@ class HostRates(TypedDict):
     swap_out_angle: float | None
     """atan of swap_out_rate. [deg]"""
     cores: list[HostCoreRates]
-    """Cores that have a sample before."""
+    """Cores that have a previous sample."""
     disks: list[HostDiskRates]
-    """Block devices that have a sample before."""
+    """Block devices that have a previous sample."""
     interfaces: list[HostInterfaceRates]
-    """Network interfaces that have a sample before."""
+    """Network interfaces that have a previous sample."""
 
 
 class CpuTimes(TypedDict):
@@ -820,9 +820,9 @@ class HostFilesystem(TypedDict):
     """One mounted file system (psutil.disk_usage)."""
 
     mountpoint: str
-    """Where it is mounted."""
+    """Mount point."""
     device: str
-    """What is mounted."""
+    """Mounted device."""
     fstype: str
     """Type of file system."""
     total: int | None
@@ -839,9 +839,9 @@ class HostInterface(TypedDict):
     device: str
     """Name of the interface."""
     up: bool | None
-    """Whether it is up."""
+    """True: the interface is up."""
     speed_mbps: int | None
-    """Link speed; null where unknown. [Mbit/s]"""
+    """Link speed; null if unknown. [Mbit/s]"""
     rxbytes: int | None
     """Cumulative bytes received. [By]"""
     rxpackets: int | None
@@ -881,42 +881,42 @@ class HostFan(TypedDict):
 
 
 class HostSample(TypedDict):
-    """One psutil sample of a host. What the platform does not give is null or an empty list."""
+    """One psutil sample of a host. Values that the platform does not provide are null or an empty list."""
 
     host: str
-    """The fleet's name of the operating system or enclosure this is about."""
+    """Name of the operating system or enclosure in the fleet."""
     category: str
-    """What was read at this poll: host."""
+    """Kind of reading: host."""
     observed_at: datetime
-    """When the producer finished reading, UTC. Identity of a point in time, not its order."""
+    """Time at which the producer finished reading, UTC. It does not define the order of records."""
     monotonic_s: float
-    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed time. [s]"""
+    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed times. [s]"""
     producer: str
     """Name of the producing process."""
     epoch: str
-    """Id of this start of the producer; ids of later starts sort higher. Order is (epoch, sequence)."""
+    """Id of this run of the producer; later runs sort higher. Records are ordered by (epoch, sequence)."""
     sequence: int
-    """Number of this record within its epoch, host and category, from 0 without holes. [1]"""
+    """Number of this record within its epoch, host and category, from 0 without gaps. [1]"""
     previous_epoch: str | None
-    """At an epoch's first record of a host and category: the epoch before it."""
+    """In an epoch's first record of a host and category: the previous epoch."""
     previous_sequence: int | None
-    """The last sequence numbered in previous_epoch. What of it is not on Kafka was never handed over. [1]"""
+    """Last sequence number of previous_epoch. Its records that are not on Kafka were never passed to Kafka. [1]"""
     dropped: list[SequenceRange]
-    """Records of this host and category dropped since the last one handed over."""
+    """Records of this host and category dropped since the previous record."""
     duration_s: float
-    """How long the poll took. [s]"""
+    """Duration of the poll. [s]"""
     interval_s: float
     """Intended time between two polls. [s]"""
     errors: list[PollError]
-    """What this poll could not read. A reading not got is null, never 0."""
+    """Readings that this poll could not obtain. A missing reading is null, never 0."""
     labels: dict[str, str]
     """Labels of the target from fleet.yaml."""
     boot_at: datetime | None
-    """When the host booted, as it says itself."""
+    """Boot time as the host reports it."""
     uptime_s: float | None
     """Time since boot. [s]"""
     cpu_percent: float | None
-    """CPU use over all cores since the sample before; null in an epoch's first. [%]"""
+    """CPU use of all cores since the previous sample; null in the first sample of an epoch. [%]"""
     cpu: CpuTimes | None
     """Sum over all cores."""
     cores: list[CpuTimes]
@@ -930,7 +930,7 @@ class HostSample(TypedDict):
     memory_total: int | None
     """Physical memory. [By]"""
     memory_available: int | None
-    """Memory that can be given at once without swapping. [By]"""
+    """Memory available to processes without swapping. [By]"""
     memory_used: int | None
     """Memory in use. [By]"""
     memory_cached: int | None
@@ -961,7 +961,7 @@ class DomainNic(TypedDict):
     """One network interface of a domain (libvirt virDomainInterfaceStats), seen from the guest."""
 
     device: str
-    """Target device of the interface, or its MAC where it has none."""
+    """Target device of the interface, or its MAC address if it has none."""
     rxbytes: int | None
     """Cumulative bytes received by the guest. [By]"""
     rxpackets: int | None
@@ -983,7 +983,7 @@ class DomainNic(TypedDict):
     alias: str | None
     """libvirt's alias of the device, such as net0, from the XML."""
     source: str | None
-    """Bridge, network or host device it is plugged into, from the XML."""
+    """Bridge, network or host device it is connected to, from the XML."""
 
 
 class DomainDisk(TypedDict):
@@ -1000,7 +1000,7 @@ class DomainDisk(TypedDict):
     wr_bytes: int | None
     """Cumulative bytes written. [By]"""
     errors: int | None
-    """Cumulative I/O errors; null where the hypervisor does not count them. [{error}]"""
+    """Cumulative I/O errors; null if the hypervisor does not count them. [{error}]"""
     alias: str | None
     """libvirt's alias of the device, such as virtio-disk0, from the XML."""
     bus: str | None
@@ -1008,10 +1008,10 @@ class DomainDisk(TypedDict):
 
 
 class Domain(TypedDict):
-    """One active domain at one poll. libvirt's -1 and what it does not give are null."""
+    """One active domain at one poll. Values that libvirt reports as -1 or not at all are null."""
 
     vmid: str
-    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    """OpenNebula's VM number for domains named one-<n>, else libvirt's domain id."""
     name: str
     """Domain name."""
     uuid: str
@@ -1023,7 +1023,7 @@ class Domain(TypedDict):
     state_reason: int | None
     """libvirt's reason code of the state. [1]"""
     stale: bool
-    """True: the hypervisor did not answer for this domain; the values are the last known."""
+    """True: the hypervisor did not answer for this domain; the values are those of an earlier poll."""
     cpus: int | None
     """Virtual CPUs. [{cpu}]"""
     memory_max_kb: int | None
@@ -1041,7 +1041,7 @@ class Domain(TypedDict):
     memrss: int | None
     """Resident memory of the domain's process, KiB. [KiBy]"""
     memavailable: int | None
-    """Memory the guest sees in all, KiB. [KiBy]"""
+    """Total memory visible to the guest, KiB. [KiBy]"""
     memusable: int | None
     """Memory the guest can use without swapping, KiB. [KiBy]"""
     memswap_in: int | None
@@ -1055,7 +1055,7 @@ class Domain(TypedDict):
     memdisk_cache: int | None
     """Guest memory used for disk caches, KiB. [KiBy]"""
     memlast_update: int | None
-    """When the guest last told its memory figures, seconds since 1970; if it does not move they are frozen. [s]"""
+    """Time of the guest's latest memory statistics, seconds since 1970; they are frozen if it does not change. [s]"""
     nics: list[DomainNic]
     """Network interfaces."""
     disks: list[DomainDisk]
@@ -1076,31 +1076,31 @@ class LibvirtSample(TypedDict):
     """All active domains of one libvirt connection at one poll."""
 
     host: str
-    """The fleet's name of the operating system or enclosure this is about."""
+    """Name of the operating system or enclosure in the fleet."""
     category: str
-    """What was read at this poll: domains."""
+    """Kind of reading: domains."""
     observed_at: datetime
-    """When the producer finished reading, UTC. Identity of a point in time, not its order."""
+    """Time at which the producer finished reading, UTC. It does not define the order of records."""
     monotonic_s: float
-    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed time. [s]"""
+    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed times. [s]"""
     producer: str
     """Name of the producing process."""
     epoch: str
-    """Id of this start of the producer; ids of later starts sort higher. Order is (epoch, sequence)."""
+    """Id of this run of the producer; later runs sort higher. Records are ordered by (epoch, sequence)."""
     sequence: int
-    """Number of this record within its epoch, host and category, from 0 without holes. [1]"""
+    """Number of this record within its epoch, host and category, from 0 without gaps. [1]"""
     previous_epoch: str | None
-    """At an epoch's first record of a host and category: the epoch before it."""
+    """In an epoch's first record of a host and category: the previous epoch."""
     previous_sequence: int | None
-    """The last sequence numbered in previous_epoch. What of it is not on Kafka was never handed over. [1]"""
+    """Last sequence number of previous_epoch. Its records that are not on Kafka were never passed to Kafka. [1]"""
     dropped: list[SequenceRange]
-    """Records of this host and category dropped since the last one handed over."""
+    """Records of this host and category dropped since the previous record."""
     duration_s: float
-    """How long the poll took. [s]"""
+    """Duration of the poll. [s]"""
     interval_s: float
     """Intended time between two polls. [s]"""
     errors: list[PollError]
-    """What this poll could not read. A reading not got is null, never 0."""
+    """Readings that this poll could not obtain. A missing reading is null, never 0."""
     labels: dict[str, str]
     """Labels of the target from fleet.yaml."""
     uri: str
@@ -1108,7 +1108,7 @@ class LibvirtSample(TypedDict):
     hypervisor: str | None
     """Driver of the connection (virConnectGetType)."""
     domains: list[Domain]
-    """Active domains; their order means nothing."""
+    """Active domains, in no particular order."""
 
 
 class PowerSupply(TypedDict):
@@ -1147,7 +1147,7 @@ class Power(TypedDict):
     epoch: str
     """Epoch of the raw record."""
     sequence: int
-    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    """Sequence of the raw record. With host, category and epoch, it identifies this record. [1]"""
     labels: dict[str, str]
     """Labels of the target."""
     consumed_watts: float | None
@@ -1155,21 +1155,21 @@ class Power(TypedDict):
     available_watts: float | None
     """Sum over chassis of PowerAvailableWatts of that entry. [W]"""
     power_utilization_percent: float | None
-    """consumed_watts of available_watts. [%]"""
+    """consumed_watts as a percentage of available_watts. [%]"""
     average_psu_efficiency: float | None
-    """Mean of the efficiencies the supplies report. [%]"""
+    """Mean of the efficiencies that the supplies report. [%]"""
     interval_s: float | None
-    """Time since the sample before. [s]"""
+    """Time since the previous sample. [s]"""
     energy_joules: float | None
-    """consumed_watts over the interval, by the trapezoid rule; null without a sample before. [J]"""
+    """Energy of the interval by the trapezoidal rule; null without a previous sample. [J]"""
     psu_input_watts: float | None
-    """Sum of what the supplies say they draw; to be held against consumed_watts. [W]"""
+    """Sum of the input power that the supplies report, for comparison with consumed_watts. [W]"""
     psu_output_watts: float | None
-    """Sum of what the supplies say they deliver. [W]"""
+    """Sum of the output power that the supplies report. [W]"""
     psu_input_partial: bool
-    """True: not every supply says what it draws; psu_input_watts is the sum of those that do."""
+    """True: some supplies report no input power; psu_input_watts is the sum over the others."""
     consumed_of_psu_input_percent: float | None
-    """consumed_watts of psu_input_watts: about 100 where the BMC measures the whole enclosure. Null where a supply does not say what it draws. [%]"""
+    """consumed_watts as a percentage of psu_input_watts: about 100 if the BMC measures the whole enclosure. Null if a supply reports no input power. [%]"""
     power_supplies: list[PowerSupply]
     """Supplies."""
     voltage_readings: list[VoltageReading]
@@ -1181,14 +1181,14 @@ ProducerStatus = Literal["alive", "silent", "stopped", "unknown"]
 
 
 class HeldTarget(TypedDict):
-    """A target that has been failing for too few beats to raise an alert."""
+    """A target that has been failing for too few heartbeats to raise an alert."""
 
     host: str
     """Host."""
     status: str
-    """How it stands: unreachable or auth_failed."""
+    """Status: unreachable or auth_failed."""
     beats: int
-    """Beats in a row that say so. [1]"""
+    """Consecutive heartbeats that report it as failing. [1]"""
 
 
 class PresenceAlert(TypedDict):
@@ -1201,50 +1201,50 @@ class PresenceAlert(TypedDict):
     rule: str
     """producer-silent, targets-failing, target-unreachable or target-auth-failed."""
     host: str
-    """Host; the producer, where it is about that or many of its targets."""
+    """Host of the target; the producer for alerts about it or many of its targets."""
     component: str
-    """The producer."""
+    """Producer."""
     severity: str
     """warning or critical."""
     value: float | None
-    """How many targets it is about. [{target}]"""
+    """Number of affected targets. [{target}]"""
     text: str
-    """What to tell a person."""
+    """Message for people."""
     started_at: datetime
-    """Since when it is so, as far as presence can tell."""
+    """Start of the condition, as far as heartbeats show it."""
     told_at: datetime
-    """Time of its last transition."""
+    """Time of the last transition."""
     labels: dict[str, str]
     """Labels of the target."""
 
 
 class PresenceState(TypedDict):
-    """What presence knows of one producer."""
+    """State of one producer, derived from its heartbeats."""
 
     producer: str
     """Producer."""
     as_of: list[AsOf]
-    """Its last beat judged; the category is the producer."""
+    """Last heartbeat processed; the category is the producer."""
     source: str
-    """What it polls: redfish, libvirt or host."""
+    """Source that it polls: redfish, libvirt or host."""
     targets: int
-    """Targets it polls. [{target}]"""
+    """Number of targets that it polls. [{target}]"""
     interval_s: float
-    """Intended time between two beats. [s]"""
+    """Intended time between two heartbeats. [s]"""
     clock_s: float
-    """Its last beat by presence's clock, in which time when nobody beats does not count. [s]"""
+    """Its last heartbeat by the presence clock, which stands still while no producer sends heartbeats. [s]"""
     appended_at: datetime
-    """When that beat reached Kafka."""
+    """Time at which that heartbeat reached Kafka."""
     status: ProducerStatus
-    """Whether it is heard. The targets of one that is silent are unknown."""
+    """State of the producer. The targets of a silent producer are unknown."""
     held: list[HeldTarget]
-    """Targets on hold."""
+    """Targets that have not been failing long enough to raise an alert."""
     alerts: list[PresenceAlert]
     """Active alerts."""
     grouped: list[str]
-    """Targets that targets-failing is about."""
+    """Affected targets of a targets-failing alert."""
     shared: bool
-    """Others of its group take its targets over when it is not heard."""
+    """True: other members of its group take over its targets when it is silent."""
 
 
 class BootSource(TypedDict):
@@ -1320,18 +1320,18 @@ class RedfishSystem(TypedDict):
 
 
 class RedfishTemperature(TypedDict):
-    """One entry of Thermal.Temperatures (DMTF Thermal v1_7); of ThermalMetrics.TemperatureReadingsCelsius where a Chassis has no Thermal."""
+    """One entry of Thermal.Temperatures (DMTF Thermal v1_7), or of ThermalMetrics.TemperatureReadingsCelsius if a Chassis has no Thermal."""
 
     chassis_id: str
     """Id of the Chassis."""
     odata_id: str | None
     """@odata.id of the entry, for tracing."""
     sensor_id: str
-    """MemberId, or the position in the array where the BMC gives none."""
+    """MemberId, or the position in the array if the BMC gives none."""
     sensor_name: str | None
     """Name."""
     reading_celsius: float | None
-    """ReadingCelsius; null where the sensor is absent or gives nothing. [Cel]"""
+    """ReadingCelsius; null if the sensor is absent or has no reading. [Cel]"""
     upper_threshold_critical: float | None
     """UpperThresholdCritical. [Cel]"""
     upper_threshold_fatal: float | None
@@ -1347,20 +1347,20 @@ class RedfishTemperature(TypedDict):
 
 
 class RedfishFan(TypedDict):
-    """One entry of Thermal.Fans (DMTF Thermal v1_7); one Fan of a ThermalSubsystem where a Chassis has no Thermal. Exactly one of the two speeds is set when there is a reading."""
+    """One entry of Thermal.Fans (DMTF Thermal v1_7), or one Fan of a ThermalSubsystem if a Chassis has no Thermal. With a reading, exactly one of the two speeds is set."""
 
     chassis_id: str
     """Id of the Chassis."""
     odata_id: str | None
     """@odata.id of the entry, for tracing."""
     sensor_id: str
-    """MemberId, or the position in the array where the BMC gives none."""
+    """MemberId, or the position in the array if the BMC gives none."""
     sensor_name: str | None
     """Name."""
     speed_rpm: float | None
-    """Reading where ReadingUnits is RPM. [rpm]"""
+    """Reading if ReadingUnits is RPM. [rpm]"""
     speed_percent: float | None
-    """Reading where ReadingUnits is Percent. [%]"""
+    """Reading if ReadingUnits is Percent. [%]"""
     upper_threshold_critical: float | None
     """UpperThresholdCritical, in the unit of the reading. [{reading}]"""
     lower_threshold_critical: float | None
@@ -1381,7 +1381,7 @@ class RedfishPowerControl(TypedDict):
     odata_id: str | None
     """@odata.id of the entry, for tracing."""
     sensor_id: str
-    """MemberId, or the position in the array where the BMC gives none."""
+    """MemberId, or the position in the array if the BMC gives none."""
     sensor_name: str | None
     """Name."""
     power_consumed_watts: float | None
@@ -1410,7 +1410,7 @@ class RedfishVoltage(TypedDict):
     odata_id: str | None
     """@odata.id of the entry, for tracing."""
     sensor_id: str
-    """MemberId, or the position in the array where the BMC gives none."""
+    """MemberId, or the position in the array if the BMC gives none."""
     sensor_name: str | None
     """Name."""
     reading_volts: float | None
@@ -1432,14 +1432,14 @@ class RedfishVoltage(TypedDict):
 
 
 class RedfishPowerSupply(TypedDict):
-    """One entry of Power.PowerSupplies (DMTF Power v1_7); one PowerSupply of a PowerSubsystem where a Chassis has no Power."""
+    """One entry of Power.PowerSupplies (DMTF Power v1_7), or one PowerSupply of a PowerSubsystem if a Chassis has no Power."""
 
     chassis_id: str
     """Id of the Chassis."""
     odata_id: str | None
     """@odata.id of the entry, for tracing."""
     sensor_id: str
-    """MemberId, or the position in the array where the BMC gives none."""
+    """MemberId, or the position in the array if the BMC gives none."""
     sensor_name: str | None
     """Name."""
     power_capacity_watts: float | None
@@ -1489,11 +1489,11 @@ class RedfishProcessor(TypedDict):
     """One Processor of a ComputerSystem (DMTF Processor v1_20): CPUs, and GPUs and other accelerators by processor_type."""
 
     system_id: str
-    """Id of the ComputerSystem, or the end of its URI where the BMC gives none."""
+    """Id of the ComputerSystem, or the last segment of its URI if the BMC gives none."""
     odata_id: str | None
-    """URI it was read at, or @odata.id of the entry."""
+    """URI of the resource, or @odata.id of the entry."""
     processor_id: str
-    """Id, or the end of its URI where the BMC gives none."""
+    """Id, or the last segment of its URI if the BMC gives none."""
     socket: str | None
     """Socket."""
     processor_type: str | None
@@ -1515,7 +1515,7 @@ class RedfishProcessor(TypedDict):
     health: str | None
     """Status.Health."""
     state: str | None
-    """Status.State; Absent: an empty slot, of which no number is told."""
+    """Status.State; Absent: an empty slot, whose numbers are all null."""
     operating_speed_mhz: int | None
     """ProcessorMetrics.OperatingSpeedMHz, else Processor.OperatingSpeedMHz. [MHz]"""
     temperature_celsius: float | None
@@ -1523,18 +1523,18 @@ class RedfishProcessor(TypedDict):
     consumed_power_watts: float | None
     """EnvironmentMetrics.PowerWatts.Reading, else ProcessorMetrics.ConsumedPowerWatt. [W]"""
     cache_metrics: CacheMetrics
-    """Cache performance; all null where the BMC gives no ProcessorMetrics with it."""
+    """Cache performance; all null if the BMC has no ProcessorMetrics with it."""
 
 
 class RedfishDimm(TypedDict):
     """One Memory of a ComputerSystem (DMTF Memory v1_20): a DIMM, an empty slot, or memory of a GPU."""
 
     system_id: str
-    """Id of the ComputerSystem, or the end of its URI where the BMC gives none."""
+    """Id of the ComputerSystem, or the last segment of its URI if the BMC gives none."""
     odata_id: str | None
-    """URI it was read at, or @odata.id of the entry."""
+    """URI of the resource, or @odata.id of the entry."""
     memory_id: str
-    """Id, or the end of its URI where the BMC gives none."""
+    """Id, or the last segment of its URI if the BMC gives none."""
     device_locator: str | None
     """DeviceLocator, else Location.PartLocation.ServiceLabel."""
     memory_type: str | None
@@ -1562,7 +1562,7 @@ class RedfishDimm(TypedDict):
     health: str | None
     """Status.Health."""
     state: str | None
-    """Status.State; Absent: an empty slot, of which no number is told."""
+    """Status.State; Absent: an empty slot, whose numbers are all null."""
     temperature_celsius: float | None
     """EnvironmentMetrics.TemperatureCelsius.Reading. [Cel]"""
     consumed_power_watts: float | None
@@ -1570,43 +1570,43 @@ class RedfishDimm(TypedDict):
 
 
 class RedfishInterface(TypedDict):
-    """One NetworkInterface of a ComputerSystem, joined with its NetworkAdapter; where a BMC has none, one NetworkAdapter of a Chassis, else one EthernetInterface (DMTF NetworkInterface v1_2, NetworkAdapter v1_11, EthernetInterface v1_12)."""
+    """One NetworkInterface of a ComputerSystem, joined with its NetworkAdapter; if a BMC has none, one NetworkAdapter of a Chassis, else one EthernetInterface (DMTF NetworkInterface v1_2, NetworkAdapter v1_11, EthernetInterface v1_12)."""
 
     system_id: str | None
-    """Id of the ComputerSystem; null where only a Chassis lists it."""
+    """Id of the ComputerSystem; null if only a Chassis lists it."""
     chassis_id: str | None
-    """Id of the Chassis; null where a ComputerSystem lists it."""
+    """Id of the Chassis; null if a ComputerSystem lists it."""
     odata_id: str | None
-    """URI it was read at, or @odata.id of the entry."""
+    """URI of the resource, or @odata.id of the entry."""
     interface_id: str
-    """Id, or the end of its URI where the BMC gives none."""
+    """Id, or the last segment of its URI if the BMC gives none."""
     name: str | None
     """Name."""
     description: str | None
-    """Description, else the adapter's Model."""
+    """Description, else Model of the adapter."""
     health: str | None
     """Status.Health."""
     state: str | None
     """Status.State."""
     ports: int | None
-    """Ports: the sum of the adapter's Controllers.ControllerCapabilities.NetworkPortCount, else the members of Ports or NetworkPorts. Null: not told, as by every EthernetInterface. [{port}]"""
+    """Number of ports: the sum of the adapter's Controllers.ControllerCapabilities.NetworkPortCount, else the number of members of Ports or NetworkPorts. Null if not reported; an EthernetInterface never reports it. [{port}]"""
 
 
 class RedfishStorageController(TypedDict):
-    """One StorageController of a Storage (DMTF Storage v1_17, StorageController v1_8); the Storage itself where it lists none; one SimpleStorage where a ComputerSystem has no Storage."""
+    """One StorageController of a Storage (DMTF Storage v1_17, StorageController v1_8); the Storage itself if it lists none; one SimpleStorage if a ComputerSystem has no Storage."""
 
     system_id: str | None
-    """Id of the ComputerSystem; null where only a Chassis lists it."""
+    """Id of the ComputerSystem; null if only a Chassis lists it."""
     chassis_id: str | None
-    """Id of the Chassis; null where a ComputerSystem lists it."""
+    """Id of the Chassis; null if a ComputerSystem lists it."""
     storage_id: str | None
-    """Id of the Storage or SimpleStorage; null where a Chassis lists the drive."""
+    """Id of the Storage or SimpleStorage; null if a Chassis lists the drive."""
     odata_id: str | None
-    """URI it was read at, or @odata.id of the entry."""
+    """URI of the resource, or @odata.id of the entry."""
     controller_id: str
-    """MemberId or Id, or its position where the BMC gives none. Once in its Storage, not in its ComputerSystem."""
+    """MemberId or Id, or its position if the BMC gives none. Unique within its Storage, not within its ComputerSystem."""
     name: str | None
-    """Name, else that of its Storage."""
+    """Name, else Name of its Storage."""
     manufacturer: str | None
     """Manufacturer."""
     model: str | None
@@ -1622,18 +1622,18 @@ class RedfishStorageController(TypedDict):
 
 
 class RedfishDrive(TypedDict):
-    """One Drive of a Storage, or of a Chassis where no Storage lists any (DMTF Drive v1_20); one device of a SimpleStorage where a ComputerSystem has no Storage."""
+    """One Drive of a Storage, or of a Chassis if no Storage lists any (DMTF Drive v1_20); one device of a SimpleStorage if a ComputerSystem has no Storage."""
 
     system_id: str | None
-    """Id of the ComputerSystem; null where only a Chassis lists it."""
+    """Id of the ComputerSystem; null if only a Chassis lists it."""
     chassis_id: str | None
-    """Id of the Chassis; null where a ComputerSystem lists it."""
+    """Id of the Chassis; null if a ComputerSystem lists it."""
     storage_id: str | None
-    """Id of the Storage or SimpleStorage; null where a Chassis lists the drive."""
+    """Id of the Storage or SimpleStorage; null if a Chassis lists the drive."""
     odata_id: str | None
-    """URI it was read at, or @odata.id of the entry."""
+    """URI of the resource, or @odata.id of the entry."""
     drive_id: str
-    """Id, or the end of its URI, or its position in SimpleStorage.Devices. Once in its Storage, not in its ComputerSystem."""
+    """Id, or the last segment of its URI, or its position in SimpleStorage.Devices. Unique within its Storage, not within its ComputerSystem."""
     name: str | None
     """Name."""
     manufacturer: str | None
@@ -1649,46 +1649,46 @@ class RedfishDrive(TypedDict):
     protocol: str | None
     """Protocol: SATA, NVMe, …."""
     rotation_speed_rpm: int | None
-    """RotationSpeedRPM; some BMCs say 0 of an SSD. [rpm]"""
+    """RotationSpeedRPM; some BMCs report 0 for an SSD. [rpm]"""
     failure_predicted: bool | None
     """FailurePredicted."""
     health: str | None
     """Status.Health."""
     state: str | None
-    """Status.State; Absent: an empty slot, of which no number is told."""
+    """Status.State; Absent: an empty slot, whose numbers are all null."""
     indicator_led: str | None
-    """IndicatorLED; else LocationIndicatorActive: true as Lit, false as Off."""
+    """IndicatorLED, else LocationIndicatorActive: Lit if true, Off if false."""
 
 
 class RedfishSample(TypedDict):
     """One category of one BMC at one poll. Only the arrays of its category are filled."""
 
     host: str
-    """The fleet's name of the operating system or enclosure this is about."""
+    """Name of the operating system or enclosure in the fleet."""
     category: str
-    """What was read at this poll: system, thermal, power, processor, memory, network or storage."""
+    """Kind of reading: system, thermal, power, processor, memory, network or storage."""
     observed_at: datetime
-    """When the producer finished reading, UTC. Identity of a point in time, not its order."""
+    """Time at which the producer finished reading, UTC. It does not define the order of records."""
     monotonic_s: float
-    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed time. [s]"""
+    """The producer's monotonic clock at observed_at; differences within one epoch are elapsed times. [s]"""
     producer: str
     """Name of the producing process."""
     epoch: str
-    """Id of this start of the producer; ids of later starts sort higher. Order is (epoch, sequence)."""
+    """Id of this run of the producer; later runs sort higher. Records are ordered by (epoch, sequence)."""
     sequence: int
-    """Number of this record within its epoch, host and category, from 0 without holes. [1]"""
+    """Number of this record within its epoch, host and category, from 0 without gaps. [1]"""
     previous_epoch: str | None
-    """At an epoch's first record of a host and category: the epoch before it."""
+    """In an epoch's first record of a host and category: the previous epoch."""
     previous_sequence: int | None
-    """The last sequence numbered in previous_epoch. What of it is not on Kafka was never handed over. [1]"""
+    """Last sequence number of previous_epoch. Its records that are not on Kafka were never passed to Kafka. [1]"""
     dropped: list[SequenceRange]
-    """Records of this host and category dropped since the last one handed over."""
+    """Records of this host and category dropped since the previous record."""
     duration_s: float
-    """How long the poll took. [s]"""
+    """Duration of the poll. [s]"""
     interval_s: float
     """Intended time between two polls. [s]"""
     errors: list[PollError]
-    """What this poll could not read. A reading not got is null, never 0."""
+    """Readings that this poll could not obtain. A missing reading is null, never 0."""
     labels: dict[str, str]
     """Labels of the target from fleet.yaml."""
     address: str
@@ -1718,75 +1718,75 @@ class RedfishSample(TypedDict):
 
 
 class RulePack(TypedDict):
-    """A pack of alert rules, and from when on it judges."""
+    """A pack of alert rules with the time from which it applies."""
 
     id: str
-    """effective_from and fingerprint."""
+    """Id: effective_from and fingerprint."""
     fingerprint: str
-    """Hash of what the rules say, whatever the file looks like; transitions carry it."""
+    """Hash of the rules, independent of the formatting of the file; alert transitions carry it."""
     name: str
-    """What the pack is called: its file."""
+    """Name of the pack: its file name."""
     effective_from: datetime
-    """It judges what was observed at this time or later."""
+    """The pack applies to records observed at this time or later."""
     text: str
-    """The file, TOML."""
+    """Content of the file, in TOML."""
 
 
 class Matcher(TypedDict):
-    """What a field of an alert must be like."""
+    """Condition on a field of an alert."""
 
     name: str
-    """rule, host, severity or component; anything else is a label."""
+    """Field: rule, host, severity or component; any other name is a label."""
     pattern: str
-    """The value; * and ? stand for any characters and any one."""
+    """Expected value; wildcards: * and ?."""
 
 
 class Silence(TypedDict):
-    """For a time, alerts that match are not delivered."""
+    """A silence: matching alerts are not delivered for a time."""
 
     id: str
     """Id: 12 hex digits."""
     matchers: list[Matcher]
-    """All of them must match; there is at least one."""
+    """Matchers, at least one; an alert must match all of them."""
     starts_at: datetime
-    """From when on."""
+    """Start of the silence."""
     ends_at: datetime
-    """Until when, itself left out. Ending a silence early sets it."""
+    """End of the silence, exclusive. Ending a silence early changes it."""
     who: str
-    """Who wants it."""
+    """User who created it."""
     why: str
-    """Why."""
+    """Reason."""
     created_at: datetime
-    """When it was made."""
+    """Time of creation."""
 
 
 class Target(TypedDict):
-    """A target that shared producers divide. It holds no secret: a password is a reference that its producer follows."""
+    """A target that is divided among shared producers. It contains no secret: the password is a reference that the producer resolves."""
 
     source: str
     """redfish or libvirt."""
     host: str
-    """Host; of a BMC of several, the enclosure."""
+    """Host; for a BMC of several hosts, the enclosure."""
     address: str
-    """https://host[:port] of a BMC, URI of a libvirt connection."""
+    """Address: https://host[:port] of a BMC, or URI of a libvirt connection."""
     labels: dict[str, str]
     """Labels of the target."""
     interval_s: float | None
-    """Between two polls; null: the source's default. [s]"""
+    """Poll interval; null: the default of the source. [s]"""
     intervals_s: dict[str, float]
-    """Between two polls, by category, where it is not the usual one. [s]"""
+    """Poll interval by category, for categories with their own. [s]"""
     username: str | None
     """User; null: no authentication."""
     password: str | None
-    """env:NAME or file:PATH, where its producer finds the password."""
+    """Reference to the password on the producer's machine: env:NAME or file:PATH."""
     verify: str
-    """Whether its certificate is checked: true, false, or a file of CA certificates where its producer runs."""
+    """Certificate verification: true, false, or a file of CA certificates on the producer's machine."""
     proxy: str | None
     """HTTP proxy, without a password."""
     systems: dict[str, str]
-    """Id of a ComputerSystem: its host, where one BMC has several."""
+    """Id of a ComputerSystem → its host, for a BMC of several hosts."""
     removed: bool
-    """True: it is no target any more. Who polls its partition says so of its status."""
+    """True: no longer a target. The producer of its partition publishes that as its status."""
 
 
 Status = Literal["up", "slow", "partial", "late", "auth_failed", "unreachable", "stopped", "unknown"]
@@ -1803,13 +1803,13 @@ class TargetStatus(TypedDict):
     address: str
     """Address or URI, without credentials."""
     status: Status
-    """How it stands."""
+    """Status of the target."""
     detail: str
-    """What is wrong, in words; empty when up."""
+    """Description of the problem; empty when up."""
     since: datetime
-    """When this status began."""
+    """Start of this status."""
     observed_at: datetime
-    """When it was last confirmed."""
+    """Time at which this status was last confirmed."""
     producer: str
     """Producer that polls it."""
     epoch: str
@@ -1819,38 +1819,38 @@ class TargetStatus(TypedDict):
     failures: int
     """Failed polls in this epoch. [{poll}]"""
     duration_s: float | None
-    """How long the last poll took. [s]"""
+    """Duration of the last poll. [s]"""
     labels: dict[str, str]
     """Labels of the target."""
     late: int
-    """Polls in this epoch that began more than half an interval late, or were left out for one that took too long. [{poll}]"""
+    """Polls in this epoch that started more than half an interval late, or were skipped because the previous one took too long. [{poll}]"""
     requests: int | None
-    """Requests made since it is polled. [{request}]"""
+    """Number of requests since polling of the target began. [{request}]"""
     request_mean_s: float | None
-    """How long one of them took on average. [s]"""
+    """Mean duration of a request. [s]"""
     session_uri: str | None
-    """Session that is open there: whoever takes over deletes it. Never its token."""
+    """URI of the open session, never its token: a producer that takes over deletes the session."""
     vendor: str | None
-    """Who made it."""
+    """Vendor."""
     model: str | None
-    """What it is: a BMC's product, a hypervisor's driver."""
+    """Model: product of a BMC, driver of a hypervisor."""
     firmware: str | None
-    """Version of what answers."""
+    """Version of the firmware or hypervisor."""
     left_out: list[str]
-    """Parts that are not asked now, or whose figures are stale, such as a VM that hangs."""
+    """Parts that are not read at the moment or whose values are stale, such as a VM that hangs."""
     removed: bool
-    """True: it is no target any more. Nothing but history has to show it."""
+    """True: no longer a target, to be shown in histories only."""
     stopped_by: str | None
-    """Who commanded that it is not polled; null: it is, or its producer was stopped."""
+    """User who paused its polling; null: it is polled, or its producer was stopped."""
     control_offset: int | None
-    """Offset of the last record of the control topic that its producer had obeyed when it wrote this; null: there was none. [1]"""
+    """Offset of the last record of the control topic that the producer had applied when it wrote this status; null: there was none. [1]"""
 
 
 class VmFeature(TypedDict):
-    """One VM against its sample before, seeds' measurement vm_features."""
+    """Rates of one VM since its previous sample; measurement vm_features."""
 
     vmid: str
-    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    """OpenNebula's VM number for domains named one-<n>, else libvirt's domain id."""
     name: str
     """Domain name."""
     uuid: str
@@ -1910,7 +1910,7 @@ class VmFeature(TypedDict):
     disk_wr_bytes_angle: float | None
     """atan of disk_wr_bytes_rate. [deg]"""
     disk_errors_rate: float | None
-    """Rate of disk_errors (Over all disks: I/O errors; null where the hypervisor does not count them). Null: no baseline, reset, or unknown. [{error}/s]"""
+    """Rate of disk_errors (Over all disks: I/O errors; null if the hypervisor does not count them). Null: no baseline, reset, or unknown. [{error}/s]"""
     disk_errors_angle: float | None
     """atan of disk_errors_rate. [deg]"""
     memswap_in_rate: float | None
@@ -1955,18 +1955,18 @@ class VmFeatures(TypedDict):
     epoch: str
     """Epoch of the raw record."""
     sequence: int
-    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    """Sequence of the raw record. With host, category and epoch, it identifies this record. [1]"""
     labels: dict[str, str]
     """Labels of the target."""
     vms: list[VmFeature]
-    """VMs that have a sample before."""
+    """VMs that have a previous sample."""
 
 
 class VmWatts(TypedDict):
-    """One VM's part of a host's watts, estimated."""
+    """Estimated power of one VM."""
 
     vmid: str
-    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    """OpenNebula's VM number for domains named one-<n>, else libvirt's domain id."""
     name: str
     """Domain name."""
     uuid: str
@@ -1974,51 +1974,51 @@ class VmWatts(TypedDict):
     cpu_seconds: float
     """CPU time used in the minute. [s]"""
     cpu_share: float
-    """Part of the CPU time of all VMs of the host, 0 to 1. 0 where none used any. [1]"""
+    """Share of the CPU time of all VMs of the host, 0 to 1; 0 if no VM used any. [1]"""
     estimated_watts: float | None
-    """The host's watts by cpu_share: an estimate, not a measurement. Null where no VM used CPU time. [W]"""
+    """Power of the host multiplied by cpu_share: an estimate, not a measurement. Null if no VM used CPU time. [W]"""
     estimated_joules: float | None
-    """The host's energy by cpu_share: an estimate, not a measurement. [J]"""
+    """Energy of the host multiplied by cpu_share: an estimate, not a measurement. [J]"""
     partial: bool
-    """As of the record: the readings do not cover the whole minute."""
+    """As in the record: the readings do not cover the whole minute."""
 
 
 class VmPower(TypedDict):
-    """A host's watts of one minute over its VMs by CPU time: an estimate."""
+    """Estimate of the power of each VM: a host's power in one minute, divided by CPU time."""
 
     host: str
-    """The host, and the fleet's name of its BMC's target."""
+    """Host, which is also the name of its BMC's target."""
     category: str
     """power."""
     observed_at: datetime
-    """The end of the minute, UTC."""
+    """End of the minute, UTC."""
     minute: datetime
-    """The start of the minute, UTC: with host the identity of this fact."""
+    """Start of the minute, UTC. With host, it identifies this record."""
     epoch: str
-    """Epoch of the last libvirt record in it."""
+    """Epoch of the last libvirt record in the minute."""
     labels: dict[str, str]
     """Labels of the host's targets."""
     partial: bool
-    """True: the readings of one source, as far as they came within 5 min, do not cover the whole minute."""
+    """True: the readings of a source that arrived within 5 min do not cover the whole minute."""
     method: str
-    """How the watts are divided: cpu-time, by each VM's CPU time."""
+    """Method of division: cpu-time, by the CPU time of each VM."""
     host_watts: float
-    """Mean consumption of the host over power_covered_s, as its BMC measured it. [W]"""
+    """Mean power of the host over power_covered_s, as measured by its BMC. [W]"""
     host_joules: float
-    """Its energy over power_covered_s. [J]"""
+    """Energy of the host over power_covered_s. [J]"""
     power_covered_s: float
-    """How much of the minute lies between power readings. [s]"""
+    """Part of the minute that lies between power readings. [s]"""
     cpu_covered_s: float
-    """How much of the minute lies between libvirt samples. [s]"""
+    """Part of the minute that lies between libvirt samples. [s]"""
     vms: list[VmWatts]
     """VMs that ran in the minute."""
 
 
 class VmTotal(TypedDict):
-    """One VM, measurement vm_totals."""
+    """Totals of one VM; measurement vm_totals."""
 
     vmid: str
-    """OpenNebula's number for domains named one-<n>, else libvirt's domain id."""
+    """OpenNebula's VM number for domains named one-<n>, else libvirt's domain id."""
     name: str
     """Domain name."""
     uuid: str
@@ -2048,13 +2048,13 @@ class VmTotal(TypedDict):
     disk_wr_bytes: int | None
     """Over all disks: cumulative bytes written. [By]"""
     disk_errors: int | None
-    """Over all disks: cumulative I/O errors; null where the hypervisor does not count them. [{error}]"""
+    """Over all disks: cumulative I/O errors; null if the hypervisor does not count them. [{error}]"""
     memactual: int | None
     """Memory given to the guest (balloon), KiB. [KiBy]"""
     memrss: int | None
     """Resident memory of the domain's process, KiB. [KiBy]"""
     memavailable: int | None
-    """Memory the guest sees in all, KiB. [KiBy]"""
+    """Total memory visible to the guest, KiB. [KiBy]"""
     memusable: int | None
     """Memory the guest can use without swapping, KiB. [KiBy]"""
     memswap_in: int | None
@@ -2078,7 +2078,7 @@ class VmTotal(TypedDict):
     state: int
     """libvirt's virDomainState. [1]"""
     partial: bool
-    """True: some part of a total was unknown; the total is the sum of the known parts."""
+    """True: some parts of a total are unknown; the total is the sum of the known parts."""
 
 
 class VmTotals(TypedDict):
@@ -2093,7 +2093,7 @@ class VmTotals(TypedDict):
     epoch: str
     """Epoch of the raw record."""
     sequence: int
-    """Sequence of the raw record: with host, category and epoch the identity of this fact. [1]"""
+    """Sequence of the raw record. With host, category and epoch, it identifies this record. [1]"""
     labels: dict[str, str]
     """Labels of the target."""
     vms: list[VmTotal]
@@ -2125,13 +2125,13 @@ class VmTotals(TypedDict):
     disk_wr_bytes: int | None
     """Over all VMs of the host: cumulative bytes written. Falls when a VM leaves. [By]"""
     disk_errors: int | None
-    """Over all VMs of the host: cumulative I/O errors; null where the hypervisor does not count them. Falls when a VM leaves. [{error}]"""
+    """Over all VMs of the host: cumulative I/O errors; null if the hypervisor does not count them. Falls when a VM leaves. [{error}]"""
     memactual: int | None
     """Over all VMs of the host: memory given to the guest (balloon), KiB. [KiBy]"""
     memrss: int | None
     """Over all VMs of the host: resident memory of the domain's process, KiB. [KiBy]"""
     memavailable: int | None
-    """Over all VMs of the host: memory the guest sees in all, KiB. [KiBy]"""
+    """Over all VMs of the host: total memory visible to the guest, KiB. [KiBy]"""
     memusable: int | None
     """Over all VMs of the host: memory the guest can use without swapping, KiB. [KiBy]"""
     memswap_in: int | None
@@ -2153,4 +2153,4 @@ class VmTotals(TypedDict):
     cputime: int | None
     """Over all VMs of the host: cumulative CPU time, ns. Falls when a VM leaves. [ns]"""
     partial: bool
-    """True: some part of a sum over the VMs was unknown; the sum is of the known parts."""
+    """True: some parts of a sum over the VMs are unknown; the sum is over the known parts."""

@@ -1,4 +1,4 @@
-"""Records for tests: whole by construction, from the schemas themselves, with just the fields a test is about. Pure."""
+"""Records for tests: complete according to their schema, with only the fields that a test is about."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from functools import cache
 from typing import Any, Final
 
 from schemas import catalog
+from schemas.catalog import AvroType
 
-START: Final = datetime(2026, 1, 1, tzinfo=UTC)
-ZERO: Final = {"string": "", "long": 0, "int": 0, "double": 0.0, "float": 0.0, "boolean": False, "bytes": b""}
+START_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
+ZERO_VALUES: Final = {"string": "", "long": 0, "int": 0, "double": 0.0, "float": 0.0, "boolean": False, "bytes": b""}
 
 
 @cache
-def _definitions() -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _named_types() -> dict[str, AvroType]:
+    named_types: dict[str, AvroType] = {}
 
-    def walk(avro: Any) -> None:
+    def collect(avro: AvroType) -> None:
         if isinstance(avro, list):
-            for each in avro:
-                walk(each)
+            for member in avro:
+                collect(member)
         elif isinstance(avro, dict):
             if avro.get("type") in ("record", "enum"):
-                found[avro["name"]] = avro
+                named_types[avro["name"]] = avro
             for field in avro.get("fields", ()):
-                walk(field["type"])
-            walk(avro.get("items"))
+                collect(field["type"])
+            collect(avro.get("items"))
 
-    for name in catalog.names():
-        walk(catalog.schema(name).definition)
-    return found
+    for name in catalog.schema_names():
+        collect(catalog.schema(name).definition)
+    return named_types
 
 
-def _empty(avro: Any, named: dict[str, Any]) -> Any:  # noqa: PLR0911  one return per Avro type
+def _zero_value(avro: AvroType) -> Any:  # noqa: PLR0911  one return per Avro type
     if isinstance(avro, list):
         return None
     if isinstance(avro, str):
-        return ZERO[avro] if avro in ZERO else _empty(named[avro], named)
+        return ZERO_VALUES[avro] if avro in ZERO_VALUES else _zero_value(_named_types()[avro])
     match avro["type"]:
         case "array":
             return []
@@ -45,33 +46,32 @@ def _empty(avro: Any, named: dict[str, Any]) -> Any:  # noqa: PLR0911  one retur
         case "enum":
             return avro["symbols"][0]
         case "record":
-            return {field["name"]: _empty(field["type"], named) for field in avro["fields"]}
+            return {field["name"]: _zero_value(field["type"]) for field in avro["fields"]}
         case _:
-            return START if "logicalType" in avro else ZERO[avro["type"]]
+            return START_TIME if "logicalType" in avro else ZERO_VALUES[avro["type"]]
 
 
-def item(kind: str, /, **fields: Any) -> dict[str, Any]:
-    """A record or nested record of this kind: null, empty or 0, but for `fields`.
+def make_record(kind: str, /, **fields: Any) -> dict[str, Any]:
+    """Makes a record or nested record of a type; fields not given are null, empty or 0.
 
     Raises:
-        KeyError: a field the schema does not have.
+        KeyError: The type has no such field.
     """
-    named = _definitions()
-    whole: dict[str, Any] = _empty(named[kind], named)
-    unknown = fields.keys() - whole.keys()
+    record: dict[str, Any] = _zero_value(_named_types()[kind])
+    unknown = fields.keys() - record.keys()
     if unknown:
         raise KeyError(f"{kind} has no {', '.join(sorted(unknown))}")
-    return whole | fields
+    return record | fields
 
 
-def raw(kind: str, /, *, at_s: float = 0, **fields: Any) -> dict[str, Any]:
-    """A raw record observed `at_s` seconds after START, its number and monotonic clock following from that."""
+def make_raw_record(kind: str, /, *, at_s: float = 0, **fields: Any) -> dict[str, Any]:
+    """Makes a raw record observed `at_s` seconds after START_TIME, with matching sequence and monotonic time."""
     defaults = {
         "host": "h1",
         "epoch": "0-a",
         "sequence": int(at_s),
         "monotonic_s": 1000.0 + at_s,
-        "observed_at": START + timedelta(seconds=at_s),
+        "observed_at": START_TIME + timedelta(seconds=at_s),
         "interval_s": 1.0,
     }
-    return item(kind, **(defaults | fields))
+    return make_record(kind, **(defaults | fields))

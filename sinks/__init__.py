@@ -1,1 +1,1 @@
-"""Sinks store records. Rows are pure (`datasets`, `line`); `batch` alone decides what a failure means."""
+"""Sinks: store records or deliver alerts. `registry` lists their kinds; each kind has a folder of its own."""

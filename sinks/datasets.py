@@ -1,15 +1,15 @@
-"""The datasets: which flat rows a record becomes. Pure: no Kafka, no files, no clock.
+"""Datasets: the flat rows that each record becomes. Pure: no Kafka, no files, no clock.
 
 To add a dataset, add one `_Entry` to `ENTRIES`. Its columns come from the `.avsc` of its topic, so a new field of a
 schema needs no edit here. The rules, the same for files and InfluxDB:
 
 * a row's identity is (dataset, tags, time), UTC; time is the record's `observed_at`, or an event's or metric's own;
-* every scalar of the item is a column under its own name; structs are flattened (`<struct>_<field>`, as seed 000's
-  CSV); arrays make rows, not columns (a host's single cores, a DIMM's allowed speeds and a controller's protocols have
-  no dataset: read them from the raw topic);
-* columns that say where a row comes from (`FILES_ONLY`) are stored in files and never in InfluxDB lines;
-* a domain that did not answer (`stale`) keeps its rows in files, so marked. InfluxDB has no column for the mark, for
-  the seeds' fields are exact; there the row is left out: a gap, not old values at a new time.
+* every scalar of the item is a column under its own name; structs are flattened (`<struct>_<field>`, as in the CSV
+  files of the scripting API); arrays make rows, not columns (a host's single cores, a DIMM's allowed speeds and a
+  controller's protocols have no dataset: read them from the raw topic);
+* columns about the origin of a row (`FILES_ONLY`) are stored in files, never in InfluxDB;
+* a domain that did not answer (`stale`) keeps its rows in files, with this mark. InfluxDB has no column for it, as its
+  fields are fixed by the scripting API; there the row is left out: a gap, not old values at a new time.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from functools import cache
 from typing import Final
 
 from schemas import catalog
-from sinks.rows import Column, Dataset, Field, Part, Read, Record, Row, Type, scalars
+from schemas.records import Domain, RedfishFan
+from sinks.rows import ColumnType, Dataset, DatasetColumn, Row, RowSource, SchemaField, ValueReader, scalar_fields
+from sinks.sink import AnyRecord
 
-__all__ = ["ALL", "Column", "Dataset", "Row", "of"]
+__all__ = ["ALL", "Dataset", "DatasetColumn", "Row", "of"]
 
 FILES_ONLY: Final = frozenset({"epoch", "sequence", "stale", "partial", "interval_s", "odata_id"})
 ORIGIN: Final = frozenset({"host", "category", "observed_at", "epoch", "sequence"})
-"""The record a row comes from. Time, tags, epoch and sequence are taken from it by themselves."""
+"""Header fields of the record. Time, tags, epoch and sequence come from them in any case."""
 HEADER: Final = ORIGIN | {"monotonic_s", "producer", "previous_epoch", "previous_sequence", "duration_s", "interval_s"}
-"""The same of a raw record."""
+"""Header fields of a raw record."""
 STATES: Final = ("nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
-"""Words for libvirt's virDomainState, by number."""
+"""Names of libvirt's virDomainState, by number."""
 
 VM: Final = ("VMID", "name", "uuid", "host")
 DEVICE: Final = (*VM, "devtype", "device")
@@ -49,34 +51,34 @@ class _Entry:
     tags: tuple[str, ...] = ("host",)
     omit: frozenset[str] = frozenset()
     only: tuple[str, ...] = ()
-    """Just these fields, in this order; (): all."""
-    computed: Mapping[str, tuple[Type, Callable[[Record], object]]] = field(default_factory=dict)
+    """Only these fields, in this order; (): all."""
+    computed: Mapping[str, tuple[ColumnType, Callable[..., object]]] = field(default_factory=dict)
     time: str = "observed_at"
-    """The time of a row: the record's, or a field of the item's own."""
+    """Field with the time of a row: `observed_at` of the record, or a field of the item."""
     outer: Mapping[str, str] = field(default_factory=dict)
-    """Fields of the record under another name here, for the item has one of the same name."""
+    """Renamed fields of the record, as the item has a field of the same name."""
     zero: bool = False
-    """The seeds write unknown integers as 0."""
+    """True if unknown integers are 0 in line protocol, as in the scripting API."""
     joins: Mapping[str, str] = field(default_factory=dict)
-    """Where rows come from several arrays of the item: devtype → array."""
+    """For rows from several arrays of the item: devtype → array."""
 
 
-def _state(domain: Record) -> str:
+def _state(domain: Domain) -> str:
     return STATES[domain["state"]] if 0 <= domain["state"] < len(STATES) else "unknown"
 
 
-def _reading(fan: Record) -> object:
+def _reading(fan: RedfishFan) -> float | None:
     return fan["speed_percent"] if fan["speed_rpm"] is None else fan["speed_rpm"]
 
 
-def _reading_units(fan: Record) -> str | None:
+def _reading_units(fan: RedfishFan) -> str | None:
     return "RPM" if fan["speed_rpm"] is not None else "Percent" if fan["speed_percent"] is not None else None
 
 
-def _json(name: str) -> dict[str, tuple[Type, Callable[[Record], object]]]:
-    """A map of the item as JSON text; null where it is empty."""
+def _json(name: str) -> dict[str, tuple[ColumnType, Callable[..., object]]]:
+    """Returns a column with a map of the item as JSON text; null if the map is empty."""
 
-    def text(item: Record) -> str | None:
+    def text(item: AnyRecord) -> str | None:
         return json.dumps(item[name], ensure_ascii=False, separators=(",", ":")) if item[name] else None
 
     return {name: ("string", text)}
@@ -96,7 +98,7 @@ ENTRIES: Final = (
         computed={"state": ("string", _state)},
         only=("state", "cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns", "stale"),
     ),
-    # Exactly seed 003's fields: what only the XML knows of a device is on the raw topic.
+    # Exactly the fields of the scripting API: device details from the domain's XML are on the raw topic only.
     _Entry(
         "vm_devices",
         "raw-libvirt",
@@ -112,7 +114,7 @@ ENTRIES: Final = (
     _Entry("vm_device_rates", "device-rates", ("devices",), DEVICE),
     _Entry("redfish_system", "raw-redfish", ("systems",), ("host", "system_id")),
     _Entry("redfish_temperature", "raw-redfish", ("temperatures",), SENSOR),
-    # Seed 000: reading_rpm is Redfish's Reading, whatever reading_units says.
+    # As in the scripting API, reading_rpm is Redfish's Reading, whatever its reading_units.
     _Entry(
         "redfish_fan",
         "raw-redfish",
@@ -163,7 +165,7 @@ ENTRIES: Final = (
     _Entry("app_execution", "raw-app", ("executions",), ("host", "app", "producer"), outer=APP),
     _Entry("power", "power", omit=ORIGIN),
     _Entry("vm_power", "vm-power", ("vms",), VM),
-    # The readings of a component are in the datasets above; here is when a host's health changed, and to what.
+    # The readings of components are in the datasets above; these rows are changes of a host's health.
     _Entry("health", "state-health", omit=ORIGIN, computed={"alerts": ("long", lambda health: len(health["alerts"]))}),
     # Two transitions of one alert may share a time, so the revision is part of the identity.
     _Entry("alert", "alerts", (), ("host", "rule", "component", "severity", "id", "revision"), omit=ORIGIN),
@@ -172,66 +174,66 @@ ENTRIES: Final = (
 )
 
 RENAMED: Final = {"vmid": "VMID"}
-"""Avro name → the seeds' name."""
+"""Field name → column name of the scripting API."""
 RENAMED_IN: Final[Mapping[str, Mapping[str, str]]] = {"vm_metrics": {"cpus": "cpu_count", "cputime": "cputime_ns"}}
-"""The same, of one dataset: seed 004's older measurement names them otherwise than seed 003."""
+"""The same for single datasets: the scripting API names some fields differently in different measurements."""
 
 
 @cache
 def _device_kinds() -> dict[str, str]:
-    """Name of a counter → the devtype that has it."""
+    """Returns name of a counter → devtype that has it."""
     return {
         scalar.name: kind
         for kind, array in (("nic", "nics"), ("disk", "disks"))
-        for scalar in scalars("LibvirtSample", ("domains", array))
+        for scalar in scalar_fields("LibvirtSample", ("domains", array))
         if scalar.name != "device"
     }
 
 
-def _readings(entry: _Entry, schema: str, path: tuple[str, ...]) -> Iterator[tuple[int, Field]]:
-    """What one part of a dataset has: each field under its column's name, with the depth it is read at."""
+def _readings(entry: _Entry, schema: str, path: tuple[str, ...]) -> Iterator[tuple[int, SchemaField]]:
+    """Yields the fields of one part of a dataset under their column names, each with the depth at which it is read."""
     renamed = {**RENAMED, **RENAMED_IN.get(entry.name, {})}
     for depth in range(len(path) + 1):
-        for scalar in scalars(schema, path[:depth]):
+        for scalar in scalar_fields(schema, path[:depth]):
             name = renamed.get(scalar.name, scalar.name)
             if path and depth == 0:
                 name = entry.outer.get(name, name)
             if depth == 0 and name in ("epoch", "sequence"):
                 continue
             inner = depth == len(path) and name not in entry.omit and (not entry.only or name in entry.only)
-            # Of the records around the item only its identity and marks are repeated in each row.
+            # Of the records around an item, each row repeats only identity and marks.
             if name in entry.tags or inner or (0 < depth < len(path) and name in FILES_ONLY):
-                yield depth, Field(name, scalar.type, scalar.unit, scalar.read)
+                yield depth, SchemaField(name, scalar.type, scalar.unit, scalar.read)
     for name, (kind, read) in entry.computed.items():
-        yield len(path), Field(name, kind, "", read)
-    record = {scalar.name for scalar in scalars(schema)}
-    yield 0, Field("epoch", "string", "", "epoch")
-    yield 0, Field("sequence", "long", "1", "sequence" if "sequence" in record else _none)
+        yield len(path), SchemaField(name, kind, "", read)
+    record = {scalar.name for scalar in scalar_fields(schema)}
+    yield 0, SchemaField("epoch", "string", "", "epoch")
+    yield 0, SchemaField("sequence", "long", "1", "sequence" if "sequence" in record else _none)
 
 
-def _none(_: Record) -> None:
+def _none(_: AnyRecord) -> None:
     return None
 
 
-def _labels(record: Record) -> object:
+def _labels(record: AnyRecord) -> object:
     return record.get("labels", {})
 
 
-def _constant(value: str) -> Read:
+def _constant(value: str) -> ValueReader:
     return lambda _: value
 
 
-def _column(entry: _Entry, each: Field) -> Column:
-    counter = each.name.removesuffix("_rate").removesuffix("_angle")
-    tag, in_lines = each.name in entry.tags, each.name not in FILES_ONLY
-    return Column(
-        each.name,
-        each.type,
-        unit=each.unit,
-        tag=tag,
-        zero=entry.zero and each.type == "long" and in_lines and not tag,
+def _column(entry: _Entry, scalar: SchemaField) -> DatasetColumn:
+    counter = scalar.name.removesuffix("_rate").removesuffix("_angle")
+    tag, in_lines = scalar.name in entry.tags, scalar.name not in FILES_ONLY
+    return DatasetColumn(
+        scalar.name,
+        scalar.type,
+        unit=scalar.unit,
+        is_tag=tag,
+        zero_if_unknown=entry.zero and scalar.type == "long" and in_lines and not tag,
         in_lines=in_lines,
-        kind=_device_kinds().get(counter) if "devtype" in entry.tags else None,
+        row_kind=_device_kinds().get(counter) if "devtype" in entry.tags else None,
     )
 
 
@@ -239,47 +241,47 @@ def _dataset(entry: _Entry) -> Dataset:
     schema = catalog.load()[entry.alias].schema
     paths: dict[tuple[str, ...], str | None] = {(*entry.path, array): kind for kind, array in entry.joins.items()}
     paths = paths or {entry.path: None}
-    found: list[dict[str, tuple[int, Field]]] = []
+    readings_of_parts: list[dict[str, tuple[int, SchemaField]]] = []
     for path, kind in paths.items():
-        found.append({each.name: (depth, each) for depth, each in _readings(entry, schema, path)})
+        readings_of_parts.append({column.name: (depth, column) for depth, column in _readings(entry, schema, path)})
         if kind is not None:
-            found[-1]["devtype"] = (0, Field("devtype", "string", "", _constant(kind)))
-    fields = {name: each for readings in reversed(found) for name, (_, each) in readings.items()}
-    order = entry.only or [name for readings in found for name in readings if name not in entry.tags]
+            readings_of_parts[-1]["devtype"] = (0, SchemaField("devtype", "string", "", _constant(kind)))
+    fields = {name: column for readings in reversed(readings_of_parts) for name, (_, column) in readings.items()}
+    order = entry.only or [name for readings in readings_of_parts for name in readings if name not in entry.tags]
     names = list(dict.fromkeys([*entry.tags, *sorted([*order, "epoch", "sequence"], key=FILES_ONLY.__contains__)]))
-    absent = (0, Field("", "string", "", _none))
+    absent = (0, SchemaField("", "string", "", _none))
     parts = []
-    for path, readings in zip(paths, found, strict=True):
-        sources = [(depth, each.read) for depth, each in (readings.get(name, absent) for name in names)]
+    for path, readings in zip(paths, readings_of_parts, strict=True):
+        sources = [(depth, column.read) for depth, column in (readings.get(name, absent) for name in names)]
         time = (0 if entry.time == "observed_at" else len(path), entry.time)
-        parts.append(Part(path, (time, *sources, (0, _labels))))
+        parts.append(RowSource(path, (time, *sources, (0, _labels))))
     columns = tuple(_column(entry, fields[name]) for name in names)
     return Dataset(entry.name, entry.alias, columns, tuple(parts), "devtype" if "devtype" in entry.tags else None)
 
 
 ALL: Final = tuple(_dataset(entry) for entry in ENTRIES)
-"""Every dataset."""
+"""All datasets."""
 
 
 @cache
 def of(alias: str) -> tuple[Dataset, ...]:
-    """The datasets that the records of a topic make."""
-    return tuple(each for each in ALL if each.alias == alias)
+    """Returns the datasets made from the records of a topic, given by its alias."""
+    return tuple(dataset for dataset in ALL if dataset.alias == alias)
 
 
 @cache
 def aliases() -> tuple[str, ...]:
-    """The topics that make rows: what a sink subscribes to."""
-    return tuple(dict.fromkeys(each.alias for each in ALL))
+    """Returns the aliases of the topics with datasets, to which a sink of rows subscribes."""
+    return tuple(dict.fromkeys(dataset.alias for dataset in ALL))
 
 
 def named(name: str) -> Dataset:
-    """The dataset with this name.
+    """Returns the dataset with this name.
 
     Raises:
-        KeyError: its message lists the names there are.
+        KeyError: There is none; the message lists the existing names.
     """
-    for each in ALL:
-        if each.name == name:
-            return each
-    raise KeyError(f"no dataset {name!r}; there are: {', '.join(each.name for each in ALL)}")
+    for dataset in ALL:
+        if dataset.name == name:
+            return dataset
+    raise KeyError(f"no dataset {name!r}; there are: {', '.join(dataset.name for dataset in ALL)}")

@@ -1,4 +1,4 @@
-"""How a record becomes flat rows: columns, where each is read, and the scalar fields of a schema. Pure."""
+"""Conversion of records into flat rows: columns, where each value is read, and the scalar fields of a schema. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from operator import itemgetter
 from typing import Any, Final, Literal
 
 from schemas import catalog
+from schemas.catalog import AvroType
+from sinks.sink import AnyRecord
 
-Type = Literal["string", "long", "double", "boolean", "timestamp"]
-Record = dict[str, Any]
-Row = tuple[Any, ...]
+ColumnType = Literal["string", "long", "double", "boolean", "timestamp"]
+Value = Any
+"""A value of a row: text, a number, a boolean, a datetime, or a dict of labels."""
+Row = tuple[Value, ...]
 """Values in the order of `Dataset.names`: time (datetime, UTC), tags, fields, labels (dict)."""
-Read = str | Callable[[Record], Any]
+ValueReader = str | Callable[[AnyRecord], Value]
 """A key of the item, or a function of it."""
-AVRO: Final[dict[str, Type]] = {
+COLUMN_TYPES: Final[dict[str, ColumnType]] = {
     "string": "string",
     "int": "long",
     "long": "long",
@@ -24,54 +27,58 @@ AVRO: Final[dict[str, Type]] = {
     "double": "double",
     "boolean": "boolean",
 }
+"""Avro's primitive type → column type."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column. Tags make identity."""
+class DatasetColumn:
+    """Column of a dataset."""
 
     name: str
-    type: Type
+    type: ColumnType
     unit: str = ""
     """UCUM."""
-    tag: bool = False
-    zero: bool = False
-    """Unknown is written as 0 in line protocol, as the seeds do; files keep null."""
+    is_tag: bool = False
+    """True if the column belongs to the identity of a row."""
+    zero_if_unknown: bool = False
+    """True if line protocol has 0 for a missing value, as the scripting API has; files have null."""
     in_lines: bool = True
-    """False: only files have it."""
-    kind: str | None = None
-    """The kind of row that has this column (see `Dataset.kind`); None: every row."""
+    """False if only files have the column."""
+    row_kind: str | None = None
+    """Kind of the rows that have the column (see `Dataset.kind_column`); None: all rows."""
 
 
 @dataclass(frozen=True)
-class Field:
-    """One scalar field of a schema's item."""
+class SchemaField:
+    """Scalar field of a schema's item."""
 
     name: str
-    type: Type
+    type: ColumnType
     unit: str
-    read: Read
+    read: ValueReader
 
 
 @dataclass(frozen=True)
-class Part:
-    """One source of rows: the arrays to walk, and for each value of a row at which depth it is read, and how."""
+class RowSource:
+    """Source of rows: the arrays that lead to its items, and where each value of a row is read."""
 
     path: tuple[str, ...]
-    sources: tuple[tuple[int, Read], ...]
+    """Names of the arrays from the record to the item; empty: the record itself."""
+    sources: tuple[tuple[int, ValueReader], ...]
+    """Depth at which each value is read (0: the record), and how."""
 
     @cached_property
-    def _plan(self) -> tuple[list[Callable[[Record], Row]], Callable[[Row], Row]]:
-        """A reader per depth, and what puts the values read, depth after depth, in the order of the row."""
+    def _plan(self) -> tuple[list[Callable[[AnyRecord], Row]], Callable[[Row], Row]]:
+        """A reader for each depth, and a function that puts the values read, depth by depth, into the row's order."""
         by_depth = sorted(range(len(self.sources)), key=lambda at: (self.sources[at][0], callable(self.sources[at][1])))
         places = {at: place for place, at in enumerate(by_depth)}
         readers = [
-            reader(tuple(read for at, read in self.sources if at == depth)) for depth in range(len(self.path) + 1)
+            value_reader(tuple(read for at, read in self.sources if at == depth)) for depth in range(len(self.path) + 1)
         ]
         return readers, itemgetter(*(places[at] for at in range(len(self.sources))))
 
-    def rows(self, record: Record) -> Iterator[Row]:
-        """The rows of one record."""
+    def rows(self, record: AnyRecord) -> Iterator[Row]:
+        """Yields the rows of one record."""
         readers, arrange = self._plan
         outer = readers[0](record)
         if not self.path:
@@ -86,16 +93,16 @@ class Part:
                 yield arrange(values + readers[2](leaf))
 
 
-def reader(reads: tuple[Read, ...]) -> Callable[[Record], Row]:
-    """Reads some values of an item: keys, then functions."""
+def value_reader(reads: tuple[ValueReader, ...]) -> Callable[[AnyRecord], Row]:
+    """Returns a function that reads some values of an item: those of keys, then those of functions."""
     keys = [read for read in reads if isinstance(read, str)]
     functions = [read for read in reads if not isinstance(read, str)]
     if len(keys) == 1 and not functions:
         key = keys[0]
         return lambda item: (item[key],)
     if len(keys) < 2:
-        every: list[Callable[[Record], Any]] = [*map(itemgetter, keys), *functions]
-        return lambda item: tuple([function(item) for function in every])
+        all_functions: list[Callable[[AnyRecord], Value]] = [*map(itemgetter, keys), *functions]
+        return lambda item: tuple([function(item) for function in all_functions])
     getter = itemgetter(*keys)
     if not functions:
         return getter
@@ -104,16 +111,16 @@ def reader(reads: tuple[Read, ...]) -> Callable[[Record], Row]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One table of rows."""
+    """A table of rows, made from the records of a topic."""
 
     name: str
     alias: str
-    """Alias of the topic it comes from."""
-    columns: tuple[Column, ...]
+    """Alias of the topic that it is made from."""
+    columns: tuple[DatasetColumn, ...]
     """Tags, then fields; without time and labels."""
-    parts: tuple[Part, ...]
-    kind: str | None = None
-    """The tag that says what kind of row it is, where kinds differ in their columns."""
+    parts: tuple[RowSource, ...]
+    kind_column: str | None = None
+    """Name of the tag that tells the kind of a row, if kinds differ in their columns."""
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -121,52 +128,52 @@ class Dataset:
         return ("time", *(column.name for column in self.columns), "labels")
 
     @cached_property
-    def tags(self) -> tuple[Column, ...]:
+    def tags(self) -> tuple[DatasetColumn, ...]:
         """Columns of the identity."""
-        return tuple(column for column in self.columns if column.tag)
+        return tuple(column for column in self.columns if column.is_tag)
 
-    def rows(self, record: Record) -> Iterator[Row]:
-        """The rows of one decoded record."""
+    def rows(self, record: AnyRecord) -> Iterator[Row]:
+        """Yields the rows of one decoded record."""
         for part in self.parts:
             yield from part.rows(record)
 
     def identity(self, row: Row) -> Row:
-        """What makes two rows of this dataset the same fact: time and tags."""
+        """Returns time and tags, which are equal for two rows of the same fact."""
         return row[: 1 + len(self.tags)]
 
 
-def _resolve(kind: Any, named: dict[str, Any]) -> Any:
-    """An Avro type without its null, with the definition in place of a name."""
-    if isinstance(kind, list):
-        kind = next(each for each in kind if each != "null")
-    if isinstance(kind, dict) and "name" in kind:
-        named[kind["name"]] = kind
-    return named.get(kind, kind) if isinstance(kind, str) else kind
+def _resolve(avro_type: AvroType, definitions: dict[str, AvroType]) -> AvroType:
+    """Returns an Avro type without its null, and a definition in place of its name."""
+    if isinstance(avro_type, list):
+        avro_type = next(branch for branch in avro_type if branch != "null")
+    if isinstance(avro_type, dict) and "name" in avro_type:
+        definitions[avro_type["name"]] = avro_type
+    return definitions.get(avro_type, avro_type) if isinstance(avro_type, str) else avro_type
 
 
-def _nested(struct: str, name: str) -> Read:
+def _nested(struct: str, name: str) -> ValueReader:
     return lambda item: None if item[struct] is None else item[struct][name]
 
 
-def _scalars(record: Any, named: dict[str, Any]) -> Iterator[Field]:
+def _scalar_fields(record: AvroType, definitions: dict[str, AvroType]) -> Iterator[SchemaField]:
     for field in record["fields"]:
-        name, kind = field["name"], _resolve(field["type"], named)
-        if isinstance(kind, str):
-            yield Field(name, AVRO[kind], field.get("unit", ""), name)
-        elif "logicalType" in kind:
-            yield Field(name, "timestamp", "", name)
-        elif kind["type"] == "enum":
-            yield Field(name, "string", "", name)
-        elif kind["type"] == "record":
-            for inner in _scalars(kind, named):
-                yield Field(f"{name}_{inner.name}", inner.type, inner.unit, _nested(name, inner.name))
+        name, avro_type = field["name"], _resolve(field["type"], definitions)
+        if isinstance(avro_type, str):
+            yield SchemaField(name, COLUMN_TYPES[avro_type], field.get("unit", ""), name)
+        elif "logicalType" in avro_type:
+            yield SchemaField(name, "timestamp", "", name)
+        elif avro_type["type"] == "enum":
+            yield SchemaField(name, "string", "", name)
+        elif avro_type["type"] == "record":
+            for inner in _scalar_fields(avro_type, definitions):
+                yield SchemaField(f"{name}_{inner.name}", inner.type, inner.unit, _nested(name, inner.name))
 
 
-def scalars(schema: str, path: tuple[str, ...] = ()) -> list[Field]:
-    """The scalar fields of the item that `path`, names of arrays, leads to. Structs are flattened, one deep."""
-    named: dict[str, Any] = {}
-    record = catalog.schema(schema).definition
+def scalar_fields(schema: str, path: tuple[str, ...] = ()) -> list[SchemaField]:
+    """Returns the scalar fields of the item that `path`, names of arrays, leads to. Structs are flattened, one deep."""
+    definitions: dict[str, AvroType] = {}
+    record: AvroType = catalog.schema(schema).definition
     for step in path:
         array = {field["name"]: field["type"] for field in record["fields"]}[step]
-        record = _resolve(_resolve(array, named)["items"], named)
-    return list(_scalars(record, named))
+        record = _resolve(_resolve(array, definitions)["items"], definitions)
+    return list(_scalar_fields(record, definitions))

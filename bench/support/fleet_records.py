@@ -1,25 +1,28 @@
-"""The records that benches feed in: a fleet of hypervisors with 20 VMs each, and BMCs with sensors."""
+"""Records for benchmarks: hypervisors with 20 VMs each, and BMCs with temperature sensors."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from schemas import catalog, codec
 from schemas.catalog import Catalog
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 
 HOSTS, VMS = 50, 20
-TEMPERATURE = item("RedfishTemperature", chassis_id="1", upper_threshold_critical=100.0, state="Enabled", health="OK")
+TEMPERATURE = make_record(
+    "RedfishTemperature", chassis_id="1", upper_threshold_critical=100.0, state="Enabled", health="OK"
+)
 
 
 class Hypervisor:
-    """20 VMs with a NIC and a disk each, whose counters differ, and mostly move."""
+    """A hypervisor with 20 VMs, each with a NIC and a disk; counters differ, and most of them grow."""
 
     def __init__(self, number: int) -> None:
         self.name = f"kvm-{number}"
-        self._record = raw("LibvirtSample", host=self.name, category="domains", uri="qemu:///system")
+        self._record = make_raw_record("LibvirtSample", host=self.name, category="domains", uri="qemu:///system")
         self._vms = [
-            item(
+            make_record(
                 "Domain",
                 vmid=str(vm),
                 name=f"one-{vm}",
@@ -33,40 +36,40 @@ class Hypervisor:
             )
             for vm in range(VMS)
         ]
-        self._nic = item("DomainNic", rxerrors=0, rxdrops=0, txerrors=0, txdrops=0)
-        self._disk = item("DomainDisk", device="vda")
+        self._nic = make_record("DomainNic", rxerrors=0, rxdrops=0, txerrors=0, txdrops=0)
+        self._disk = make_record("DomainDisk", device="vda")
         self._first = (number * VMS + 1) * 7919
 
     def sample(self, n: int) -> dict[str, Any]:
-        """The n-th poll, one per 10 s."""
+        """Returns the record of the n-th poll; polls are 10 s apart."""
         domains = []
         for vm, domain in enumerate(self._vms):
-            busy = self._first + vm * 7919
-            moved = busy * n
+            rate = self._first + vm * 7919
+            counter = rate * n
             nic = self._nic | {
                 "device": f"vnet{vm}",
-                "rxbytes": moved * 93,
-                "rxpackets": moved,
-                "txbytes": moved * 31,
-                "txpackets": moved,
+                "rxbytes": counter * 93,
+                "rxpackets": counter,
+                "txbytes": counter * 31,
+                "txpackets": counter,
             }
-            disk = self._disk | {"rd_req": n, "rd_bytes": n * 4096 * vm, "wr_reqs": moved, "wr_bytes": moved * 512}
-            cpu = {"cputime": moved * 10**6, "timeusr": moved * 10**5, "timesys": moved * 10**4}
-            memory = {"memrss": 2000000 + busy % 5000 + n, "memusable": 3000000 - n}
+            disk = self._disk | {"rd_req": n, "rd_bytes": n * 4096 * vm, "wr_reqs": counter, "wr_bytes": counter * 512}
+            cpu = {"cputime": counter * 10**6, "timeusr": counter * 10**5, "timesys": counter * 10**4}
+            memory = {"memrss": 2000000 + rate % 5000 + n, "memusable": 3000000 - n}
             domains.append(domain | cpu | memory | {"nics": [nic], "disks": [disk]})
         return self._record | {"sequence": n, "monotonic_s": 1000.0 + 10 * n, "domains": domains}
 
 
 def thermal(host: str, n: int, celsius: list[float]) -> dict[str, Any]:
-    """The n-th poll of a BMC with so many sensors, whose limit is 100 °C."""
+    """Returns the record of the n-th poll of a BMC with these temperatures, whose limit is 100 °C."""
     sensors = [
-        TEMPERATURE | {"sensor_id": str(at), "sensor_name": f"Sensor {at}", "reading_celsius": each}
-        for at, each in enumerate(celsius)
+        TEMPERATURE | {"sensor_id": str(at), "sensor_name": f"Sensor {at}", "reading_celsius": reading}
+        for at, reading in enumerate(celsius)
     ]
-    return raw("RedfishSample", at_s=n, host=host, category="thermal", temperatures=sensors)
+    return make_raw_record("RedfishSample", at_s=n, host=host, category="thermal", temperatures=sensors)
 
 
-def wire(topics: Catalog, alias: str, record: dict[str, Any]) -> tuple[str, bytes, bytes]:
-    """(topic, key, value) of a record."""
+def encode_for_kafka(topics: Catalog, alias: str, record: Mapping[str, object]) -> tuple[str, bytes, bytes]:
+    """Returns topic, key and value of a record."""
     topic = topics[alias]
     return topic.name, topic.key_of(record), codec.encode(catalog.schema(topic.schema), record)

@@ -1,4 +1,4 @@
-"""The same work on the same records in five ways; each runs in a process of its own and prints what it took."""
+"""Cases of the processor benchmark: the same step on the same records in six ways, each in its own process."""
 
 from __future__ import annotations
 
@@ -8,107 +8,111 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import TopicPartition
 
-from bench.support.cpu_meter import Meter
+from bench.support.cpu_meter import CpuMeter
 from processors import vms
+from processors.alerting.rule_topic import RuleTopicReader
 from processors.engine.partition import Partition
-from processors.engine.step import Join, Step
-from processors.engine.worker import ProcessorSettings, Shell
-from processors.registry import joined, mounted
+from processors.engine.step import AnyJoin, AnyStep
+from processors.engine.worker import BatchWorker, ProcessorSettings
+from processors.registry import JOINS, STEPS
 from runtime import kafka
 from runtime.topics import decoder
 from schemas import catalog, codec
+from schemas.records import LibvirtSample
 
 PARTITIONS = 4
-TAKE, WITHIN_S, COMMIT_S = 100, 0.1, 0.5
+BATCH_RECORDS, BATCH_TIMEOUT_S, COMMIT_INTERVAL_S = 100, 0.1, 0.5
 
 
-def step(settings: ProcessorSettings, meter: Meter) -> None:
-    """The pure step on decoded records: no codec, no Kafka."""
+def step(settings: ProcessorSettings, meter: CpuMeter) -> None:
+    """Runs the pure step on decoded records: no codec, no Kafka."""
     decode = decoder(settings, "raw-libvirt").decode
     messages = kafka.read_all(settings, settings.catalog["raw-libvirt"].name)
-    records = [decode(each.value()) for each in islice(messages, meter.total)]
+    records = [cast("LibvirtSample", decode(message.value())) for message in islice(messages, meter.total)]
     states: dict[str, Any] = {}
     for record in records:
         states[record["host"]], _ = vms.step(states.get(record["host"]), record)
         meter.add(1)
-    meter.tell()
+    meter.report()
 
 
-def bare(settings: ProcessorSettings, meter: Meter) -> None:
-    """Consume, decode, step, encode, produce, wait for every delivery report, commit."""
+def bare(settings: ProcessorSettings, meter: CpuMeter) -> None:
+    """Consumes, decodes, steps, encodes, produces, waits for every delivery report, commits."""
     name, decode = settings.catalog["raw-libvirt"].name, decoder(settings, "raw-libvirt").decode
     partitions = {number: Partition(settings.catalog, [vms.STEP]) for number in range(PARTITIONS)}
-    publisher = kafka.Publisher(settings, "bench")
-    consumer = kafka.consumer(settings, settings.group)
+    publisher = kafka.KafkaPublisher(settings, "bench")
+    consumer = kafka.create_consumer(settings, settings.group)
     consumer.assign([TopicPartition(name, number, 0) for number in partitions])
-    reached: dict[int, int] = {}
+    positions: dict[int, int] = {}
     committed_s = time.monotonic()
     done = False
     while not done:
-        messages = consumer.consume(TAKE, timeout=WITHIN_S)
+        messages = consumer.consume(BATCH_RECORDS, timeout=BATCH_TIMEOUT_S)
         for message in messages:
             for output in partitions[message.partition()].apply(decode(message.value())).outputs:
                 publisher.send(settings.catalog[output.alias].name, output.key, output.value, wait_s=10)
-            reached[message.partition()] = message.offset() + 1
-        while publisher.outstanding:
+            positions[message.partition()] = message.offset() + 1
+        while publisher.undelivered:
             publisher.poll(0.001)
-        if reached and time.monotonic() - committed_s > COMMIT_S:
-            consumer.commit(offsets=[TopicPartition(name, *item) for item in reached.items()], asynchronous=True)
+        if positions and time.monotonic() - committed_s > COMMIT_INTERVAL_S:
+            consumer.commit(offsets=[TopicPartition(name, *item) for item in positions.items()], asynchronous=True)
             committed_s = time.monotonic()
         done = meter.add(len(messages))
-    meter.tell()
+    meter.report()
     consumer.close()
 
 
-def faust(settings: ProcessorSettings, meter: Meter) -> None:
-    """The worker as `rackstream processor` runs it, with this step alone."""
+def faust(settings: ProcessorSettings, meter: CpuMeter) -> None:
+    """Runs the worker of `rackstream processor` with this step only."""
     _worker(settings, meter, [vms.STEP], [])
 
 
-def whole(settings: ProcessorSettings, meter: Meter) -> None:
-    """The same with every step and join."""
-    _worker(settings, meter, mounted(), joined())
+def all_steps(settings: ProcessorSettings, meter: CpuMeter) -> None:
+    """Runs the worker of `rackstream processor` with all steps and joins."""
+    _worker(settings, meter, STEPS, JOINS)
 
 
-def _worker(settings: ProcessorSettings, meter: Meter, steps: Sequence[Step], joins: Sequence[Join]) -> None:
-    import faust as library
+def _worker(settings: ProcessorSettings, meter: CpuMeter, steps: Sequence[AnyStep], joins: Sequence[AnyJoin]) -> None:
+    import faust as faust_streaming
     import uvloop
 
-    from processors import app as worker
+    from processors import app as processor_app
 
     logging.disable(logging.DEBUG)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    shell = Shell(settings, steps, joins)
-    app = worker.build(settings, shell)
-    stepped = shell.batch
+    batch_worker = BatchWorker(settings, steps, joins, rules=RuleTopicReader(settings))
+    app = processor_app.build(settings, batch_worker)
+    process_batch = batch_worker.process_batch
 
     async def batch(alias: str, events: Any) -> None:
-        await stepped(alias, events)
+        await process_batch(alias, events)
         if meter.add(len(events)):
-            meter.tell()
+            meter.report()
             os._exit(0)
 
-    shell.batch = batch  # type: ignore[method-assign]
-    library.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False).execute_from_commandline()
+    batch_worker.process_batch = batch  # type: ignore[method-assign]
+    faust_streaming.Worker(
+        app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False
+    ).execute_from_commandline()
 
 
-def naive(settings: ProcessorSettings, meter: Meter, *, wait: bool = True) -> None:
-    """A Faust agent as one writes it first: `events()` and `topic.send`, waiting for each event's deliveries."""
-    import faust as library
+def naive(settings: ProcessorSettings, meter: CpuMeter, *, wait: bool = True) -> None:
+    """Runs a simple Faust agent: `events()` and `topic.send`, waiting for the deliveries of each event."""
+    import faust as faust_streaming
 
-    app = library.App(
+    app = faust_streaming.App(
         settings.group,
         broker=f"kafka://{settings.bootstrap}",
         datadir=settings.data_dir / f"naive-{os.getpid()}",
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
-        broker_commit_interval=COMMIT_S,
+        broker_commit_interval=COMMIT_INTERVAL_S,
         producer_compression_type="zstd",
         producer_linger=0.005,
         web_enabled=False,
@@ -120,30 +124,35 @@ def naive(settings: ProcessorSettings, meter: Meter, *, wait: bool = True) -> No
     decode = decoder(settings, "raw-libvirt").decode
     states: dict[str, Any] = {}
 
-    @app.agent(topics["raw-libvirt"])
+    @app.agent(topics["raw-libvirt"])  # type: ignore[untyped-decorator]
     async def agent(stream: Any) -> None:
         async for event in stream.events():
-            record = decode(event.value)
+            record = cast("LibvirtSample", decode(event.value))
             states[record["host"]], outputs = vms.step(states.get(record["host"]), record)
             sent = []
             for alias, output in outputs:
                 topic = settings.catalog[alias]
                 value = codec.encode(catalog.schema(topic.schema), output)
                 sent.append(await topics[alias].send(key=topic.key_of(output), value=value))
-            for each in sent if wait else ():
-                await each
+            for delivery in sent if wait else ():
+                await delivery
             if meter.add(1):
-                meter.tell()
+                meter.report()
                 os._exit(0)
 
-    library.Worker(app, quiet=True, loglevel="WARN", redirect_stdouts=False).execute_from_commandline()
+    faust_streaming.Worker(app, quiet=True, loglevel="WARN", redirect_stdouts=False).execute_from_commandline()
 
 
-def unsafe(settings: ProcessorSettings, meter: Meter) -> None:
-    """The same without waiting: what is sent and not delivered at a crash is lost."""
+def unsafe(settings: ProcessorSettings, meter: CpuMeter) -> None:
+    """Runs the simple Faust agent without waiting: undelivered outputs are lost in a crash."""
     naive(settings, meter, wait=False)
 
 
-CASES: dict[str, Callable[[ProcessorSettings, Meter], None]] = {
-    each.__name__: each for each in (step, bare, faust, naive, unsafe, whole)
+CASES: dict[str, Callable[[ProcessorSettings, CpuMeter], None]] = {
+    "step": step,
+    "bare": bare,
+    "faust": faust,
+    "naive": naive,
+    "unsafe": unsafe,
+    "whole": all_steps,
 }

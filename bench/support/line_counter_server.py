@@ -1,4 +1,4 @@
-"""A server that takes line protocol as InfluxDB does, counts the lines and keeps none."""
+"""HTTP server that accepts line protocol as InfluxDB does and only counts the lines."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import zlib
 from typing import Any, Self
 
 
-class Counting(socketserver.StreamRequestHandler):
-    """Counts the lines of every body and acknowledges it. HTTP only as far as the two clients speak it."""
+class LineCounterHandler(socketserver.StreamRequestHandler):
+    """Counts and acknowledges the lines of each request. Supports only as much HTTP as the two clients use."""
 
     wbufsize = -1
     disable_nagle_algorithm = True
@@ -25,8 +25,8 @@ class Counting(socketserver.StreamRequestHandler):
                 body = self.body(headers)
                 body = zlib.decompress(body, 31) if body[:2] == b"\x1f\x8b" else body
                 lines = body.count(b"\n") + (not body.endswith(b"\n"))
-                with self.server.counted.get_lock():  # type: ignore[attr-defined]
-                    self.server.counted.value += lines  # type: ignore[attr-defined]
+                with self.server.line_count.get_lock():  # type: ignore[attr-defined]
+                    self.server.line_count.value += lines  # type: ignore[attr-defined]
                 self.wfile.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
                 self.wfile.flush()
 
@@ -41,29 +41,29 @@ class Counting(socketserver.StreamRequestHandler):
         return b"".join(chunks)
 
 
-def serve(counted: Any, pipe: Any) -> None:
+def serve(line_count: Any, pipe: Any) -> None:
     socketserver.ThreadingTCPServer.daemon_threads = True
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Counting) as server:
-        server.counted = counted  # type: ignore[attr-defined]
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), LineCounterHandler) as server:
+        server.line_count = line_count  # type: ignore[attr-defined]
         pipe.send(server.server_address[1])
         server.serve_forever()
 
 
-class Counter:
-    """The counting server, in a process of its own."""
+class LineCounterServer:
+    """Runs the server in its own process."""
 
     def __enter__(self) -> Self:
         spawn = multiprocessing.get_context("spawn")
-        self.counted = spawn.Value("q", 0)
-        ours, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=serve, args=(self.counted, theirs), daemon=True)
+        self.line_count = spawn.Value("q", 0)
+        parent_end, child_end = spawn.Pipe()
+        self.process = spawn.Process(target=serve, args=(self.line_count, child_end), daemon=True)
         self.process.start()
-        self.url = f"http://127.0.0.1:{ours.recv()}"
+        self.url = f"http://127.0.0.1:{parent_end.recv()}"
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.join()
 
-    def lines(self) -> int:
-        return int(self.counted.value)
+    def count_lines(self) -> int:
+        return int(self.line_count.value)

@@ -1,4 +1,4 @@
-"""The table of all parts, from what they found: rows next to a peer, and rows of ours alone. Pure."""
+"""Tables of benchmark results: comparisons with peers, and measurements of Rackstream alone. No I/O."""
 
 from __future__ import annotations
 
@@ -8,58 +8,58 @@ from typing import Any, NamedTuple
 Parts = Mapping[str, Mapping[str, Any]]
 
 
-class Compared(NamedTuple):
-    """One cost next to another's. None: the peer was not measured, and `note` says why."""
+class Comparison(NamedTuple):
+    """A cost compared with that of a peer; `peer_cost` is None if it was not measured, for the reason in `note`."""
 
     part: str
-    what: str
+    work: str
     unit: str
-    ours: float
+    own_cost: float
     peer: str
-    theirs: float | None
+    peer_cost: float | None
     note: str
 
     @property
     def ratio(self) -> float | None:
-        """Theirs as a multiple of ours."""
-        return None if self.theirs is None else self.theirs / self.ours
+        """Cost of the peer as a multiple of our own."""
+        return None if self.peer_cost is None else self.peer_cost / self.own_cost
 
 
-class Single(NamedTuple):
-    """One figure of ours."""
+class Measurement(NamedTuple):
+    """A measurement of Rackstream alone."""
 
     part: str
-    what: str
+    work: str
     unit: str
     value: float
 
 
-def comparison(parts: Parts) -> list[Compared]:
-    """All rows next to peers, in the order of the pipeline."""
-    makers = {"redfish": _redfish, "libvirt": _libvirt, "processors": _processors, "sinks": _sinks}
-    return [row for part, make in makers.items() if part in parts for row in make(parts[part]["result"])]
+def comparisons(parts: Parts) -> list[Comparison]:
+    """Returns all comparisons, in the order of the pipeline."""
+    table_makers = {"redfish": _redfish, "libvirt": _libvirt, "processors": _processors, "sinks": _sinks}
+    return [row for part, make in table_makers.items() if part in parts for row in make(parts[part]["result"])]
 
 
-def single(parts: Parts) -> list[Single]:
-    """All rows of ours alone."""
-    makers = {"processors": _alerts, "latency": _latency, "polling": _growth, "growth": _growth}
-    return [row for part, make in makers.items() if part in parts for row in make(parts[part]["result"])]
+def measurements(parts: Parts) -> list[Measurement]:
+    """Returns all measurements of Rackstream alone."""
+    table_makers = {"processors": _alerts, "latency": _latency, "polling": _growth, "growth": _growth}
+    return [row for part, make in table_makers.items() if part in parts for row in make(parts[part]["result"])]
 
 
-def _redfish(found: Mapping[str, Any]) -> Iterator[Compared]:
-    unit = "ms per sweep of a BMC"
-    ours = found["reader_two"]["cpu_ms_per_sweep"]
-    theirs = found["telegraf"]["cpu_ms_per_sweep"] if "telegraf" in found else None
-    note = found["missing"] or (
-        f"thermal and power; {found['reader_two']['requests_per_sweep']:.0f} requests of ours, "
-        f"{found['telegraf']['requests_per_sweep']:.0f} of Telegraf's"
+def _redfish(result: Mapping[str, Any]) -> Iterator[Comparison]:
+    unit = "ms per poll of a BMC"
+    own_cost = result["reader_two"]["cpu_ms_per_sweep"]
+    peer_cost = result["telegraf"]["cpu_ms_per_sweep"] if "telegraf" in result else None
+    note = result["missing"] or (
+        f"thermal and power; {result['reader_two']['requests_per_sweep']:.0f} requests of Rackstream, "
+        f"{result['telegraf']['requests_per_sweep']:.0f} of Telegraf"
     )
-    yield Compared("redfish", "Redfish, two categories", unit, ours, "Telegraf inputs.redfish", theirs, note)
-    reader, loop = found["reader"], found["requests"]
+    yield Comparison("redfish", "Redfish, two categories", unit, own_cost, "Telegraf inputs.redfish", peer_cost, note)
+    reader, loop = result["reader"], result["requests"]
     note = (
         f"{reader['requests_per_sweep']:.0f} and {loop['requests_per_sweep']:.0f} requests; the loop makes no records"
     )
-    yield Compared(
+    yield Comparison(
         "redfish",
         "Redfish, seven categories",
         unit,
@@ -70,21 +70,24 @@ def _redfish(found: Mapping[str, Any]) -> Iterator[Compared]:
     )
 
 
-def _libvirt(found: Mapping[str, Any]) -> Iterator[Compared]:
+def _libvirt(result: Mapping[str, Any]) -> Iterator[Comparison]:
     names = {
-        "telegraf": ("Telegraf inputs.libvirt", "the same groups in bulk; writes lines to a file, ours makes records"),
-        "calls": ("a call per device", "what it reads is thrown away"),
+        "telegraf": (
+            "Telegraf inputs.libvirt",
+            "the same groups in bulk; writes lines to a file; Rackstream makes records",
+        ),
+        "calls": ("a call per device", "its results are discarded"),
     }
-    ours = {(row["part"], row["vms"]): row["cpu_ms"] for row in found["rows"] if row["way"] == "reader"}
-    for row in found["rows"]:
+    own_cost = {(row["part"], row["vms"]): row["cpu_ms"] for row in result["rows"] if row["way"] == "reader"}
+    for row in result["rows"]:
         if row["way"] in names:
             peer, note = names[row["way"]]
             what = f"libvirt, {row['vms']} VMs ({row['part']})"
-            own = ours[row["part"], row["vms"]]
-            yield Compared("libvirt", what, "ms per round", own, peer, row["cpu_ms"], note)
+            ours_ms = own_cost[row["part"], row["vms"]]
+            yield Comparison("libvirt", what, "ms per poll", ours_ms, peer, row["cpu_ms"], note)
 
 
-def _processors(found: Mapping[str, Any]) -> Iterator[Compared]:
+def _processors(result: Mapping[str, Any]) -> Iterator[Comparison]:
     names = {
         "streams": (
             "Kafka Streams",
@@ -92,90 +95,94 @@ def _processors(found: Mapping[str, Any]) -> Iterator[Compared]:
         ),
         "quix": ("Quix Streams", "our step and codec, state in a dict without changelog; same outputs"),
         "naive": ("Faust, `events()` and `send`", "our step and codec; waits for each event's deliveries"),
-        "unsafe": ("Faust, not waiting", "as above; loses at a crash what is not delivered"),
+        "unsafe": ("Faust, not waiting", "as above; loses undelivered outputs in a crash"),
         "bare": ("loop of confluent-kafka", "our step and codec; no groups, no recovery"),
         "step": ("the step alone", "no Kafka, no codec"),
     }
-    us = found["us_per_record"]
+    us = result["us_per_record"]
     for case, (peer, note) in names.items():
-        reason = found["missing"].get(case)
+        reason = result["missing"].get(case)
         if "faust" in us and (case in us or reason):
-            yield Compared(
+            yield Comparison(
                 "processors", "VM step, 20 VMs", "µs per record", us["faust"], peer, us.get(case), reason or note
             )
 
 
-def _sinks(found: Mapping[str, Any]) -> Iterator[Compared]:
-    each = {name: 1e6 / rate for name, rate in found["influx_lines_per_cpu_s"].items()}
+def _sinks(result: Mapping[str, Any]) -> Iterator[Comparison]:
+    us_per_line = {name: 1e6 / rate for name, rate in result["influx_lines_per_cpu_s"].items()}
     names = {
-        "telegraf_records": ("Telegraf, JSON records by XPath", "the same records as JSON; ours are Avro"),
-        "telegraf_lines": ("Telegraf, lines ready-made", "the lines are made by someone else before"),
+        "telegraf_records": ("Telegraf, JSON records by XPath", "the same records as JSON instead of Avro"),
+        "telegraf_lines": ("Telegraf, ready-made lines", "the lines were made beforehand"),
     }
     for case, (peer, note) in names.items():
-        yield Compared(
+        yield Comparison(
             "sinks",
             "Kafka → InfluxDB",
             "µs per line",
-            each["rackstream"],
+            us_per_line["rackstream"],
             peer,
-            each.get(case),
-            found["reason"] or note,
+            us_per_line.get(case),
+            result["reason"] or note,
         )
-    bare = 1e6 / found["decode_lines_per_cpu_s"] + 1e6 / found["encode_lines_per_cpu_s"]
-    yield Compared(
+    bare = 1e6 / result["decode_lines_per_cpu_s"] + 1e6 / result["encode_lines_per_cpu_s"]
+    yield Comparison(
         "sinks",
         "Kafka → InfluxDB",
         "µs per line",
-        each["rackstream"],
+        us_per_line["rackstream"],
         "decoding and encoding alone",
         bare,
         "no Kafka, no HTTP",
     )
 
 
-def _alerts(found: Mapping[str, Any]) -> Iterator[Single]:
-    if "latency" in found:
-        told = found["latency"]
-        yield Single("processors", f"sample → alert at {told['records_per_s']:.0f} records/s, p50", "s", told["p50_s"])
-        yield Single("processors", f"sample → alert at {told['records_per_s']:.0f} records/s, p99", "s", told["p99_s"])
+def _alerts(result: Mapping[str, Any]) -> Iterator[Measurement]:
+    if "latency" in result:
+        latency = result["latency"]
+        for percentile in ("p50", "p99"):
+            what = f"sample → alert at {latency['records_per_s']:.0f} records/s, {percentile}"
+            yield Measurement("processors", what, "s", latency[f"{percentile}_s"])
 
 
-def _latency(found: Mapping[str, Any]) -> Iterator[Single]:
+def _latency(result: Mapping[str, Any]) -> Iterator[Measurement]:
     for kind, what in (("raw", "sample → stored row"), ("derived", "sample → stored row of a processor")):
         for name in ("p50", "p99"):
-            if kind in found:
-                yield Single("latency", f"{what}, {name}", "s", found[kind][f"{name}_s"])
+            if kind in result:
+                yield Measurement("latency", f"{what}, {name}", "s", result[kind][f"{name}_s"])
 
 
-def _growth(found: Mapping[str, Any]) -> Iterator[Single]:
-    for name, hosts, told in costs(found):
-        yield Single("growth", f"{name}, {hosts:,} hosts", "CPU s per host and hour", told["cpu_s_per_host_hour"])
-        yield Single("growth", f"{name}, {hosts:,} hosts", "MiB", told["rss_mib"])
+def _growth(result: Mapping[str, Any]) -> Iterator[Measurement]:
+    for name, hosts, cost in costs(result):
+        yield Measurement("growth", f"{name}, {hosts:,} hosts", "CPU s per host and hour", cost["cpu_s_per_host_hour"])
+        yield Measurement("growth", f"{name}, {hosts:,} hosts", "MiB", cost["rss_mib"])
 
 
-def costs(found: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, float]]]:
-    """(process, hosts, figures) of what was measured as a fleet grows."""
-    for row in found["producer"]:
+def costs(result: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, float]]]:
+    """Yields process, number of hosts and costs, as measured for growing fleets."""
+    for row in result["producer"]:
         yield "producer", row["bmcs"], row
     for name in ("processor", "sink"):
-        for row in found["stream"]:
+        for row in result["stream"]:
             yield name, row["hosts"], row[name]
 
 
-def figure(value: float) -> str:
-    """Three digits, and no exponent."""
+def format_number(value: float) -> str:
+    """Formats a number with three digits and no exponent."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def plain(rows: list[Compared], alone: list[Single]) -> str:
-    """The table, for a terminal."""
+def text_table(rows: list[Comparison], own: list[Measurement]) -> str:
+    """Returns the table for a terminal."""
     lines = []
     if rows:
-        lines.append(f"{'CPU of':34}{'ours':>9}  {'unit':22}{'next to':34}{'theirs':>9}{'ratio':>8}")
+        lines.append(f"{'CPU of':34}{'Rackstream':>10}  {'unit':22}{'compared with':34}{'other':>9}{'ratio':>8}")
     for row in rows:
-        theirs = "–" if row.theirs is None else figure(row.theirs)
+        peer_cost = "–" if row.peer_cost is None else format_number(row.peer_cost)
         ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
-        said = f"  {row.note}" if row.theirs is None else ""
-        lines.append(f"{row.what:34}{figure(row.ours):>9}  {row.unit:22}{row.peer:34}{theirs:>9}{ratio:>8}{said}")
-    lines += [f"{each.what:45}{figure(each.value):>9}  {each.unit}" for each in alone]
+        reason = f"  {row.note}" if row.peer_cost is None else ""
+        lines.append(
+            f"{row.work:34}{format_number(row.own_cost):>10}  {row.unit:22}{row.peer:34}"
+            f"{peer_cost:>9}{ratio:>8}{reason}"
+        )
+    lines += [f"{row.work:45}{format_number(row.value):>9}  {row.unit}" for row in own]
     return "\n".join(lines)

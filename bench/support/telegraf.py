@@ -1,4 +1,4 @@
-"""Telegraf as a collector: its gathers and what they take, from outside."""
+"""Telegraf as a collector: runs it and measures its CPU and memory per gathering."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.support.external_process import built, cpu_s, end, rss_mib
+from bench.support.external_process import build_peer, cpu_s, rss_mib, terminate
 
-WARM_S = 3.0
+WARM_UP_S = 3.0
 AGENT = """[agent]
   interval = "{interval_s}s"
   round_interval = false
@@ -26,7 +26,7 @@ AGENT = """[agent]
 
 
 def redfish(url: str, username: str, password: str, system: str) -> str:
-    """An input's section: the thermal and power resources of one BMC's System."""
+    """Returns the input section for thermal and power of one System of a BMC."""
     return f"""[[inputs.redfish]]
   address = "{url}"
   username = "{username}"
@@ -37,22 +37,22 @@ def redfish(url: str, username: str, password: str, system: str) -> str:
 
 
 def libvirt(uri: str) -> str:
-    """An input's section: the groups of the bulk call that our reader asks for."""
+    """Returns the input section for the same bulk statistics groups as the producer's reader."""
     return f"""[[inputs.libvirt]]
   libvirt_uri = "{uri}"
   statistics_groups = ["state", "cpu_total", "balloon", "vcpu", "interface", "block"]
 """
 
 
-def once(inputs: Sequence[str]) -> int:
-    """Gathers once; how many lines that makes.
+def gather_once(inputs: Sequence[str]) -> int:
+    """Gathers once and returns the number of lines.
 
     Raises:
-        Missing: there is no Telegraf here.
+        MissingPeer: There is no Telegraf.
     """
     with TemporaryDirectory(prefix="rackstream-bench-") as name:
         config = _config(Path(name), inputs, 1.0)
-        command = [built("get-telegraf"), "--config", config, "--once"]
+        command = [build_peer("get-telegraf"), "--config", config, "--once"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         lines = Path(name, "lines")
         if done.returncode or not lines.exists():
@@ -61,21 +61,21 @@ def once(inputs: Sequence[str]) -> int:
         return lines.read_bytes().count(b"\n")
 
 
-def window(
+def measure_gathering(
     inputs: Sequence[str], interval_s: float, seconds: float, done: Callable[[], float], folder: Path
 ) -> dict[str, float]:
-    """What it takes while it gathers every `interval_s`; `done` counts what has been done so far.
+    """Measures Telegraf while it gathers every `interval_s`; `done` returns the amount of work done so far.
 
     Raises:
-        Missing: there is no Telegraf here.
+        MissingPeer: There is no Telegraf.
     """
     with _running(folder, inputs, interval_s) as process:
-        time.sleep(WARM_S)
+        time.sleep(WARM_UP_S)
         began_cpu_s, began = cpu_s(process.pid), done()
         time.sleep(seconds)
         used, count = cpu_s(process.pid) - began_cpu_s, done() - began
         if not count:
-            raise RuntimeError(f"telegraf gathers nothing: {(folder / 'log').read_text()[-2000:]}")
+            raise RuntimeError(f"telegraf gathered nothing: {(folder / 'log').read_text()[-2000:]}")
         return {"cpu_s": used, "done": count, "rss_mib": rss_mib(process.pid)}
 
 
@@ -87,9 +87,9 @@ def _config(folder: Path, inputs: Sequence[str], interval_s: float) -> str:
 
 @contextmanager
 def _running(folder: Path, inputs: Sequence[str], interval_s: float) -> Iterator[subprocess.Popen[bytes]]:
-    command = [built("get-telegraf"), "--config", _config(folder, inputs, interval_s)]
+    command = [build_peer("get-telegraf"), "--config", _config(folder, inputs, interval_s)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
-        end(process)
+        terminate(process)

@@ -1,4 +1,4 @@
-"""Records of VMs as seed 003's cycles make them, and the topics of an embedded Kafka that are filled with them."""
+"""Workload of the sink benchmark: records of VMs like those of the scripting API, and the topics they fill."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from processors.engine.partition import Partition
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 from sinks import datasets
-from sinks.influx.line_protocol import Encoder, timestamp_ns
+from sinks.influx.line_protocol import LineEncoder, timestamp_ns
 
 PARTITIONS, HOSTS, VMS = 4, 20, 10
 ALIASES = ("raw-libvirt", "vm-totals", "vm-features")
-NAMES = {"lines": "bench-lines"} | {alias: f"bench-json-{alias}" for alias in ALIASES}
-"""Topics that only Telegraf reads."""
+TELEGRAF_TOPICS = {"lines": "bench-lines"} | {alias: f"bench-json-{alias}" for alias in ALIASES}
+"""Topics that only Telegraf reads, by alias of the source or `lines`."""
 NIC = "rxbytes rxpackets rxerrors rxdrops txbytes txpackets txerrors txdrops"
 DISK = "rd_req rd_bytes wr_reqs wr_bytes errors"
 
 
 def counters(names: str, device: int, n: int) -> dict[str, int]:
-    """Those of traffic move at their own pace; errors stand still."""
+    """Returns counters of a device: traffic grows at its own rate, errors are constant."""
     return {
         name: 3 if name.endswith(("errors", "drops")) else (device * 7919 + 104729 * place) * (n + 1000)
         for place, name in enumerate(names.split(), 1)
@@ -35,35 +35,39 @@ def counters(names: str, device: int, n: int) -> dict[str, int]:
 
 
 def sample(n: int, host: int) -> dict[str, Any]:
-    """10 VMs with 2 NICs and 3 disks each."""
+    """Returns the record of one poll of a host: 10 VMs with 2 NICs and 3 disks each."""
     domains = []
     for vm in range(VMS):
-        busy = host * VMS + vm + 1
-        nics = [item("DomainNic", device=f"one-{vm}-{at}", **counters(NIC, busy + at, n)) for at in range(2)]
-        disks = [item("DomainDisk", device=f"vd{'abc'[at]}", **counters(DISK, busy + at, n)) for at in range(3)]
-        cpu = {"cputime": busy * n * 10**6, "timeusr": busy * n * 10**5, "timesys": busy * n * 10**4, "cpus": 4}
+        factor = host * VMS + vm + 1
+        nics = [make_record("DomainNic", device=f"one-{vm}-{at}", **counters(NIC, factor + at, n)) for at in range(2)]
+        disks = [
+            make_record("DomainDisk", device=f"vd{'abc'[at]}", **counters(DISK, factor + at, n)) for at in range(3)
+        ]
+        cpu = {"cputime": factor * n * 10**6, "timeusr": factor * n * 10**5, "timesys": factor * n * 10**4, "cpus": 4}
         memory = {
             "memactual": 4194304,
-            "memrss": 2000000 + busy % 5000 + n,
+            "memrss": 2000000 + factor % 5000 + n,
             "memusable": 3000000 - n,
             "memavailable": 4000000,
             "memory_max_kb": 4194304,
             "memory_used_kb": 3000000 + n,
             "memswap_in": n,
             "memswap_out": 0,
-            "memmajor_fault": busy + n,
-            "memminor_fault": busy * n,
+            "memmajor_fault": factor + n,
+            "memminor_fault": factor * n,
             "memdisk_cache": 500000,
             "memlast_update": 1767225600 + n,
         }
-        who = {"vmid": str(vm), "name": f"one-{vm}", "uuid": f"9b2b7f1a-0000-4000-8000-{host:06d}{vm:06d}"}
-        domains.append(item("Domain", **who, **cpu, **memory, domain_id=vm, state=1, nics=nics, disks=disks))
-    where = {"host": f"kvm-{host}", "category": "domains", "uri": "qemu:///system", "labels": {"rack": f"r{host % 4}"}}
-    return raw("LibvirtSample", at_s=n, **where, domains=domains)
+        identity = {"vmid": str(vm), "name": f"one-{vm}", "uuid": f"9b2b7f1a-0000-4000-8000-{host:06d}{vm:06d}"}
+        domains.append(
+            make_record("Domain", **identity, **cpu, **memory, domain_id=vm, state=1, nics=nics, disks=disks)
+        )
+    header = {"host": f"kvm-{host}", "category": "domains", "uri": "qemu:///system", "labels": {"rack": f"r{host % 4}"}}
+    return make_raw_record("LibvirtSample", at_s=n, **header, domains=domains)
 
 
-def cycles(count: int) -> Iterator[tuple[str, str, bytes]]:
-    """Host, topic's alias and bytes of all records of `count` polls, in the order of their making."""
+def poll_records(count: int) -> Iterator[tuple[str, str, bytes]]:
+    """Yields host, topic alias and encoded value of all records of `count` polls, in order."""
     partitions = {host: Partition(catalog.load(), [vms.STEP]) for host in range(HOSTS)}
     schema = catalog.schema("LibvirtSample")
     for n in range(count):
@@ -75,17 +79,17 @@ def cycles(count: int) -> Iterator[tuple[str, str, bytes]]:
                     yield f"kvm-{host}", output.alias, output.value
 
 
-def empty(settings: KafkaSettings) -> None:
-    """All topics of a prefix, without records."""
+def create_topics(settings: KafkaSettings) -> None:
+    """Creates all topics of a prefix."""
     topics.create(settings)
     topics.publish_schemas(settings)
-    admin = kafka.admin(settings)
-    wide = {"max.message.bytes": "8388608"}
-    made = admin.create_topics(
-        [NewTopic(f"{settings.topic_prefix}{name}", PARTITIONS, 1, config=wide) for name in NAMES.values()]
+    admin = kafka.create_admin_client(settings)
+    config = {"max.message.bytes": "8388608"}
+    futures = admin.create_topics(
+        [NewTopic(f"{settings.topic_prefix}{name}", PARTITIONS, 1, config=config) for name in TELEGRAF_TOPICS.values()]
     )
-    for each in made.values():
-        each.result(30)
+    for future in futures.values():
+        future.result(30)
 
 
 def _plain(value: object) -> object:
@@ -93,19 +97,23 @@ def _plain(value: object) -> object:
 
 
 def fill(settings: KafkaSettings, count: int, *, all_inputs: bool = True) -> tuple[int, int]:
-    """Puts `count` polls on the topics, and what Telegraf reads; returns how many records and lines."""
-    publisher = kafka.Publisher(settings, "bench")
-    encoders = {alias: [(each, Encoder(each)) for each in datasets.of(alias)] for alias in ALIASES}
+    """Fills the topics with `count` polls, including those for Telegraf; returns the numbers of records and lines."""
+    publisher = kafka.KafkaPublisher(settings, "bench")
+    encoders = {alias: [(dataset, LineEncoder(dataset)) for dataset in datasets.of(alias)] for alias in ALIASES}
     decode = {alias: codec.Decoder(catalog.schema(catalog.load()[alias].schema)).decode for alias in ALIASES}
     records = lines = 0
-    for host, alias, value in cycles(count):
+    for host, alias, value in poll_records(count):
         record = decode[alias](value)
-        own = [line for dataset, write in encoders[alias] for row in dataset.rows(record) if (line := write(row))]
+        record_lines = [
+            line for dataset, write in encoders[alias] for row in dataset.rows(record) if (line := write(row))
+        ]
         publisher.send(settings.catalog[alias].name, host.encode(), value, wait_s=30)
         if all_inputs:
             text = json.dumps(record, default=_plain).encode()
-            publisher.send(settings.topic_prefix + NAMES["lines"], host.encode(), b"\n".join(own), wait_s=30)
-            publisher.send(settings.topic_prefix + NAMES[alias], host.encode(), text, wait_s=30)
-        records, lines = records + 1, lines + len(own)
+            publisher.send(
+                settings.topic_prefix + TELEGRAF_TOPICS["lines"], host.encode(), b"\n".join(record_lines), wait_s=30
+            )
+            publisher.send(settings.topic_prefix + TELEGRAF_TOPICS[alias], host.encode(), text, wait_s=30)
+        records, lines = records + 1, lines + len(record_lines)
     assert publisher.flush(60) == 0
     return records, lines

@@ -1,65 +1,72 @@
-"""What in a pack of rules cannot be meant, such as a category that no record has. Pure.
+"""Finds rules of a pack that can never match, or not as intended, such as an unknown category. Pure.
 
-It is looked for when a pack is tried or applied, not when it is read back: a pack once applied goes on judging.
+Packs are linted when they are tested or applied, not when they are read back: an applied pack stays in force.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from processors.alerting.rule import FEEDS, Limit, Rule
+from processors.alerting.rule import RULE_INPUTS, Limit, Rule
 from schemas import catalog
+from schemas.sources import SOURCE_BY_TOPIC, SOURCES
 
-CATEGORIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "raw-redfish": ("system", "thermal", "power", "processor", "memory", "network", "storage"),
-    "raw-libvirt": ("domains",),
-    "raw-host": ("host",),
-}
-"""Raw topic → the categories of its records that hold readings."""
-NUMBERS: Final = frozenset({"int", "long", "float", "double"})
+NUMERIC_TYPES: Final = frozenset({"int", "long", "float", "double"})
 
 
-def pointless(rule: Rule) -> Iterable[tuple[str, str]]:
-    """(key of the rule, what is wrong) of what would never judge, or not as it reads."""
-    known = CATEGORIES[FEEDS[rule.topic][0]]
-    if rule.category is not None and rule.category not in known:
-        yield "category", f"no record has the category {rule.category!r}; there are {', '.join(known)}"
+class RuleProblem(NamedTuple):
+    """An error in a rule."""
+
+    key: str
+    """Key of the rule."""
+    text: str
+
+
+def find_problems(rule: Rule) -> Iterable[RuleProblem]:
+    """Finds keys of a valid rule that make it useless."""
+    categories = SOURCES[SOURCE_BY_TOPIC[RULE_INPUTS[rule.topic].raw_topic]].categories
+    if rule.category is not None and rule.category not in categories:
+        yield RuleProblem(
+            "category", f"no record has the category {rule.category!r}; there are {', '.join(categories)}"
+        )
     if rule.plausible is not None and rule.plausible[0] > rule.plausible[1]:
-        yield "plausible", "nothing is in it; give [lowest, highest]"
+        yield RuleProblem("plausible", "an empty range; give [lowest, highest]")
     if rule.limit is None or rule.clear is None:
         return
-    numbers = _numbers(catalog.load()[rule.topic].schema, rule.readings)
-    judged = [("value", rule.value), *(("limit", name) for name in rule.limit.fields)]
-    for key, name in [*judged, *(("clear", name) for name in rule.clear.fields)]:
-        if name not in numbers:
-            yield key, f"{name!r} is no number; there are {', '.join(sorted(numbers))}"
-    limit, clear = _level(rule.limit, rule.clear), _level(rule.clear, rule.limit)
+    numeric_fields = _numeric_fields(catalog.load()[rule.topic].schema, rule.readings)
+    compared = [("value", rule.value)]
+    compared += [("limit", name) for name in rule.limit.field_names]
+    compared += [("clear", name) for name in rule.clear.field_names]
+    for key, name in compared:
+        if name not in numeric_fields:
+            yield RuleProblem(key, f"{name!r} is not a number; there are {', '.join(sorted(numeric_fields))}")
+    limit, clear = _comparable_level(rule.limit, rule.clear), _comparable_level(rule.clear, rule.limit)
     if limit is not None and clear is not None and (clear > limit if rule.worse == "above" else clear < limit):
-        yield "clear", f"it lies beyond the limit; give one {'below' if rule.worse == 'above' else 'above'} it"
+        yield RuleProblem(
+            "clear", f"it is beyond the limit; give a value {'below' if rule.worse == 'above' else 'above'} it"
+        )
 
 
-def _level(one: Limit, other: Limit) -> float | None:
-    """What makes two limits comparable without a reading, or None."""
-    if one.field is None:
-        return one.fixed if other.field is None else None
-    plain = one.at_least is None and other.at_least is None
-    return one.ratio if one.fields == other.fields and plain else None
+def _comparable_level(limit: Limit, other: Limit) -> float | None:
+    """Returns a number by which two limits can be compared without a reading, or None."""
+    if limit.field is None:
+        return limit.fixed if other.field is None else None
+    is_unbounded = limit.at_least is None and other.at_least is None
+    return limit.ratio if limit.field_names == other.field_names and is_unbounded else None
 
 
 @cache
-def _numbers(schema: str, readings: str | None) -> frozenset[str]:
-    """Fields of a record, or of the readings in one of its arrays, that are numbers."""
-    fields: list[dict[str, Any]] = catalog.schema(schema).definition["fields"]
+def _numeric_fields(schema: str, readings: str | None) -> frozenset[str]:
+    """Returns the numeric fields of a record, or of the items of one of its arrays."""
+    fields: list[Mapping[str, Any]] = catalog.schema(schema).definition["fields"]
     if readings is not None:
         fields = next(field for field in fields if field["name"] == readings)["type"]["items"]["fields"]
-    return frozenset(
-        field["name"]
-        for field in fields
-        if NUMBERS.intersection(kind for kind in _kinds(field["type"]) if isinstance(kind, str))
-    )
+    return frozenset(field["name"] for field in fields if _is_numeric(field["type"]))
 
 
-def _kinds(avro: Any) -> list[Any]:
-    return avro if isinstance(avro, list) else [avro]
+def _is_numeric(avro_type: object) -> bool:
+    """True for a number and for a union with one."""
+    types = avro_type if isinstance(avro_type, list) else [avro_type]
+    return any(isinstance(kind, str) and kind in NUMERIC_TYPES for kind in types)

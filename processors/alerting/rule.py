@@ -1,6 +1,6 @@
-"""One alert rule: what it is, and what it says of one reading. Pure.
+"""Alert rules: the definition of one rule, and its evaluation against one reading. Pure.
 
-Readings come from outside: what is no finite number, or none that could be true, is a reading that was not got.
+Readings come from outside: a value that is not a finite number, or not a plausible one, counts as a missing reading.
 """
 
 from __future__ import annotations
@@ -10,47 +10,62 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.header import RecordHeader
+
 Reading = Mapping[str, Any]
-Source = Literal["raw-redfish", "raw-libvirt", "raw-host", "device-rates", "host-rates"]
-FEEDS: Final[Mapping[Source, tuple[str, str | None]]] = {
-    "raw-redfish": ("raw-redfish", None),
-    "raw-libvirt": ("raw-libvirt", None),
-    "raw-host": ("raw-host", None),
-    "device-rates": ("raw-libvirt", "device-rates"),
-    "host-rates": ("raw-host", "host-rates"),
+"""A record, or an entry of one of its arrays. Rules name its fields, so it is not of one type."""
+RuleTopic = Literal["raw-redfish", "raw-libvirt", "raw-host", "device-rates", "host-rates"]
+
+
+class RuleInput(NamedTuple):
+    """The records that the rules of one topic are evaluated on."""
+
+    raw_topic: str
+    """Alias of the raw topic that they are, or are derived from."""
+    derived_topic: str | None
+    """Alias of the derived topic that they are made for; None: the raw records themselves."""
+
+
+RULE_INPUTS: Final[Mapping[RuleTopic, RuleInput]] = {
+    "raw-redfish": RuleInput("raw-redfish", None),
+    "raw-libvirt": RuleInput("raw-libvirt", None),
+    "raw-host": RuleInput("raw-host", None),
+    "device-rates": RuleInput("raw-libvirt", "device-rates"),
+    "host-rates": RuleInput("raw-host", "host-rates"),
 }
-"""What rules may judge: the raw topic it is or is made from, and, for what is made, the output of which step."""
-ABSURD: Final = 1e15
-"""No reading of a machine is larger, in any unit that we have."""
+"""Topic of a rule → its input."""
+MAX_PLAUSIBLE: Final = 1e15
+"""No reading of a machine is larger, in any unit in use."""
+SECONDS_PER_DAY: Final = 24 * 3600.0
 
 
-class Model(BaseModel):
-    """Base: unknown keys are errors."""
+class RuleModel(BaseModel):
+    """Base of the models of a rule pack: immutable, unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Limit(Model):
-    """A share of another field of the reading, or a fixed value."""
+class Limit(RuleModel):
+    """A limit: a fixed value, or a share of another field of the reading."""
 
     field: str | None = None
     plus: str | None = None
-    """A field to add to it, such as writes to reads; where one of the two is unknown, so is their sum."""
+    """A field to add to it, such as writes to reads; if either is missing, so is the sum."""
     ratio: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     otherwise: float | None = Field(default=None, allow_inf_nan=False)
-    """Where the reading has no such field, or one of 0 or less: some BMCs send 0 for "not set"."""
+    """The limit if the field is missing, or 0 or less: some BMCs send 0 for "not set"."""
     at_least: float | None = Field(default=None, allow_inf_nan=False)
-    """Never lower than this."""
+    """The limit is never lower than this."""
     fixed: float | None = Field(default=None, allow_inf_nan=False)
 
     @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields of a reading that it is a share of."""
-        return tuple(each for each in (self.field, self.plus) if each is not None)
+    def field_names(self) -> tuple[str, ...]:
+        """The fields of a reading that the limit depends on."""
+        return tuple(name for name in (self.field, self.plus) if name is not None)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Limit:
@@ -61,25 +76,25 @@ class Limit(Model):
             raise ValueError("a fixed limit has no plus, ratio, otherwise or at_least: leave them out")
         return self
 
-    def of(self, reading: Reading) -> float | None:
-        """The limit for this reading, in its unit; None where there is none."""
+    def for_reading(self, reading: Reading) -> float | None:
+        """Returns the limit for a reading, in the reading's unit; None if it has none."""
         if self.field is None:
             return self.fixed
-        own = number(reading.get(self.field))
-        if self.plus is not None and own is not None:
-            more = number(reading.get(self.plus))
-            own = None if more is None else own + more
-        if own is None or own < 0 or (own == 0 and self.at_least is None):
+        base = finite_number(reading.get(self.field))
+        if self.plus is not None and base is not None:
+            addend = finite_number(reading.get(self.plus))
+            base = None if addend is None else base + addend
+        if base is None or base < 0 or (base == 0 and self.at_least is None):
             return self.otherwise
-        limit = own * self.ratio
+        limit = base * self.ratio
         return limit if self.at_least is None else max(limit, self.at_least)
 
 
-class Rule(Model):
-    """One rule; `rules.toml` says what the fields mean."""
+class Rule(RuleModel):
+    """An alert rule; its fields are described in `rules.toml`."""
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)
-    topic: Source
+    topic: RuleTopic
     category: str | None = None
     readings: str | None = None
     component: str = Field(min_length=1)
@@ -93,7 +108,7 @@ class Rule(Model):
     good: tuple[bool | int | str, ...] | None = None
     bad: tuple[bool | int | str, ...] | None = None
     missing: bool = False
-    forget_s: float = Field(default=24 * 3600.0, gt=0)
+    forget_s: float = Field(default=SECONDS_PER_DAY, gt=0)
     where: dict[str, str] = Field(default_factory=dict)
     labels: dict[str, str] = Field(default_factory=dict)
     hold: int = Field(default=1, ge=1, le=10_000)
@@ -104,25 +119,25 @@ class Rule(Model):
     @model_validator(mode="after")
     def _one_kind(self) -> Rule:
         if sum((self.value is not None, self.word is not None, self.missing)) != 1:
-            raise ValueError("a rule judges one thing: give one of `value`, `word` and `missing`")
+            raise ValueError("a rule has one subject: give one of `value`, `word` and `missing`")
         if (self.value is not None) != (self.limit is not None) or (self.value is not None) != (self.clear is not None):
-            raise ValueError("a value is judged by two limits: give `limit` and `clear` with `value`, and only with it")
+            raise ValueError("a value needs two limits: give `limit` and `clear` with `value`, and only with it")
         if (self.word is not None) != ((self.good is None) != (self.bad is None)):
-            raise ValueError("a word is judged by a list: give `good` or `bad` with `word`, and only with it")
+            raise ValueError("a word needs one list: give `good` or `bad` with `word`, and only with it")
         return self
 
-    def wants(self, record: Reading) -> bool:
-        """Whether the rule is for this record: its category, host and labels."""
+    def applies_to(self, record: RecordHeader) -> bool:
+        """True if a record matches the rule's category and `where`."""
         if self.category is not None and self.category != record["category"]:
             return False
         if not self.where:
             return True
         labels = record["labels"] | {"host": record["host"]}
-        return all(name in labels and fnmatchcase(labels[name], glob) for name, glob in self.where.items())
+        return all(name in labels and fnmatchcase(labels[name], pattern) for name, pattern in self.where.items())
 
 
-class Verdict(Enum):
-    """What a reading says. A reading that was not got says nothing, and leaves an alert as it is."""
+class ReadingStatus(Enum):
+    """A reading compared with a rule's limits. A missing reading is UNKNOWN, and leaves an alert as it is."""
 
     BREACH = "breach"
     CLEAR = "clear"
@@ -131,82 +146,91 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """A verdict with what is behind it."""
+class ReadingResult:
+    """The result of evaluating a rule against a reading."""
 
-    verdict: Verdict
+    status: ReadingStatus
     value: float | None = None
     threshold: float | None = None
     word: str | None = None
 
 
-UNKNOWN: Final = Judgement(Verdict.UNKNOWN)
+UNKNOWN: Final = ReadingResult(ReadingStatus.UNKNOWN)
 
 
-def number(value: object) -> float | None:
-    """A number that a machine may have said, or None."""
+def finite_number(value: object) -> float | None:
+    """Returns a value as a number, or None if it is none or beyond `MAX_PLAUSIBLE`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if -ABSURD <= value <= ABSURD and math.isfinite(value) else None
+    return float(value) if -MAX_PLAUSIBLE <= value <= MAX_PLAUSIBLE and math.isfinite(value) else None
 
 
-def judge(rule: Rule, reading: Reading) -> Judgement:
-    """What a rule about a value or a word says of one reading."""
+def evaluate_reading(rule: Rule, reading: Reading) -> ReadingResult:
+    """Evaluates a rule about a value or a word against one reading."""
     if reading.get("state") == "Absent" or reading.get("stale"):
         return UNKNOWN
-    return _judge_value(rule, reading) if rule.word is None else _judge_word(rule, reading.get(rule.word))
+    return _evaluate_value(rule, reading) if rule.word is None else _evaluate_word(rule, reading.get(rule.word))
 
 
-def _judge_word(rule: Rule, said: Any) -> Judgement:
-    if said is None or said == "Unknown":
+def _evaluate_word(rule: Rule, word: object) -> ReadingResult:
+    if word is None or word == "Unknown":
         return UNKNOWN
-    well = said in rule.good if rule.good is not None else said not in (rule.bad or ())
-    return Judgement(Verdict.CLEAR if well else Verdict.BREACH, word=bounded(said, 40))
+    is_good = word in rule.good if rule.good is not None else word not in (rule.bad or ())
+    return ReadingResult(ReadingStatus.CLEAR if is_good else ReadingStatus.BREACH, word=truncate(word, 40))
 
 
-def _judge_value(rule: Rule, reading: Reading) -> Judgement:
+def _evaluate_value(rule: Rule, reading: Reading) -> ReadingResult:
     assert rule.value is not None
     assert rule.limit is not None
     assert rule.clear is not None
-    value, threshold, clear = number(reading.get(rule.value)), rule.limit.of(reading), rule.clear.of(reading)
+    value = finite_number(reading.get(rule.value))
+    threshold, clear = rule.limit.for_reading(reading), rule.clear.for_reading(reading)
     if value is None or threshold is None or clear is None:
         return UNKNOWN
     if rule.plausible is not None and not rule.plausible[0] <= value <= rule.plausible[1]:
         return UNKNOWN
     sign = 1 if rule.worse == "above" else -1
     if sign * value > sign * threshold:
-        return Judgement(Verdict.BREACH, value, threshold)
-    return Judgement(Verdict.CLEAR if sign * value < sign * clear else Verdict.BETWEEN, value, threshold)
+        return ReadingResult(ReadingStatus.BREACH, value, threshold)
+    status = ReadingStatus.CLEAR if sign * value < sign * clear else ReadingStatus.BETWEEN
+    return ReadingResult(status, value, threshold)
 
 
-def may_breach(rule: Rule, readings: Iterable[Reading]) -> bool:
-    """Whether a reading is beyond the limit; quick where none is."""
+def any_breach(rule: Rule, readings: Iterable[Reading]) -> bool:
+    """True if a reading breaches the rule. Fast for the common case that none does."""
     floor = rule.limit.at_least if rule.limit is not None and rule.worse == "above" else None
     name = rule.value or rule.word or ""
     for reading in readings:
         value = reading.get(name)
         if value is None or (floor is not None and value <= floor):
             continue
-        if judge(rule, reading).verdict is Verdict.BREACH:
+        if evaluate_reading(rule, reading).status is ReadingStatus.BREACH:
             return True
     return False
 
 
-RANK: Final = {"OK": 0, "Warning": 1, "Critical": 2}
+HEALTH_RANK: Final = {"OK": 0, "Warning": 1, "Critical": 2}
 
 
-def worsened(rule: Rule, told: Reading, judgement: Judgement) -> bool:
-    """Whether what an alert last told (`value`, `word`) has become worse by a step that is worth telling."""
+def has_worsened(rule: Rule, value: float | None, word: str | None, result: ReadingResult) -> bool:
+    """True if a reading is worse than an alert's last one by enough for an update.
+
+    Args:
+        rule: The alert's rule.
+        value: The alert's last value.
+        word: The alert's last word.
+        result: The reading.
+    """
     if rule.word is not None:
-        before, now = RANK.get(told["word"]), RANK.get(judgement.word or "")
-        return bool(judgement.word != told["word"]) if before is None or now is None else now > before
-    if judgement.value is None or told["value"] is None or judgement.threshold is None:
+        last_rank, rank = HEALTH_RANK.get(word or ""), HEALTH_RANK.get(result.word or "")
+        return result.word != word if last_rank is None or rank is None else rank > last_rank
+    if result.value is None or value is None or result.threshold is None:
         return False
-    step = max(abs(judgement.threshold) * rule.step, 1e-9)
-    return bool((judgement.value - told["value"]) * (1 if rule.worse == "above" else -1) >= step)
+    step = max(abs(result.threshold) * rule.step, 1e-9)
+    return (result.value - value) * (1 if rule.worse == "above" else -1) >= step
 
 
-def bounded(value: object, most: int) -> str:
-    """A value as text of at most `most` characters."""
+def truncate(value: object, limit: int) -> str:
+    """Returns a value as text of at most `limit` characters."""
     text = value if isinstance(value, str) else str(value)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,6 +1,6 @@
-"""Packs of rules: how their text is read and checked, and which pack judges when. Pure.
+"""Rule packs: their text format, its validation, and which pack is in force when. Pure.
 
-A step is told of packs by its context, never by reading a file or a topic: what is judged depends on records alone.
+A step gets its packs from its context and reads neither files nor topics: alerts depend on records alone.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
 from processors.alerting import templates
-from processors.alerting.lint import pointless
-from processors.alerting.rule import Model, Rule
+from processors.alerting.lint import RuleProblem, find_problems
+from processors.alerting.rule import Rule, RuleModel
+from processors.engine.step import Context
 from runtime.errors import Misconfigured
 from schemas import catalog
 
-PACK: Final = Path(__file__).parents[1] / "rules.toml"
-LEAD: Final = timedelta(seconds=5)
-"""A pack judges no record that reached Kafka sooner than this after the pack: until then every worker has it."""
-EXTRA: Final = frozenset({"value", "threshold", "component", "host"})
-"""What a text may name besides the reading's fields."""
+BUILTIN_PATH: Final = Path(__file__).parents[1] / "rules.toml"
+ACTIVATION_DELAY: Final = timedelta(seconds=5)
+"""A pack applies only to records that reach Kafka at least this long after it: by then every worker has read it."""
+TEXT_FIELDS: Final = frozenset({"value", "threshold", "component", "host"})
+"""Fields that a text may use besides the reading's own."""
 
 
-class Presence(Model):
-    """Section `presence`: when a producer is silent, when a target has failed, when many are told as one."""
+class PresenceSettings(RuleModel):
+    """Section `presence`: when a producer is silent, a target has failed, and many failures become one alert."""
 
     beats: float = Field(default=3.0, ge=2)
     hold: int = Field(default=2, ge=1)
@@ -43,43 +44,43 @@ class Presence(Model):
     failing: Literal["warning", "critical"] = "warning"
 
 
-class Document(Model):
-    """A whole file."""
+class PackDocument(RuleModel):
+    """The content of a rule pack file."""
 
-    presence: Presence = Presence()
+    presence: PresenceSettings = PresenceSettings()
     rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
-class Pack:
-    """Rules that judge together."""
+class RuleSet:
+    """Rules that are in force together."""
 
-    document: Document
+    document: PackDocument
     name: str = ""
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """The rules, as in the file."""
+        """The rules, in file order."""
         return self.document.rules
 
     @property
-    def presence(self) -> Presence:
-        """What presence goes by."""
+    def presence(self) -> PresenceSettings:
+        """The settings of the presence step."""
         return self.document.presence
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of what the rules say: 16 hex digits."""
-        said = self.document.model_dump(mode="json", exclude_defaults=True)
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        """Hash of the content: 16 hex digits."""
+        content = self.document.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @cached_property
     def by_topic(self) -> dict[str, tuple[Rule, ...]]:
-        """Source → its rules."""
-        found: dict[str, tuple[Rule, ...]] = {}
+        """Topic → its rules."""
+        rules: dict[str, tuple[Rule, ...]] = {}
         for rule in self.rules:
-            found[rule.topic] = (*found.get(rule.topic, ()), rule)
-        return found
+            rules[rule.topic] = (*rules.get(rule.topic, ()), rule)
+        return rules
 
     @cached_property
     def by_name(self) -> dict[str, Rule]:
@@ -88,51 +89,66 @@ class Pack:
 
 
 @dataclass(frozen=True)
-class Applied:
-    """A pack as it was applied."""
+class AppliedPack:
+    """A pack and when it was applied."""
 
-    pack: Pack
+    pack: RuleSet
     effective_from: datetime
     appended_at: datetime
     """When it reached Kafka."""
 
 
 @dataclass(frozen=True)
-class Packs:
-    """Every pack there is; the built-in one judges before the first."""
+class RulePackHistory:
+    """Every pack there is; the built-in one is in force before the first."""
 
-    base: Pack
-    applied: tuple[Applied, ...] = ()
-    """By the time from which they judge; of two of one time the later one on the topic is later here."""
+    base: RuleSet
+    applied: tuple[AppliedPack, ...] = ()
+    """In order of `effective_from`; packs of the same time keep their order on the topic."""
 
-    def at(self, observed_at: datetime, appended_at: datetime) -> Pack:
-        """The pack that judges a record observed then, which reached Kafka then."""
-        for each in reversed(self.applied):
-            if each.effective_from <= observed_at and each.appended_at + LEAD <= appended_at:
-                return each.pack
+    def pack_at(self, observed_at: datetime, appended_at: datetime) -> RuleSet:
+        """Returns the pack in force for a record observed and appended to Kafka at these times."""
+        for applied in reversed(self.applied):
+            if applied.effective_from <= observed_at and applied.appended_at + ACTIVATION_DELAY <= appended_at:
+                return applied.pack
         return self.base
 
-    def with_pack(self, applied: Applied) -> Packs:
-        """These and one more."""
-        return Packs(self.base, tuple(sorted([*self.applied, applied], key=lambda each: each.effective_from)))
+    def with_pack(self, pack: AppliedPack) -> RulePackHistory:
+        """Returns the history with one more pack."""
+        packs = sorted([*self.applied, pack], key=lambda applied: applied.effective_from)
+        return RulePackHistory(self.base, tuple(packs))
 
 
 @cache
-def builtin() -> Packs:
-    """Just the rules that come with the code."""
-    return Packs(load())
+def builtin() -> RulePackHistory:
+    """Returns the history without any applied pack."""
+    return RulePackHistory(load())
 
 
-def only(rules: Iterable[Rule], presence: Presence | None = None) -> Packs:
-    """Packs of just these rules, for all time."""
-    return Packs(Pack(Document(rules=tuple(rules), presence=presence or Presence())))
+def pack_in_force(context: Context, observed_at: datetime) -> RuleSet:
+    """Returns the pack in force for a record observed at a time, from the context of its step."""
+    packs = context.packs if context.packs is not None else builtin()
+    pack: RuleSet = packs.pack_at(observed_at, context.appended_at)
+    return pack
 
 
-def load(path: Path = PACK) -> Pack:
-    """The pack in a file.
+def from_rules(rules: Iterable[Rule], presence: PresenceSettings | None = None) -> RulePackHistory:
+    """Returns a history in which these rules are always in force."""
+    return RulePackHistory(RuleSet(PackDocument(rules=tuple(rules), presence=presence or PresenceSettings())))
+
+
+class PackProblem(NamedTuple):
+    """An error in the text of a pack."""
+
+    line: int
+    text: str
+
+
+def load(path: Path = BUILTIN_PATH) -> RuleSet:
+    """Reads and checks the pack in a file.
 
     Raises:
-        Misconfigured: names everything that is wrong, with its line.
+        Misconfigured: Lists every error with its line.
     """
     try:
         text = path.read_text()
@@ -140,120 +156,135 @@ def load(path: Path = PACK) -> Pack:
         raise Misconfigured(f"{path}: {getattr(error, 'strerror', error)}; start from processors/rules.toml") from error
     pack = parse(text, path.name)
     if not pack.rules:
-        raise Misconfigured(f"{path} has no [[rules]], so nothing would be judged; start from processors/rules.toml")
+        raise Misconfigured(f"{path} has no [[rules]], so it would raise no alerts; start from processors/rules.toml")
     problems = [
-        (line(text, ("rules", at, key)), f"{rule.name}: {key}: {what}")
-        for at, rule in enumerate(pack.rules)
-        for key, what in pointless(rule)
+        _problem(text, index, rule, problem) for index, rule in enumerate(pack.rules) for problem in find_problems(rule)
     ]
     if problems:
-        raise _refused(path.name, problems)
+        raise _misconfigured(path.name, problems)
     return pack
 
 
-def parse(text: str, name: str) -> Pack:
-    """The pack in a text.
+def parse(text: str, name: str) -> RuleSet:
+    """Parses the text of a pack. `name`: its file name, for messages.
 
     Raises:
-        Misconfigured: names everything that is wrong, with its line.
+        Misconfigured: Lists every error with its line.
     """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"{name} is not TOML: {error}") from error
-    problems: list[tuple[int, str]] = []
     try:
-        pack = Pack(Document.model_validate(document), name)
+        pack = RuleSet(PackDocument.model_validate(document), name)
     except ValidationError as error:
-        for each in error.errors(include_input=False, include_url=False):
-            where = ".".join(str(part) for part in each["loc"])
-            problems.append((line(text, each["loc"]), f"{where}: {each['msg'].removeprefix('Value error, ')}"))
-        raise _refused(name, problems + _meant(text, _readable(document))) from None
-    problems = _meant(text, dict(enumerate(pack.rules)))
+        problems = []
+        for details in error.errors(include_input=False, include_url=False):
+            path = ".".join(str(part) for part in details["loc"])
+            message = details["msg"].removeprefix("Value error, ")
+            problems.append(PackProblem(find_line(text, details["loc"]), f"{path}: {message}"))
+        raise _misconfigured(name, problems + _name_problems(text, _valid_rules(document))) from None
+    problems = _name_problems(text, dict(enumerate(pack.rules)))
     if problems:
-        raise _refused(name, problems)
+        raise _misconfigured(name, problems)
     return pack
 
 
-def _readable(document: dict[str, Any]) -> dict[int, Rule]:
-    """The rules of a document that has others which are none, by position."""
-    found: dict[int, Rule] = {}
+def _valid_rules(document: Mapping[str, object]) -> dict[int, Rule]:
+    """Returns the valid rules of a document that has invalid ones, by position."""
+    valid: dict[int, Rule] = {}
     rules = document.get("rules")
-    for at, each in enumerate(rules if isinstance(rules, list) else ()):
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
         with suppress(ValidationError):
-            found[at] = Rule.model_validate(each)
-    return found
+            valid[index] = Rule.model_validate(rule)
+    return valid
 
 
-def _meant(text: str, rules: Mapping[int, Rule]) -> list[tuple[int, str]]:
-    """(line, what is wrong) of names: given twice, or of what records do not have. `rules`: by position."""
+def _name_problems(text: str, rules: Mapping[int, Rule]) -> list[PackProblem]:
+    """Finds duplicate rule names and names of fields that records do not have. `rules`: by position."""
     problems = []
     names: set[str] = set()
-    for at, rule in rules.items():
+    for index, rule in rules.items():
         if rule.name in names:
-            problems.append((line(text, ("rules", at, "name")), f"{rule.name}: named twice; give one another name"))
+            line = find_line(text, ("rules", index, "name"))
+            problems.append(PackProblem(line, f"{rule.name}: duplicate name; rename one of the rules"))
         names.add(rule.name)
-        problems += [(line(text, ("rules", at, key)), f"{rule.name}: {key}: {what}") for key, what in _unknown(rule)]
+        problems += [_problem(text, index, rule, problem) for problem in _unknown_fields(rule)]
     return problems
 
 
-def _refused(name: str, problems: list[tuple[int, str]]) -> Misconfigured:
-    return Misconfigured("\n  ".join([f"{name}:", *(f"line {at}: {what}" for at, what in sorted(problems))]))
+def _problem(text: str, index: int, rule: Rule, problem: RuleProblem) -> PackProblem:
+    """Locates a problem of a rule in the text of its pack."""
+    return PackProblem(find_line(text, ("rules", index, problem.key)), f"{rule.name}: {problem.key}: {problem.text}")
 
 
-def _unknown(rule: Rule) -> Iterable[tuple[str, str]]:
-    """(key of the rule, what is wrong) of what names a field that the records do not have."""
+def _misconfigured(name: str, problems: Iterable[PackProblem]) -> Misconfigured:
+    return Misconfigured("\n  ".join([f"{name}:", *(f"line {line}: {text}" for line, text in sorted(problems))]))
+
+
+def _unknown_fields(rule: Rule) -> Iterable[RuleProblem]:
+    """Finds keys of a rule that name a field its records do not have."""
     schema = catalog.load()[rule.topic].schema
-    found = _fields(schema)
-    arrays = {name: each for name, each in found.items() if each is not None}
+    record_fields = _fields(schema)
+    arrays = {name: item_fields for name, item_fields in record_fields.items() if item_fields is not None}
     if rule.readings is not None:
         if rule.readings not in arrays:
-            yield "readings", f"{schema} has no array {rule.readings!r}; it has {', '.join(sorted(arrays))}"
+            yield RuleProblem(
+                "readings", f"{schema} has no array {rule.readings!r}; it has {', '.join(sorted(arrays))}"
+            )
             return
-        have = arrays[rule.readings] or frozenset()
+        reading_fields = arrays[rule.readings]
     else:
-        have = frozenset(found)
-    judged = [("value", rule.value), ("word", rule.word)]
+        reading_fields = frozenset(record_fields)
+    used = [("value", rule.value), ("word", rule.word)]
     for key, limit in (("limit", rule.limit), ("clear", rule.clear)):
-        judged += [(key, name) for name in (limit.fields if limit is not None else ())]
-    for key, name in judged:
-        if name is not None and name not in have:
-            yield key, f"a reading has no field {name!r}; it has {', '.join(sorted(have))}"
-    for key, template, more in (("component", rule.component, frozenset()), ("text", rule.text, EXTRA)):
+        used += [(key, name) for name in (limit.field_names if limit is not None else ())]
+    for key, field in used:
+        if field is not None and field not in reading_fields:
+            yield RuleProblem(key, f"a reading has no field {field!r}; it has {', '.join(sorted(reading_fields))}")
+    for key, template, extra in (("component", rule.component, frozenset()), ("text", rule.text, TEXT_FIELDS)):
+        allowed = reading_fields | extra
         try:
-            unknown = templates.fields(template) - have - more
+            unknown = templates.field_names(template) - allowed
         except ValueError as error:
-            yield key, f"not a text with {{fields}}: {error}"
+            yield RuleProblem(key, f"not a text with {{fields}}: {error}")
             continue
         if unknown:
-            yield key, f"a reading has no field {', '.join(sorted(unknown))}; it has {', '.join(sorted(have | more))}"
+            yield RuleProblem(
+                key, f"a reading has no field {', '.join(sorted(unknown))}; it has {', '.join(sorted(allowed))}"
+            )
 
 
 @cache
 def _fields(schema: str) -> dict[str, frozenset[str] | None]:
-    """Fields of a record, and of those that are arrays of records the fields of these."""
-    found: dict[str, frozenset[str] | None] = {}
+    """Returns a record's fields → the fields of its items if it is an array of records, else None."""
+    fields: dict[str, frozenset[str] | None] = {}
     for field in catalog.schema(schema).definition["fields"]:
         items = field["type"].get("items") if isinstance(field["type"], dict) else None
-        inner = items.get("fields") if isinstance(items, dict) else None
-        found[field["name"]] = frozenset(part["name"] for part in inner) if inner else None
-    return found
+        item_fields = items.get("fields") if isinstance(items, dict) else None
+        fields[field["name"]] = frozenset(item["name"] for item in item_fields) if item_fields else None
+    return fields
 
 
-def line(text: str, location: tuple[int | str, ...]) -> int:
-    """The line in a pack that an error is about: that of the key, else of its rule, else of its section."""
+def find_line(text: str, location: tuple[int | str, ...]) -> int:
+    """Returns the line of an error in a pack: that of its key, else of its rule, else of its section.
+
+    Args:
+        text: The pack.
+        location: Keys and positions that lead to the value, as pydantic gives them.
+    """
     lines = text.splitlines()
-    begin, keys = 0, [str(part) for part in location[1:]]
+    keys = [str(part) for part in location[1:]]
     heading = rf"\[\[?\s*{re.escape(str(location[0]))}\s*\]\]?" if location else r"$^"
-    headings = [at for at, each in enumerate(lines) if re.match(heading, each.strip())]
+    headings = [number for number, line in enumerate(lines) if re.match(heading, line.strip())]
     if len(location) > 1 and isinstance(location[1], int):
         headings, keys = headings[location[1] :], keys[1:]
     if not headings:
         return 1
-    begin = headings[0]
-    for at in range(begin + 1, len(lines)):
-        if lines[at].lstrip().startswith("["):
+    start = headings[0]
+    for number in range(start + 1, len(lines)):
+        if lines[number].lstrip().startswith("["):
             break
-        if keys and re.match(rf'\s*"?{re.escape(keys[0])}"?\s*[=.]', lines[at]):
-            return at + 1
-    return begin + 1
+        if keys and re.match(rf'\s*"?{re.escape(keys[0])}"?\s*[=.]', lines[number]):
+            return number + 1
+    return start + 1

@@ -1,6 +1,7 @@
-"""The packs of rules on Kafka: reads the topic whole, then follows it; and puts a pack there.
+"""The rule topic: reads and follows the rule packs on Kafka, and publishes a pack.
 
-A worker follows before it steps, so that it knows a pack before any record that the pack may judge (`packs.LEAD`).
+A worker polls the topic before each batch, so that it has read a pack before any record that the pack may apply to
+(`rule_pack.ACTIVATION_DELAY`).
 """
 
 from __future__ import annotations
@@ -9,123 +10,135 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, cast
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processors.alerting import rule_pack
-from processors.alerting.rule_pack import Applied, Pack, Packs
+from processors.alerting.rule_pack import AppliedPack, RulePackHistory, RuleSet
 from processors.engine.restore import appended_at
+from processors.engine.step import AnyRecord
 from runtime import kafka, kafka_auth, metrics
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder, publish_schemas
 from schemas import catalog, codec
+from schemas.records import RulePack
 
 log = structlog.get_logger()
-EVERY_S: Final = 1.0
-"""How often the topic is looked at; well below the time that a pack waits before it judges."""
-PATIENCE_S: Final = 15.0
-"""How long one look may be in vain: Kafka may be away for a while."""
-TEXT_BYTES: Final = 1024 * 1024
+POLL_INTERVAL_S: Final = 1.0
+"""How often the topic is polled; well below `rule_pack.ACTIVATION_DELAY`."""
+READ_TIMEOUT_S: Final = 15.0
+"""If Kafka does not answer for this long, a poll fails."""
+RETRY_S: Final = 0.2
+MAX_PACK_BYTES: Final = 1024 * 1024
 PARTITION: Final = 0
 
 
-class Rulebook:
-    """The packs, as far as read."""
+class RuleTopicReader:
+    """Follows the rule topic. May be polled from several threads."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._name = settings.catalog["rules"].name
+        self._topic = settings.catalog["rules"].name
         self._decoder = decoder(settings, "rules")
-        self._next = 0
-        self._due_s = 0.0
+        self._next_offset = 0
+        self._next_poll_s = 0.0
         self._lock = threading.Lock()
-        self._reader = kafka.consumer(settings, "rackstream-rules")
-        self.packs: Packs = rule_pack.builtin()
+        self._consumer = kafka.create_consumer(settings, "rackstream-rules")
+        self.packs: RulePackHistory = rule_pack.builtin()
+        """The packs read so far."""
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to look."""
-        return time.monotonic() >= self._due_s
+        """True if the poll interval has passed."""
+        return time.monotonic() >= self._next_poll_s
 
     def close(self) -> None:
-        """Lets go of Kafka."""
-        self._reader.close()
+        """Closes the consumer."""
+        self._consumer.close()
 
-    def follow(self) -> Packs:
-        """Reads what was added, if it is time to look.
+    def poll(self) -> RulePackHistory:
+        """Reads packs that were added, if the poll interval has passed.
 
         Raises:
-            KafkaException: the broker did not answer for long.
+            KafkaException: The broker did not answer for `READ_TIMEOUT_S`.
         """
         with self._lock:
-            began_s = time.monotonic()
+            started_s = time.monotonic()
             while self.is_due:
                 try:
                     self._read()
                 except KafkaException:
-                    if time.monotonic() - began_s > PATIENCE_S and not kafka_auth.is_refused():
+                    if time.monotonic() - started_s > READ_TIMEOUT_S and not kafka_auth.recently_refused():
                         raise
-                    time.sleep(0.2)
+                    time.sleep(RETRY_S)
                 else:
-                    # From the beginning of the look: what was added during it is seen by the next.
-                    self._due_s = began_s + EVERY_S
+                    # The interval counts from the start: what was added during this poll is read by the next.
+                    self._next_poll_s = started_s + POLL_INTERVAL_S
                     break
             return self.packs
 
     def _read(self) -> None:
-        span = self._reader.get_watermark_offsets(TopicPartition(self._name, PARTITION), timeout=5, cached=False)
-        if span is None:
+        offsets = self._consumer.get_watermark_offsets(TopicPartition(self._topic, PARTITION), timeout=5, cached=False)
+        if offsets is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  librdkafka's name of it
-        low, end = span
-        first = max(low, self._next)
-        for message in kafka.read(self._settings, self._name, {PARTITION: (first, end)}):
-            self._next = message.offset() + 1
+        low, end = offsets
+        first = max(low, self._next_offset)
+        for message in kafka.read_ranges(self._settings, self._topic, {PARTITION: (first, end)}):
+            self._next_offset = message.offset() + 1
             if not message.value():
                 continue
-            self.packs = added(self.packs, self._decoder.decode, message.value(), appended_at(message))
-        self._next = max(self._next, end)
+            self.packs = add_record(self.packs, self._decoder.decode, message.value(), appended_at(message))
+        self._next_offset = max(self._next_offset, end)
 
 
-def added(known: Packs, decode: Callable[[bytes], dict[str, Any]], value: bytes, appended_at: datetime) -> Packs:
-    """The packs with one more record of the topic, if it can be understood."""
+def add_record(
+    packs: RulePackHistory, decode: Callable[[bytes], AnyRecord], value: bytes, appended_at: datetime
+) -> RulePackHistory:
+    """Returns the packs with that of one more record of the topic, if it can be parsed."""
     try:
-        record = decode(value)
+        record = cast("RulePack", decode(value))
         pack = rule_pack.parse(record["text"], record["name"])
-    except (codec.Undecodable, Misconfigured) as error:
-        # A pack for a newer version of this code. Those before it go on judging.
-        log.warning("rule pack not understood", appended_at=appended_at.isoformat(), why=str(error))
+    except (codec.DecodeError, Misconfigured) as error:
+        # A pack for a newer version of this code. Earlier packs stay in force.
+        log.warning("rule pack not understood", appended_at=appended_at.isoformat(), reason=str(error))
         metrics.RECORDS_REJECTED.labels("rule-pack").inc()
-        return known
+        return packs
     log.info("rule pack read", pack=pack.fingerprint, effective_from=record["effective_from"].isoformat())
-    return known.with_pack(Applied(pack, record["effective_from"], appended_at))
+    return packs.with_pack(AppliedPack(pack, record["effective_from"], appended_at))
 
 
-def read(settings: KafkaSettings) -> Packs:
-    """The packs on Kafka now.
+def read_packs(settings: KafkaSettings) -> RulePackHistory:
+    """Reads the packs that are on Kafka now.
 
     Raises:
-        KafkaException: the broker did not answer.
+        KafkaException: The broker did not answer.
     """
-    book = Rulebook(settings)
+    reader = RuleTopicReader(settings)
     try:
-        return book.follow()
+        return reader.poll()
     finally:
-        book.close()
+        reader.close()
 
 
-def publish(settings: KafkaSettings, pack: Pack, text: str, effective_from: datetime) -> None:
-    """Puts a pack on the topic.
+def publish(settings: KafkaSettings, pack: RuleSet, text: str, effective_from: datetime) -> None:
+    """Publishes a pack on the topic.
+
+    Args:
+        settings: The Kafka connection.
+        pack: The parsed pack.
+        text: The text of its file.
+        effective_from: It applies to records observed at this time or later.
 
     Raises:
-        Misconfigured: the text is too large.
-        Retry: the broker did not confirm.
+        Misconfigured: The text is too large.
+        Retry: The broker did not confirm.
     """
-    if len(text.encode()) > TEXT_BYTES:
-        raise Misconfigured(f"{pack.name} is larger than {TEXT_BYTES} bytes; take comments or rules out")
-    record = {
+    if len(text.encode()) > MAX_PACK_BYTES:
+        raise Misconfigured(f"{pack.name} is larger than {MAX_PACK_BYTES} bytes; remove comments or rules")
+    record: RulePack = {
         "id": f"{effective_from.isoformat()} {pack.fingerprint}",
         "fingerprint": pack.fingerprint,
         "name": pack.name,
@@ -134,7 +147,7 @@ def publish(settings: KafkaSettings, pack: Pack, text: str, effective_from: date
     }
     topic = settings.catalog["rules"]
     publish_schemas(settings, (topic.schema,))
-    publisher = kafka.Publisher(settings, "rackstream-rules")
+    publisher = kafka.KafkaPublisher(settings, "rackstream-rules")
     publisher.send(topic.name, topic.key_of(record), codec.encode(catalog.schema(topic.schema), record))
-    if publisher.flush(30) or publisher.failures:
-        raise Retry(f"not confirmed by {settings.bootstrap}: {publisher.failures or 'no answer'}")
+    if publisher.flush(30) or publisher.delivery_failures:
+        raise Retry(f"not confirmed by {settings.bootstrap}: {publisher.delivery_failures or 'no answer'}")

@@ -1,135 +1,140 @@
-"""The alert engine: judges readings by rules; emits raises, updates, clears and its memory of each host. Pure.
+"""The alert step: evaluates rules against the readings of one source and keeps the alerts of each host. Pure.
 
-- Raised when `hold` records in a row breach; cleared when `clear_hold` in a row are past the clear threshold.
-- Updated when the value has become worse by a step, at most once a minute by the time of observation.
-- A reading that was not got (null, absent, stale, absurd) is neither good nor bad: the alert stays as it is.
-- A component missing from `GONE_AFTER` whole records in a row is cleared as `gone`. A record that lacks a resource, or
-  rates of a record of which something is stale, tell nothing of what they do not list.
-- A host that is no target any more has no alerts: the last record of it (`catalog.REMOVED`) clears all as `gone`.
-- A record that was old when it reached Kafka is not judged: what it says may long be over.
-- The id is a hash of rule, host, component and first breach, so a replay finds the same alert again.
-- A host has at most `MOST` alerts and breaches on hold per source; one more alert says that there are too many.
-- The memory is written only when something but its order changed, and every 10 minutes while it is not empty:
-  skipping what is at or before `as_of`, and stepping again what came after it, both end in the same state.
+- An alert is raised when `hold` records in a row breach, and cleared when `clear_hold` in a row are past the clear
+  threshold. It is updated when its value has worsened by a step, at most once a minute of observation time.
+- A missing reading (null, absent, stale, implausible) changes nothing: the alert stays as it is.
+- A component that is missing from `GONE_AFTER_RECORDS` complete records in a row is cleared as `gone`. A record that
+  lacks a resource is not complete, nor are rates derived from a record with a stale domain.
+- A host that is no longer a target has no alerts: its last record (`catalog.REMOVED_CATEGORY`) clears all as `gone`.
+- A record that reached Kafka late is not evaluated: its readings may long be outdated.
+- An alert's id is a hash of rule, host, component and first breach, so a replay reproduces it.
+- A host has at most `MAX_ALERTS` active and pending alerts per source; one more alert stands for the rest.
+- The state record is written only when more than its order changed, and every 10 minutes while it is not empty. A
+  worker that starts from it skips records at or before `as_of`, applies the rest, and ends in the same state.
 
-Each source (raw topic, or what a step makes of one) is judged by a step of its own with a memory of its own, so that
-no order between topics matters.
+Each source (a raw topic, or a topic derived from one) has a step and a state of its own, so the order between topics
+does not matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
-from types import MappingProxyType
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from processors.alerting.evaluation import Key, Sitting
-from processors.alerting.rule import FEEDS, Source
-from processors.engine.step import WRITTEN_AGAIN, Context, Output, Record, Step
-from schemas.catalog import REMOVED
+from processors.alerting.evaluation import NO_ALERTS, AlertSet, RuleEvaluation, is_complete
+from processors.alerting.rule import RULE_INPUTS, RuleTopic
+from processors.alerting.rule_pack import pack_in_force
+from processors.engine.step import REWRITE_INTERVAL, Context, Output, Step, StepResult
+from schemas.catalog import REMOVED_CATEGORY
+from schemas.header import RecordHeader
+from schemas.records import AlertState
 
 MEMORY: Final = "state-alerts"
-OLD: Final = 3
-"""Intervals after which a reading is old."""
-OLD_S: Final = timedelta(seconds=10)
-"""It is never older than that with less: one-second polls wait longer than that for a busy machine."""
-NONE: Final[Mapping[Key, Record]] = MappingProxyType({})
+MAX_AGE_INTERVALS: Final = 3
+"""A record older than this many poll intervals on arrival is outdated."""
+MIN_MAX_AGE: Final = timedelta(seconds=10)
+"""A younger record is never outdated: one-second polls wait longer than 3 s for a busy machine."""
+MAX_INTERVAL_S: Final = 86400.0
 
 
-class State(NamedTuple):
-    """What is remembered of one host: small while all is well, for there are many."""
+class HostAlerts(NamedTuple):
+    """The state of one host; small for the many hosts without alerts."""
 
     as_of: tuple[tuple[str, str, int], ...] = ()
     """(category, epoch, sequence) of the last record of each category."""
-    active: Mapping[Key, Record] = NONE
-    pending: Mapping[Key, Record] = NONE
-    known: Mapping[Key, Record] = NONE
-    written_at: Any = None
+    alerts: AlertSet = NO_ALERTS
+    written_at: datetime | None = None
 
 
-def is_old(record: Record, context: Context) -> bool:
-    """Whether a record was no news any more when it reached Kafka."""
-    interval_s = context.raw.get("interval_s", 0.0)
-    # An interval that is no number is taken for none.
-    patience = timedelta(seconds=OLD * min(interval_s, 86400.0)) if interval_s > 0 else OLD_S
-    return bool(context.appended_at - record["observed_at"] > max(patience, OLD_S))
+def is_outdated(record: RecordHeader, context: Context) -> bool:
+    """True if a record's readings may no longer have been current when it reached Kafka."""
+    interval_s: float = context.raw_record.get("interval_s", 0.0)
+    # The comparison is false for NaN, which counts as no interval.
+    max_age = timedelta(seconds=MAX_AGE_INTERVALS * min(interval_s, MAX_INTERVAL_S)) if interval_s > 0 else MIN_MAX_AGE
+    return context.appended_at - record["observed_at"] > max(max_age, MIN_MAX_AGE)
 
 
-def run(source: Source, state: State | None, record: Record, context: Context) -> tuple[State, list[Output]]:
-    """Judges one record; the outputs are transitions and, if anything changed, the new memory."""
-    before = state or State()
-    moved = before._replace(as_of=_advanced(before.as_of, record))
-    removed = record["category"] == REMOVED
-    if is_old(record, context) and not removed:
-        return moved, []
-    pack = context.packs.at(record["observed_at"], context.appended_at)
-    sitting = Sitting(source, record, context.raw, pack.fingerprint)
-    sitting.take(before.active, before.pending, before.known)
-    if removed:
-        sitting.end()
+def evaluate_record(
+    source: RuleTopic, state: HostAlerts | None, record: RecordHeader, context: Context
+) -> StepResult[HostAlerts]:
+    """Evaluates one record; the outputs are alert transitions and, if anything changed, the state record."""
+    before = state or HostAlerts()
+    advanced = before._replace(as_of=_advance(before.as_of, record))
+    is_removal = record["category"] == REMOVED_CATEGORY
+    if is_outdated(record, context) and not is_removal:
+        return advanced, []
+    pack = pack_in_force(context, record["observed_at"])
+    evaluation = RuleEvaluation(
+        source,
+        record,
+        pack.fingerprint,
+        before.alerts,
+        is_complete=is_complete(record, context.raw_record),
+    )
+    if is_removal:
+        evaluation.clear_all()
     else:
         for rule in pack.by_topic.get(source, ()):
-            if rule.wants(record):
-                sitting.hear(rule)
-        sitting.miss(pack.by_name)
-    outputs: list[Output] = [("alerts", transition) for transition in sitting.transitions]
-    after = moved._replace(active=sitting.active or NONE, pending=sitting.pending or NONE, known=sitting.known or NONE)
-    changed = after[1:4] != before[1:4]
-    lasts = after.written_at is not None and record["observed_at"] - after.written_at >= WRITTEN_AGAIN
-    if not changed and not (lasts and (after.active or after.pending or after.known)):
-        return moved, outputs
+            if rule.applies_to(record):
+                evaluation.apply_rule(rule)
+        evaluation.handle_missing(pack.by_name)
+    outputs: list[Output] = [("alerts", transition) for transition in evaluation.transitions]
+    after = advanced._replace(alerts=evaluation.alerts)
+    is_due = after.written_at is not None and record["observed_at"] - after.written_at >= REWRITE_INTERVAL
+    if after.alerts == before.alerts and not (is_due and any(after.alerts)):
+        return advanced, outputs
     after = after._replace(written_at=record["observed_at"])
-    return after, [*outputs, (MEMORY, _as_record(source, record["host"], after))]
+    return after, [*outputs, (MEMORY, _state_record(source, record["host"], after))]
 
 
-def _advanced(as_of: tuple[tuple[str, str, int], ...], record: Record) -> tuple[tuple[str, str, int], ...]:
+def _advance(as_of: tuple[tuple[str, str, int], ...], record: RecordHeader) -> tuple[tuple[str, str, int], ...]:
     category = record["category"]
-    return (*(each for each in as_of if each[0] != category), (category, record["epoch"], record["sequence"]))
+    return (*(entry for entry in as_of if entry[0] != category), (category, record["epoch"], record["sequence"]))
 
 
-def _as_record(source: Source, host: str, state: State) -> Record:
-    names = ("category", "epoch", "sequence")
+def _state_record(source: RuleTopic, host: str, state: HostAlerts) -> AlertState:
     return {
         "host": host,
         "source": source,
-        "as_of": [{"topic": source} | dict(zip(names, each, strict=True)) for each in state.as_of],
-        "active": list(state.active.values()),
-        "pending": list(state.pending.values()),
-        "known": list(state.known.values()),
+        "as_of": [
+            {"topic": source, "category": category, "epoch": epoch, "sequence": sequence}
+            for category, epoch, sequence in state.as_of
+        ],
+        "active": list(state.alerts.active.values()),
+        "pending": list(state.alerts.pending.values()),
+        "known": list(state.alerts.expected.values()),
         "written_at": state.written_at,
     }
 
 
-def recall(_: State | None, record: Record) -> State:
-    """The state that a memory record tells."""
-
-    def keyed(name: str) -> Mapping[Key, Record]:
-        return {(each["rule"], each["component"]): each for each in record[name]} or NONE
-
-    return State(
-        tuple((each["category"], each["epoch"], each["sequence"]) for each in record["as_of"]),
-        keyed("active"),
-        keyed("pending"),
-        keyed("known"),
+def restore_state(_: HostAlerts | None, record: AlertState) -> HostAlerts:
+    """Returns the state that a state record holds."""
+    alerts = AlertSet(
+        {(alert["rule"], alert["component"]): alert for alert in record["active"]},
+        {(alert["rule"], alert["component"]): alert for alert in record["pending"]},
+        {(component["rule"], component["component"]): component for component in record["known"]},
+    )
+    return HostAlerts(
+        tuple((entry["category"], entry["epoch"], entry["sequence"]) for entry in record["as_of"]),
+        alerts if any(alerts) else NO_ALERTS,
         record["written_at"],
     )
 
 
-def step(source: Source = "raw-redfish") -> Step:
-    """The engine as a step over one source."""
-    topic, via = FEEDS[source]
+def alert_step(source: RuleTopic = "raw-redfish") -> Step[HostAlerts, Any]:
+    """Creates the step that evaluates the rules of one source."""
+    rule_input = RULE_INPUTS[source]
     return Step(
         name=f"alerts-{source}",
-        input=topic,
+        input=rule_input.raw_topic,
         outputs=("alerts",),
         memory=MEMORY,
-        run=lambda state, record, context: run(source, state, record, context),
-        contextual=True,
-        via=via,
-        recall=recall,
+        run_with_context=lambda state, record, context: evaluate_record(source, state, record, context),
+        derived_from=rule_input.derived_topic,
+        restore=restore_state,
         owns=lambda record: record["source"] == source,
     )
 
 
-STEPS: Final = tuple(step(source) for source in FEEDS)
-"""One for each source."""
+STEPS: Final = tuple(alert_step(source) for source in RULE_INPUTS)
+"""One step per source."""

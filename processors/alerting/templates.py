@@ -1,66 +1,71 @@
-"""Names of components and texts of alerts, from templates and readings. Pure; nothing a reading holds makes it fail."""
+"""Renders component names and alert texts from templates and readings. Pure; no reading makes it fail."""
 
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
-from processors.alerting.rule import bounded
+from processors.alerting.rule import Reading, truncate
 
-NAME: Final = 200
-TEXT: Final = 500
-PART: Final = 100
-"""Longest component, text and part of a text, in characters."""
-_FORMATTER: Final = string.Formatter()
+MAX_COMPONENT_LENGTH: Final = 200
+MAX_TEXT_LENGTH: Final = 500
+MAX_VALUE_LENGTH: Final = 100
+"""Longest component, text, and value within a text, in characters."""
+HASH_LENGTH: Final = 16
+FORMATTER: Final = string.Formatter()
 
 
 @lru_cache(maxsize=4096)
-def _parts(template: str) -> tuple[tuple[str, str | None, str], ...]:
-    return tuple((literal, field, spec or "") for literal, field, spec, _ in _FORMATTER.parse(template))
+def _parse(template: str) -> tuple[tuple[str, str | None, str], ...]:
+    """Returns (literal, field, format spec) of each part of a template."""
+    return tuple((literal, field, spec or "") for literal, field, spec, _ in FORMATTER.parse(template))
 
 
-def fields(template: str) -> set[str]:
-    """The fields a template names.
+def field_names(template: str) -> set[str]:
+    """Returns the fields that a template uses.
 
     Raises:
-        ValueError: it is no template, or asks for more than plain fields.
+        ValueError: It is not a template, or uses more than plain fields.
     """
-    found = set()
-    for _, name, _, conversion in _FORMATTER.parse(template):
+    names = set()
+    for _, name, _, conversion in FORMATTER.parse(template):
         if name is None:
             continue
         if not name.isidentifier() or conversion:
             raise ValueError(f"{{{name}}} is not the name of a field")
-        found.add(name)
-    return found
+        names.add(name)
+    return names
 
 
-def component(template: str, reading: Mapping[str, Any]) -> str:
-    """Which one a reading is of; a dash for each field it lacks. A long name ends in a hash of the whole."""
+def render_component(template: str, reading: Reading) -> str:
+    """Returns a reading's component name. Missing fields become dashes; a long name ends in a hash of the whole."""
     name = "".join(
-        literal + ("" if field is None else _word(reading.get(field))) for literal, field, _ in _parts(template)
+        literal + ("" if field is None else _value_text(reading.get(field))) for literal, field, _ in _parse(template)
     )
-    if len(name) <= NAME:
+    if len(name) <= MAX_COMPONENT_LENGTH:
         return name
-    return f"{name[: NAME - 17]}…{sha256(name.encode(errors='replace')).hexdigest()[:16]}"
+    digest = sha256(name.encode(errors="replace")).hexdigest()[:HASH_LENGTH]
+    return f"{name[: MAX_COMPONENT_LENGTH - HASH_LENGTH - 1]}…{digest}"
 
 
-def text(template: str, reading: Mapping[str, Any], **more: Any) -> str:
-    """What to tell a person."""
-    said = []
-    for literal, field, spec in _parts(template):
-        said.append(literal)
+def render_text(template: str, reading: Reading, **extra: object) -> str:
+    """Returns an alert's text. `extra`: fields besides the reading's; they take precedence."""
+    parts = []
+    for literal, field, spec in _parse(template):
+        parts.append(literal)
         if field is not None:
-            value = more[field] if field in more else reading.get(field)
+            value = extra[field] if field in extra else reading.get(field)
             try:
-                said.append(bounded(format(value, spec) if isinstance(value, int | float) else _word(value), PART))
+                text = format(value, spec) if isinstance(value, int | float) else _value_text(value)
+                parts.append(truncate(text, MAX_VALUE_LENGTH))
             except ValueError:
-                said.append(_word(value))
-    return bounded("".join(said), TEXT)
+                parts.append(_value_text(value))
+    return truncate("".join(parts), MAX_TEXT_LENGTH)
 
 
-def _word(value: object) -> str:
-    return "-" if value is None or value == "" else value if isinstance(value, str) else bounded(value, PART)
+def _value_text(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    return value if isinstance(value, str) else truncate(value, MAX_VALUE_LENGTH)

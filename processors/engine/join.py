@@ -1,73 +1,77 @@
-"""Joins the records of several topics of one host. Pure: no Kafka, no clock; time is what the records say.
+"""Joins the records of several topics of one host. Pure: no Kafka, no clock; time comes with the records.
 
-A worker reads the topics of a join side by side, in whatever interleaving they come: the answer must not depend on it.
-So each side folds its own records in their own order, and a fact is emitted when both sides are far enough, or when a
-side is known to have had nothing more up to a time of appending (`quiet`). What a side had not told until then is not
-counted afterwards. The shell keeps a join's memory as that of any step: it is rebuilt from what was read before.
+A worker reads the topics of a join concurrently, in any interleaving, so the result must not depend on it. Each input
+is therefore folded in its own order, and a result is emitted once all inputs have passed its time. An input without
+traffic would hold results back for ever: once it has been read to its end, its watermark is advanced to an append
+time, and what arrives on it for earlier results is no longer counted. A join's state is rebuilt from its inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
-from processors.engine.partition import Encoded, Order, encode
-from processors.engine.step import Folded, Join, Record, State
+from processors.engine.partition import EncodedOutput, Identity, SeriesPosition, encode_output
+from processors.engine.step import AnyJoin, AnyRecord, StepResult
 from schemas import catalog
+from schemas.header import RecordHeader
 
 
-class Joint:
-    """One join on one partition number."""
+class JoinPartition:
+    """A join on one partition number, with the states of its hosts."""
 
-    def __init__(self, topics: catalog.Catalog, join: Join) -> None:
+    def __init__(self, topics: catalog.Catalog, join: AnyJoin) -> None:
         self._topics = topics
         self.join = join
-        self._states: dict[str, State] = {}
-        self._order: dict[tuple[str, str, str], Order] = {}
-        self.next: dict[str, int] = {}
-        """Alias → offset: what is below has been folded."""
+        self._states: dict[str, Any] = {}
+        self._positions: dict[tuple[str, str, str], SeriesPosition] = {}
+        self.next_offsets: dict[str, int] = {}
+        """Input alias → offset: every record below it has been applied."""
         self.appended_ms = 0
-        """The newest time of appending seen: the join's clock."""
-        self.present: set[tuple[str, tuple[Any, ...]]] = set()
-        """(alias, identity) of outputs that are on their topics already."""
+        """The newest append time of all records: the join's clock."""
+        self.published: set[Identity] = set()
+        """Outputs that are on their topics already."""
         self.failures: list[Exception] = []
 
-    def take(self, alias: str, offset: int, record: Record, appended_ms: int) -> list[Encoded]:
-        """Folds one record; one that was folded before leads to nothing."""
-        if offset < self.next.get(alias, 0):
+    def apply(self, alias: str, offset: int, record: AnyRecord, appended_ms: int) -> list[EncodedOutput]:
+        """Applies one record of an input and returns the outputs; a record applied before has none."""
+        if offset < self.next_offsets.get(alias, 0):
             return []
-        self.next[alias] = offset + 1
+        self.next_offsets[alias] = offset + 1
         self.appended_ms = max(self.appended_ms, appended_ms)
-        host = record["host"]
-        key, order = (alias, host, record["category"]), (record["epoch"], record["sequence"])
-        if key in self._order and order <= self._order[key]:
+        header = cast("RecordHeader", record)
+        host, position = header["host"], (header["epoch"], header["sequence"])
+        key = (alias, host, header["category"])
+        if key in self._positions and position <= self._positions[key]:
             return []
-        found = self._apply(host, lambda: self.join.take(self._states.get(host), alias, record, appended_ms))
-        self._order[key] = order
-        return list(found)
+        outputs = list(self._run(host, partial(self.join.apply[alias], self._states.get(host), record, appended_ms)))
+        self._positions[key] = position
+        return outputs
 
-    def waiting(self, alias: str) -> bool:
-        """Whether it would help to know that a side has had nothing more."""
-        return any(self.join.waits(state, alias, self.appended_ms) for state in self._states.values())
+    def is_waiting(self, alias: str) -> bool:
+        """True if advancing the watermark of an input would emit something."""
+        return any(self.join.is_waiting(state, alias, self.appended_ms) for state in self._states.values())
 
-    def quiet(self, alias: str, until_ms: int) -> list[Encoded]:
-        """Takes note that of a side everything appended at or before a time has been folded."""
+    def advance_watermark(self, alias: str, until_ms: int) -> list[EncodedOutput]:
+        """Emits what only waited for an input of which everything appended up to a time has been applied."""
         return [
-            each
+            output
             for host, state in list(self._states.items())
-            if self.join.waits(state, alias, until_ms)
-            for each in self._apply(host, lambda state=state: self.join.quiet(state, alias, until_ms))  # type: ignore[misc]
+            if self.join.is_waiting(state, alias, until_ms)
+            for output in self._run(host, partial(self.join.advance_watermark, state, alias, until_ms))
         ]
 
-    def _apply(self, host: str, fold: Callable[[], Folded]) -> Iterator[Encoded]:
+    def _run(self, host: str, function: Callable[[], StepResult[Any]]) -> Iterator[EncodedOutput]:
+        """Runs a function of the join on a host's state and yields the outputs that are not published yet."""
         try:
-            state, outputs = fold()
-            encoded = [encode(self._topics, alias, record) for alias, record in outputs]
-        except Exception as error:  # noqa: BLE001  whatever a join trips over concerns this record only
+            state, outputs = function()
+            encoded = [encode_output(self._topics, alias, record) for alias, record in outputs]
+        except Exception as error:  # noqa: BLE001  any failure of a join concerns this record only
             self.failures.append(error)
             return
         self._states[host] = state
-        for each in encoded:
-            identity = (each.alias, self._topics[each.alias].identity_of(each.record))
-            if identity not in self.present:
-                yield each
+        for output in encoded:
+            identity = (output.alias, self._topics[output.alias].identity_of(output.record))
+            if identity not in self.published:
+                yield output

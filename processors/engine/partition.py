@@ -1,6 +1,6 @@
-"""Folds steps over records: order, state, encoding and what to do when a step fails. Pure: no Kafka, no clock.
+"""Runs steps over the records of one partition: order, state, encoding and failures. Pure: no Kafka, no clock.
 
-The same folding runs live (`app`), in the audit and in tests.
+The same code runs live (`worker`), in a replay, in the audit and in tests.
 """
 
 from __future__ import annotations
@@ -11,180 +11,199 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from processors.alerting import rule_pack
-from processors.engine.step import Context, Record, State, Step
+from processors.engine.step import AnyRecord, AnyStep, Context, RulePacks
 from schemas import catalog, codec
+from schemas.records import AsOf
 
-Order = tuple[str, int]
-"""(epoch, sequence): the order of one host's records of one category. Epochs sort by their start."""
-
-
-LARGEST: Final = 8 * 1024 * 1024 - 4096
-"""Bytes of key and value: what every topic takes, less what Kafka adds."""
+SeriesPosition = tuple[str, int]
+"""(epoch, sequence): a record's place among those of one host and category. Epochs sort by their start."""
+Identity = tuple[str, tuple[object, ...]]
+"""(topic alias, identity of a record on it)."""
+MAX_RECORD_BYTES: Final = 8 * 1024 * 1024 - 4096
+"""Limit of key and value together: the topics' `max.message.bytes`, less Kafka's own overhead."""
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """One output, ready for Kafka."""
+class EncodedOutput:
+    """An output record, ready for Kafka."""
 
     alias: str
     key: bytes
     value: bytes
-    record: Record
+    record: AnyRecord
     is_memory: bool
-    """A state record: sent only after the outputs it tells of are delivered."""
+    """True for a state record: it is sent only after the outputs that it accounts for are delivered."""
     partition: int | None = None
-    """Where to: the partition of the record it comes from, where its memory and what was sent before are looked for."""
+    """Partition of the input record, where restored workers look for state and outputs; None: chosen by the key."""
 
 
 @dataclass
-class Applied:
-    """What one record led to."""
+class ApplyResult:
+    """Outputs and failures of the steps that one record went through."""
 
-    outputs: list[Encoded] = field(default_factory=list)
+    outputs: list[EncodedOutput] = field(default_factory=list)
     failures: list[tuple[str, Exception]] = field(default_factory=list)
-    """Steps that failed, by name. Their state is as before the record."""
+    """(step name, error) of steps that failed. Their state is as before the record."""
     late: int = 0
-    """Steps that had stepped this record, or one after it, already."""
+    """Number of steps that had already applied this record, or a later one."""
     repeated: list[str] = field(default_factory=list)
-    """Aliases of outputs not sent again, being on the topic already."""
+    """Aliases of outputs that are not sent again, being on their topic already."""
 
 
-def encode(
+def encode_output(
     topics: catalog.Catalog,
     alias: str,
-    record: Record,
+    record: AnyRecord,
     memory: str | timedelta | None = None,
     partition: int | None = None,
-) -> Encoded:
-    """An output as it goes to Kafka; `memory`: that of its step; `partition`: where to, by its key if None.
+) -> EncodedOutput:
+    """Encodes an output record.
+
+    Args:
+        topics: The catalogue.
+        alias: Topic of the record.
+        record: The record.
+        memory: `memory` of the step that made it.
+        partition: The partition to send it to; None: chosen by the key.
 
     Raises:
-        ValueError: it does not fit its schema, or is larger than Kafka takes: an output can be larger than its input,
-            which names a domain once.
+        ValueError: The record does not fit its schema, or is larger than Kafka accepts: it can exceed its input,
+            which names each domain only once.
     """
     topic = topics[alias]
     value = codec.encode(catalog.schema(topic.schema), record)
     key = topic.key_of(record)
-    if len(value) + len(key) > LARGEST:
-        raise ValueError(f"{alias} of {len(value)} bytes, of which Kafka takes {LARGEST}")
-    return Encoded(alias, key, value, record, alias == memory, partition)
+    if len(value) + len(key) > MAX_RECORD_BYTES:
+        raise ValueError(f"{alias} record of {len(value)} bytes exceeds Kafka's limit of {MAX_RECORD_BYTES}")
+    return EncodedOutput(alias, key, value, record, alias == memory, partition)
 
 
 class Partition:
-    """The steps of one input topic on one of its partitions."""
+    """The steps of one input topic on one of its partitions, with their states."""
 
-    def __init__(self, topics: catalog.Catalog, steps: Sequence[Step], number: int | None = None) -> None:
+    def __init__(self, topics: catalog.Catalog, steps: Sequence[AnyStep], number: int | None = None) -> None:
         self._topics = topics
         self._number = number
         self.steps = steps
-        self.packs = rule_pack.builtin()
-        """The packs of rules that are on Kafka; whoever drives keeps them up to date."""
-        self._following: dict[str, list[Step]] = {}
+        self.packs: RulePacks | None = None
+        """The rule packs on Kafka, kept up to date by the caller; None: the built-in one alone."""
+        self._derived_steps: dict[str, list[AnyStep]] = {}
         for step in steps:
-            if step.via is not None:
-                self._following.setdefault(step.via, []).append(step)
-        self._states: dict[tuple[str, str], State] = {}
-        self._order: dict[tuple[str, str, str], Order] = {}
-        self.present: set[tuple[str, tuple[Any, ...]]] = set()
-        """(alias, identity) of outputs that a worker before this one has sent of what is now stepped again."""
+            if step.derived_from is not None:
+                self._derived_steps.setdefault(step.derived_from, []).append(step)
+        self._states: dict[tuple[str, str], Any] = {}
+        self._positions: dict[tuple[str, str, str], SeriesPosition] = {}
+        self.published: set[Identity] = set()
+        """Outputs that a previous worker has sent already for records that are now processed again."""
         self.next_offset: int | None = None
-        """Everything below has been stepped."""
+        """Every record below this offset has been applied."""
 
-    def remember(self, step: Step, state: Record) -> None:
-        """Takes over a state read back from the step's memory topic."""
+    def restore_state(self, step: AnyStep, state: AnyRecord) -> None:
+        """Restores a state from a record of the step's memory topic."""
         if not step.owns(state):
             return
-        key = (step.name, "" if step.subject is None else state[step.subject])
-        self._states[key] = state if step.recall is None else step.recall(self._states.get(key), state)
-        for each in state["as_of"]:
-            if each["topic"] == (step.via or step.input):
-                self._order[*key, each["category"]] = (each["epoch"], each["sequence"])
+        key = (step.name, "" if step.state_key is None else state[step.state_key])
+        self._states[key] = state if step.restore is None else step.restore(self._states.get(key), state)
+        entries: list[AsOf] = state["as_of"]
+        for entry in entries:
+            if entry["topic"] == (step.derived_from or step.input):
+                self._positions[*key, entry["category"]] = (entry["epoch"], entry["sequence"])
 
-    def skip(self, record: Record, steps: Iterable[Step]) -> None:
-        """Notes that steps have taken a record before: should it come again, or late, it is no news to them."""
+    def mark_applied(self, record: AnyRecord, steps: Iterable[AnyStep]) -> None:
+        """Records that steps have applied a record already: it is late for them if it arrives again."""
         for step in steps:
-            if step.wants(record):
-                key, order = step.order_key(record), (record["epoch"], record["sequence"])
-                self._order[key] = max(self._order.get(key, order), order)
+            if step.accepts(record):
+                key, position = step.order_key(record), (record["epoch"], record["sequence"])
+                self._positions[key] = max(self._positions.get(key, position), position)
 
     def apply(
-        self, record: Record, steps: Iterable[Step] | None = None, *, appended_at: datetime | None = None
-    ) -> Applied:
-        """Steps one record.
+        self, record: AnyRecord, steps: Iterable[AnyStep] | None = None, *, appended_at: datetime | None = None
+    ) -> ApplyResult:
+        """Runs the steps over one record.
 
         Args:
-            record: a raw record.
-            steps: only these (while states are rebuilt).
-            appended_at: when it reached Kafka; default: as soon as it was observed.
+            record: A raw record.
+            steps: Run only these (while states are rebuilt).
+            appended_at: When it reached Kafka; default: when it was observed.
         """
-        applied = Applied()
+        result = ApplyResult()
         context = Context(appended_at or record["observed_at"], self.packs, record)
-        wanted = self.steps if steps is None else tuple(steps)
-        removed = record.get("category") == catalog.REMOVED
-        for step in wanted:
-            # That a host left is for what lasts; no other step makes anything of it that others are given.
-            if isinstance(step.memory, str) if removed else step.via is None:
-                self._step(step, record, context, applied, wanted)
-        return applied
+        enabled = self.steps if steps is None else tuple(steps)
+        is_removal = record.get("category") == catalog.REMOVED_CATEGORY
+        for step in enabled:
+            # The removal of a host ends states that last, also of steps that read derived records: nothing derives
+            # a record from it.
+            if isinstance(step.memory, str) if is_removal else step.derived_from is None:
+                self._apply_step(step, record, context, result, enabled)
+        return result
 
-    def _step(self, step: Step, record: Record, context: Context, applied: Applied, wanted: Sequence[Step]) -> None:
-        """Runs one step, then those that are given what it made."""
-        if not step.wants(record):
+    def _apply_step(
+        self,
+        step: AnyStep,
+        record: AnyRecord,
+        context: Context,
+        result: ApplyResult,
+        enabled: Sequence[AnyStep],
+    ) -> None:
+        """Runs one step, then the steps that read its outputs."""
+        if not step.accepts(record):
             return
-        key, order = step.order_key(record), (record["epoch"], record["sequence"])
-        known = self._order.get(key)
-        if known is not None and order <= known:
-            applied.late += 1
+        key, position = step.order_key(record), (record["epoch"], record["sequence"])
+        last_position = self._positions.get(key)
+        if last_position is not None and position <= last_position:
+            result.late += 1
             return
-        before = self._states.get(key[:2])
         try:
-            state, outputs = step.run(before, record, context) if step.contextual else step.run(before, record)
-            encoded = [encode(self._topics, alias, output, step.memory, self._number) for alias, output in outputs]
-        except Exception as error:  # noqa: BLE001  whatever a step trips over concerns this record only
-            applied.failures.append((step.name, error))
+            state, outputs = step.apply(self._states.get(key[:2]), record, context)
+            encoded = [
+                encode_output(self._topics, alias, output, step.memory, self._number) for alias, output in outputs
+            ]
+        except Exception as error:  # noqa: BLE001  any failure of a step concerns this record only
+            result.failures.append((step.name, error))
             return
         self._states[key[:2]] = state
-        self._order[key] = order
-        for each in encoded:
-            if not each.is_memory and self._is_present(each):
-                applied.repeated.append(each.alias)
+        self._positions[key] = position
+        for output in encoded:
+            if not output.is_memory and self._is_published(output):
+                result.repeated.append(output.alias)
             else:
-                applied.outputs.append(each)
-        for alias, output in outputs:
-            for following in self._following.get(alias, ()):
-                if following in wanted:
-                    self._step(following, output, context, applied, wanted)
+                result.outputs.append(output)
+        for alias, derived in outputs:
+            for derived_step in self._derived_steps.get(alias, ()):
+                if derived_step in enabled:
+                    self._apply_step(derived_step, derived, context, result, enabled)
 
-    def _is_present(self, output: Encoded) -> bool:
-        if not self.present:
+    def _is_published(self, output: EncodedOutput) -> bool:
+        """True, once, for an output that a previous worker has sent."""
+        if not self.published:
             return False
         identity = (output.alias, self._topics[output.alias].identity_of(output.record))
-        if identity not in self.present:
+        if identity not in self.published:
             return False
-        self.present.discard(identity)
+        self.published.discard(identity)
         return True
 
 
-class StopLimit:
-    """Says when failing is the code's fault rather than the records': a bad deploy must not drain a topic.
+class FailureLimit:
+    """Detects that the code fails rather than the records: a bad deployment must not drain a topic.
 
-    More than half of at least 200 records, of at least 2 hosts, within 5 minutes. Undecodable bytes do not count.
+    The limit is reached when more than half of at least 200 records, of at least 2 hosts, fail within 5 minutes.
+    Undecodable bytes do not count.
     """
 
     WINDOW_S: Final = 300.0
     RECORDS: Final = 200
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, str, bool]] = deque()
+        self._records: deque[tuple[float, str, bool]] = deque()
         self._failed = 0
 
-    def count(self, now_s: float, host: str, *, failed: bool) -> bool:
-        """Notes one record; true if the process must stop."""
-        self._seen.append((now_s, host, failed))
+    def record(self, now_s: float, host: str, *, failed: bool) -> bool:
+        """Counts one record. Returns True if the process must stop."""
+        self._records.append((now_s, host, failed))
         self._failed += failed
-        while self._seen[0][0] < now_s - self.WINDOW_S:
-            self._failed -= self._seen.popleft()[2]
-        if not failed or len(self._seen) < self.RECORDS or self._failed * 2 <= len(self._seen):
+        while self._records[0][0] < now_s - self.WINDOW_S:
+            self._failed -= self._records.popleft()[2]
+        if not failed or len(self._records) < self.RECORDS or self._failed * 2 <= len(self._records):
             return False
-        return len({host for _, host, bad in self._seen if bad}) >= 2
+        return len({host for _, host, has_failed in self._records if has_failed}) >= 2

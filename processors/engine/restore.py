@@ -1,144 +1,145 @@
-"""Rebuilds the memory of one partition, or of a join, from Kafka, before its first record is stepped.
+"""Rebuilds the state of a partition or a join from its topics, before its first record is processed.
 
-Called from the record loop, never from an assignment signal: Faust hands records out before its handler ends.
+Called from the record loop, never on assignment: Faust hands out records before its assignment handler returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final, Protocol
 
 import structlog
-from confluent_kafka import Message, TopicPartition
 
-from processors.engine.join import Joint
-from processors.engine.partition import Partition
-from processors.engine.step import Join, Step
-from runtime import compacted_topic, kafka
-from runtime.settings import KafkaSettings
-from runtime.topics import decoder
+from processors.engine.join import JoinPartition
+from processors.engine.partition import Identity, Partition
+from processors.engine.step import AnyJoin, AnyRecord, AnyStep
+from processors.engine.topic_reader import StoredMessage, TopicReader
+from runtime.kafka import OffsetRange
 from schemas import codec
 
 log = structlog.get_logger()
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-SLACK: Final = timedelta(minutes=5)
-"""Read back this much more than a step remembers: memory counts a record's own time, Kafka finds by time of arrival."""
+RESTORE_MARGIN: Final = timedelta(minutes=5)
+"""Records are read back for this much longer than a step's memory, which is measured in observation time, while Kafka
+finds offsets by append time."""
 
 
-def partition(
-    settings: KafkaSettings, alias: str, steps: Sequence[Step], number: int, offset: int, appended_ms: int
+class TimedMessage(Protocol):
+    """A Kafka message, as far as its time is concerned."""
+
+    def timestamp(self) -> tuple[int, int]:
+        """Returns (kind, ms since 1970)."""
+
+
+def restore_partition(
+    reader: TopicReader, alias: str, steps: Sequence[AnyStep], number: int, offset: int, appended_ms: int
 ) -> Partition:
-    """The steps of one input topic on one partition, as they were before `offset` (appended at `appended_ms`).
+    """Restores the steps of an input topic on one partition.
+
+    Args:
+        reader: Reads the topics.
+        alias: The input topic.
+        steps: Its steps.
+        number: The partition number.
+        offset: The first record that will be applied; the state is that just before it.
+        appended_ms: Append time of that record.
 
     Raises:
-        KafkaException: the broker did not answer; the process has to start again.
+        KafkaException: The broker did not answer; the process has to be restarted.
     """
-    topics = settings.catalog
-    topic = topics[alias]
-    restored = Partition(topics, steps, number)
-    memories = [(step, step.memory) for step in steps if isinstance(step.memory, str)]
-    for memory in {memory for _, memory in memories}:
-        for state in compacted_topic.newest(settings, memory, partitions=[number]).values():
-            for step, its in memories:
-                if its == memory:
-                    restored.remember(step, state)
-    lasting = [(step, step.memory) for step in steps if isinstance(step.memory, timedelta)]
-    if lasting:
-        longest = max(each for _, each in lasting) + SLACK
-        since = appended_ms - int(longest.total_seconds() * 1000)
-        low = kafka.watermarks(settings, topic.name)[number][0]
-        first = max(low, kafka.offsets_at(settings, topic.name, number, since))
-        for record, appended in _decoded(settings, topic.alias, {number: (min(first, offset), offset)}):
-            restored.apply(record, [step for step, _ in lasting], appended_at=appended)
-            # Their newest state is older than this where a record changed nothing of it.
-            restored.skip(record, [step for step, _ in memories])
-    outputs = {alias for step in steps for alias in step.outputs}
-    restored.present = _present(settings, outputs, number, appended_ms)
-    restored.next_offset = offset
-    log.info("partition restored", topic=topic.name, partition=number, offset=offset, present=len(restored.present))
-    return restored
+    partition = Partition(reader.catalog, steps, number)
+    topic_backed = [(step, step.memory) for step in steps if isinstance(step.memory, str)]
+    for memory in {memory for _, memory in topic_backed}:
+        for state in reader.read_latest(memory, number):
+            for step, step_memory in topic_backed:
+                if step_memory == memory:
+                    partition.restore_state(step, state)
+    input_backed = [(step, step.memory) for step in steps if isinstance(step.memory, timedelta)]
+    if input_backed:
+        longest = max(duration for _, duration in input_backed) + RESTORE_MARGIN
+        since_ms = appended_ms - int(longest.total_seconds() * 1000)
+        span = _span_since(reader, alias, number, since_ms, offset)
+        for message, record in _read_records(reader, alias, number, span):
+            partition.apply(record, [step for step, _ in input_backed], appended_at=appended_at(message))
+            # The newest state record is older than this where a record changed nothing.
+            partition.mark_applied(record, [step for step, _ in topic_backed])
+    outputs = {output for step in steps for output in step.outputs}
+    partition.published = _published(reader, outputs, number, appended_ms)
+    partition.next_offset = offset
+    name = reader.catalog[alias].name
+    log.info("partition restored", topic=name, partition=number, offset=offset, published=len(partition.published))
+    return partition
 
 
-def joint(settings: KafkaSettings, join: Join, number: int, offsets: Mapping[str, int], appended_ms: int) -> Joint:
-    """A join on one partition number, as it was when its inputs were read up to `offsets` (alias → offset).
+def restore_join(
+    reader: TopicReader, join: AnyJoin, number: int, offsets: Mapping[str, int], appended_ms: int
+) -> JoinPartition:
+    """Restores a join on one partition number.
+
+    Args:
+        reader: Reads the topics.
+        join: The join.
+        number: The partition number.
+        offsets: Input alias → the first record that will be applied.
+        appended_ms: Append time of the first of these records.
 
     Raises:
-        KafkaException: the broker did not answer; the process has to start again.
+        KafkaException: The broker did not answer; the process has to be restarted.
     """
-    restored = Joint(settings.catalog, join)
-    since = appended_ms - int((join.memory + SLACK).total_seconds() * 1000)
+    partition = JoinPartition(reader.catalog, join)
+    since_ms = appended_ms - int((join.memory + RESTORE_MARGIN).total_seconds() * 1000)
     for alias in join.inputs:
-        name, decode = settings.catalog[alias].name, decoder(settings, alias).decode
-        low = kafka.watermarks(settings, name)[number][0]
-        first = max(low, kafka.offsets_at(settings, name, number, since))
-        for message in kafka.read(settings, name, {number: (min(first, offsets[alias]), offsets[alias])}):
-            if (record := _record(decode, message)) is not None:
-                restored.take(alias, message.offset(), record, message.timestamp()[1])
-        restored.next[alias] = offsets[alias]
-    # What a quiet side had settled was sent for none of the records that come again.
-    restored.present = _present(settings, join.outputs, number, since)
-    log.info("join restored", join=join.name, partition=number, present=len(restored.present))
-    return restored
+        span = _span_since(reader, alias, number, since_ms, offsets[alias])
+        for message, record in _read_records(reader, alias, number, span):
+            partition.apply(alias, message.offset(), record, message.timestamp()[1])
+        partition.next_offsets[alias] = offsets[alias]
+    # Outputs that an advanced watermark had emitted belong to none of the records that are applied again.
+    partition.published = _published(reader, join.outputs, number, since_ms)
+    log.info("join restored", join=join.name, partition=number, published=len(partition.published))
+    return partition
 
 
-def committed(settings: KafkaSettings, group: str, topic: str, number: int) -> int | None:
-    """Up to where a group has read a partition, or None. Joins no group."""
-    reader = kafka.consumer(settings, group)
-    try:
-        offset: int = reader.committed([TopicPartition(topic, number)], timeout=15)[0].offset
-    finally:
-        reader.close()
-    return offset if offset >= 0 else None
+def resume_offset(reader: TopicReader, group: str, alias: str, number: int) -> int:
+    """Returns the offset a group resumes from: the log's start if its commit is missing or was deleted since."""
+    committed = reader.committed_offset(group, alias, number)
+    return max(committed or 0, reader.span(alias, number)[0])
 
 
-def resumes_at(settings: KafkaSettings, group: str, topic: str, number: int) -> int:
-    """Where a group goes on reading a partition: nothing committed, or deleted since, it is the log's start."""
-    reached = committed(settings, group, topic, number)
-    return max(reached or 0, kafka.watermarks(settings, topic)[number][0])
-
-
-def end(settings: KafkaSettings, topic: str, number: int) -> int:
-    """The end of a partition, now."""
-    return kafka.watermarks(settings, topic)[number][1]
-
-
-def _present(
-    settings: KafkaSettings, aliases: Iterable[str], number: int, since_ms: int
-) -> set[tuple[str, tuple[Any, ...]]]:
-    """(alias, identity) of what is on output topics since a time of appending."""
-    found = set()
-    for alias in aliases:
-        topic = settings.catalog[alias]
-        end = kafka.watermarks(settings, topic.name)[number][1]
-        first = kafka.offsets_at(settings, topic.name, number, since_ms)
-        found |= {(alias, topic.identity_of(each)) for each, _ in _decoded(settings, alias, {number: (first, end)})}
-    return found
-
-
-def at(timestamp_ms: int) -> datetime:
-    """A time of Kafka's, in UTC."""
+def utc_from_ms(timestamp_ms: int) -> datetime:
+    """Converts a Kafka timestamp to a datetime in UTC."""
     return EPOCH + timedelta(milliseconds=max(0, timestamp_ms))
 
 
-def appended_at(message: Any) -> datetime:
-    """When a message reached the broker, by the broker's clock."""
-    return at(message.timestamp()[1])
+def appended_at(message: TimedMessage) -> datetime:
+    """Returns when a message reached the broker, by the broker's clock."""
+    return utc_from_ms(message.timestamp()[1])
 
 
-def _decoded(
-    settings: KafkaSettings, alias: str, spans: dict[int, kafka.Span]
-) -> Iterator[tuple[dict[str, Any], datetime]]:
-    decode = decoder(settings, alias).decode
-    for message in kafka.read(settings, settings.catalog[alias].name, spans):
-        record = _record(decode, message)
-        if record is not None:
-            yield record, appended_at(message)
+def _span_since(reader: TopicReader, alias: str, number: int, since_ms: int, end: int) -> OffsetRange:
+    """Returns the offsets from an append time, or from the log's start if that is later, to `end`."""
+    first = max(reader.span(alias, number)[0], reader.offset_at(alias, number, since_ms))
+    return min(first, end), end
 
 
-def _record(decode: Any, message: Message) -> dict[str, Any] | None:
-    """The record, or None for a tombstone and for bytes that the live loop dead-letters."""
-    try:
-        return decode(message.value()) if message.value() else None
-    except codec.Undecodable:
-        return None
+def _published(reader: TopicReader, aliases: Iterable[str], number: int, since_ms: int) -> set[Identity]:
+    """Returns the identities of all records on output topics since an append time."""
+    identities: set[Identity] = set()
+    for alias in aliases:
+        topic = reader.catalog[alias]
+        end = reader.span(alias, number)[1]
+        records = _read_records(reader, alias, number, (reader.offset_at(alias, number, since_ms), end))
+        identities |= {(alias, topic.identity_of(record)) for _, record in records}
+    return identities
+
+
+def _read_records(
+    reader: TopicReader, alias: str, number: int, span: OffsetRange
+) -> Iterator[tuple[StoredMessage, AnyRecord]]:
+    """Yields (message, record), without tombstones and without bytes that the live loop dead-letters."""
+    decode = reader.decoder(alias)
+    for message in reader.read(alias, number, span):
+        if value := message.value():
+            with suppress(codec.DecodeError):
+                yield message, decode(value)

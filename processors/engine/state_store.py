@@ -1,4 +1,4 @@
-"""The memories of the partitions that a worker has: found, rebuilt from Kafka, and forgotten when it loses them."""
+"""The states of the partitions assigned to a worker: restored from Kafka on first use, dropped when lost."""
 
 from __future__ import annotations
 
@@ -6,33 +6,51 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import structlog
 
 from processors.engine import restore
-from processors.engine.join import Joint
+from processors.engine.join import JoinPartition
 from processors.engine.partition import Partition
-from processors.engine.step import Join, Step
+from processors.engine.step import AnyJoin, AnyStep
+from processors.engine.topic_reader import TopicReader
 from runtime import metrics
-from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
-Hole = Callable[[str, int, int, int], None]
-"""(topic, partition, first, end): told of records that retention deleted before they were read."""
+P = ParamSpec("P")
+ResultT = TypeVar("ResultT")
+RetentionGapCallback = Callable[[str, int, int, int], None]
+"""(topic, partition, first, end): called for records that retention deleted before they were read."""
 
 
-class Assigned:
-    """What a worker remembers, by partition."""
+class StateStore:
+    """States of steps and joins, by partition."""
 
     def __init__(
-        self, settings: KafkaSettings, group: str, steps: Sequence[Step], joins: Sequence[Join], on_hole: Hole
+        self,
+        reader: TopicReader,
+        group: str,
+        steps: Sequence[AnyStep],
+        joins: Sequence[AnyJoin],
+        on_retention_gap: RetentionGapCallback,
     ) -> None:
-        self._settings, self._group, self._on_hole = settings, group, on_hole
-        self._steps = {step.input: [_timed(s) for s in steps if s.input == step.input] for step in steps}
-        self._joins = tuple(_timed_join(each) for each in joins)
+        """Creates a store without states.
+
+        Args:
+            reader: Reads the topics that states are restored from.
+            group: Consumer group of the worker.
+            steps: The steps to run.
+            joins: The joins to run.
+            on_retention_gap: Called for records that were deleted before they were read.
+        """
+        self._reader, self._group, self._on_retention_gap = reader, group, on_retention_gap
+        self._steps: dict[str, list[AnyStep]] = {}
+        for step in steps:
+            self._steps.setdefault(step.input, []).append(_timed_step(step))
+        self._joins = tuple(_timed_join(join) for join in joins)
         self._partitions: dict[tuple[str, int], Partition] = {}
-        self._joints: dict[tuple[str, int], Joint] = {}
+        self._join_partitions: dict[tuple[str, int], JoinPartition] = {}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
         self._generation = -1
 
@@ -41,113 +59,121 @@ class Assigned:
         """Aliases of the topics to read."""
         return list(dict.fromkeys([*self._steps, *(alias for join in self._joins for alias in join.inputs)]))
 
-    def keep(self, partitions: set[tuple[str, int]], generation: int) -> None:
-        """Forgets what this worker may have lost meanwhile: another may have stepped on from there.
+    def retain(self, assigned: set[tuple[str, int]], generation: int) -> None:
+        """Drops the states this worker may have lost: another worker may have processed records since.
 
         Args:
-            partitions: (topic, number) that it has in the consumer group's new generation.
-            generation: its number. Only if it is the next one was there none in between without this worker.
+            assigned: (topic, number) of the partitions assigned in the consumer group's new generation.
+            generation: Its number. If a generation was skipped, another worker had any of the partitions meanwhile.
         """
         if generation != self._generation + 1:
             self._partitions.clear()
-            self._joints.clear()
+            self._join_partitions.clear()
         self._generation = generation
-        names = {alias: self._settings.catalog[alias].name for alias in self.inputs}
+        names = {alias: self._reader.catalog[alias].name for alias in self.inputs}
         self._partitions = {
-            key: each for key, each in self._partitions.items() if (names[key[0]], key[1]) in partitions
+            (alias, number): partition
+            for (alias, number), partition in self._partitions.items()
+            if (names[alias], number) in assigned
         }
-        for (name, number), joint in list(self._joints.items()):
-            if not all((names[alias], number) in partitions for alias in joint.join.inputs):
-                del self._joints[name, number]
+        self._join_partitions = {
+            (name, number): partition
+            for (name, number), partition in self._join_partitions.items()
+            if all((names[alias], number) in assigned for alias in partition.join.inputs)
+        }
         for join in self._joins:
-            held = [{number for topic, number in partitions if topic == names[alias]} for alias in join.inputs]
-            if any(each != held[0] for each in held):
-                log.error("inputs of a join are on different workers: it lacks a side", join=join.name)
+            numbers = [{number for topic, number in assigned if topic == names[alias]} for alias in join.inputs]
+            if any(input_numbers != numbers[0] for input_numbers in numbers):
+                log.error("inputs of a join are assigned to different workers: its results are missing", join=join.name)
 
-    def positions(self) -> dict[tuple[str, int], int]:
-        """(alias of a topic, number) → the offset up to which its records have been stepped."""
+    def next_offsets(self) -> dict[tuple[str, int], int]:
+        """Returns (input alias, partition number) → the offset below which every record has been applied."""
         return {
-            (alias, number): each.next_offset
-            for (alias, number), each in list(self._partitions.items())
-            if each.next_offset is not None
+            key: partition.next_offset
+            for key, partition in list(self._partitions.items())
+            if partition.next_offset is not None
         }
 
     async def partition(self, alias: str, topic: str, number: int, offset: int, appended_ms: int) -> Partition:
-        """The memory of the steps before a record; rebuilt if the record is beyond the next one."""
+        """Returns the steps' states before a record; restores them if records were skipped."""
         key = (alias, number)
-        known = self._partitions.get(key)
-        if known is not None and known.next_offset is not None and offset <= known.next_offset:
-            return known
-        reached = await _in_thread(restore.committed, self._settings, self._group, topic, number)
-        if reached is not None and reached < offset:
-            log.error("records lost to retention", topic=topic, partition=number, first=reached, last=offset - 1)
-            self._on_hole(topic, number, reached, offset)
+        partition = self._partitions.get(key)
+        if partition is not None and partition.next_offset is not None and offset <= partition.next_offset:
+            return partition
+        committed = await _in_thread(self._reader.committed_offset, self._group, alias, number)
+        if committed is not None and committed < offset:
+            log.error("records lost to retention", topic=topic, partition=number, first=committed, last=offset - 1)
+            self._on_retention_gap(topic, number, committed, offset)
         steps = self._steps.get(alias, [])
-        found: Partition = await _in_thread(
-            restore.partition, self._settings, alias, steps, number, offset, appended_ms
-        )
-        self._partitions[key] = found
-        return found
+        partition = await _in_thread(restore.restore_partition, self._reader, alias, steps, number, offset, appended_ms)
+        self._partitions[key] = partition
+        return partition
 
-    async def joints(self, alias: str, number: int, offset: int, appended_ms: int) -> list[Joint]:
-        """The joins that a record is for; rebuilt at the first record of any of their inputs."""
+    async def joins(self, alias: str, number: int, offset: int, appended_ms: int) -> list[JoinPartition]:
+        """Returns the joins that read a topic; restores them at the first record of any of their inputs."""
         return [
-            await self._joint(join, alias, number, offset, appended_ms) for join in self._joins if alias in join.inputs
+            await self._join_partition(join, alias, number, offset, appended_ms)
+            for join in self._joins
+            if alias in join.inputs
         ]
 
-    async def _joint(self, join: Join, alias: str, number: int, offset: int, appended_ms: int) -> Joint:
+    async def _join_partition(
+        self, join: AnyJoin, alias: str, number: int, offset: int, appended_ms: int
+    ) -> JoinPartition:
         key = (join.name, number)
         async with self._locks.setdefault(key, asyncio.Lock()):
-            known = self._joints.get(key)
-            if known is None or offset > known.next[alias]:
-                offsets = {each: await self._position(each, number) for each in join.inputs} | {alias: offset}
-                known = await _in_thread(restore.joint, self._settings, join, number, offsets, appended_ms)
-                self._joints[key] = known
-            return known
+            partition = self._join_partitions.get(key)
+            if partition is None or offset > partition.next_offsets[alias]:
+                offsets = {name: await self._next_offset(name, number) for name in join.inputs} | {alias: offset}
+                partition = await _in_thread(restore.restore_join, self._reader, join, number, offsets, appended_ms)
+                self._join_partitions[key] = partition
+            return partition
 
-    async def _position(self, alias: str, number: int) -> int:
-        known = self._partitions.get((alias, number))
-        if known is not None and known.next_offset is not None:
-            return known.next_offset
-        topic = self._settings.catalog[alias].name
-        reached: int = await _in_thread(restore.resumes_at, self._settings, self._group, topic, number)
-        return reached
+    async def _next_offset(self, alias: str, number: int) -> int:
+        partition = self._partitions.get((alias, number))
+        if partition is not None and partition.next_offset is not None:
+            return partition.next_offset
+        return await _in_thread(restore.resume_offset, self._reader, self._group, alias, number)
 
-    async def quiet(self, number: int) -> list[tuple[Joint, str]]:
-        """(join, alias) whose input is read to its end, where to know that settles something."""
-        found = []
-        for joint in [each for (_, at), each in self._joints.items() if at == number]:
-            for alias in joint.join.inputs:
-                if joint.waiting(alias):
-                    topic = self._settings.catalog[alias].name
-                    end = await _in_thread(restore.end, self._settings, topic, number)
-                    if joint.next[alias] >= end:
-                        found.append((joint, alias))
-        return found
+    async def idle_inputs(self, number: int) -> list[tuple[JoinPartition, str]]:
+        """Returns (join, input alias) of inputs read to their end that hold back results of the join."""
+        idle = []
+        for partition in [partition for (_, at), partition in self._join_partitions.items() if at == number]:
+            for alias in partition.join.inputs:
+                if partition.is_waiting(alias):
+                    _, end = await _in_thread(self._reader.span, alias, number)
+                    if partition.next_offsets[alias] >= end:
+                        idle.append((partition, alias))
+        return idle
 
 
-async def _in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+async def _in_thread(function: Callable[P, ResultT], *args: P.args, **kwargs: P.kwargs) -> ResultT:
+    """Runs a blocking function in the event loop's thread pool."""
+    return await asyncio.get_running_loop().run_in_executor(None, lambda: function(*args, **kwargs))
 
 
-def _timed(step: Step) -> Step:
-    """The step, its time told to /metrics."""
-    return replace(step, run=_told(step.name, step.run))
+def _timed_step(step: AnyStep) -> AnyStep:
+    """Returns the step with its run time measured on /metrics."""
+    if step.run_with_context is not None:
+        return replace(step, run_with_context=_timed(step.name, step.run_with_context))
+    assert step.run is not None
+    return replace(step, run=_timed(step.name, step.run))
 
 
-def _timed_join(join: Join) -> Join:
-    """The join, the time that it takes for records told to /metrics."""
-    return replace(join, take=_told(join.name, join.take))
+def _timed_join(join: AnyJoin) -> AnyJoin:
+    """Returns the join with the run time of its records measured on /metrics."""
+    return replace(join, apply={alias: _timed(join.name, function) for alias, function in join.apply.items()})
 
 
-def _told(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-    spent, count = metrics.STEP_SECONDS.labels(name), metrics.STEPPED.labels(name)
+def _timed(name: str, function: Callable[P, ResultT]) -> Callable[P, ResultT]:
+    """Wraps a step function so that its time and its records are counted."""
+    seconds, records = metrics.STEP_SECONDS.labels(name), metrics.STEPPED_RECORDS.labels(name)
 
-    def run(*given: Any) -> Any:
-        began_s = time.perf_counter()
-        found = work(*given)
-        spent.inc(time.perf_counter() - began_s)
-        count.inc()
-        return found
+    def run(*args: P.args, **kwargs: P.kwargs) -> ResultT:
+        started_s = time.perf_counter()
+        result = function(*args, **kwargs)
+        seconds.inc(time.perf_counter() - started_s)
+        records.inc()
+        return result
 
     return run

@@ -1,6 +1,6 @@
-"""The SDK for applications (seed 002): events and metrics, collected anywhere, stored or published to Kafka.
+"""SDK for applications (docs/python.md): collects, stores and publishes events and metrics.
 
-Imports nothing but the standard library until a `KafkaStorage` is made.
+Imports only the standard library until a `KafkaStorage` is created.
 """
 
 from producers.app.collector import TelemetryCollector

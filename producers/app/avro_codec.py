@@ -1,72 +1,125 @@
-"""Items as the body of an AppSample, and back. Total, as `wire` is: metadata becomes what Avro's map has. Pure."""
+"""Converts items to the body of an AppSample and back.
+
+Pure and total: any metadata becomes what the schema allows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from producers.app import json_codec
-from producers.app.model import EventType, Item, TelemetryData, TelemetryEvent, TelemetryMetric
+from producers.app.model import EventType, Item, Metadata, TelemetryData, TelemetryEvent, TelemetryMetric
 
 if TYPE_CHECKING:
     from producers.reader import Sample
+    from schemas.records import AppEvent, AppExecutions, AppMetric, AppSample
 
+AvroValue = bool | int | float | str | None
+"""A value of metadata or tags that the schema allows."""
 TELEMETRY: Final = "telemetry"
 EXECUTIONS: Final = "executions"
 CATEGORIES: Final = (TELEMETRY, EXECUTIONS)
-"""Both events and metrics are one category, for a flush is one record."""
-MAX_WEIGHT: Final = 7 * 1024 * 1024
-"""Bytes of text that one record may hold: Kafka takes 8 MiB."""
-LONG: Final = 2**63
+"""Events and metrics are one category, because a flush is one record."""
+MAX_BODY_BYTES: Final = 7 * 1024 * 1024
+"""Bytes of text in one record: Kafka accepts 8 MiB."""
+INT64_LIMIT: Final = 2**63
 
 
-def sample(body: dict[str, Any]) -> Sample:
-    """The body as the publication takes it."""
+class AppBody(TypedDict):
+    """Fields of an AppSample beyond its header."""
+
+    source: str
+    events: list[AppEvent]
+    metrics: list[AppMetric]
+    executions: list[AppExecutions]
+
+
+class ExecutionStats(TypedDict):
+    """Statistics of executed commands since `start_time`, in seconds since 1970."""
+
+    commands_executed: int
+    successful_commands: int
+    failed_commands: int
+    total_execution_time: float
+    start_time: float
+
+
+class ExecutionSnapshot(ExecutionStats):
+    """The statistics at one moment."""
+
+    uptime_seconds: float
+
+
+def sample(body: AppBody) -> Sample:
+    """Wraps a body for the publisher."""
     from producers.reader import Problems, Sample
 
     return Sample(body, Problems())
 
 
-def bodies(source: str, data: TelemetryData) -> list[dict[str, Any]]:
-    """One body, or more where one would be too large for Kafka; none without items."""
-    found: list[dict[str, Any]] = []
-    weight = MAX_WEIGHT
+def record_bodies(source: str, data: TelemetryData) -> list[AppBody]:
+    """Converts items to one body, or to several if one would be too large for Kafka."""
+    bodies: list[AppBody] = []
+    body_size = MAX_BODY_BYTES
     for item in data.items:
-        place, fields = ("events", _event(item)) if isinstance(item, TelemetryEvent) else ("metrics", _metric(item))
-        size = 100 + sum(_size(value) for value in fields.values())
-        if weight + size > MAX_WEIGHT:
-            found.append(_body(source))
-            weight = 0
-        weight += size
-        found[-1][place].append(fields)
-    return found
+        fields = _event(item) if isinstance(item, TelemetryEvent) else _metric(item)
+        item_size = 100 + sum(_max_size(value) for value in fields.values())
+        if body_size + item_size > MAX_BODY_BYTES:
+            bodies.append(_empty_body(source))
+            body_size = 0
+        body_size += item_size
+        if isinstance(item, TelemetryEvent):
+            bodies[-1]["events"].append(cast("AppEvent", fields))
+        else:
+            bodies[-1]["metrics"].append(cast("AppMetric", fields))
+    return bodies
 
 
-def execution(source: str, stats: Mapping[str, float]) -> dict[str, Any]:
-    """The body for one state of the execution statistics of seed 001."""
-    counts = {name: int(stats[name]) for name in ("commands_executed", "successful_commands", "failed_commands")}
-    start = datetime.fromtimestamp(stats["start_time"], UTC)
-    uptime_s = stats["uptime_seconds"]
-    times = {"total_execution_time": stats["total_execution_time"], "start_time": start, "uptime_seconds": uptime_s}
-    return _body(source) | {"executions": [counts | times]}
+def execution_body(source: str, stats: ExecutionSnapshot) -> AppBody:
+    """Converts execution statistics to a body."""
+    body = _empty_body(source)
+    body["executions"].append(
+        {
+            "commands_executed": int(stats["commands_executed"]),
+            "successful_commands": int(stats["successful_commands"]),
+            "failed_commands": int(stats["failed_commands"]),
+            "total_execution_time": stats["total_execution_time"],
+            "start_time": datetime.fromtimestamp(stats["start_time"], UTC),
+            "uptime_seconds": stats["uptime_seconds"],
+        }
+    )
+    return body
 
 
-def items(record: Mapping[str, Any]) -> Iterator[Item]:
-    """The events and metrics of a decoded record; nested metadata stays JSON text."""
+def record_items(record: AppSample) -> Iterator[Item]:
+    """Yields the events and metrics of a decoded record; nested metadata stays JSON text."""
     for event in record["events"]:
-        kind = event["event_type"]
-        known = EventType(kind) if kind in EventType.__members__ else EventType.INFO
-        yield TelemetryEvent(**event | {"event_type": known, "metadata": event["metadata"] or None})
+        yield TelemetryEvent(
+            event["event_id"],
+            event["timestamp"],
+            EventType.__members__.get(event["event_type"], EventType.INFO),
+            event["source"],
+            event["message"],
+            event["metadata"] or None,
+        )
     for metric in record["metrics"]:
-        yield TelemetryMetric(**metric | {"tags": metric["tags"] or None})
+        yield TelemetryMetric(
+            metric["metric_id"],
+            metric["timestamp"],
+            metric["name"],
+            metric["value"],
+            metric["unit"],
+            metric["tags"] or None,
+        )
 
 
-def _body(source: str) -> dict[str, Any]:
+def _empty_body(source: str) -> AppBody:
     return {"source": _text(source), "events": [], "metrics": [], "executions": []}
 
 
-def _event(event: TelemetryEvent) -> dict[str, Any]:
+def _event(event: TelemetryEvent) -> AppEvent:
     return {
         "event_id": _text(event.event_id),
         "timestamp": event.timestamp,
@@ -77,7 +130,7 @@ def _event(event: TelemetryEvent) -> dict[str, Any]:
     }
 
 
-def _metric(metric: TelemetryMetric) -> dict[str, Any]:
+def _metric(metric: TelemetryMetric) -> AppMetric:
     return {
         "metric_id": _text(metric.metric_id),
         "timestamp": metric.timestamp,
@@ -89,29 +142,29 @@ def _metric(metric: TelemetryMetric) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    """Text that UTF-8 has: a lone surrogate becomes a question mark."""
-    return json_codec.printed(value).encode("utf-8", "replace").decode()
+    """Converts a value to text that UTF-8 can encode: a lone surrogate becomes a question mark."""
+    return json_codec.safe_str(value).encode("utf-8", "replace").decode()
 
 
-def _map(values: Mapping[str, Any] | None) -> dict[str, Any]:
+def _map(values: Metadata | None) -> dict[str, AvroValue]:
     return {_text(key): _value(value) for key, value in (values or {}).items()}
 
 
-def _value(value: object) -> Any:
-    """Null, boolean, long, double or string: what is nested as JSON text, and longer integers as text."""
+def _value(value: object) -> AvroValue:
+    """Converts a value to a type of the schema; nested values and long integers become text."""
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
-        return int(value) if -LONG <= value < LONG else json_codec.as_json(value)
+        return int(value) if -INT64_LIMIT <= value < INT64_LIMIT else json_codec.to_json(value)
     if isinstance(value, Mapping | list | tuple):
-        return json_codec.as_json(value)
+        return json_codec.to_json(value)
     return _text(value)
 
 
-def _size(value: object) -> int:
-    """Bytes of a value, at most."""
+def _max_size(value: object) -> int:
+    """Returns the bytes of a value, at most."""
     if isinstance(value, str):
         return 4 * len(value) + 8
     if isinstance(value, dict):
-        return sum(_size(key) + _size(each) for key, each in value.items())
+        return sum(_max_size(key) + _max_size(value) for key, value in value.items())
     return 16

@@ -1,4 +1,7 @@
-"""Hands flushed items on: each once, in order, to one storage and some consumers, whose errors stay with them."""
+"""Delivers flushed items, once and in order, to storages and consumers.
+
+Their errors do not reach the application.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Consumer = Callable[[TelemetryData], object]
 MAX_HELD: Final = 100_000
-"""Items held for a storage that fails; beyond them the oldest are given up, and counted."""
+"""Items held for a storage that fails; beyond them the oldest are dropped and counted."""
 
 
 class Outlet:
-    """One storage and its consumers. Used by one thread at a time; only counts are read by others."""
+    """A storage and its consumers.
+
+    Used by one thread at a time; other threads only read the counters.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -32,89 +38,91 @@ class Outlet:
 
     @property
     def held(self) -> int:
-        """Items that the storage has not taken yet."""
+        """Items that the storage has not accepted yet."""
         return sum(len(data.events) + len(data.metrics) for data in tuple(self._held))
 
     def hold(self, data: TelemetryData) -> None:
-        """Takes items in for the storage."""
+        """Queues items for the storage."""
         self._held.append(data)
 
-    def consume(self, data: TelemetryData) -> None:
-        """Gives items to the consumers."""
+    def notify_consumers(self, data: TelemetryData) -> None:
+        """Passes items to the consumers."""
         for consumer in self.consumers:
             try:
                 consumer(data.copy())
             except Exception:  # noqa: BLE001  an application's own code
                 self.consumer_errors += 1
-                _tell(self.consumer_errors, "a consumer failed; further errors are only counted")
+                _warn_once(self.consumer_errors, "a consumer failed; further errors are only counted")
 
     def store(self) -> None:
-        """Stores what is held, in order; what the storage refuses is offered again the next time."""
+        """Stores the held items in order; after an error they are offered again at the next call."""
         while self._held:
             try:
                 self.storage.store(self._held[0])
-            except Exception:  # noqa: BLE001  a full disk, Kafka away, an application's own storage
+            except Exception:  # noqa: BLE001  a full disk, Kafka unreachable, an application's own storage
                 self.storage_errors += 1
-                _tell(self.storage_errors, "the storage failed; items are held and offered again")
+                _warn_once(self.storage_errors, "the storage failed; items are held and offered again")
                 break
             self._held.popleft()
         while len(self._held) > 1 and self.held > MAX_HELD:
-            first = self._held.popleft()
-            self.dropped += len(first.events) + len(first.metrics)
+            oldest = self._held.popleft()
+            self.dropped += len(oldest.events) + len(oldest.metrics)
 
-    def settle(self) -> None:
-        """Lets a storage that works in the background finish."""
+    def flush(self) -> None:
+        """Waits for a storage that works in the background."""
         if self._held:
-            log.error("%d items are not stored: the storage does not take them", self.held)
+            log.error("%d items are not stored: the storage does not accept them", self.held)
         try:
             getattr(self.storage, "flush", int)()
         except Exception:  # noqa: BLE001  as above
             self.storage_errors += 1
-            _tell(self.storage_errors, "the storage failed to finish")
+            _warn_once(self.storage_errors, "the storage failed to finish")
 
-    def forget(self) -> None:
-        """Drops what is held: it is another process's."""
+    def discard(self) -> None:
+        """Discards the held items, in a forked child: they are the parent's."""
         self._held.clear()
 
 
-def _tell(count: int, what: str) -> None:
-    if count == 1:
-        log.warning(what, exc_info=True)  # noqa: LOG014  called in handlers only
+def _warn_once(error_count: int, message: str) -> None:
+    if error_count == 1:
+        log.warning(message, exc_info=True)  # noqa: LOG014  called in handlers only
 
 
-class Delivery:
+class DeliveryQueue:
     """The queue between a collector's buffer and the outlets.
 
-    Outlets run under one lock, so that the order of the queue is the order of delivery. A thread that does not get it
-    in time leaves its items to the one that has it: that one may be in a consumer that waits for a lock of our caller.
+    Outlets run under one lock, so that items are delivered in the order of the queue. A thread that does not get the
+    lock in time leaves its items to the thread that holds it, which may be in a consumer that waits for a lock of our
+    caller.
     """
 
-    def __init__(self, own: Outlet) -> None:
-        self.own = own
+    def __init__(self, default_outlet: Outlet) -> None:
+        self.default_outlet = default_outlet
         self.attached: tuple[Outlet, ...] = ()
         self._queue: deque[TelemetryData] = deque()
         self._owner: int | None = None
-        self.renew()
+        """Id of the thread that is delivering."""
+        self.reset()
 
     @property
     def outlets(self) -> tuple[Outlet, ...]:
-        """Where items go now: the attached streams, or else the configured storage."""
-        return self.attached or (self.own,)
+        """Current outlets: those of the running streams, or else the configured storage."""
+        return self.attached or (self.default_outlet,)
 
     @property
-    def pending(self) -> bool:
-        """Whether anything is queued or held."""
+    def has_pending(self) -> bool:
+        """True if items are queued or held."""
         return bool(self._queue) or any(outlet.held for outlet in self.outlets)
 
     def put(self, data: TelemetryData) -> None:
-        """Queues flushed items. Called under the collector's lock: that makes their order."""
+        """Queues flushed items. Called under the collector's lock, which determines their order."""
         self._queue.append(data)
 
-    def run(self, wait_s: float) -> None:
-        """Delivers what is queued, waiting up to `wait_s` seconds for another thread that is delivering."""
+    def deliver(self, wait_s: float) -> None:
+        """Delivers the queued items, waiting up to `wait_s` seconds for another delivering thread."""
         while True:
             if self._owner == threading.get_ident():
-                return  # called from a consumer or a storage: the run around it goes on with the queue
+                return  # called from a consumer or a storage: the outer call continues with the queue
             if not self._lock.acquire(timeout=wait_s):
                 return
             self._owner = threading.get_ident()
@@ -123,37 +131,37 @@ class Delivery:
             finally:
                 self._owner = None
                 self._lock.release()
-            if not self._queue:  # else another thread put items in and gave up waiting just before the release
+            if not self._queue:  # else another thread queued items and gave up waiting just before the release
                 return
 
     def attach(self, outlet: Outlet) -> None:
-        """Items flushed from now on go to this outlet."""
+        """Adds an outlet for items flushed from now on."""
         if outlet not in self.attached:
             self.attached = (*self.attached, outlet)
 
     def detach(self, outlet: Outlet, wait_s: float) -> None:
-        """Delivers what is queued, then leaves this outlet out: when this returns, it is given nothing more."""
-        inside = self._owner == threading.get_ident()
-        got = not inside and self._lock.acquire(timeout=wait_s)
-        if got:
+        """Delivers the queued items, then removes an outlet, which gets nothing after this returns."""
+        is_inside = self._owner == threading.get_ident()
+        is_locked = not is_inside and self._lock.acquire(timeout=wait_s)
+        if is_locked:
             self._owner = threading.get_ident()
         try:
-            if got:
+            if is_locked:
                 self._drain()
-            self.attached = tuple(each for each in self.attached if each is not outlet)
+            self.attached = tuple(other for other in self.attached if other is not outlet)
         finally:
-            if got:
+            if is_locked:
                 self._owner = None
                 self._lock.release()
-        self.run(wait_s)  # what a consumer collected meanwhile
+        self.deliver(wait_s)  # items that a consumer collected meanwhile
 
-    def renew(self) -> None:
-        """After a fork: what is queued is the parent's."""
+    def reset(self) -> None:
+        """Creates the lock and empties the queue; a forked child leaves the items to its parent."""
         self._lock = threading.Lock()
         self._owner = None
         self._queue.clear()
-        for outlet in {self.own, *self.attached}:
-            outlet.forget()
+        for outlet in {self.default_outlet, *self.attached}:
+            outlet.discard()
 
     def _drain(self) -> None:
         while self._queue:
@@ -162,6 +170,6 @@ class Delivery:
             for outlet in outlets:
                 outlet.hold(data)
             for outlet in outlets:
-                outlet.consume(data)
-        for outlet in {*self.outlets, self.own}:
+                outlet.notify_consumers(data)
+        for outlet in {*self.outlets, self.default_outlet}:
             outlet.store()

@@ -1,4 +1,4 @@
-"""Which of some items an answer has: by time and number. Pure."""
+"""Selects items by time and number. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from producers.app.model import Item, TelemetryData, TelemetryEvent, utc
 
 
 def split(items: Iterable[Item]) -> TelemetryData:
-    """Items as events and metrics, each in their order."""
+    """Divides items into events and metrics, each in their order."""
     data = TelemetryData()
     for item in items:
         if isinstance(item, TelemetryEvent):
@@ -23,7 +23,9 @@ def split(items: Iterable[Item]) -> TelemetryData:
 def select(
     items: Iterable[Item], start_time: datetime | None, end_time: datetime | None, limit: int | None
 ) -> TelemetryData:
-    """Items of [start_time, end_time], naive times being UTC; of more than `limit` the newest, in their order.
+    """Selects the items of [start_time, end_time]; of more than `limit` the newest, in order.
+
+    Naive times are UTC.
 
     Raises:
         ValueError: `limit` is negative.
@@ -31,9 +33,10 @@ def select(
     if limit is not None and limit < 0:
         raise ValueError(f"limit must be 0 or more, not {limit}")
     start, end = start_time and utc(start_time), end_time and utc(end_time)
-    wanted = (item for item in items if (not start or start <= item.timestamp) and (not end or item.timestamp <= end))
+    selected = (item for item in items if (not start or start <= item.timestamp) and (not end or item.timestamp <= end))
     if limit is None:
-        return split(wanted)
-    # Memory for `limit` items, however long the file is. Of one moment the item stored last is the newest.
-    newest = heapq.nlargest(limit, ((item.timestamp, at, item) for at, item in enumerate(wanted)), key=lambda x: x[:2])
-    return split(item for _, _, item in sorted(newest, key=lambda each: each[1]))
+        return split(selected)
+    # Memory for `limit` items, however long the file is. Of equal times the item stored last is the newest.
+    numbered = ((item.timestamp, position, item) for position, item in enumerate(selected))
+    newest = heapq.nlargest(limit, numbered, key=lambda entry: entry[:2])
+    return split(item for _, _, item in sorted(newest, key=lambda entry: entry[1]))

@@ -1,4 +1,7 @@
-"""What a fork leaves behind: copies of locks that no thread will release, and of items that the parent delivers."""
+"""Resets objects in a forked child.
+
+It inherits locks that no thread will release, and items that the parent delivers.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,25 @@ import weakref
 from typing import Final, Protocol
 
 
-class Renewable(Protocol):
-    """Has locks, threads or items."""
+class ForkAware(Protocol):
+    """Object with locks, threads or items of its own process."""
 
-    def renew(self) -> None:
-        """In a forked child: begins afresh, for what is held belongs to the parent. No other thread runs then."""
+    def reset(self) -> None:
+        """Starts afresh in a forked child, where no other thread runs yet."""
         ...
 
 
-_LIVE: Final[weakref.WeakSet[Renewable]] = weakref.WeakSet()
+_LIVE: Final[weakref.WeakSet[ForkAware]] = weakref.WeakSet()
 
 
-def renew_after_fork(each: Renewable) -> None:
-    """Has `renew` called in every child forked from now on."""
-    _LIVE.add(each)
+def reset_after_fork(instance: ForkAware) -> None:
+    """Registers an object whose `reset` is called in every child forked from now on."""
+    _LIVE.add(instance)
 
 
-def _in_child() -> None:
-    for each in list(_LIVE):
-        each.renew()
+def _reset_all() -> None:
+    for instance in list(_LIVE):
+        instance.reset()
 
 
-os.register_at_fork(after_in_child=_in_child)
+os.register_at_fork(after_in_child=_reset_all)

@@ -1,4 +1,7 @@
-"""Items as JSON text and back. Total: whatever metadata an application gives becomes some JSON, never an error."""
+"""Encodes items as JSON text and decodes them.
+
+Total: any metadata becomes some JSON, never an error.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +9,41 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Any, Final
+from typing import Final
 
 from producers.app.model import EventType, Item, TelemetryEvent, TelemetryMetric
 
 MAX_BITS: Final = 8192
 """Python refuses to print longer integers in decimal."""
 MAX_DEPTH: Final = 20
-"""A value that holds itself has no end."""
+"""A value that contains itself would never end."""
 
 
-def stamp(moment: datetime) -> str:
-    """UTC, in one length: sorts as text."""
+def timestamp_text(moment: datetime) -> str:
+    """Formats a time in UTC, with a fixed length, so that texts sort by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def printed(value: object) -> str:
-    """`str(value)`, even of an object that cannot print itself."""
+def safe_str(value: object) -> str:
+    """Returns `str(value)`, or the type's name if that raises."""
     try:
         return str(value)
     except Exception:  # noqa: BLE001  an application's own __str__
         return f"<{type(value).__name__}>"
 
 
-def as_json(value: object) -> str:
-    """JSON text in ASCII, so that lone surrogates pass too. What JSON does not have is text, or null for NaN."""
+def to_json(value: object) -> str:
+    """Encodes a value as ASCII, so that lone surrogates pass too.
+
+    Other types become text, NaN becomes null.
+    """
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=printed)
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=safe_str)
     except (ValueError, TypeError, RecursionError):
-        return json.dumps(_plain(value, 0), separators=(",", ":"))
+        return json.dumps(_json_value(value, 0), separators=(",", ":"))
 
 
-def _plain(value: object, depth: int) -> Any:
+def _json_value(value: object, depth: int) -> object:
     if isinstance(value, int):
         return value if value.bit_length() <= MAX_BITS else hex(value)
     if value is None or isinstance(value, str):
@@ -45,33 +51,33 @@ def _plain(value: object, depth: int) -> Any:
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, Mapping) and depth < MAX_DEPTH:
-        return {printed(key): _plain(each, depth + 1) for key, each in value.items()}
+        return {safe_str(key): _json_value(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple) and depth < MAX_DEPTH:
-        return [_plain(each, depth + 1) for each in value]
-    return f"<{type(value).__name__}>" if depth >= MAX_DEPTH else printed(value)
+        return [_json_value(item, depth + 1) for item in value]
+    return f"<{type(value).__name__}>" if depth >= MAX_DEPTH else safe_str(value)
 
 
-def write(item: Item) -> str:
-    """One item as one line, without its end."""
+def encode(item: Item) -> str:
+    """Encodes an item as one line, without the line break."""
     if isinstance(item, TelemetryEvent):
-        return as_json(
+        return to_json(
             {
                 "kind": "event",
                 "event_id": item.event_id,
-                "timestamp": stamp(item.timestamp),
+                "timestamp": timestamp_text(item.timestamp),
                 "event_type": item.event_type.value,
                 "source": item.source,
                 "message": item.message,
                 "metadata": item.metadata,
             }
         )
-    return as_json(
+    return to_json(
         {
             "kind": "metric",
             "metric_id": item.metric_id,
-            "timestamp": stamp(item.timestamp),
+            "timestamp": timestamp_text(item.timestamp),
             "name": item.name,
-            # JSON has no NaN and no infinity; their names as text are read back.
+            # JSON has no NaN and no infinity; `decode` converts their names back.
             "value": item.value if isfinite(item.value) else str(item.value),
             "unit": item.unit,
             "tags": item.tags,
@@ -79,11 +85,11 @@ def write(item: Item) -> str:
     )
 
 
-def read(line: str | bytes) -> Item:
-    """The item of one line.
+def decode(line: str | bytes) -> Item:
+    """Decodes the item of one line.
 
     Raises:
-        ValueError: it is not a whole item.
+        ValueError: It is not a complete item.
     """
     try:
         fields = json.loads(line)

@@ -1,4 +1,7 @@
-"""Publishes an application's items to `fleet.raw.app`, one record per batch. Kafka's client is imported when used."""
+"""Publishes an application's items to `fleet.raw.app`, one record per batch.
+
+Imports Kafka's client when used.
+"""
 
 from __future__ import annotations
 
@@ -15,35 +18,36 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
 from producers.app import avro_codec
 from producers.app.filters import select
-from producers.app.fork_safety import renew_after_fork
+from producers.app.fork_safety import reset_after_fork
 from producers.app.model import TelemetryData
 
 if TYPE_CHECKING:
-    from producers.publishing.publisher import Publication
+    from producers.publishing.publisher import RecordPublisher
     from runtime.settings import KafkaSettings
+    from schemas.records import AppSample
 
 log = logging.getLogger(__name__)
 ALIAS: Final = "raw-app"
 POLL_S: Final = 0.25
 RETRY_S: Final = 5.0
-"""Time between two attempts to reach Kafka for the first time."""
-FIRST_S: Final = 1.0
-"""Kafka's first answer is waited for this long; from then on records go on disk meanwhile."""
+"""Seconds between two attempts to reach Kafka for the first time."""
+FIRST_ANSWER_S: Final = 1.0
+"""If Kafka's first answer takes longer than this, records are spooled to disk meanwhile."""
 MAX_WAITING: Final = 1000
-"""Records that wait for the publishing thread; beyond them `store` refuses, and the collector holds its items."""
-CLOSE_S: Final = 10.0
-_ABANDONED: Final[list[Publication]] = []
-"""A parent's, in a forked child: librdkafka cannot be ended there."""
+"""If more records wait for the publishing thread, `store` raises, and the collector holds its items."""
+CLOSE_TIMEOUT_S: Final = 10.0
+_ABANDONED: Final[list[RecordPublisher]] = []
+"""Publishers of the parent in a forked child, kept because librdkafka cannot be closed there."""
 
 
 @dataclass(frozen=True)
-class _App:
-    """What a publication asks of a target."""
+class _AppSubject:
+    """Subject of the application's records."""
 
     host: str
     labels: Mapping[str, str]
@@ -51,11 +55,10 @@ class _App:
 
 
 class KafkaStorage:
-    """Publishes what it is given, in order, from a thread of its own: `store` waits neither for Kafka nor for a disk.
+    """Publishes items in order, in a thread of its own.
 
-    What Kafka does not take waits in a spool on disk, where it survives the process, and is sent first at its next
-    start. `source` is the application's name and the Kafka key. Where Kafka is comes from `settings`, else from the
-    environment (`KAFKA_BOOTSTRAP_SERVERS`, …). The topics must exist.
+    `store` waits neither for Kafka nor for the disk. Records that Kafka does not accept wait in a spool on disk, where
+    they survive the process, and are sent first at its next start. The topics must exist.
     """
 
     def __init__(
@@ -66,10 +69,16 @@ class KafkaStorage:
         host: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> None:
-        """`host` is the fleet's name of this machine, by default its host name.
+        """Creates a storage; connects when it is used.
+
+        Args:
+            source: Name of the application, and the Kafka key of its records.
+            settings: Kafka; by default from the environment (`KAFKA_BOOTSTRAP_SERVERS`, …).
+            host: The fleet's name of this machine, by default its host name.
+            labels: Labels of the records.
 
         Raises:
-            Misconfigured: nothing says where Kafka is.
+            Misconfigured: Kafka's address is not set.
         """
         from runtime.errors import Misconfigured
         from runtime.settings import KafkaSettings
@@ -78,68 +87,76 @@ class KafkaStorage:
         if not self._settings.bootstrap:
             raise Misconfigured("KAFKA_BOOTSTRAP_SERVERS: not set; an application cannot start a Kafka of its own")
         self.source = source
-        self._app = _App(host or socket.gethostname(), labels or {}, dict.fromkeys(avro_codec.CATEGORIES, 0.0))
+        self._subject = _AppSubject(
+            host or socket.gethostname(), labels or {}, dict.fromkeys(avro_codec.CATEGORIES, 0.0)
+        )
         self.rejected = 0
-        """Records that could not be written as Avro."""
-        self._publication: Publication | None = None
-        self.renew()
-        renew_after_fork(self)
+        """Records that could not be encoded as Avro."""
+        self._publisher: RecordPublisher | None = None
+        self.reset()
+        reset_after_fork(self)
         atexit.register(self.flush)
 
     @property
     def confirmed(self) -> int:
         """Records that Kafka has confirmed."""
-        return self._publication.records if self._publication else 0
+        return self._publisher.records if self._publisher else 0
 
     @property
     def dropped(self) -> int:
-        """Records given up; the next one that gets through names them."""
-        return self._publication.dropped if self._publication else 0
+        """Records dropped; the next record that is published names them."""
+        return self._publisher.dropped if self._publisher else 0
 
     @property
     def waiting(self) -> int:
-        """Records not confirmed yet."""
-        return len(self._waiting) + (self._publication.queued if self._publication else 0)
+        """Records that Kafka has not confirmed yet."""
+        return len(self._waiting) + (self._publisher.queued if self._publisher else 0)
 
     @property
     def unsaved(self) -> int:
-        """Those of them that are not on disk either: what a kill -9 would lose now."""
-        return len(self._waiting) + (self._publication.unsaved if self._publication else 0)
+        """Waiting records that are not on disk either: a kill -9 would lose them now."""
+        return len(self._waiting) + (self._publisher.unsaved if self._publisher else 0)
 
     def store(self, data: TelemetryData) -> None:
-        """Hands items over as one record, or as several where one would be too large.
+        """Queues items as one record, or as several if one would be too large.
 
         Raises:
-            BufferError: too many records wait for the publishing thread.
+            BufferError: Too many records wait for the publishing thread.
         """
-        self._put(avro_codec.TELEMETRY, avro_codec.bodies(self.source, data))
+        self._put(avro_codec.TELEMETRY, avro_codec.record_bodies(self.source, data))
 
-    def store_execution(self, stats: Mapping[str, float]) -> None:
-        """Hands one state of the execution statistics over (`producers.execution`).
+    def store_execution(self, stats: avro_codec.ExecutionSnapshot) -> None:
+        """Queues execution statistics (`producers.execution`) as a record.
 
         Raises:
-            BufferError: too many records wait for the publishing thread.
+            BufferError: Too many records wait for the publishing thread.
         """
-        self._put(avro_codec.EXECUTIONS, [avro_codec.execution(self.source, stats)])
+        self._put(avro_codec.EXECUTIONS, [avro_codec.execution_body(self.source, stats)])
 
     def retrieve(
         self, start_time: datetime | None = None, end_time: datetime | None = None, limit: int | None = None
     ) -> TelemetryData:
-        """What this application, on any host, has on the topic now. Reads it whole: for tests and small fleets."""
+        """Returns the items of this application, on any host, from the topic.
+
+        Reads all of it: for small fleets.
+        """
         from runtime import kafka
         from runtime.topics import decoder
 
         decode = decoder(self._settings, ALIAS).decode
         messages = kafka.read_all(self._settings, self._settings.catalog[ALIAS].name)
-        mine = (decode(message.value()) for message in messages if message.key() == self.source.encode())
-        return select((item for record in mine for item in avro_codec.items(record)), start_time, end_time, limit)
+        records = (
+            cast("AppSample", decode(message.value())) for message in messages if message.key() == self.source.encode()
+        )
+        items = (item for record in records for item in avro_codec.record_items(record))
+        return select(items, start_time, end_time, limit)
 
-    def flush(self, timeout_s: float = CLOSE_S) -> int:
-        """Waits for Kafka's confirmation of everything; returns how many records still lack it."""
+    def flush(self, timeout_s: float = CLOSE_TIMEOUT_S) -> int:
+        """Waits until Kafka has confirmed all records; returns the number that it has not."""
         deadline_s = time.monotonic() + timeout_s
         while self.waiting and time.monotonic() < deadline_s:
             if self._thread is None or not self._thread.is_alive():
-                self._step()  # no thread can be started any more at interpreter exit
+                self._publish_waiting()  # no thread can be started any more at interpreter exit
             self._wake.set()
             time.sleep(0.005)
         if self.unsaved:
@@ -148,37 +165,40 @@ class KafkaStorage:
             log.warning("%d records of %s wait on disk for Kafka", self.waiting, self.source)
         return self.waiting
 
-    def close(self, timeout_s: float = CLOSE_S) -> int:
-        """Waits like `flush`, then lets Kafka go; returns how many records were given up: the disk has the others."""
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> int:
+        """Flushes, then disconnects.
+
+        Returns the number of records that are neither confirmed nor on disk.
+        """
         self.flush(timeout_s)
         self._closing.set()
         self._wake.set()
-        with self._stepping:  # a step under way may be opening the spool
-            left = len(self._waiting)
+        with self._publish_lock:  # a call in progress may be opening the spool
+            lost = len(self._waiting)
             self._waiting.clear()
-            if self._publication is not None:
-                left += self._publication.close(0)
+            if self._publisher is not None:
+                lost += self._publisher.close(0)
             if self._slot is not None:
                 self._slot.close()
         atexit.unregister(self.flush)
-        return left
+        return lost
 
-    def renew(self) -> None:
-        """After a fork: connection, thread and waiting records are the parent's."""
-        if self._publication is not None:
-            _ABANDONED.append(self._publication)
-        self._publication = None
+    def reset(self) -> None:
+        """Starts without connection, thread and records; a forked child leaves them to its parent."""
+        if self._publisher is not None:
+            _ABANDONED.append(self._publisher)
+        self._publisher = None
         self._slot: FileIO | None = None
         self._lock = threading.Lock()
-        self._stepping = threading.Lock()
+        self._publish_lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._ready = threading.Event()
-        self._asker: threading.Thread | None = None
-        self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
+        self._topic_thread: threading.Thread | None = None
+        self._waiting: deque[tuple[str, avro_codec.AppBody]] = deque()
         self._thread: threading.Thread | None = None
 
-    def _put(self, category: str, bodies: list[dict[str, Any]]) -> None:
+    def _put(self, category: str, bodies: list[avro_codec.AppBody]) -> None:
         with self._lock:
             if self._closing.is_set():
                 raise BufferError("closed")
@@ -186,7 +206,7 @@ class KafkaStorage:
                 raise BufferError(f"{len(self._waiting)} records wait to be published")
             self._waiting.extend((category, body) for body in bodies)
             if self._thread is None:
-                thread = threading.Thread(target=self._work, name="telemetry-kafka", daemon=True)
+                thread = threading.Thread(target=self._run, name="telemetry-kafka", daemon=True)
                 try:
                     thread.start()
                     self._thread = thread
@@ -194,115 +214,122 @@ class KafkaStorage:
                     log.debug("no thread at interpreter exit: `flush` publishes")
         self._wake.set()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while not self._closing.is_set():
             self._wake.wait(POLL_S)
             self._wake.clear()
-            if not self._step():
+            if not self._publish_waiting():
                 self._closing.wait(RETRY_S)
 
-    def _step(self) -> bool:
-        """Publishes what waits; False when that cannot be done yet, and not soon."""
-        with self._stepping:
+    def _publish_waiting(self) -> bool:
+        """Publishes the waiting records.
+
+        Returns False if that is impossible, and should be retried later.
+        """
+        with self._publish_lock:
             if self._closing.is_set():
                 return False
-            if self._publication is None:
+            if self._publisher is None:
                 try:
-                    self._publication = self._open()
-                except Exception as error:  # noqa: BLE001  whatever it is, records wait and it is tried again
+                    self._publisher = self._open()
+                except Exception as error:  # noqa: BLE001  whatever it is, records wait and it is retried
                     log.warning("records of %s wait in memory: %s", self.source, error)
                     return False
             if not self._ready.is_set():
-                self._ask(self._publication)
+                self._start_topic_check(self._publisher)
                 if not self._ready.is_set() and self._settings.schema_registry is not None:
-                    return True  # records carry the registry's ids: none can be written yet
+                    return True  # records carry the registry's ids: none can be encoded yet
             while self._waiting:
-                self._publish(self._publication, *self._waiting[0])
-                self._waiting.popleft()  # only now: what is on its way must be in `waiting` all the time
-            self._publication.poll()
+                self._publish(self._publisher, *self._waiting[0])
+                self._waiting.popleft()  # only now: `waiting` must include records in flight
+            self._publisher.poll()
             return True
 
-    def _ask(self, publication: Publication) -> None:
-        """Has Kafka asked for the topic and given the schema, in a thread: an answer may take long, or never come."""
-        if self._asker is not None:
+    def _start_topic_check(self, publisher: RecordPublisher) -> None:
+        """Checks the topic and publishes the schema, in a thread: Kafka may not answer for long."""
+        if self._topic_thread is not None:
             return
-        self._asker = threading.Thread(
-            target=self._ask_until_ready, args=(publication,), name="telemetry-kafka-first", daemon=True
+        self._topic_thread = threading.Thread(
+            target=self._check_topic_until_ready, args=(publisher,), name="telemetry-kafka-first", daemon=True
         )
         try:
-            self._asker.start()
+            self._topic_thread.start()
         except RuntimeError:  # at interpreter exit
-            self._asker = None
-            self._is_there(publication)
+            self._topic_thread = None
+            self._check_topic(publisher)
         else:
-            self._ready.wait(FIRST_S)
+            self._ready.wait(FIRST_ANSWER_S)
 
-    def _ask_until_ready(self, publication: Publication) -> None:
-        while not self._is_there(publication):
+    def _check_topic_until_ready(self, publisher: RecordPublisher) -> None:
+        while not self._check_topic(publisher):
             if self._closing.wait(RETRY_S):
                 return
 
-    def _is_there(self, publication: Publication) -> bool:
+    def _check_topic(self, publisher: RecordPublisher) -> bool:
+        """Checks the topic and publishes the schema. Returns False if Kafka is not ready."""
         from runtime.kafka import watermarks
         from runtime.topics import publish_schemas
 
         topic = self._settings.catalog[ALIAS]
         try:
-            watermarks(self._settings, topic.name)  # an error where the topic is missing
+            watermarks(self._settings, topic.name)  # raises if the topic is missing
             publish_schemas(self._settings, (topic.schema,))
-        except Exception as error:  # noqa: BLE001  whatever it is, records wait and it is tried again
+        except Exception as error:  # noqa: BLE001  whatever it is, records wait and it is retried
             log.warning("Kafka at %s is not ready: %s", self._settings.bootstrap, error)
             return False
-        publication.ready()
+        publisher.set_ready()
         self._ready.set()
         self._wake.set()
         return True
 
-    def _publish(self, publication: Publication, category: str, body: dict[str, Any]) -> None:
+    def _publish(self, publisher: RecordPublisher, category: str, body: avro_codec.AppBody) -> None:
         try:
-            publication.publish(ALIAS, self._app, category, avro_codec.sample(body), began_s=time.monotonic())
+            publisher.publish(ALIAS, self._subject, category, avro_codec.sample(body), began_s=time.monotonic())
         except ValueError:
             self.rejected += 1
-            log.exception("a record of %s cannot be written", self.source)
+            log.exception("a record of %s cannot be encoded", self.source)
 
-    def _open(self) -> Publication:
-        from producers.publishing.publisher import Publication
+    def _open(self) -> RecordPublisher:
+        from producers.publishing.publisher import RecordPublisher
 
         folder = self._settings.data_dir / "producers"
         name = f"app-{quote(self.source, safe='')}"
-        slots = _claim(folder, name)
-        own = next(iter(slots))
+        slots = _claim_slots(folder, name)
+        own, *others = slots
         try:
-            publication = Publication.open(
-                self._settings, f"{own}@{self._app.host}", file=own, left=list(slots)[1:], ready=False
+            publisher = RecordPublisher.open(
+                self._settings, f"{own}@{self._subject.host}", file=own, abandoned=others, ready=False
             )
         except Exception:
             slots[own].close()
             raise
         finally:
-            for other in list(slots)[1:]:
+            for other in others:
                 slots[other].close()
         self._slot = slots[own]
-        return publication
+        return publisher
 
 
-def _claim(folder: Path, name: str) -> dict[str, FileIO]:
-    """The first free number for a process of this application on this machine, and the lock that holds it.
+def _claim_slots(folder: Path, name: str) -> dict[str, FileIO]:
+    """Locks the first free slot for a process of this application on this machine.
 
-    Processes of one application must not share a journal, and one started later should find that of an earlier. With
-    it come the higher numbers that were used once and are free now: what their processes left can be sent.
+    Processes of one application must not share a journal, and a later process should continue that of an earlier one.
+    Higher slots that were used once and are free now are locked too, so that records left there can be sent.
+
+    Returns:
+        Name and lock file of the own slot first, then of the others.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found: dict[str, FileIO] = {}
+    slots: dict[str, FileIO] = {}
     for number in itertools.count():
         path = folder / f"{name}-{number}.lock"
-        if found and not path.exists():
-            return found
+        if slots and not path.exists():
+            return slots
         handle = FileIO(path, "a")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.close()
         else:
-            found[f"{name}-{number}"] = handle
+            slots[f"{name}-{number}"] = handle
     raise AssertionError

@@ -1,4 +1,4 @@
-"""What an application reports, and how its collector is configured: the values of seed 002. No I/O."""
+"""Events and metrics of an application, and the configuration of its collector. No I/O."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import UnionType
 from typing import Any, Final
 
 BACKENDS: Final = ("memory", "file", "database")
+Metadata = Mapping[str, Any]
+"""Metadata or tags: values of any type, which storages convert to JSON."""
 
 
 def utc(moment: datetime) -> datetime:
-    """The same moment with its offset; a naive one is UTC."""
+    """Adds the offset to a naive time, which is UTC."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
@@ -29,14 +32,14 @@ class EventType(StrEnum):
 
 @dataclass(slots=True)
 class TelemetryEvent:
-    """Something that happened. A naive `timestamp` is UTC."""
+    """An event of an application. A naive `timestamp` is UTC."""
 
     event_id: str
     timestamp: datetime
     event_type: EventType
     source: str
     message: str
-    metadata: Mapping[str, Any] | None = None
+    metadata: Metadata | None = None
 
     def __post_init__(self) -> None:
         self.timestamp = utc(self.timestamp)
@@ -45,14 +48,14 @@ class TelemetryEvent:
 
 @dataclass(slots=True)
 class TelemetryMetric:
-    """A number measured. A naive `timestamp` is UTC; `unit` is what the application says it is."""
+    """A number measured by an application. A naive `timestamp` is UTC; `unit` is not checked."""
 
     metric_id: str
     timestamp: datetime
     name: str
     value: float
     unit: str | None = None
-    tags: Mapping[str, Any] | None = None
+    tags: Metadata | None = None
 
     def __post_init__(self) -> None:
         self.timestamp = utc(self.timestamp)
@@ -64,7 +67,7 @@ Item = TelemetryEvent | TelemetryMetric
 
 @dataclass(slots=True)
 class TelemetryData:
-    """Some events and some metrics, each in the order they were collected."""
+    """Events and metrics, each in the order they were collected."""
 
     events: list[TelemetryEvent] = field(default_factory=list)
     metrics: list[TelemetryMetric] = field(default_factory=list)
@@ -75,29 +78,29 @@ class TelemetryData:
         return [*self.events, *self.metrics]
 
     def copy(self) -> TelemetryData:
-        """Lists of its own, so that whoever gets them may change them."""
+        """Copies the lists, so that the receiver may change them."""
         return TelemetryData(list(self.events), list(self.metrics))
 
 
 @dataclass(slots=True)
 class TelemetryConfig:
-    """How a collector works. Checked by `validate`, which an enabled collector calls itself."""
+    """Configuration of a collector. An enabled collector validates it."""
 
     enabled: bool = True
     """False: nothing is collected, and every call returns None."""
     buffer_size: int = 100
-    """Items that are flushed by themselves when they have come together."""
+    """Number of items at which the buffer is flushed."""
     flush_interval: float = 5.0
-    """Longest time an item is buffered, in seconds."""
+    """Maximum time that an item is buffered, in seconds."""
     realtime_mode: bool = True
-    """Listeners get each item at once."""
+    """True: listeners get each item at once."""
     storage_backend: str = "memory"
     """memory, file (JSON lines) or database (SQLite)."""
     storage_path: str | os.PathLike[str] | None = None
-    """The file of the backends file and database."""
+    """File of the backends file and database."""
 
     def validate(self) -> None:
-        """Raises ValueError, naming everything that is wrong at once."""
+        """Raises ValueError with all problems at once, if there are any."""
         problems = [
             f"{name} must be True or False, not {value!r}"
             for name, value in (("enabled", self.enabled), ("realtime_mode", self.realtime_mode))
@@ -117,10 +120,10 @@ class TelemetryConfig:
             raise ValueError("; ".join(problems))
 
 
-def _is_a(value: object, kind: Any) -> bool:
-    """Annotations promise it; applications keep the promise or not."""
+def _is_a(value: object, kind: type | UnionType) -> bool:
+    """Checks a type at run time, because applications may ignore annotations."""
     return isinstance(value, kind)
 
 
-def _is_number(value: object, kind: Any) -> bool:
+def _is_number(value: object, kind: type | UnionType) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)

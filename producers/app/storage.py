@@ -1,4 +1,4 @@
-"""Where flushed items are kept: in memory, as JSON lines, in SQLite, or (`KafkaStorage`) on Kafka."""
+"""Storages for flushed items: memory, JSON lines, SQLite, and Kafka (`KafkaStorage`)."""
 
 from __future__ import annotations
 
@@ -16,93 +16,93 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from producers.app import json_codec
 from producers.app.filters import select, split
-from producers.app.fork_safety import renew_after_fork
+from producers.app.fork_safety import reset_after_fork
 from producers.app.kafka import KafkaStorage
 from producers.app.model import Item, TelemetryConfig, TelemetryData, TelemetryEvent, utc
 
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["DatabaseStorage", "FileStorage", "KafkaStorage", "MemoryStorage", "Storage", "of"]
+__all__ = ["DatabaseStorage", "FileStorage", "KafkaStorage", "MemoryStorage", "Storage", "from_config"]
 
 log = logging.getLogger(__name__)
 MAX_ITEMS: Final = 1_000_000
 
 
 class Storage(Protocol):
-    """What a collector needs. A storage may also have `flush()` and `close()`."""
+    """Interface that a collector needs. A storage may also have `flush()` and `close()`."""
 
     def store(self, data: TelemetryData) -> None:
-        """Keeps the items. After an error none of them is kept: the same data is offered again."""
+        """Stores all items, or none and raises; the same data is then offered again."""
         ...
 
 
 class MemoryStorage:
-    """The newest `max_items` items of this process; older ones go, and are counted in `dropped`."""
+    """Keeps the newest `max_items` items of this process; older ones are dropped and counted."""
 
     def __init__(self, max_items: int = MAX_ITEMS) -> None:
         self._items: deque[Item] = deque(maxlen=max_items)
         self._max = max_items
         self.dropped = 0
-        """Items that had to make room."""
-        self.renew()
-        renew_after_fork(self)
+        """Items dropped to make room."""
+        self.reset()
+        reset_after_fork(self)
 
     def store(self, data: TelemetryData) -> None:
-        """Keeps the items."""
+        """Stores the items."""
         items = data.items
         with self._lock:
-            over = len(self._items) + len(items) - self._max
-            if over > 0:
+            excess = len(self._items) + len(items) - self._max
+            if excess > 0:
                 if not self.dropped:
-                    log.warning("memory storage holds %d items: the oldest make room from now on", self._max)
-                self.dropped += over
+                    log.warning("memory storage is full (%d items): the oldest are dropped from now on", self._max)
+                self.dropped += excess
             self._items.extend(items)
 
     def retrieve(
         self, start_time: datetime | None = None, end_time: datetime | None = None, limit: int | None = None
     ) -> TelemetryData:
-        """Items of [start_time, end_time] in the order they were stored; of more than `limit` the newest."""
+        """Returns the items of [start_time, end_time], in order; of more than `limit` the newest."""
         with self._lock:
             items = list(self._items)
         return select(items, start_time, end_time, limit)
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Deletes all items."""
         with self._lock:
             self._items.clear()
 
-    def renew(self) -> None:
-        """After a fork: what is stored stays, in both processes."""
+    def reset(self) -> None:
+        """Creates the lock; after a fork both processes keep the stored items."""
         self._lock = threading.Lock()
 
 
 class FileStorage:
-    """A file of JSON lines, one per item; several threads and processes may append to one file.
+    """Appends to a file of JSON lines, one per item.
 
-    What is stored survives the end of the process, and a rotated file is followed. It is not synced: a power cut may
-    cost the newest lines.
+    Several threads and processes may use one file. Items survive the end of the process, and a rotated file is
+    followed. The file is not synced: a power cut may lose the newest lines.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.skipped_lines = 0
-        """Lines that the last `retrieve` could not read, such as the torn last one of a killed process."""
+        """Lines that the last `retrieve` could not decode, such as the incomplete last one of a killed process."""
 
     def store(self, data: TelemetryData) -> None:
-        """Appends the items: all of them, or none and an OSError."""
-        text = "".join(f"{json_codec.write(item)}\n" for item in data.items).encode()
+        """Appends all items, or none and raises OSError."""
+        text = "".join(f"{json_codec.encode(item)}\n" for item in data.items).encode()
         if not text:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked("ab+", fcntl.LOCK_EX) as file:
             end = os.fstat(file.fileno()).st_size
             if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
-                text = b"\n" + text  # a torn line must not swallow the first of ours
-            rest = memoryview(text)
+                text = b"\n" + text  # an incomplete line must not swallow our first one
+            remaining = memoryview(text)
             try:
-                while rest:
-                    rest = rest[file.write(rest) :]
+                while remaining:
+                    remaining = remaining[file.write(remaining) :]
             except OSError:
                 file.truncate(end)
                 raise
@@ -110,15 +110,15 @@ class FileStorage:
     def retrieve(
         self, start_time: datetime | None = None, end_time: datetime | None = None, limit: int | None = None
     ) -> TelemetryData:
-        """Items of [start_time, end_time] in the order they were stored; of more than `limit` the newest."""
+        """Returns the items of [start_time, end_time], in order; of more than `limit` the newest."""
         self.skipped_lines = 0
         if not self.path.exists():
             return select((), start_time, end_time, limit)
         with self._locked("rb", fcntl.LOCK_SH) as file:
-            found = select(self._read(file), start_time, end_time, limit)
+            data = select(self._read(file), start_time, end_time, limit)
         if self.skipped_lines:
-            log.warning("%s: %d lines are no events or metrics and were skipped", self.path, self.skipped_lines)
-        return found
+            log.warning("%s: %d lines are not events or metrics and were skipped", self.path, self.skipped_lines)
+        return data
 
     def clear(self) -> None:
         """Empties the file."""
@@ -130,7 +130,7 @@ class FileStorage:
         with open(file.fileno(), "rb", closefd=False) as lines:
             for line in lines:
                 try:
-                    yield json_codec.read(line)
+                    yield json_codec.decode(line)
                 except ValueError:
                     self.skipped_lines += bool(line.strip())
 
@@ -157,7 +157,10 @@ create view if not exists metrics as select timestamp, json_extract(body, '$.met
 
 
 class DatabaseStorage:
-    """A SQLite file with the views `events` and `metrics` for SQL. For several threads and processes."""
+    """Stores in a SQLite file with the views `events` and `metrics`.
+
+    For several threads and processes.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -167,8 +170,8 @@ class DatabaseStorage:
         rows = [
             (
                 "event" if isinstance(item, TelemetryEvent) else "metric",
-                json_codec.stamp(item.timestamp),
-                json_codec.write(item),
+                json_codec.timestamp_text(item.timestamp),
+                json_codec.encode(item),
             )
             for item in data.items
         ]
@@ -178,7 +181,7 @@ class DatabaseStorage:
     def retrieve(
         self, start_time: datetime | None = None, end_time: datetime | None = None, limit: int | None = None
     ) -> TelemetryData:
-        """Items of [start_time, end_time] in the order they were stored; of more than `limit` the newest."""
+        """Returns the items of [start_time, end_time], in order; of more than `limit` the newest."""
         if limit is not None and limit < 0:
             raise ValueError(f"limit must be 0 or more, not {limit}")
         with closing(self._connect()) as db:
@@ -186,12 +189,12 @@ class DatabaseStorage:
                 "select number, body from items where timestamp between ? and ? "
                 "order by timestamp desc, number desc limit ?",
                 (
-                    json_codec.stamp(utc(start_time)) if start_time else "",
-                    json_codec.stamp(utc(end_time)) if end_time else "~",  # sorts after every time
+                    json_codec.timestamp_text(utc(start_time)) if start_time else "",
+                    json_codec.timestamp_text(utc(end_time)) if end_time else "~",  # greater than every time
                     -1 if limit is None else limit,
                 ),
             ).fetchall()
-        return split(json_codec.read(body) for _, body in sorted(rows))
+        return split(json_codec.decode(body) for _, body in sorted(rows))
 
     def clear(self) -> None:
         """Deletes every item."""
@@ -199,18 +202,18 @@ class DatabaseStorage:
             db.execute("delete from items")
 
     def _connect(self) -> sqlite3.Connection:
-        # One connection per call: SQLite's must not be carried over a fork, and a batch is worth one.
+        # One connection per call: SQLite's must not be used after a fork, and a batch justifies the cost.
         import sqlite3
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self.path, timeout=10)
         db.execute("pragma journal_mode = wal")
-        db.executescript(TABLES)  # each time: the file may be another by now
+        db.executescript(TABLES)  # each time: the file may have been replaced
         return db
 
 
-def of(config: TelemetryConfig) -> MemoryStorage | FileStorage | DatabaseStorage:
-    """The storage a configuration asks for."""
+def from_config(config: TelemetryConfig) -> MemoryStorage | FileStorage | DatabaseStorage:
+    """Creates the storage that a configuration names."""
     if config.storage_backend == "memory" or config.storage_path is None:
         return MemoryStorage()
     return (FileStorage if config.storage_backend == "file" else DatabaseStorage)(config.storage_path)

@@ -1,4 +1,4 @@
-"""The stream of seed 002: while it runs, a collector's items go to its storage and its consumers."""
+"""Stream for applications: passes a collector's items to a storage and to consumers."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import threading
 from types import TracebackType
 from typing import Final, Self
 
-from producers.app.collector import SETTLE_S, TelemetryCollector
+from producers.app.collector import FLUSH_WAIT_S, TelemetryCollector
 from producers.app.delivery import Consumer, Outlet
-from producers.app.fork_safety import renew_after_fork
+from producers.app.fork_safety import reset_after_fork
 from producers.app.storage import Storage
 
-JOIN_S: Final = 5.0
+JOIN_TIMEOUT_S: Final = 5.0
 
 
 class TelemetryStream:
-    """Flushes a collector every `interval` seconds into `storage` (None: the collector's own) and to consumers.
+    """Flushes a collector every `interval` seconds to a storage and to consumers.
 
-    Consumers get each flushed batch once, in a thread of the collector; one that fails is counted and does not keep
-    the others from theirs. Before `start` and after `stop` flushed items go to the collector's storage.
+    Without `storage`, items go to the collector's own. Consumers get each flushed batch once, in a thread of the
+    collector; the errors of one are counted and do not affect the others. Before `start` and after `stop` flushed items
+    go to the collector's storage.
     """
 
     def __init__(self, collector: TelemetryCollector, storage: Storage | None = None, interval: float = 1.0) -> None:
@@ -30,39 +31,39 @@ class TelemetryStream:
         self._outlet = Outlet(storage or collector.storage)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        renew_after_fork(self)
+        reset_after_fork(self)
 
     @property
     def running(self) -> bool:
-        """Whether it has been started and not stopped."""
+        """True if it has been started and not stopped."""
         return self._thread is not None
 
     @property
     def consumer_errors(self) -> int:
-        """Errors that consumers raised."""
+        """Errors raised by consumers."""
         return self._outlet.consumer_errors
 
     @property
     def storage_errors(self) -> int:
-        """How often the stream's storage failed."""
+        """Errors raised by the stream's storage."""
         return self._outlet.storage_errors
 
     @property
     def held(self) -> int:
-        """Items that the stream's storage has not taken yet; they are offered again while it runs."""
+        """Items that the stream's storage has not accepted yet; they are offered again."""
         return self._outlet.held
 
     @property
     def dropped(self) -> int:
-        """Items given up because the stream's storage failed for too long."""
+        """Items dropped because the stream's storage failed for too long."""
         return self._outlet.dropped
 
     def add_consumer(self, consumer: Consumer) -> None:
-        """Has each flushed batch given to `consumer` from now on."""
+        """Calls `consumer` with each batch flushed from now on."""
         self._outlet.consumers = (*self._outlet.consumers, consumer)
 
     def start(self) -> None:
-        """Begins to stream; what is buffered already comes first. A running stream is left as it is."""
+        """Starts streaming, with the items already buffered first. No-op if it is running."""
         if self._thread is not None:
             return
         self._stop.clear()
@@ -71,21 +72,21 @@ class TelemetryStream:
         self._thread.start()
 
     def stop(self) -> None:
-        """Streams what is buffered, then ends. Safe to call twice, and from a consumer."""
+        """Streams the buffered items, then ends. Safe to call twice, and from a consumer."""
         if self._thread is None:
             return
         thread, self._thread = self._thread, None
         self._stop.set()
         self.collector.flush()
-        self.collector.delivery.detach(self._outlet, SETTLE_S)
-        self._outlet.settle()
+        self.collector.delivery.detach(self._outlet, FLUSH_WAIT_S)
+        self._outlet.flush()
         if thread is not threading.current_thread():
-            thread.join(JOIN_S)
+            thread.join(JOIN_TIMEOUT_S)
 
-    def renew(self) -> None:
-        """After a fork: the thread is the parent's, so a running stream gets one of its own."""
+    def reset(self) -> None:
+        """Starts a thread for a running stream in a forked child, because the other is the parent's."""
         self._stop = threading.Event()
-        self._outlet.forget()
+        self._outlet.discard()
         if self._thread is not None:
             self._thread = None
             self.start()

@@ -1,54 +1,56 @@
-"""Times a block or a function. No I/O: where the time goes is the caller's."""
+"""Times a block or a function, and passes the result on."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
+
+from producers.app.model import Metadata
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def within(enter: Callable[[], AbstractContextManager[Any]], function: Callable[P, R]) -> Callable[P, R]:
-    """The function, plain or `async`, with each call in a context manager of its own."""
+def wrap_calls(enter: Callable[[], AbstractContextManager[None]], function: Callable[P, R]) -> Callable[P, R]:
+    """Wraps a function, plain or `async`, so that each call runs in its own context manager."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
-        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+        async def async_wrapper(*args: P.args, **kwargs: P.kwargs) -> object:
             with enter():
-                return await function(*args, **kwargs)
+                return await cast("Awaitable[object]", function(*args, **kwargs))
 
-        return cast("Callable[P, R]", awaited)
+        return cast("Callable[P, R]", async_wrapper)
 
     @functools.wraps(function)
-    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         with enter():
             return function(*args, **kwargs)
 
-    return called
+    return wrapper
 
 
 class Timed:
-    """Context manager and decorator: one metric in ms per block or call, tagged with its success."""
+    """Context manager and decorator that collects one metric in ms per block or call."""
 
-    def __init__(self, collect: Callable[..., object], name: str, tags: Mapping[str, Any]) -> None:
+    def __init__(self, collect: Callable[..., object], name: str, tags: Metadata) -> None:
         self._collect, self._name, self._tags = collect, name, tags
-        self._began_s: list[float] = []  # a stack, for a block within a block
+        self._started_s: list[float] = []  # a stack, for a block within a block
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """The function, timed at each call."""
-        return within(lambda: Timed(self._collect, self._name, self._tags), function)
+        """Wraps a function so that each call is timed."""
+        return wrap_calls(lambda: Timed(self._collect, self._name, self._tags), function)
 
     def __enter__(self) -> None:
-        self._began_s.append(time.perf_counter())
+        self._started_s.append(time.perf_counter())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        elapsed_ms = (time.perf_counter() - self._began_s.pop()) * 1000
+        elapsed_ms = (time.perf_counter() - self._started_s.pop()) * 1000
         self._collect(self._name, elapsed_ms, "ms", {**self._tags, "success": kind is None})

@@ -1,1 +1,1 @@
-"""Pause and resume of polling through the control topic: commands, who sends them, who follows them."""
+"""Control topic, which pauses and resumes polling: keys, planning, client, subscriber."""

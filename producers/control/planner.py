@@ -1,7 +1,8 @@
-"""What a command means for those there are, and what is commanded next to how targets stand. Pure.
+"""Planning of start and stop commands, and comparison of desired and actual state. Pure.
 
-- A stop stops all that it names: starts within it end. A start leaves alone what was stopped more closely.
-- Of targets that a command does not name, nothing changes.
+- A stop stops everything it names: start commands inside its scope are removed. A start leaves targets alone that a
+  more specific command has stopped.
+- Targets that a command does not name keep their state.
 """
 
 from __future__ import annotations
@@ -9,154 +10,199 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any, Final, Literal
+from typing import Final, TypedDict, cast
 
 from producers.control import commands
-from producers.control.commands import Command, Orders, Scope
+from producers.control.commands import DesiredState, Scope
 from runtime.errors import Misconfigured
+from schemas.records import Control, Desired, TargetStatus
 
-Desired = Literal["running", "stopped"]
-Status = Mapping[str, Any]
-"""A TargetStatus."""
-Target = tuple[str, str]
+TargetKey = tuple[str, str]
 """(source, host)."""
-LISTED: Final = 100
-"""Targets that are named one by one; beyond, they are counted."""
-NAMED: Final = 5
-"""The same in a sentence."""
+MAX_LISTED: Final = 100
+"""Pending targets listed one by one; further ones are only counted."""
+MAX_NAMED: Final = 5
+"""Names listed in a sentence."""
+
+
+class TargetCounts(TypedDict):
+    """Numbers of targets by state."""
+
+    targets: int
+    running: int
+    stopped: int
+    pending: int
+    """Targets whose state differs from the desired one."""
+
+
+class PendingTarget(TypedDict):
+    """A target whose state differs from the desired one."""
+
+    source: str
+    host: str
+    status: str
+    detail: str
+    producer: str
+    desired: Desired
+
+
+class ControlSummary(TypedDict):
+    """Commands in force and how far producers have applied them."""
+
+    desired: list[Control]
+    observed: dict[str, TargetCounts]
+    """By source."""
+    pending: list[PendingTarget]
 
 
 class NoSuchTarget(Misconfigured):
-    """A command names what is not there."""
+    """A command names a target that does not exist."""
 
 
-def check(scope: Scope, targets: Collection[Target], orders: Orders) -> None:
-    """That a command is about something: about targets that there are, or that it was about before.
+def check_scope(scope: Scope, targets: Collection[TargetKey], desired: DesiredState) -> None:
+    """Checks that a scope includes a target or has been commanded before.
 
     Raises:
-        NoSuchTarget: it is about none; the message says what to do.
+        NoSuchTarget: neither is the case; the message suggests what to do.
     """
-    if scope == Scope() or scope.key in orders.commands or any(scope.holds(*target) for target in targets):
+    if scope == Scope() or scope.key in desired.commands or any(scope.includes(*target) for target in targets):
         return
     if not targets:
-        raise NoSuchTarget("no target is known yet: start a producer, which tells of its targets")
+        raise NoSuchTarget("no targets are known yet: start a producer, which publishes its targets")
     hosts = {host for source, host in targets if scope.source in {None, source}}
     sources = ", ".join(sorted({source for source, _ in targets}))
     if not hosts:
-        raise NoSuchTarget(f"{scope.source} has no targets; there are some of {sources}")
-    of = "" if scope.source is None else f" of {scope.source}"
-    near = get_close_matches(scope.host or "", hosts, n=3)
-    meant = f"; is it {' or '.join(near)}?" if near else "; `rackstream targets status` lists all"
-    raise NoSuchTarget(f"no target{of} is called {scope.host}{meant}")
+        raise NoSuchTarget(f"{scope.source} has no targets; sources with targets: {sources}")
+    of_source = "" if scope.source is None else f" of {scope.source}"
+    matches = get_close_matches(scope.host or "", hosts, n=3)
+    hint = f"; did you mean {' or '.join(matches)}?" if matches else "; `rackstream targets status` lists all"
+    raise NoSuchTarget(f"no target{of_source} is called {scope.host}{hint}")
 
 
-def plan(orders: Orders, command: Command, targets: Iterable[Target]) -> dict[str, Command | None]:
-    """What to write, by key: the command, and for a stop what keeps it from holding for all that it names.
+def plan_changes(desired: DesiredState, command: Control, targets: Iterable[TargetKey]) -> dict[str, Control | None]:
+    """Returns the records to write for a command, by key; None deletes the record of that key.
 
     Args:
-        orders: what holds so far.
-        command: what is commanded; its key is one of ours.
-        targets: those there are.
+        desired: The state before the command.
+        command: The command; its key has a known form.
+        targets: All known targets.
     """
-    changes: dict[str, Command | None] = {command["key"]: command}
-    within = commands.scope(command["key"])
-    if within is None or not commands.is_stop(command):
+    changes: dict[str, Control | None] = {command["key"]: command}
+    stop_scope = commands.parse_key(command["key"])
+    if stop_scope is None or not commands.is_stop(command):
         return changes
-    for key, other in orders.commands.items():
-        scope = commands.scope(key)
-        if scope is None or commands.is_stop(other) or key == within.key or not _covers(within, scope):
+    for key, earlier in desired.commands.items():
+        scope = commands.parse_key(key)
+        if scope is None or commands.is_stop(earlier) or key == stop_scope.key or not _overrides(scope, stop_scope):
             continue
         changes[key] = None
-        # A start of a host ends for one source of it: its other targets keep what it gave them.
-        rest = [target for target in targets if scope.holds(*target) and not within.holds(*target)]
-        without = Orders({name: each for name, each in orders.commands.items() if name != key})
-        kept = [Scope(*each).key for each in rest if orders.about(*each) == other and without.stop(*each)]
-        changes |= {name: dict(other) | {"key": name} for name in kept}
+        # A start of a host that ends for one of its sources still applies to the host's other targets.
+        others = [target for target in targets if scope.includes(*target) and not stop_scope.includes(*target)]
+        without = DesiredState({name: record for name, record in desired.commands.items() if name != key})
+        preserved = [
+            Scope(*target).key
+            for target in others
+            if desired.command_for(*target) == earlier and without.stop_command_for(*target)
+        ]
+        changes |= {name: cast("Control", {**earlier, "key": name}) for name in preserved}
     return changes
 
 
-def _covers(stop: Scope, start: Scope) -> bool:
-    """Whether a start would hold for targets that a stop names."""
+def _overrides(start: Scope, stop: Scope) -> bool:
+    """True if a start is more specific than a stop and applies to targets of it."""
     source = None in {stop.source, start.source} or stop.source == start.source
     host = None in {stop.host, start.host} or stop.host == start.host
     narrower = (start.host is not None, start.source is not None) > (stop.host is not None, stop.source is not None)
     return source and host and narrower
 
 
-def applied(orders: Orders, changes: Mapping[str, Command | None]) -> Orders:
-    """The orders after changes."""
-    after = {**orders.commands, **changes}
-    return Orders({key: command for key, command in after.items() if command is not None}, orders.offset)
+def apply_changes(desired: DesiredState, changes: Mapping[str, Control | None]) -> DesiredState:
+    """Returns the desired state after changes."""
+    after = {**desired.commands, **changes}
+    return DesiredState({key: command for key, command in after.items() if command is not None}, desired.offset)
 
 
-def obeyed(orders: Orders, status: Status) -> bool:
-    """Whether a target stands as is commanded."""
-    stop = orders.stop(status["source"], status["host"])
+def is_applied(desired: DesiredState, status: TargetStatus) -> bool:
+    """True if the target is in its desired state."""
+    stop = desired.stop_command_for(status["source"], status["host"])
     if stop is None:
-        return bool(status["status"] != "stopped")
-    # What is stopped with its producer is stopped, whoever wanted what.
-    return bool(status["status"] == "stopped" and status["stopped_by"] in {None, stop["by"]})
+        return status["status"] != "stopped"
+    # A target whose producer was stopped counts as stopped, whoever stopped it.
+    return status["status"] == "stopped" and status["stopped_by"] in {None, stop["by"]}
 
 
-def counts(orders: Orders, statuses: Iterable[Status]) -> dict[str, int]:
-    """How many targets there are, how many of them are polled, are stopped, and do not stand as is commanded."""
-    found = {"targets": 0, "running": 0, "stopped": 0, "pending": 0}
+def count_targets(desired: DesiredState, statuses: Iterable[TargetStatus]) -> TargetCounts:
+    """Counts the targets that are polled, stopped, and not in their desired state."""
+    counts: TargetCounts = {"targets": 0, "running": 0, "stopped": 0, "pending": 0}
     for status in statuses:
-        found["targets"] += 1
-        found["stopped" if status["status"] == "stopped" else "running"] += 1
-        found["pending"] += not obeyed(orders, status)
-    return found
+        counts["targets"] += 1
+        counts["stopped" if status["status"] == "stopped" else "running"] += 1
+        counts["pending"] += not is_applied(desired, status)
+    return counts
 
 
-def state(orders: Orders, statuses: Collection[Status]) -> dict[str, Any]:
-    """What is commanded, and how that is obeyed: by source, and target by target where it is not."""
+def summarize(desired: DesiredState, statuses: Collection[TargetStatus]) -> ControlSummary:
+    """Summarizes the desired state, target counts by source, and targets that differ."""
     sources = sorted({status["source"] for status in statuses})
-    pending = [status for status in statuses if not obeyed(orders, status)]
+    pending = [status for status in statuses if not is_applied(desired, status)]
     pending.sort(key=lambda status: (status["source"], status["host"]))
     return {
-        "desired": sorted(orders.commands.values(), key=lambda command: _order(command["key"])),
+        "desired": sorted(desired.commands.values(), key=lambda command: _sort_key(command["key"])),
         "observed": {
-            source: counts(orders, [each for each in statuses if each["source"] == source]) for source in sources
+            source: count_targets(desired, [status for status in statuses if status["source"] == source])
+            for source in sources
         },
         "pending": [
-            {name: status[name] for name in ("source", "host", "status", "detail", "producer")}
-            | {"desired": "stopped" if orders.stop(status["source"], status["host"]) else "running"}
-            for status in pending[:LISTED]
+            {
+                "source": status["source"],
+                "host": status["host"],
+                "status": status["status"],
+                "detail": status["detail"],
+                "producer": status["producer"],
+                "desired": "stopped" if desired.stop_command_for(status["source"], status["host"]) else "running",
+            }
+            for status in pending[:MAX_LISTED]
         ],
     }
 
 
-def _order(key: str) -> tuple[int, str]:
-    scope = commands.scope(key) or Scope()
+def _sort_key(key: str) -> tuple[int, str]:
+    scope = commands.parse_key(key) or Scope()
     return (scope.host is not None) * 2 + (scope.source is not None), key
 
 
-def message(orders: Orders, command: Command, statuses: Collection[Status]) -> str:
-    """What has come of a command, for people; `statuses`: of the targets that it names."""
-    scope = commands.scope(command["key"]) or Scope()
-    done = "stopped" if commands.is_stop(command) else "started"
-    kept, waiting = [], []
+def describe_result(desired: DesiredState, command: Control, statuses: Collection[TargetStatus]) -> str:
+    """Describes the effect of a command on the targets it names, in a sentence."""
+    scope = commands.parse_key(command["key"]) or Scope()
+    action = "stopped" if commands.is_stop(command) else "started"
+    still_stopped: list[TargetStatus] = []
+    pending: list[TargetStatus] = []
     for status in statuses:
-        if orders.stop(status["source"], status["host"]) and not commands.is_stop(command):
-            kept.append(status)
-        elif not obeyed(orders, status):
-            waiting.append(status)
-    of = "1 target" if len(statuses) == 1 else f"{len(statuses)} targets"
-    said = f"{scope}: {done}, {of}"
-    if waiting:
-        who = ", ".join(sorted({each["producer"] for each in waiting})[:NAMED])
-        said = f"{scope}: to be {done}; {len(waiting)} of {of} not yet: their producers ({who}) do so when they run"
-    if kept:
-        names = _named(f"{each['source']} of {each['host']}" for each in kept)
-        said += f". {len(kept)} stay stopped, for commands that name them more closely: {names}"
-    return said
+        if desired.stop_command_for(status["source"], status["host"]) and not commands.is_stop(command):
+            still_stopped.append(status)
+        elif not is_applied(desired, status):
+            pending.append(status)
+    total = "1 target" if len(statuses) == 1 else f"{len(statuses)} targets"
+    text = f"{scope}: {action}, {total}"
+    if pending:
+        producers = ", ".join(sorted({status["producer"] for status in pending})[:MAX_NAMED])
+        text = (
+            f"{scope}: to be {action}; {len(pending)} of {total} pending until their producers ({producers}) "
+            "apply the command"
+        )
+    if still_stopped:
+        names = _join_names(f"{status['source']} of {status['host']}" for status in still_stopped)
+        text += f". {len(still_stopped)} stay stopped by more specific commands: {names}"
+    return text
 
 
-def _named(names: Iterable[str]) -> str:
-    listed = sorted(names)
-    return ", ".join(listed[:NAMED]) + (f" and {len(listed) - NAMED} more" if len(listed) > NAMED else "")
+def _join_names(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:MAX_NAMED]) + (
+        f" and {len(ordered) - MAX_NAMED} more" if len(ordered) > MAX_NAMED else ""
+    )
 
 
-def new(scope: Scope, desired: Desired, *, by: str, reason: str, at: datetime) -> Command:
-    """A command."""
+def create_command(scope: Scope, desired: Desired, *, by: str, reason: str, at: datetime) -> Control:
+    """Creates a command."""
     return {"key": scope.key, "desired": desired, "at": at, "by": by, "reason": reason}

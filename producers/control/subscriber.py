@@ -1,72 +1,75 @@
-"""The control topic while a producer runs: read to its end before the first poll, then followed."""
+"""Subscriber to the control topic: reads it to its end first, then follows it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from confluent_kafka import KafkaException
 
-from producers.control.commands import Orders
-from runtime.compacted_topic import Followed
+from producers.control.commands import DesiredState
+from runtime.compacted_topic import CompactedTopics
 from runtime.errors import Retry
 from runtime.settings import KafkaSettings
+from schemas.records import Control
 
 log = structlog.get_logger()
 ALIAS: Final = "control"
-LOOK_S: Final = 0.2
-"""The topic is looked at this often."""
-AGAIN_S: Final = 2.0
-"""So long after a look that failed."""
+POLL_INTERVAL_S: Final = 0.2
+RETRY_S: Final = 2.0
 
 
-def orders(followed: Followed) -> Orders:
-    """What a followed control topic says."""
-    offset = max(followed.offsets[ALIAS].values())
-    return Orders.of(followed.tables[ALIAS].values(), None if offset < 0 else offset)
+def desired_state(topics: CompactedTopics) -> DesiredState:
+    """Returns the state that the control topic describes; `topics` follow it."""
+    offset = max(topics.offsets[ALIAS].values())
+    commands = cast("list[Control]", list(topics.tables[ALIAS].values()))
+    return DesiredState.from_records(commands, None if offset < 0 else offset)
 
 
-class Obeying:
-    """Follows the topic. While Kafka is away, what was last known holds."""
+class CommandSubscriber:
+    """Follows the control topic.
+
+    While Kafka is unavailable, the last known commands remain in force.
+    """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        """Reads it to the end it has now.
+        """Reads the topic to its current end.
 
         Raises:
-            Retry: the broker did not answer.
+            Retry: The broker did not answer.
         """
         self._settings = settings
         try:
-            self._followed: Followed | None = Followed(settings, ALIAS)
+            self._topics: CompactedTopics | None = CompactedTopics(settings, ALIAS)
         except KafkaException as error:
             raise Retry(f"no answer from Kafka at {settings.bootstrap}: {error.args[0].str()}") from error
-        self.orders = orders(self._followed)
-        """What is commanded, as far as is known."""
+        self.desired = desired_state(self._topics)
+        """The latest known state."""
 
-    def run(self, stop: threading.Event, obey: Callable[[Orders], None]) -> None:
-        """Hands over what is commanded each time that this changes, until `stop` is set."""
-        while not stop.wait(LOOK_S if self._followed else AGAIN_S):
+    def run(self, stop: threading.Event, on_change: Callable[[DesiredState], None]) -> None:
+        """Calls `on_change` whenever commands arrive, until `stop` is set."""
+        while not stop.wait(POLL_INTERVAL_S if self._topics else RETRY_S):
             try:
-                if not self._look():
+                if not self._refresh():
                     continue
-            except KafkaException as error:  # such as the schema of a record that cannot be looked up now
-                log.warning("commands not read, the last known hold", why=error.args[0].str())
+            except KafkaException as error:  # such as a failed lookup of a record's schema
+                log.warning("control topic not read, the last known commands apply", reason=error.args[0].str())
                 self._close()
                 continue
-            obey(self.orders)
+            on_change(self.desired)
         self._close()
 
-    def _look(self) -> bool:
-        """Whether anything is new."""
-        if self._followed is not None and not self._followed.refresh():
+    def _refresh(self) -> bool:
+        """Reads new records. Returns True if there were any."""
+        if self._topics is not None and not self._topics.refresh():
             return False
-        self._followed = self._followed or Followed(self._settings, ALIAS)
-        self.orders = orders(self._followed)
+        self._topics = self._topics or CompactedTopics(self._settings, ALIAS)
+        self.desired = desired_state(self._topics)
         return True
 
     def _close(self) -> None:
-        if self._followed is not None:
-            self._followed.close()
-        self._followed = None
+        if self._topics is not None:
+            self._topics.close()
+        self._topics = None

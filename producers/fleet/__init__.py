@@ -1,1 +1,1 @@
-"""The fleet file: its format, its validation, importers for other formats, and reload while a producer runs."""
+"""Fleet file: models, validation, importers for other formats, reload at run time."""

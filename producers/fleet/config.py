@@ -1,259 +1,174 @@
-"""`fleet.yaml`: what to poll, how often, with which credentials. Validated whole; secrets are references only."""
+"""Fleet file (`fleet.yaml`): what to poll, how often, with which credentials.
+
+Secrets are references only.
+"""
 
 from __future__ import annotations
 
+import difflib
 import os
-import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from producers.fleet import validation
+from producers.fleet.targets import FleetModel, FleetTarget, RedfishTarget, SourceSection
+from producers.fleet.validation import FleetError
+from producers.registry import SOURCE_SPECS
 from runtime.errors import Misconfigured
 
-Source = Literal["redfish", "libvirt", "host"]
-Category = Literal["system", "thermal", "power", "processor", "memory", "network", "storage"]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
-Host = Annotated[str, Field(min_length=1)]
-"""The fleet's name of one operating system."""
-IGNORED: Final = "x-"
-"""Top-level keys that begin so hold what others refer to by YAML's anchors."""
+IGNORED_PREFIX: Final = "x-"
+"""Top-level keys with this prefix are ignored: they hold values that YAML anchors refer to."""
+LOADER: Final[type[yaml.SafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The loader in C, where PyYAML has it: it reads a thousand targets eight times as fast."""
+_SECTIONS: Final[dict[str, Any]] = {name: (spec.section, spec.section()) for name, spec in SOURCE_SPECS.items()}
+_FleetFile: Final = create_model("FleetFile", __base__=FleetModel, **_SECTIONS)
 
 
-def _reference(text: str) -> str:
-    if not text.startswith(("env:", "file:")):
-        raise ValueError("give secrets by reference: env:NAME or file:PATH, never in this file")
-    return text
+@dataclass(frozen=True)
+class Fleet:
+    """Targets of a fleet file, with the defaults of their sections filled in."""
 
-
-def secret(reference: str) -> str:
-    """The secret behind `env:NAME` or `file:PATH`.
-
-    Raises:
-        Misconfigured: there is none.
-    """
-    kind, _, where = reference.partition(":")
-    if kind == "env":
-        if where not in os.environ:
-            raise Misconfigured(f"the environment variable {where}, which should hold a secret, is not set")
-        return os.environ[where]
-    try:
-        return Path(where).read_text().strip()
-    except OSError as error:
-        raise Misconfigured(f"the secret file {where} cannot be read: {error.strerror}") from error
-
-
-LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one in C, where PyYAML has it: it reads a thousand targets eight times as fast."""
-
-
-class Model(BaseModel):
-    """Base: unknown keys are errors, for a misspelt one would be silently without effect."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Target(Model):
-    """What all targets have."""
-
-    host: str = Field(default_factory=socket.gethostname, min_length=1)
-    """The fleet's name of this operating system; default: this machine's host name."""
-    labels: dict[str, str] = {}
-    """Free labels, such as rack and site."""
-    interval: Seconds | None = None
-    """Seconds between two polls; default: the source's."""
-
-
-class Access(Model):
-    """How to talk to BMCs: of one, or of all of a section that do not say otherwise."""
-
-    username: str | None = None
-    """User; none: no authentication."""
-    password: Annotated[str, AfterValidator(_reference)] | None = None
-    """env:NAME or file:PATH."""
-    verify: bool | Path = True
-    """Check the certificate: true, false, or a file of CA certificates."""
-    proxy: str | None = None
-    """HTTP proxy."""
-    intervals: dict[Category, Seconds] = {}
-    """Seconds between two polls, by category; default: `interval`, memory 30 times, storage 12 times, processor and
-    network 6 times as long."""
-
-
-class HostTarget(Target):
-    """This machine, read by psutil."""
-
-
-class LibvirtTarget(Target):
-    """One libvirt connection."""
-
-    host: str = Field(min_length=1)
-    uri: str
-    """libvirt URI, such as qemu:///system or test:///default."""
-
-
-class RedfishTarget(Access, Target):
-    """One BMC."""
-
-    host: Host
-    address: Annotated[str, Field(pattern=r"^https?://[^/@]+/?$")]
-    """https://host[:port]."""
-    systems: dict[str, Host] = {}
-    """Id of a ComputerSystem → its host, where one BMC has several. What belongs to none of them is `host`'s, which
-    then names the enclosure."""
-
-
-class Section(Model):
-    """What all sources have."""
-
-    interval: Seconds = 1.0
-    """Seconds between two polls of targets that do not say otherwise."""
-    labels: dict[str, str] = {}
-    """Labels of all its targets; a target's own win."""
-
-
-class HostSource(Section):
-    """Section `host`."""
-
-    targets: tuple[HostTarget, ...] = ()
-
-
-class LibvirtSource(Section):
-    """Section `libvirt`."""
-
-    targets: tuple[LibvirtTarget, ...] = ()
-
-
-class RedfishSource(Access, Section):
-    """Section `redfish`."""
-
-    interval: Seconds = 10.0
-    targets: tuple[RedfishTarget, ...] = ()
-
-    @model_validator(mode="after")
-    def _credentials_whole(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password go together")
-        return self
-
-
-AnyTarget = HostTarget | LibvirtTarget | RedfishTarget
-
-
-class Fleet(Model):
-    """The whole file. Targets have what they take from their section."""
-
-    host: HostSource = HostSource()
-    libvirt: LibvirtSource = LibvirtSource()
-    redfish: RedfishSource = RedfishSource()
+    sections: Mapping[str, SourceSection] = field(
+        default_factory=lambda: {name: spec.section() for name, spec in SOURCE_SPECS.items()}
+    )
+    """Source → its section."""
 
     @property
-    def sources(self) -> tuple[Source, ...]:
-        """The sources that have targets."""
-        named: tuple[Source, ...] = ("host", "libvirt", "redfish")
-        return tuple(name for name in named if getattr(self, name).targets)
+    def sources(self) -> tuple[str, ...]:
+        """Sources that have targets."""
+        return tuple(sorted(source for source, section in self.sections.items() if section.targets))
 
-    def completed(self) -> Fleet:
-        """The same with each target saying all that holds for it."""
-        parts: dict[str, Any] = {}
-        for name in ("host", "libvirt", "redfish"):
-            section = getattr(self, name)
-            parts[name] = section.model_copy(
-                update={"targets": tuple(_completed(section, target) for target in section.targets)}
-            )
-        return Fleet(**parts)
+    def targets(self, source: str) -> tuple[FleetTarget, ...]:
+        """Returns the targets of a source."""
+        return self.sections[source].targets
+
+    @property
+    def all_targets(self) -> list[FleetTarget]:
+        """Targets of all sources."""
+        return [target for section in self.sections.values() for target in section.targets]
 
 
-def _completed(section: Any, target: Any) -> Any:
-    own = target.model_fields_set
-    update: dict[str, Any] = {
-        "labels": {**section.labels, **target.labels},
-        "interval": target.interval or section.interval,
-    }
-    if isinstance(target, RedfishTarget):
-        update["intervals"] = {**section.intervals, **target.intervals}
-        taken = [name for name in ("username", "password", "verify", "proxy") if name not in own]
-        if "username" in own and "password" in taken:
-            taken.remove("password")  # of a user of its own it would be the wrong one; `username: null` needs none
-        update |= {name: getattr(section, name) for name in taken}
-    return target.model_copy(update=update)
+def resolve_secret(reference: str) -> str:
+    """Returns the secret behind `env:NAME` or `file:PATH`.
+
+    Raises:
+        Misconfigured: The variable is not set, or the file cannot be read.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        if name not in os.environ:
+            raise Misconfigured(f"the environment variable {name}, which should hold a secret, is not set")
+        return os.environ[name]
+    try:
+        return Path(name).read_text().strip()
+    except OSError as error:
+        raise Misconfigured(f"the secret file {name} cannot be read: {error.strerror}") from error
 
 
 def load(path: Path) -> Fleet:
-    """The fleet in a file.
+    """Loads a fleet file.
 
     Raises:
-        Misconfigured: names every error with its line.
+        Misconfigured: The file is wrong; names every error with its line.
     """
-    return parse(read(path), path)
+    return parse(read_text(path), path)
 
 
-def read(path: Path) -> str:
-    """The text of a fleet file.
+def read_text(path: Path) -> str:
+    """Reads the text of a fleet file.
 
     Raises:
-        Misconfigured: there is none.
+        Misconfigured: The file cannot be read.
     """
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise Misconfigured(f"{path}: {why}; start from fleet.example.yaml") from error
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise Misconfigured(f"{path}: {reason}; start from fleet.example.yaml") from error
 
 
 def parse(text: str, path: Path, *, shared: bool = False) -> Fleet:
-    """The fleet in a text; `path` is only named in errors. `shared`: it is to be on Kafka, see `unshareable`.
+    """Parses the text of a fleet file.
+
+    Args:
+        text: The text.
+        path: Named in errors.
+        shared: True if the targets are to be published, which excludes some values (`find_unshareable`).
 
     Raises:
-        Misconfigured: names every error with its line.
+        Misconfigured: The text is wrong; names every error with its line.
     """
     try:
         document = yaml.load(text, LOADER) or {}  # noqa: S506  a safe loader
     except yaml.YAMLError as error:
         raise Misconfigured(f"{path} is not YAML: {error}") from error
     if isinstance(document, dict):
-        document = {key: value for key, value in document.items() if not str(key).startswith(IGNORED)}
-    fleet, found = judged(document, shared=shared)
+        document = {key: value for key, value in document.items() if not str(key).startswith(IGNORED_PREFIX)}
+    fleet, problems = validate(document, shared=shared)
     root = yaml.compose(text, LOADER)
-    lines = [(validation.line(root, at), f"{'.'.join(map(str, at))}: {what}") for at, what in found]
-    lines += [(number, f"{key}: given twice") for number, key in validation.keys_given_twice(root)]
+    lines = [
+        (validation.line_of(root, location), f"{'.'.join(map(str, location))}: {message}")
+        for location, message in problems
+    ]
+    lines += [(number, f"{key}: given twice") for number, key in validation.find_duplicate_keys(root)]
     if lines:
-        told = [f"line {number}: {what}" for number, what in sorted(lines)]
-        raise Misconfigured("\n  ".join([f"{path}:", *told])) from None
+        messages = [f"line {number}: {message}" for number, message in sorted(lines)]
+        raise Misconfigured("\n  ".join([f"{path}:", *messages])) from None
     return fleet
 
 
-def judged(document: Any, *, shared: bool = False) -> tuple[Fleet, list[tuple[validation.Location, str]]]:
-    """The fleet in a document, and all that is wrong with it; if anything is, the fleet is empty."""
-    found = list(validation.problems(document))
+def validate(document: object, *, shared: bool = False) -> tuple[Fleet, list[FleetError]]:
+    """Returns the fleet of a document and all its errors; with errors, the fleet is empty."""
+    problems = list(validation.find_problems(document))
     if shared:
-        found += validation.unshareable(document)
-    fleet = Fleet()
+        problems += validation.find_unshareable(document)
+    sections: dict[str, SourceSection] = {}
     try:
-        fleet = Fleet.model_validate(document)
+        file = _FleetFile.model_validate(document)
+        sections = {source: getattr(file, source).with_defaults() for source in SOURCE_SPECS}
     except ValidationError as error:
-        found += [
-            (each["loc"], each["msg"].removeprefix("Value error, ")) for each in error.errors(include_input=False)
-        ]
-    return Fleet() if found else fleet.completed(), found
+        problems += [(details["loc"], _message(details)) for details in error.errors(include_input=False)]
+    return (Fleet(), problems) if problems else (Fleet(sections), problems)
 
 
-def check_references(fleet: Fleet, path: Path) -> None:
-    """Looks whether what a fleet refers to is there; `path` is only named in errors.
+def _message(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        matches = difflib.get_close_matches(str(error["loc"][-1]), _field_names(error["loc"]), 1)
+        return "unknown key" + (f"; did you mean {matches[0]}?" if matches else "")
+    if error["type"] == "tuple_type":
+        return "a list is expected"
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _field_names(location: tuple[int | str, ...]) -> Iterable[str]:
+    """Returns the keys that are allowed where an unknown key was found."""
+    if len(location) == 1:
+        return SOURCE_SPECS
+    spec = SOURCE_SPECS[str(location[0])]
+    return (spec.section if len(location) == 2 else spec.target).model_fields
+
+
+def check_references(targets: Iterable[FleetTarget], path: Path) -> None:
+    """Checks that secrets and CA files of targets exist; `path` is named in errors.
 
     Raises:
-        Misconfigured: names every secret and CA file that is not.
+        Misconfigured: Some do not; names all of them.
     """
-    wrong: dict[str, None] = {}
-    for reference in dict.fromkeys(target.password for target in fleet.redfish.targets if target.password):
+    bmcs = [target for target in targets if isinstance(target, RedfishTarget)]
+    problems: dict[str, None] = {}
+    for reference in dict.fromkeys(bmc.password for bmc in bmcs if bmc.password):
         try:
-            secret(reference)
+            resolve_secret(reference)
         except Misconfigured as error:
-            wrong[str(error)] = None
-    for verify in dict.fromkeys(target.verify for target in fleet.redfish.targets):
+            problems[str(error)] = None
+    for verify in dict.fromkeys(bmc.verify for bmc in bmcs):
         if isinstance(verify, Path) and not verify.is_file():
-            wrong[f"verify: {verify} is not a file"] = None
-    if wrong:
-        raise Misconfigured("\n  ".join([f"{path}:", *wrong]))
+            problems[f"verify: {verify} is not a file"] = None
+    if problems:
+        raise Misconfigured("\n  ".join([f"{path}:", *problems]))

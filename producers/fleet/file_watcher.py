@@ -1,4 +1,7 @@
-"""A file that people edit while it is in use: tells when it has new text. No thread of its own."""
+"""Watcher of a file that people edit while it is in use.
+
+Polled by its owner; no thread of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +9,40 @@ import hashlib
 from pathlib import Path
 
 
-class Watched:
-    """One file. New text counts when it was found the same at two looks: an editor may be in the middle of writing."""
+class FileWatcher:
+    """Detects new text in a file.
+
+    Text counts after two equal polls, since an editor may still be writing.
+    """
 
     def __init__(self, path: Path, text: str) -> None:
-        """`text`: what is in use."""
+        """Starts watching; `text` is the text in use."""
         self._path = path
-        self._used = _digest(text)
+        self._digest_in_use = _digest(text)
         self._stat: tuple[int, int, int] | None = None
         self._text = text
-        self._pending: bytes | None = None
+        self._pending_digest: bytes | None = None
 
-    def look(self, *, at_once: bool = False) -> str | None:
-        """The new text, once; None where there is none, or (but for `at_once`) where it may not be whole yet.
+    def poll(self, *, immediate: bool = False) -> str | None:
+        """Returns new text once; None if there is none, or it may still be incomplete.
 
-        A file that is gone is no new text: what is in use goes on.
+        `immediate` returns it even if it may be incomplete.
+        A missing or unreadable file is not new text: the text in use stays.
         """
         try:
-            found = self._path.stat()
-            stat = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if stat != self._stat or at_once:
+            status = self._path.stat()
+            stat = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if stat != self._stat or immediate:
                 self._text = self._path.read_text()
         except (OSError, UnicodeDecodeError):
             self._stat = None
             return None
         digest = _digest(self._text)
-        settled = at_once or (stat == self._stat and digest == self._pending)
-        self._stat, self._pending = stat, digest
-        if digest == self._used or not settled:
+        is_stable = immediate or (stat == self._stat and digest == self._pending_digest)
+        self._stat, self._pending_digest = stat, digest
+        if digest == self._digest_in_use or not is_stable:
             return None
-        self._used = digest
+        self._digest_in_use = digest
         return self._text
 
 

@@ -1,6 +1,6 @@
-"""Fleets as others keep them, as fleet files: CSV, and Prometheus's file_sd in JSON or YAML.
+"""Importers of fleets in other formats: CSV, and Prometheus's file_sd in JSON or YAML.
 
-What is wrong is told with the line, or the entry, that it is of.
+Errors are reported with their line or entry.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import yaml
@@ -17,85 +17,113 @@ import yaml
 from producers.fleet import config
 from producers.fleet.config import Fleet
 from runtime.errors import Misconfigured
+from schemas.sources import SHAREABLE_SOURCES
 
-LABEL: Final = "label_"
-"""What a CSV column of a label begins with; the label's name follows."""
-Entry = tuple[str, str, dict[str, Any]]
-"""(where it is in the file, source, entry of a fleet file)."""
+LABEL_PREFIX: Final = "label_"
+"""Prefix of CSV columns with labels; the label's name follows."""
+DEFAULT_SOURCE: Final = "redfish"
+"""Source of entries that name none. Its section takes the options for targets of CSV and file_sd."""
 
 
-def load(path: Path, defaults: Mapping[str, Any]) -> Fleet:
-    """The fleet in a file of any form, complete; of sources that can be shared only what may be on a topic.
+class ImportedTarget(NamedTuple):
+    """Target as read from a file of another format."""
 
-    `defaults`: what targets of CSV and file_sd do not say themselves, as in the section `redfish`.
+    place: str
+    """Line or entry of the file."""
+    source: str
+    fields: dict[str, object]
+    """The target as an entry of a fleet file."""
+
+
+def load(path: Path, defaults: Mapping[str, object]) -> Fleet:
+    """Loads the shareable targets of a fleet file, a CSV file or a file_sd file.
+
+    Args:
+        path: The file.
+        defaults: Values of section `redfish` for targets of CSV and file_sd that do not set them.
 
     Raises:
-        Misconfigured: names every error with its line or entry.
+        Misconfigured: The file is wrong; names every error with its line or entry.
     """
-    text = config.read(path)
+    text = config.read_text(path)
     if path.suffix.lower() == ".csv":
-        return _fleet(path, _csv(text, path), defaults)
+        return _build_fleet(path, _read_csv(text, path), defaults)
     try:
         document = yaml.load(text, config.LOADER)  # noqa: S506  a safe loader
     except yaml.YAMLError as error:
         raise Misconfigured(f"{path} is neither YAML nor JSON: {error}") from error
     if isinstance(document, list):
-        return _fleet(path, _file_sd(document, path), defaults)
+        return _build_fleet(path, _read_file_sd(document, path), defaults)
     if defaults:
-        said = ", ".join(f"--{name}" for name in defaults)
-        raise Misconfigured(f"{said}: for CSV and file_sd; a fleet file says that in its sections")
+        options = ", ".join(f"--{name}" for name in defaults)
+        raise Misconfigured(f"{options}: only for CSV and file_sd; a fleet file sets this in its sections")
     return config.parse(text, path, shared=True)
 
 
-def _fleet(path: Path, entries: list[Entry], defaults: Mapping[str, Any]) -> Fleet:
-    document: dict[str, Any] = {"redfish": {**defaults, "targets": []}, "libvirt": {"targets": []}}
-    places: dict[str, list[str]] = {}
-    wrong = []
-    for where, source, entry in entries:
-        if source not in document:
-            wrong.append(f"{where}: source: {source} is neither redfish nor libvirt")
-            continue
-        document[source]["targets"].append(entry)
-        places.setdefault(source, []).append(where)
-    fleet, found = config.judged(document, shared=True)
-    for at, what in found:
-        of_entry = len(at) > 2 and at[1] == "targets" and isinstance(at[2], int)
-        where = places[at[0]][at[2]] if of_entry else "options"
-        wrong.append(f"{where}: {'.'.join(map(str, at[3:] if of_entry else at[1:]))}: {what}")
-    if wrong:
-        raise Misconfigured("\n  ".join([f"{path}:", *wrong]))
+def _build_fleet(path: Path, entries: list[ImportedTarget], defaults: Mapping[str, object]) -> Fleet:
+    targets: dict[str, list[ImportedTarget]] = {source: [] for source in SHAREABLE_SOURCES}
+    errors = []
+    for entry in entries:
+        if entry.source in targets:
+            targets[entry.source].append(entry)
+        else:
+            errors.append(f"{entry.place}: source: {entry.source} is not one of {', '.join(targets)}")
+    document = {
+        source: {**(defaults if source == DEFAULT_SOURCE else {}), "targets": [entry.fields for entry in entries]}
+        for source, entries in targets.items()
+    }
+    fleet, problems = config.validate(document, shared=True)
+    for location, message in problems:
+        place, path_in_entry = "options", location[1:]
+        if len(location) > 2 and location[1] == "targets" and isinstance(location[2], int):
+            place, path_in_entry = targets[str(location[0])][location[2]].place, location[3:]
+        errors.append(f"{place}: {'.'.join(map(str, path_in_entry))}: {message}")
+    if errors:
+        raise Misconfigured("\n  ".join([f"{path}:", *errors]))
     return fleet
 
 
-def _csv(text: str, path: Path) -> list[Entry]:
-    """A row per target. Columns are called as in a fleet file, a label's `label_<name>`; `source` may say libvirt."""
+def _read_csv(text: str, path: Path) -> list[ImportedTarget]:
+    """Reads a target per row.
+
+    Columns have the names of fleet file keys; labels are in `label_<name>`.
+    """
     rows = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     if not {"host"} <= set(rows.fieldnames or ()):
-        raise Misconfigured(f"{path}: line 1: names of columns are expected: host and address, and what else is known")
-    found = []
+        raise Misconfigured(f"{path}: line 1: column names are expected: host, address, and any others")
+    targets = []
     for row in rows:
         if None in row:
             raise Misconfigured(f"{path}: line {rows.line_num}: more values than columns")
-        given = {name: value.strip() for name, value in row.items() if value and value.strip()}
-        labels = {name.removeprefix(LABEL): given.pop(name) for name in list(given) if name.startswith(LABEL)}
-        entry: dict[str, Any] = {**given, **({"labels": labels} if labels else {})}
-        found.append((f"line {rows.line_num}", entry.pop("source", "redfish"), entry))
-    return found
+        values = {name: value.strip() for name, value in row.items() if value and value.strip()}
+        labels = {
+            name.removeprefix(LABEL_PREFIX): values.pop(name) for name in list(values) if name.startswith(LABEL_PREFIX)
+        }
+        source = values.pop("source", DEFAULT_SOURCE)
+        fields = {**values, **({"labels": labels} if labels else {})}
+        targets.append(ImportedTarget(f"line {rows.line_num}", source, fields))
+    return targets
 
 
-def _file_sd(document: list[Any], path: Path) -> list[Entry]:
-    """A target per address. A group of one may name its host by the label `host`; else it is the address's."""
-    found = []
+def _read_file_sd(document: list[object], path: Path) -> list[ImportedTarget]:
+    """Reads a target per address.
+
+    The label `host` names the host of a group of one; default: the address's host.
+    """
+    targets = []
     for number, group in enumerate(document, 1):
-        where = f"entry {number}"
+        place = f"entry {number}"
         if not isinstance(group, dict) or not isinstance(group.get("targets"), list):
-            raise Misconfigured(f"{path}: {where}: a group of Prometheus has `targets`, a list, and may have `labels`")
+            raise Misconfigured(
+                f"{path}: {place}: a target group with a list `targets` and optional `labels` is expected"
+            )
         labels = {str(name): str(value) for name, value in (group.get("labels") or {}).items()}
         scheme = labels.get("__scheme__", "https")
-        kept = {name: value for name, value in labels.items() if not name.startswith("__")}
-        named = kept.pop("host", None) if len(group["targets"]) == 1 else None
+        own_labels = {name: value for name, value in labels.items() if not name.startswith("__")}
+        host_label = own_labels.pop("host", None) if len(group["targets"]) == 1 else None
         for target in group["targets"]:
             address = str(target) if "://" in str(target) else f"{scheme}://{target}"
-            host = named or urlsplit(address).hostname or str(target)
-            found.append((f"{where}, {target}", "redfish", {"host": host, "address": address, "labels": kept}))
-    return found
+            host = host_label or urlsplit(address).hostname or str(target)
+            fields: dict[str, object] = {"host": host, "address": address, "labels": own_labels}
+            targets.append(ImportedTarget(f"{place}, {target}", DEFAULT_SOURCE, fields))
+    return targets

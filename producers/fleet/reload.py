@@ -1,4 +1,4 @@
-"""The fleet file while a producer runs: what is new in it becomes targets that begin, end or change."""
+"""Reload of the fleet file: starts, stops and replaces targets while a producer runs."""
 
 from __future__ import annotations
 
@@ -10,71 +10,89 @@ from typing import Final
 import structlog
 
 from producers.fleet import config
-from producers.fleet.config import AnyTarget
-from producers.fleet.file_watcher import Watched
-from producers.polling.target_state import Change
+from producers.fleet.file_watcher import FileWatcher
+from producers.fleet.targets import FleetTarget
+from producers.polling.target_state import TargetChange
 from producers.reader import Reader
 from runtime.errors import Misconfigured
 
 log = structlog.get_logger()
-LOOK_S: Final = 2.0
-"""The file is looked at this often; new text takes two looks."""
-Make = Callable[[Iterable[AnyTarget]], list[Reader]]
-"""Readers of targets; Misconfigured, if one of them cannot be had."""
+POLL_INTERVAL_S: Final = 2.0
+"""The file is checked this often; new text is applied after two checks."""
+CreateReaders = Callable[[Iterable[FleetTarget]], list[Reader]]
+"""Creates the readers of targets; raises Misconfigured if one of them cannot be created."""
 
 
-def difference(old: Mapping[str, AnyTarget], new: Mapping[str, AnyTarget]) -> tuple[list[AnyTarget], frozenset[str]]:
-    """Targets that begin, and hosts that end; one that has changed is in both."""
-    begin = [target for host, target in new.items() if old.get(host) != target]
-    return begin, frozenset(host for host, target in old.items() if new.get(host) != target)
+def diff_targets(
+    old: Mapping[str, FleetTarget], new: Mapping[str, FleetTarget]
+) -> tuple[list[FleetTarget], frozenset[str]]:
+    """Returns the targets that start and the hosts that end; a changed target is in both."""
+    started = [target for host, target in new.items() if old.get(host) != target]
+    return started, frozenset(host for host, target in old.items() if new.get(host) != target)
 
 
-def by_host(fleet: config.Fleet, source: str) -> dict[str, AnyTarget]:
-    """The targets of a source."""
-    section: Iterable[AnyTarget] = getattr(fleet, source).targets
-    return {target.host: target for target in section}
+def targets_by_host(fleet: config.Fleet, source: str) -> dict[str, FleetTarget]:
+    """Returns the targets of a source by host."""
+    return {target.host: target for target in fleet.targets(source)}
 
 
-class Reloading:
-    """Watches a fleet file for one source. New text that is not right is refused whole, and said; the old goes on."""
+class FleetReloader:
+    """Watches a fleet file for one source.
 
-    def __init__(self, path: Path, text: str, source: str, *, make: Make, change: Callable[[Change], None]) -> None:
-        """`text`: what is in use."""
+    Invalid text is rejected as a whole and logged; the old targets stay.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        text: str,
+        source: str,
+        *,
+        create_readers: CreateReaders,
+        on_change: Callable[[TargetChange], None],
+    ) -> None:
+        """Starts watching; `text` is the text in use."""
         self._path = path
         self._source = source
-        self._make = make
-        self._change = change
-        self._watched = Watched(path, text)
-        self._targets = by_host(config.parse(text, path), source)
-        self._now = threading.Event()
+        self._create_readers = create_readers
+        self._on_change = on_change
+        self._watcher = FileWatcher(path, text)
+        self._targets = targets_by_host(config.parse(text, path), source)
+        self._triggered = threading.Event()
 
-    def ask(self) -> None:
-        """Has the file looked at without delay; safe in a signal handler."""
-        self._now.set()
+    def trigger(self) -> None:
+        """Checks the file without delay; safe in a signal handler."""
+        self._triggered.set()
 
     def run(self, stop: threading.Event) -> None:
         """Watches until `stop` is set."""
         while not stop.is_set():
-            asked = self._now.wait(LOOK_S)
-            self._now.clear()
-            text = self._watched.look(at_once=asked)
+            triggered = self._triggered.wait(POLL_INTERVAL_S)
+            self._triggered.clear()
+            text = self._watcher.poll(immediate=triggered)
             if text is not None:
-                self.take(text)
-            elif asked:
+                self.apply(text)
+            elif triggered:
                 log.info("fleet file unchanged", file=str(self._path))
 
-    def take(self, text: str) -> None:
-        """Uses new text, if it is right."""
+    def apply(self, text: str) -> None:
+        """Applies new text if it is valid."""
         try:
-            new = by_host(config.parse(text, self._path), self._source)
-            begin, end = difference(self._targets, new)
-            readers = self._make(begin)
+            targets = targets_by_host(config.parse(text, self._path), self._source)
+            started, ended = diff_targets(self._targets, targets)
+            readers = self._create_readers(started)
         except Misconfigured as error:
-            log.error("fleet file refused, the targets stay as they were", why=str(error))  # noqa: TRY400  says all
+            log.error("fleet file rejected, targets unchanged", reason=str(error))  # noqa: TRY400  no stack needed
             return
-        self._targets = new
-        if begin or end:
-            self._change(Change(tuple(readers), end))
-        changed = len({target.host for target in begin} & end)
-        counts = {"begun": len(begin) - changed, "ended": len(end) - changed, "changed": changed, "targets": len(new)}
-        log.info("fleet file read anew", file=str(self._path), **counts)
+        self._targets = targets
+        if started or ended:
+            self._on_change(TargetChange(tuple(readers), ended))
+        changed = len({target.host for target in started} & ended)
+        log.info(
+            "fleet file reloaded",
+            file=str(self._path),
+            started=len(started) - changed,
+            ended=len(ended) - changed,
+            changed=changed,
+            targets=len(targets),
+        )

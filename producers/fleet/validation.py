@@ -1,89 +1,97 @@
-"""What no single field of a fleet file can say: names, places and keys given twice, and lines. Pure and total.
+"""Checks of a fleet file that span several fields, such as duplicate addresses. Pure.
 
-It judges the file as parsed, not as validated, so that these errors are told together with those of single fields.
+The file is checked as parsed, not as validated, so that these errors are reported together with those of single fields.
+Accepts any document.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import yaml
 
-Location = tuple[Any, ...]
+from producers.registry import SOURCE_SPECS
+
+Location = tuple[int | str, ...]
 """Keys and positions from the top of the file."""
-PLACES: Final[Mapping[str, str]] = {"host": "", "libvirt": "uri", "redfish": "address"}
-"""Section → the field that says where a target is: one place is polled once."""
-PORTS: Final = {"http": 80, "https": 443}
+FleetError = tuple[Location, str]
+"""Location and message."""
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-def problems(document: Any) -> Iterator[tuple[Location, str]]:
-    """What is wrong between the fields of a target, and between targets."""
-    for source, field in PLACES.items():
+def find_problems(document: object) -> Iterator[FleetError]:
+    """Finds errors between the fields of a target, and between targets."""
+    for source, spec in SOURCE_SPECS.items():
         section = _mapping(_mapping(document).get(source))
-        hosts, places = set[str](), set[str]()
-        for number, each in enumerate(_list(section.get("targets"))):
-            target, at = _mapping(each), (source, "targets", number)
-            for where, host in _hosts(target, at):
+        address_field = spec.target.address_field
+        hosts, addresses = set[str](), set[str]()
+        for number, entry in enumerate(_list(section.get("targets"))):
+            target: Mapping[str, object] = _mapping(entry)
+            location: Location = (source, "targets", number)
+            for host_location, host in _hosts(target, location):
                 if isinstance(host, str) and host in hosts:
-                    yield where, f"named twice: {host}"
+                    yield host_location, f"named twice: {host}"
                 hosts.add(str(host))
-            place = _place(target.get(field))
-            if place is not None and place in places:
-                yield (*at, field), f"polled twice: {target[field]}"
-            places.add(str(place))
+            address = _normalized_address(target.get(address_field))
+            if address is not None and address in addresses:
+                yield (*location, address_field), f"polled twice: {target[address_field]}"
+            addresses.add(str(address))
             if source == "redfish":
-                yield from _login(section, target, at)
+                yield from _login_problems(section, target, location)
 
 
-def unshareable(document: Any) -> Iterator[tuple[Location, str]]:
-    """What is right in the file of one machine, and not on a topic that any may read, and any producer polls by."""
+def find_unshareable(document: object) -> Iterator[FleetError]:
+    """Finds values that make sense on one machine only, or that must not be published."""
     for source, field in (("redfish", "proxy"), ("libvirt", "uri")):
         section = _mapping(_mapping(document).get(source))
-        entries = [
-            ((source, "targets", number), _mapping(each)) for number, each in enumerate(_list(section.get("targets")))
-        ]
-        for at, entry in [((source,), section), *entries]:
+        entries: list[tuple[Location, Mapping[str, object]]] = [((source,), section)]
+        for number, target in enumerate(_list(section.get("targets"))):
+            entries.append(((source, "targets", number), _mapping(target)))
+        for location, entry in entries:
             if _has_password(entry.get(field)):
-                yield (*at, field), "a password in a URL can be read by all who read the topic; give none"
+                yield (*location, field), "a password in a URL can be read by all who read the topic; give none"
             elif source == "libvirt" and _is_local(entry.get(field)):
-                what = "is whichever machine polls it: name its machine, as in qemu+tls://kvm-1/system"
-                yield (*at, field), f"{entry[field]} {what}"
+                reason = "is whichever machine polls it: name its machine, as in qemu+tls://kvm-1/system"
+                yield (*location, field), f"{entry[field]} {reason}"
 
 
-def keys_given_twice(root: Any) -> Iterator[tuple[int, str]]:
-    """Line and name of keys that a mapping has already: YAML would take the last one without a word."""
-    left, known = [root], set[int]()
-    while left:
-        node = left.pop()
-        if id(node) in known or not isinstance(node, yaml.CollectionNode):
+def find_duplicate_keys(root: yaml.Node | None) -> Iterator[tuple[int, str]]:
+    """Yields line and name of each duplicate key of a mapping.
+
+    YAML itself silently keeps the last one.
+    """
+    stack, visited = [root], set[int]()
+    while stack:
+        node = stack.pop()
+        if id(node) in visited or not isinstance(node, yaml.CollectionNode):
             continue
-        known.add(id(node))  # an anchor's node is there as often as it is referred to
+        visited.add(id(node))  # an anchor's node appears once per reference
         if isinstance(node, yaml.SequenceNode):
-            left += node.value
+            stack += node.value
             continue
-        seen = set[str]()
+        keys = set[str]()
         for key, value in node.value:
-            left.append(value)
+            stack.append(value)
             if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
+                if key.value in keys:
                     yield key.start_mark.line + 1, str(key.value)
-                seen.add(key.value)
+                keys.add(key.value)
 
 
-def line(node: Any, location: Location) -> int:
-    """The line of the innermost node on the way to `location`."""
+def line_of(node: yaml.Node | None, location: Location) -> int:
+    """Returns the line of the innermost existing node on the path to `location`."""
     for part in location:
         if isinstance(node, yaml.MappingNode):
             node = next((value for key, value in node.value if key.value == str(part)), node)
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
-    return node.start_mark.line + 1 if node is not None else 1
+    return int(node.start_mark.line) + 1 if node is not None else 1
 
 
-def loopback(address: str) -> bool:
-    """Whether a URL is of this machine."""
+def is_loopback(address: str) -> bool:
+    """True if a URL points to this machine."""
     try:
         name = urlsplit(address).hostname or ""
     except ValueError:
@@ -91,45 +99,50 @@ def loopback(address: str) -> bool:
     return name == "localhost" or name.startswith("127.") or name == "::1"
 
 
-def _hosts(target: Mapping[str, Any], at: Location) -> list[tuple[Location, Any]]:
-    """Every host that a target's records are about."""
+def _hosts(target: Mapping[str, object], location: Location) -> list[tuple[Location, object]]:
+    """Returns every host that a target's records describe, with its location."""
     systems = _mapping(target.get("systems"))
-    named = [((*at, "host"), target["host"])] if "host" in target else []
-    return [*named, *(((*at, "systems", name), host) for name, host in systems.items())]
+    hosts: list[tuple[Location, object]] = [((*location, "host"), target["host"])] if "host" in target else []
+    return [*hosts, *(((*location, "systems", name), host) for name, host in systems.items())]
 
 
-def _place(text: Any) -> str | None:
-    """One spelling of an address or URI."""
-    if not isinstance(text, str):
+def _normalized_address(address: object) -> str | None:
+    """Returns one spelling of an address or URI: without path, with port."""
+    if not isinstance(address, str):
         return None
     try:
-        parts = urlsplit(text)
-        port = parts.port or PORTS.get(parts.scheme)
+        parts = urlsplit(address)
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
-        return text
-    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.scheme in PORTS else text
+        return address
+    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.scheme in DEFAULT_PORTS else address
 
 
-def _login(section: Mapping[str, Any], target: Mapping[str, Any], at: Location) -> Iterator[tuple[Location, str]]:
-    """A password of its own may go with the section's user, but not the other way round."""
+def _login_problems(
+    section: Mapping[str, object], target: Mapping[str, object], location: Location
+) -> Iterator[FleetError]:
+    """Checks that user and password are complete and not sent in the clear.
+
+    A target may combine a password of its own with the section's user, but not the other way round.
+    """
     username = (target if "username" in target else section).get("username")
     password = (target if "username" in target or "password" in target else section).get("password")
     if ("username" in target or "password" in target) and (not username) != (not password):
-        yield (*at, "username" if username else "password"), "username and password go together"
+        yield (*location, "username" if username else "password"), "username and password go together"
     address = target.get("address")
-    if username and isinstance(address, str) and address.startswith("http://") and not loopback(address):
-        yield (*at, "address"), "a password over plain http is sent in the clear; use https"
+    if username and isinstance(address, str) and address.startswith("http://") and not is_loopback(address):
+        yield (*location, "address"), "a password over plain http is sent in the clear; use https"
 
 
-def _has_password(url: Any) -> bool:
+def _has_password(url: object) -> bool:
     try:
         return isinstance(url, str) and urlsplit(url).password is not None
     except ValueError:
         return False
 
 
-def _is_local(uri: Any) -> bool:
-    """Whether a libvirt URI names no machine; the test driver's need none."""
+def _is_local(uri: object) -> bool:
+    """True if a libvirt URI names no machine. URIs of the test driver need none."""
     try:
         parts = urlsplit(uri) if isinstance(uri, str) else None
     except ValueError:
@@ -137,9 +150,9 @@ def _is_local(uri: Any) -> bool:
     return parts is not None and not parts.netloc and not parts.scheme.startswith("test")
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []

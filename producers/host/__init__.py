@@ -1,1 +1,1 @@
-"""The host source: CPU, memory, disks, network and file systems of the producer's own machine."""
+"""Host source: CPU, memory, disks, network and file systems of the producer's own machine."""

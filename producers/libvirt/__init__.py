@@ -1,14 +1,16 @@
-"""libvirt producer: all active domains of one connection per poll. Importable without libvirt-python.
+"""libvirt producer: reads all active domains of one connection per poll.
 
-What it offers is imported when it is asked for: the process that holds a connection needs none of it.
+Importable without libvirt-python.
+
+Names are imported on first access, because the worker process needs none of them and must start fast.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from producers.fleet.config import LibvirtTarget
+    from producers.fleet.targets import LibvirtTarget
     from producers.libvirt.reader import LibvirtReader
     from producers.libvirt.scripting.kvm_connector import KVMConnector
 
@@ -16,23 +18,27 @@ __all__ = ["KVMConnector", "LibvirtReader", "create_reader"]
 
 
 def create_reader(target: LibvirtTarget, interval_s: float) -> LibvirtReader:
-    """The reader of one target, not yet connected. `interval_s`: seconds between polls where the target says none.
+    """Creates the reader of one target, not yet connected.
+
+    Args:
+        target: The target.
+        interval_s: Seconds between polls if the target does not set its own.
 
     Raises:
         Misconfigured: libvirt-python is not installed.
     """
-    from producers.libvirt.connection import require
+    from producers.libvirt.connection import require_libvirt
     from producers.libvirt.reader import LibvirtReader
     from producers.libvirt.settings import LibvirtSettings
-    from producers.libvirt.worker.supervisor import SOFT_S, Limits
+    from producers.libvirt.worker.supervisor import SOFT_TIMEOUT_S, WorkerLimits
 
-    require()
+    require_libvirt()
     settings, interval_s = LibvirtSettings.read(), target.interval or interval_s
-    limits = Limits(min(SOFT_S, interval_s), settings.libvirt_timeout, settings.device_cache_ttl)
+    limits = WorkerLimits(min(SOFT_TIMEOUT_S, interval_s), settings.libvirt_timeout, settings.device_cache_ttl)
     return LibvirtReader(target, interval_s, limits)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "KVMConnector":
         from producers.libvirt.scripting.kvm_connector import KVMConnector
 

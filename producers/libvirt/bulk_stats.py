@@ -1,21 +1,23 @@
-"""Single calls on one libvirt connection, and what their failures mean to a round. I/O; makes no record."""
+"""Makes bulk and single calls on one libvirt connection, and handles their errors."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from producers.libvirt.connection import (
     NO_DOMAIN,
     NO_SUPPORT,
     OPERATION_INVALID,
-    Connection,
-    cause,
-    code_of,
-    is_transport,
+    DomainGone,
+    LibvirtConnection,
+    VirDomain,
+    error_cause,
+    error_code,
+    is_connection_error,
 )
-from producers.libvirt.mapping import Who
+from producers.libvirt.mapping import DomainIdentity, Stats
 
 if TYPE_CHECKING:
     from producers.reader import Problems
@@ -23,146 +25,155 @@ if TYPE_CHECKING:
 ACTIVE: Final = 1
 """VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE and VIR_CONNECT_LIST_DOMAINS_ACTIVE."""
 NOWAIT: Final = 1 << 29
-"""VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, since libvirt 4.5: partial figures of a busy domain, not a wait."""
-UNSUPPORTED: Final = frozenset({3, 74, 84})
+"""VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, since libvirt 4.5: partial statistics of a busy domain, no wait."""
+BULK_UNSUPPORTED: Final = frozenset({3, 74, 84})
 """NO_SUPPORT, ARGUMENT_UNSUPPORTED, OPERATION_UNSUPPORTED: this driver or daemon has no bulk call."""
 OK: Final = 0
 OCCUPIED: Final = 2
-"""virDomainControlState: nobody asks the hypervisor process now; somebody waits for its answer."""
-BULK_TRIES: Final = 2
-Figures = tuple[Any, dict[str, Any]]
-"""A domain and what the bulk call gives of it."""
+"""virDomainControlState: the monitor is free; the monitor is executing a command."""
+BULK_ATTEMPTS: Final = 2
 GONE: Final = "gone during the poll"
 
+DomainStats = tuple[VirDomain, Stats]
+"""A domain and its statistics, as the bulk call returns them."""
 
-class Gone(Exception):
-    """The domain is no longer active."""
 
-
-class Asking(NamedTuple):
-    """What a round of single calls is waiting for."""
+class CurrentCall(NamedTuple):
+    """Progress of a poll that reads its domains by single calls."""
 
     uuid: str
-    since_s: float
-    done: int
-    of: int
+    """The domain being read."""
+    started_s: float
+    domains_done: int
+    domains_total: int
 
 
-class Inquiry:
-    """Calls on one connection, for one thread. `asking` may be looked at from others."""
+class LibvirtCalls:
+    """Makes calls on one connection, from a single thread.
 
-    def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+    Other threads may read `current_call`.
+    """
+
+    def __init__(self, connection: LibvirtConnection, clock: Callable[[], float] = time.monotonic) -> None:
         self._connection = connection
         self._clock = clock
-        self.asking: Asking | None = None
-        """None: nothing, or a bulk call, which does not say whom it waits for."""
-        self.calls = 0
-        """Calls made."""
+        self.current_call: CurrentCall | None = None
+        """None while idle and during a bulk call, which does not show which domain it waits for."""
+        self.count = 0
+        """Calls made so far."""
 
-    def active(self) -> list[Any]:
-        """The active domains.
-
-        Raises:
-            libvirtError: the connection is lost.
-        """
-        self.calls += 1
-        listed: list[Any] = self._connection.open().listAllDomains(ACTIVE)
-        return listed
-
-    def bulk(self, listed: list[Any] | None, groups: int, problems: Problems) -> list[Figures] | None:
-        """Figures of all active domains, or of those listed; None if the driver gives none so.
-
-        A domain that dies during the call may fail it: then once more, and then each domain by itself.
+    def list_active(self) -> list[VirDomain]:
+        """Lists the active domains.
 
         Raises:
-            libvirtError: the connection is lost.
+            libvirtError: The connection is lost.
         """
-        for _ in range(BULK_TRIES):
+        self.count += 1
+        domains: list[VirDomain] = self._connection.open().listAllDomains(ACTIVE)
+        return domains
+
+    def bulk(self, domains: Sequence[VirDomain] | None, groups: int, problems: Problems) -> list[DomainStats] | None:
+        """Reads the statistics of many domains in one call.
+
+        A domain that dies during the call may fail it for all: it is tried once more, then domain by domain.
+
+        Args:
+            domains: The domains to read; None reads all active ones.
+            groups: Statistics to read (virDomainStatsTypes).
+            problems: Collects the domains that could not be read.
+
+        Returns:
+            The statistics per domain; None if the driver has no bulk call.
+
+        Raises:
+            libvirtError: The connection is lost.
+        """
+        for _ in range(BULK_ATTEMPTS):
             try:
-                return self.figures(listed, groups)
+                return self.get_stats(domains, groups)
             except self._connection.error_type as error:
-                if is_transport(error):
+                if is_connection_error(error):
                     raise
-                if code_of(error) in UNSUPPORTED:
+                if error_code(error) in BULK_UNSUPPORTED:
                     return None
-        answer = []
-        for domain in self.active() if listed is None else listed:
+        results = []
+        for domain in self.list_active() if domains is None else domains:
             try:
-                answer += self.figures([domain], groups)
+                results += self.get_stats([domain], groups)
             except self._connection.error_type as error:
-                if is_transport(error):
+                if is_connection_error(error):
                     raise
-                gone = code_of(error) in (NO_DOMAIN, OPERATION_INVALID)
-                problems.add("domain", GONE if gone else cause(error), whole=not gone)
-        return answer
+                is_gone = error_code(error) in (NO_DOMAIN, OPERATION_INVALID)
+                problems.add("domain", GONE if is_gone else error_cause(error), whole=not is_gone)
+        return results
 
-    def figures(self, listed: list[Any] | None, groups: int) -> list[Figures]:
-        """One bulk call, for all active domains or those listed.
+    def get_stats(self, domains: Sequence[VirDomain] | None, groups: int) -> list[DomainStats]:
+        """Makes one bulk call, for the given domains or all active ones.
 
         Raises:
-            libvirtError: it failed.
+            libvirtError: The call failed.
         """
-        if listed == []:
+        if domains is not None and not domains:
             return []
-        self.calls += 1
+        self.count += 1
         handle = self._connection.open()
-        answer: list[Figures] = (
+        results: list[DomainStats] = (
             handle.getAllDomainStats(groups, ACTIVE | NOWAIT)
-            if listed is None
-            else handle.domainListGetStats(listed, groups, NOWAIT)
+            if domains is None
+            else handle.domainListGetStats(domains, groups, NOWAIT)
         )
-        return answer
+        return results
 
-    def ask(self, domain: Any, name: str, problems: Problems, *arguments: Any) -> Any:
-        """One call on a domain; None if it failed, which is counted.
+    def call(self, domain: VirDomain, method: str, problems: Problems, *arguments: object) -> Any:
+        """Makes one call on a domain. Returns None if it failed, which is added to `problems`.
 
         Raises:
-            Gone: the domain is no longer active.
-            libvirtError: the connection is lost.
+            DomainGone: The domain is no longer active.
+            libvirtError: The connection is lost.
         """
-        self.calls += 1
+        self.count += 1
         try:
-            return getattr(domain, name)(*arguments)
+            return getattr(domain, method)(*arguments)
         except self._connection.error_type as error:
-            if is_transport(error):
+            if is_connection_error(error):
                 raise
-            code = code_of(error)
+            code = error_code(error)
             if code == NO_DOMAIN or (code == OPERATION_INVALID and not self._is_active(domain)):
-                raise Gone from error
-            problems.add(name, cause(error), whole=code != NO_SUPPORT)
+                raise DomainGone from error
+            problems.add(method, error_cause(error), whole=code != NO_SUPPORT)
             return None
 
-    def note(self, who: Who, done: int, of: int) -> None:
-        """Says whom the next calls ask, and how many domains are done."""
-        self.asking = Asking(who.uuid, self._clock(), done, of)
+    def begin_domain(self, domain: DomainIdentity, domains_done: int, domains_total: int) -> None:
+        """Records the domain that the next single calls read."""
+        self.current_call = CurrentCall(domain.uuid, self._clock(), domains_done, domains_total)
 
-    def control(self, domain: Any) -> tuple[int, int, int]:
-        """virDomainGetControlInfo: state, details, ms since it began. Never waits for the hypervisor process.
+    def control_info(self, domain: VirDomain) -> tuple[int, int, int]:
+        """Reads virDomainGetControlInfo: state, details, milliseconds in that state.
 
-        Where the driver does not say, the domain passes for free.
+        Never waits for the hypervisor process. A domain whose driver does not support it is reported as free.
 
         Raises:
-            libvirtError: the connection is lost.
+            libvirtError: The connection is lost.
         """
-        self.calls += 1
+        self.count += 1
         try:
-            state, details, since_ms = domain.controlInfo()
+            state, details, state_ms = domain.controlInfo()
         except self._connection.error_type as error:
-            if is_transport(error):
+            if is_connection_error(error):
                 raise
             return OK, 0, 0
-        return state, details, since_ms
+        return state, details, state_ms
 
-    def _is_active(self, domain: Any) -> bool:
+    def _is_active(self, domain: VirDomain) -> bool:
         try:
             return bool(domain.isActive())
         except self._connection.error_type as error:
-            if is_transport(error):
+            if is_connection_error(error):
                 raise
             return False
 
 
-def who(domain: Any) -> Who:
-    """Answered by the handle itself: no round trip."""
-    number = domain.ID()
-    return Who(domain.name(), domain.UUIDString(), number if number >= 0 else None)
+def identify(domain: VirDomain) -> DomainIdentity:
+    """Reads name, UUID and id from the handle itself, without a round trip."""
+    domain_id = domain.ID()
+    return DomainIdentity(domain.name(), domain.UUIDString(), domain_id if domain_id >= 0 else None)

@@ -1,4 +1,4 @@
-"""One libvirt connection, opened read-only at first use, and what libvirt's errors mean. Knows no record."""
+"""Read-only libvirt connection, opened at first use, and the meaning of libvirt's errors."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from typing import Any, Final
 from producers.reader import PollFailed
 from runtime.errors import Misconfigured
 
-# Numbers of virErrorNumber and virErrorDomain, fixed for ever by libvirt's ABI.
+LibvirtModule = Any
+VirConnect = Any
+VirDomain = Any
+"""libvirt-python has no types."""
+LibvirtError = Any
+"""A `libvirt.libvirtError`, which cannot be named without importing libvirt."""
+
+# Numbers of virErrorNumber and virErrorDomain, part of libvirt's stable ABI.
 NO_SUPPORT: Final = 3
 NO_DOMAIN: Final = 42
 OPERATION_INVALID: Final = 55
-AUTHENTICATION: Final = frozenset({45, 79, 88, 94})
+AUTH_ERRORS: Final = frozenset({45, 79, 88, 94})
 """AUTH_FAILED, AUTH_CANCELLED, ACCESS_DENIED, AUTH_UNAVAILABLE."""
-TRANSPORT: Final = frozenset({7, 13})
-"""VIR_FROM_RPC, VIR_FROM_REMOTE: the connection's own errors, not a driver's."""
-MEANINGS: Final = {
+CONNECTION_ERROR_DOMAINS: Final = frozenset({7, 13})
+"""VIR_FROM_RPC, VIR_FROM_REMOTE: errors of the connection itself, not of a driver."""
+CAUSES: Final = {
     1: "internal error",
     NO_SUPPORT: "not supported by the driver",
     8: "device unknown to libvirt",
@@ -29,133 +36,140 @@ MEANINGS: Final = {
     84: "not supported for this domain",
 }
 USERINFO: Final = re.compile(r"^([^:/?#]+://)(?!/)[^?#]*@")
-"""Up to the last @: a password may hold a slash that should have been escaped. Not where the URI has no server."""
+"""Up to the last @, because a password may hold an unescaped slash. Matches only URIs that name a server."""
 
 
-MISSING: Final = "libvirt targets need the package libvirt-python, which cannot be imported ({}): run `make setup`"
+NEEDS_PACKAGE: Final = (
+    "libvirt targets need the package libvirt-python, which cannot be imported ({}): run `make setup`"
+)
 
 
-def require() -> None:
-    """Checks that the libvirt module is there, without loading it.
+class DomainGone(Exception):
+    """The domain is no longer active."""
+
+
+def require_libvirt() -> None:
+    """Checks that libvirt-python is installed, without importing it.
 
     Raises:
-        Misconfigured: it is not.
+        Misconfigured: It is not installed.
     """
     try:
-        found = importlib.util.find_spec("libvirt")
+        spec = importlib.util.find_spec("libvirt")
     except ValueError:
-        found = None
-    if found is None:
-        raise Misconfigured(MISSING.format("it is not installed"))
+        spec = None
+    if spec is None:
+        raise Misconfigured(NEEDS_PACKAGE.format("it is not installed"))
 
 
-def library() -> Any:
-    """The libvirt module, told to print nothing.
+def load_libvirt() -> LibvirtModule:
+    """Imports the libvirt module and silences its printing of errors.
 
     Raises:
-        Misconfigured: it is not there.
+        Misconfigured: It cannot be imported.
     """
     try:
         import libvirt
     except ImportError as error:
-        raise Misconfigured(MISSING.format(error)) from error
-    libvirt.registerErrorHandler(_silent, None)  # the default one prints to stderr what is raised as well
+        raise Misconfigured(NEEDS_PACKAGE.format(error)) from error
+    # The default handler prints to stderr what is raised as an exception anyway.
+    libvirt.registerErrorHandler(_ignore_error, None)
     return libvirt
 
 
-def _silent(_context: object, _error: object) -> None:
+def _ignore_error(_context: object, _error: object) -> None:
     pass
 
 
 def without_credentials(uri: str) -> str:
-    """The URI without user and password."""
+    """Strips user and password from a URI."""
     return USERINFO.sub(r"\1", uri)
 
 
-def code_of(error: Any) -> int:
-    """The virErrorNumber of a libvirtError."""
+def error_code(error: LibvirtError) -> int:
+    """Returns the virErrorNumber of a libvirtError."""
     code: int = error.get_error_code()
     return code
 
 
-def cause(error: Any) -> str:
-    """A libvirtError in words that name no domain, so that equal causes count as one."""
-    code = code_of(error)
-    return MEANINGS.get(code, f"libvirt error {code}")
+def error_cause(error: LibvirtError) -> str:
+    """Describes a libvirtError, without the domain, so that equal causes count as one."""
+    code = error_code(error)
+    return CAUSES.get(code, f"libvirt error {code}")
 
 
-def is_transport(error: Any) -> bool:
-    """Whether the connection failed, not what was asked on it."""
-    # An older daemon's "unknown procedure" comes from the transport too, and is just a missing feature.
-    return error.get_error_domain() in TRANSPORT and error.get_error_code() != NO_SUPPORT
+def is_connection_error(error: LibvirtError) -> bool:
+    """True if the connection failed, rather than the call made over it."""
+    # An older daemon reports an unknown procedure as an RPC error; that is a missing feature only.
+    return error.get_error_domain() in CONNECTION_ERROR_DOMAINS and error.get_error_code() != NO_SUPPORT
 
 
-Opened = Callable[[Any], Callable[[], None]]
+OnOpen = Callable[[VirConnect], Callable[[], None]]
+"""Called with each newly opened virConnect; returns the function to call before that one is closed."""
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass
 
 
-class Connection:
-    """Opens at need; after `close` or a failure, opens anew. For one thread: libvirt 9's client stalls when shared.
+class LibvirtConnection:
+    """Opens on demand, and again after `close` or a failure.
 
-    `opened` is told each new virConnect, and returns what is to be called before it is closed.
+    For a single thread: the client library of libvirt 9 stalls when threads share a connection.
     """
 
-    def __init__(self, uri: str, libvirt: Any, opened: Opened = lambda _: _nothing) -> None:
+    def __init__(self, uri: str, libvirt: LibvirtModule, on_open: OnOpen = lambda _: _do_nothing) -> None:
         self._libvirt = libvirt
         self._uri = uri
-        self._tell = opened
-        self._release = _nothing
-        self._handle: Any = None
+        self._on_open = on_open
+        self._before_close = _do_nothing
+        self._handle: VirConnect | None = None
         self.address = without_credentials(uri)
-        self.opened = 0
-        """How often it was opened: after a new opening, another daemon may answer."""
+        self.open_count = 0
+        """Times the connection was opened: each time a different daemon may answer."""
         self.hypervisor: str | None = None
         """Driver of the connection (virConnectGetType), such as QEMU."""
 
     @property
     def error_type(self) -> type[Exception]:
         """libvirtError, for `except` clauses of modules that must be importable without libvirt."""
-        kind: type[Exception] = self._libvirt.libvirtError
-        return kind
+        error_type: type[Exception] = self._libvirt.libvirtError
+        return error_type
 
-    def open(self) -> Any:
-        """The virConnect.
+    def open(self) -> VirConnect:
+        """Returns the open virConnect.
 
         Raises:
-            libvirtError: there is no connection to be had.
+            libvirtError: The connection cannot be opened.
         """
         if self._handle is not None and self._handle.isAlive() != 1:
             self.close()
         if self._handle is None:
             handle = self._libvirt.openReadOnly(self._uri)
             self.hypervisor = handle.getType()
-            self._release = self._tell(handle)
+            self._before_close = self._on_open(handle)
             self._handle = handle
-            self.opened += 1
+            self.open_count += 1
         return self._handle
 
     @property
-    def handle(self) -> Any:
-        """The virConnect as it is; None: not open."""
+    def handle(self) -> VirConnect | None:
+        """The current virConnect; None if closed."""
         return self._handle
 
     def close(self) -> None:
-        """Lets the connection go; never raises."""
+        """Closes the connection; never raises."""
         handle, self._handle = self._handle, None
-        release, self._release = self._release, _nothing
+        before_close, self._before_close = self._before_close, _do_nothing
         if handle is not None:
-            release()
+            before_close()
             try:
                 handle.close()
             except self._libvirt.libvirtError:
-                # It was dead already.
-                return
+                return  # already dead
 
-    def failure(self, error: Any) -> PollFailed:
-        """What a failed poll says."""
-        status = "auth_failed" if error.get_error_code() in AUTHENTICATION else "unreachable"
+    def poll_failure(self, error: LibvirtError) -> PollFailed:
+        """Converts a libvirtError into the failure of a poll, without credentials."""
+        status = "auth_failed" if error.get_error_code() in AUTH_ERRORS else "unreachable"
         message = str(error).replace(self._uri, self.address)
         return PollFailed(status, f"libvirt {self.address}: {message}")

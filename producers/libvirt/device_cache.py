@@ -1,4 +1,4 @@
-"""What only a domain's XML knows (devices, their MACs and aliases, a cloud's names), and the cache that keeps it.
+"""Parses domain XML (devices, MACs, aliases, cloud names) and caches the result.
 
 No I/O: the caller reads the XML.
 """
@@ -7,48 +7,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from xml.etree import ElementTree as ET
 
-Key = tuple[str, int | None]
-"""(UUID, domain id): a new run of a domain may have other devices."""
-Words = Mapping[str, str | None]
-"""Fields of a record that only the XML knows."""
+DomainKey = tuple[str, int | None]
+"""UUID and domain id: a new run of a domain may have other devices."""
+Signature = tuple[int | str | None, ...]
+"""Changes when a device comes or goes (`mapping.device_signature`)."""
+XmlFields = Mapping[str, str | None]
+"""Fields of a record that only the XML provides."""
 NICS: Final = "./devices/interface"
 DISKS: Final = "./devices/disk"
 NOVA: Final = "http://openstack.org/xmlns/libvirt/nova/"
 OPENNEBULA: Final = "http://opennebula.org/xmlns/libvirt/"
-"""Namespaces of the two clouds' metadata, before the version."""
+"""XML namespaces of the clouds' metadata, without the version."""
 
-NIC_WORDS: Final[Words] = dict.fromkeys(("mac", "alias", "source"))
-DISK_WORDS: Final[Words] = dict.fromkeys(("alias", "bus"))
-DOMAIN_WORDS: Final[Words] = dict.fromkeys(("title", "cloud_name", "cloud_project", "cloud_user", "cloud_flavor"))
-"""What is said of a domain whose XML was not read, or does not have them."""
+NO_NIC_METADATA: Final[XmlFields] = dict.fromkeys(("mac", "alias", "source"))
+NO_DISK_METADATA: Final[XmlFields] = dict.fromkeys(("alias", "bus"))
+NO_DOMAIN_METADATA: Final[XmlFields] = dict.fromkeys(
+    ("title", "cloud_name", "cloud_project", "cloud_user", "cloud_flavor")
+)
+"""Used where the XML was not read or lacks the elements."""
 
 
-class Disk(NamedTuple):
+class DiskDevice(NamedTuple):
     """A block device."""
 
     kind: str = "disk"
     """disk, lun, cdrom or floppy."""
-    words: Words = DISK_WORDS
+    metadata: XmlFields = NO_DISK_METADATA
 
 
-class Devices(NamedTuple):
-    """A domain by its XML. Devices in the order of its definition, which is the order of net.N and block.N."""
+class DomainDevices(NamedTuple):
+    """Devices and metadata of a domain.
 
-    nics: Mapping[str, Words] = {}
-    """By target device, or by MAC where there is none."""
-    disks: Mapping[str, Disk] = {}
-    """By target."""
-    words: Words = DOMAIN_WORDS
+    Devices are in the order of its definition, which is the order of net.N and block.N.
+    """
+
+    nics: Mapping[str, XmlFields] = {}
+    """By target device, or by MAC if it has none."""
+    disks: Mapping[str, DiskDevice] = {}
+    """By target device."""
+    metadata: XmlFields = NO_DOMAIN_METADATA
 
 
-def parse(xml: str) -> Devices:
-    """What a domain XML (virDomainGetXMLDesc) says. NICs go by target, else MAC; disks have a target always.
+def parse_domain_xml(xml: str) -> DomainDevices:
+    """Reads devices and metadata from a domain XML (virDomainGetXMLDesc).
 
     Raises:
-        ValueError: not XML.
+        ValueError: It is not XML.
     """
     try:
         root = ET.fromstring(xml)  # noqa: S314 -- written by libvirt, which has parsed and formatted it
@@ -60,40 +67,41 @@ def parse(xml: str) -> Devices:
         device = _attribute(nic, "target", "dev") or mac
         if device:
             source = nic.find("source")
-            where = None if source is None else source.get("bridge") or source.get("network") or source.get("dev")
-            nics[device] = {"mac": mac, "alias": _attribute(nic, "alias", "name"), "source": where}
+            network = None if source is None else source.get("bridge") or source.get("network") or source.get("dev")
+            nics[device] = {"mac": mac, "alias": _attribute(nic, "alias", "name"), "source": network}
     disks = {
-        target: Disk(
+        target: DiskDevice(
             disk.get("device", "disk"),
             {"alias": _attribute(disk, "alias", "name"), "bus": _attribute(disk, "target", "bus")},
         )
         for disk in root.iterfind(DISKS)
         if (target := _attribute(disk, "target", "dev"))
     }
-    return Devices(nics, disks, {**DOMAIN_WORDS, "title": _text(root, "title"), **_cloud(root.find("metadata"))})
+    metadata = {**NO_DOMAIN_METADATA, "title": _text(root, "title"), **_cloud_metadata(root.find("metadata"))}
+    return DomainDevices(nics, disks, metadata)
 
 
-def _cloud(metadata: ET.Element | None) -> Words:
-    """Names that Nova or OpenNebula gave. Which version of their namespace it is does not matter."""
+def _cloud_metadata(metadata: ET.Element | None) -> XmlFields:
+    """Reads the names given by Nova or OpenNebula, whatever the version of their namespace."""
     for element in () if metadata is None else metadata:
         space, _, tag = element.tag.lstrip("{").partition("}")
-        name = f"{{{space}}}"
+        prefix = f"{{{space}}}"
         if tag == "instance" and space.startswith(NOVA):
             return {
-                "cloud_name": _text(element, f"{name}name"),
-                "cloud_project": _text(element, f"{name}owner/{name}project"),
-                "cloud_user": _text(element, f"{name}owner/{name}user"),
-                "cloud_flavor": _attribute(element, f"{name}flavor", "name"),
+                "cloud_name": _text(element, f"{prefix}name"),
+                "cloud_project": _text(element, f"{prefix}owner/{prefix}project"),
+                "cloud_user": _text(element, f"{prefix}owner/{prefix}user"),
+                "cloud_flavor": _attribute(element, f"{prefix}flavor", "name"),
             }
         if tag == "vm" and space.startswith(OPENNEBULA):
-            words = {"cloud_name": "name", "cloud_project": "gname", "cloud_user": "uname"}
-            return {field: _text(element, name + word) for field, word in words.items()}
+            children = {"cloud_name": "name", "cloud_project": "gname", "cloud_user": "uname"}
+            return {field: _text(element, prefix + child) for field, child in children.items()}
     return {}
 
 
-def _attribute(element: ET.Element, child: str, name: str) -> str | None:
-    found = element.find(child)
-    return None if found is None else found.get(name)
+def _attribute(element: ET.Element, child_path: str, name: str) -> str | None:
+    child = element.find(child_path)
+    return None if child is None else child.get(name)
 
 
 def _text(element: ET.Element, path: str) -> str | None:
@@ -102,46 +110,49 @@ def _text(element: ET.Element, path: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Entry:
-    devices: Devices
-    shape: tuple[Any, ...]
-    expires: float
+    devices: DomainDevices
+    signature: Signature
+    expires_s: float
 
 
 class DeviceCache:
-    """Devices by domain for `ttl_s` seconds, or until the domain's shape (`sample.shape`) is another."""
+    """Keeps each domain's devices for `ttl_s` seconds, or until its device signature changes."""
 
     def __init__(self, ttl_s: float, clock: Callable[[], float]) -> None:
         self._ttl_s = ttl_s
         self._clock = clock
-        self._entries: dict[Key, _Entry] = {}
-        self._changed: set[str] = set()
+        self._entries: dict[DomainKey, _Entry] = {}
+        self._invalidated: set[str] = set()
 
-    def get(self, key: Key, shape: tuple[Any, ...], read: Callable[[], Devices | None]) -> Devices | None:
-        """The devices; what is old, changed or missing is had from `read`, and if that gives None, the old ones stay.
+    def get(
+        self, key: DomainKey, signature: Signature, read: Callable[[], DomainDevices | None]
+    ) -> DomainDevices | None:
+        """Returns the devices of a domain; calls `read` if they are missing, expired or invalidated.
 
-        An event that comes while `read` is asking counts for the next time.
+        If `read` returns None, the previous devices stay. An event that arrives during `read` takes effect at the
+        next call.
         """
         entry = self._entries.get(key)
-        now = self._clock()
-        changed = key[0] in self._changed
-        if entry is not None and entry.shape == shape and now < entry.expires and not changed:
+        now_s = self._clock()
+        was_invalidated = key[0] in self._invalidated
+        if entry is not None and entry.signature == signature and now_s < entry.expires_s and not was_invalidated:
             return entry.devices
-        self._changed.discard(key[0])
+        self._invalidated.discard(key[0])
         devices = read()
         if devices is None:
-            if changed:
-                self._changed.add(key[0])
+            if was_invalidated:
+                self._invalidated.add(key[0])
             return entry.devices if entry else None
-        self._entries[key] = _Entry(devices, shape, now + self._ttl_s)
+        self._entries[key] = _Entry(devices, signature, now_s + self._ttl_s)
         return devices
 
-    def changed(self, uuid: str) -> None:
-        """Says that a domain's XML is another. Safe in any thread."""
-        self._changed.add(uuid)
+    def invalidate(self, uuid: str) -> None:
+        """Marks a domain's XML as changed. Safe in any thread."""
+        self._invalidated.add(uuid)
 
-    def keep(self, keys: Iterable[Key]) -> None:
-        """Forgets all other domains."""
-        wanted = set(keys)
-        self._entries = {key: entry for key, entry in self._entries.items() if key in wanted}
-        # Events tell of domains that are not active, too.
-        self._changed &= {uuid for uuid, _ in wanted}
+    def retain(self, keys: Iterable[DomainKey]) -> None:
+        """Drops all domains but these."""
+        retained = set(keys)
+        self._entries = {key: entry for key, entry in self._entries.items() if key in retained}
+        # Events also concern domains that are not active.
+        self._invalidated &= {uuid for uuid, _ in retained}

@@ -1,19 +1,22 @@
-"""Answers of libvirt's per-device calls → `Domain` records, by way of the keys of the bulk call. Pure."""
+"""Converts the results of libvirt's per-device calls into `Domain` records. Pure.
+
+Results are filed under the keys of the bulk call, so that `mapping` converts both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from producers.libvirt import mapping
-from producers.libvirt.device_cache import Devices
+from producers.libvirt.device_cache import DomainDevices
 
 if TYPE_CHECKING:
     from producers.reader import Problems
     from schemas.records import Domain
 
-MEMORY: Final = (
+MEMORY_STATS: Final = (
     ("rss", "balloon.rss"),
     ("available", "balloon.available"),
     ("usable", "balloon.usable"),
@@ -28,8 +31,8 @@ MEMORY: Final = (
 
 
 @dataclass(frozen=True)
-class Calls:
-    """What the per-device calls returned; None: that call failed, and was counted."""
+class CallResults:
+    """Results of the calls on one domain. None: the call failed, which has been counted."""
 
     info: Sequence[int] | None
     """virDomainGetInfo: state, maximum memory KiB, memory KiB, CPUs, CPU time ns."""
@@ -45,34 +48,40 @@ class Calls:
     """Device → virDomainBlockStats."""
 
 
-def from_calls(who: mapping.Who, answers: Calls, devices: Devices, problems: Problems) -> Domain:
-    """The record of one domain of a driver without bulk figures."""
-    info, memory, cpu = answers.info, answers.memory, answers.cpu
-    stats: dict[str, Any] = dict.fromkeys(("state.state", "balloon.maximum", "balloon.current", "vcpu.current"))
+def domain_from_calls(
+    domain: mapping.DomainIdentity, results: CallResults, devices: DomainDevices, problems: Problems
+) -> Domain:
+    """Builds the record of a domain whose driver has no bulk statistics."""
+    info, memory, cpu = results.info, results.memory, results.cpu
+    stats: dict[str, mapping.Stat] = dict.fromkeys(
+        ("state.state", "balloon.maximum", "balloon.current", "vcpu.current")
+    )
     stats |= dict.fromkeys(("state.reason", "cpu.time", "cpu.user", "cpu.system"))
     if info is not None:
-        # Its CPU time, not getCPUStats': two clocks under one name would look like a counter reset.
+        # CPU time from here, not from getCPUStats: two clocks under one name would look like a counter reset.
         keys = ("state.state", "balloon.maximum", "balloon.current", "vcpu.current", "cpu.time")
         stats |= zip(keys, info, strict=False)
-    if answers.state is not None:
-        stats |= zip(("state.state", "state.reason"), answers.state, strict=False)
+    if results.state is not None:
+        stats |= zip(("state.state", "state.reason"), results.state, strict=False)
     if cpu is not None:
         stats |= {"cpu.user": cpu.get("user_time", -1), "cpu.system": cpu.get("system_time", -1)}
     if memory is None:
-        stats |= dict.fromkeys(key for _, key in MEMORY)
+        stats |= dict.fromkeys(key for _, key in MEMORY_STATS)
     else:
-        stats |= {key: memory[name] for name, key in MEMORY if name in memory}
-    stats |= _flat("net", tuple(devices.nics), answers.nics)
-    stats |= _flat("block", tuple(devices.disks), answers.disks)
-    return mapping.from_bulk(who, stats, devices, problems)
+        stats |= {key: memory[name] for name, key in MEMORY_STATS if name in memory}
+    stats |= _bulk_keys("net", tuple(devices.nics), results.nics)
+    stats |= _bulk_keys("block", tuple(devices.disks), results.disks)
+    return mapping.domain_from_stats(domain, stats, devices, problems)
 
 
-def _flat(group: str, names: tuple[str, ...], answers: Mapping[str, Sequence[int] | None]) -> dict[str, Any]:
-    """Per-device answers under bulk keys. No answer: keys with None."""
-    flat: dict[str, Any] = {f"{group}.count": len(names)}
-    for index, name in enumerate(names):
-        plan = mapping.plan(group, index)
-        flat[f"{group}.{index}.name"] = name
-        values: Sequence[int | None] = answers.get(name) or [None] * len(plan)
-        flat.update(zip((key for _, key, _ in plan), values, strict=False))
-    return flat
+def _bulk_keys(
+    group: str, devices: tuple[str, ...], results: Mapping[str, Sequence[int] | None]
+) -> dict[str, mapping.Stat]:
+    """Files per-device results under the keys of the bulk call; those of a failed call are None."""
+    stats: dict[str, mapping.Stat] = {f"{group}.count": len(devices)}
+    for index, device in enumerate(devices):
+        fields = mapping.device_fields(group, index)
+        stats[f"{group}.{index}.name"] = device
+        values: Sequence[int | None] = results.get(device) or [None] * len(fields)
+        stats.update(zip((key for _, key, _ in fields), values, strict=False))
+    return stats

@@ -1,6 +1,6 @@
-"""libvirt's event loop: keepalive of connections, and events that say when a domain's XML is another. I/O.
+"""libvirt's event loop: keeps connections alive and reports domains whose XML has changed.
 
-Without a loop, keepalive is refused and a dead daemon is noticed at the next call only, or never.
+Without the loop keepalive is unavailable, and a dead daemon is noticed at the next call at best.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
+
+from producers.libvirt.connection import LibvirtModule, VirConnect, VirDomain
 
 KEEPALIVE: Final = (3, 3)
 """Seconds between probes of an idle connection, and how many may go unanswered: dead after 12 s."""
@@ -18,10 +20,10 @@ EVENTS: Final = (
     "VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED",
     "VIR_DOMAIN_EVENT_ID_METADATA_CHANGE",
 )
-"""Names, for an older binding lacks the newer ones."""
+"""By name, because an older binding lacks the newer ones."""
 
 
-def start(libvirt: Any) -> None:
+def start(libvirt: LibvirtModule) -> None:
     """Runs the event loop in a thread, for all connections opened from now on."""
     libvirt.virEventRegisterDefaultImpl()
 
@@ -32,26 +34,34 @@ def start(libvirt: Any) -> None:
     threading.Thread(target=run, daemon=True, name="libvirt-events").start()
 
 
-def watch(libvirt: Any, handle: Any, changed: Callable[[str], None]) -> Callable[[], None]:
-    """Keeps a new connection alive and tells `changed` the UUIDs of domains whose XML may be another, from now on.
+def watch(libvirt: LibvirtModule, handle: VirConnect, on_change: Callable[[str], None]) -> Callable[[], None]:
+    """Keeps a new connection alive and subscribes to changes of its domains' XML.
 
-    What the driver or the daemon does not offer is done without: devices are then had anew when figures name others,
-    and after their time to live. Returns what ends it: while an event is registered, a connection does not close.
+    Events that the driver or the daemon does not support are skipped: devices are then read again when the statistics
+    name others, and when the cache expires.
+
+    Args:
+        libvirt: The libvirt module.
+        handle: The connection.
+        on_change: Called with the UUID of each domain whose XML may have changed, in the event loop's thread.
+
+    Returns:
+        A function that unsubscribes. Call it before closing: a connection with registered events does not close.
     """
 
-    def tell(_connection: Any, domain: Any, *_: Any) -> None:
-        changed(domain.UUIDString())
+    def handle_event(_connection: VirConnect, domain: VirDomain, *_: object) -> None:
+        on_change(domain.UUIDString())
 
-    registered = []
+    callback_ids = []
     with contextlib.suppress(libvirt.libvirtError):
         handle.setKeepAlive(*KEEPALIVE)
     for name in EVENTS:
         with contextlib.suppress(AttributeError, libvirt.libvirtError):
-            registered.append(handle.domainEventRegisterAny(None, getattr(libvirt, name), tell, None))
+            callback_ids.append(handle.domainEventRegisterAny(None, getattr(libvirt, name), handle_event, None))
 
-    def stop() -> None:
-        for number in registered:
+    def unsubscribe() -> None:
+        for callback_id in callback_ids:
             with contextlib.suppress(libvirt.libvirtError):
-                handle.domainEventDeregisterAny(number)
+                handle.domainEventDeregisterAny(callback_id)
 
-    return stop
+    return unsubscribe

@@ -1,6 +1,8 @@
-"""libvirt's answers → `Domain` records. Pure and total: no libvirt, no I/O, nothing raises, nothing is negative.
+"""Converts libvirt's statistics into `Domain` records.
 
-Keys are those of virConnectGetAllDomainStats; `calls` brings what per-device calls return into the same.
+Pure and total: no I/O, nothing raises, no value is negative.
+
+Keys are those of virConnectGetAllDomainStats; `device_stats` converts per-device calls to them.
 """
 
 from __future__ import annotations
@@ -8,31 +10,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from producers.libvirt.device_cache import DOMAIN_WORDS, NIC_WORDS, Devices, Disk
+from producers.libvirt.device_cache import NO_DOMAIN_METADATA, NO_NIC_METADATA, DiskDevice, DomainDevices, Signature
 
 if TYPE_CHECKING:
     from producers.reader import Problems
     from schemas.records import Domain
 
-Stats = Mapping[str, Any]
-"""One domain's bulk figures. A key that is missing was not given; a key with None was asked for, failed and counted."""
+Stat = int | str | None
+Stats = Mapping[str, Stat]
+"""One domain's bulk statistics. A missing key was not reported; None was requested, failed and has been counted."""
 
 LONG_MAX: Final = 2**63 - 1
 NO_STATE: Final = 0
 """virDomainState VIR_DOMAIN_NOSTATE."""
 SHUT_OFF: Final = 5
 """virDomainState VIR_DOMAIN_SHUTOFF."""
-DEVICES_MAX: Final = 1024
-"""A count from outside bounds a loop: no hypervisor takes as many NICs or disks."""
+MAX_DEVICES: Final = 1024
+"""Bounds loops over a count reported by libvirt; no hypervisor supports that many NICs or disks."""
 
-CPU: Final = (("cputime", "cpu.time"), ("timeusr", "cpu.user"), ("timesys", "cpu.system"))  # ns
-FIGURES: Final = (
+CPU_STATS: Final = (("cputime", "cpu.time"), ("timeusr", "cpu.user"), ("timesys", "cpu.system"))  # ns
+DOMAIN_STATS: Final = (
     ("cpus", "vcpu.current"),
-    ("memory_max_kb", "balloon.maximum"),  # KiB, as all of balloon.* but the faults and last-update
+    ("memory_max_kb", "balloon.maximum"),  # KiB, like all of balloon.* except the faults and last-update
     ("memory_used_kb", "balloon.current"),
-    *CPU,
+    *CPU_STATS,
     ("memactual", "balloon.current"),
     ("memrss", "balloon.rss"),
     ("memavailable", "balloon.available"),
@@ -43,7 +46,7 @@ FIGURES: Final = (
     ("memminor_fault", "balloon.minor_fault"),
     ("memdisk_cache", "balloon.disk_caches"),
 )
-NIC: Final = (
+NIC_STATS: Final = (
     ("rxbytes", "rx.bytes"),
     ("rxpackets", "rx.pkts"),
     ("rxerrors", "rx.errs"),
@@ -54,95 +57,107 @@ NIC: Final = (
     ("txdrops", "tx.drop"),
 )
 """In the order of virDomainInterfaceStats."""
-DISK: Final = (
+DISK_STATS: Final = (
     ("rd_req", "rd.reqs"),
     ("rd_bytes", "rd.bytes"),
     ("wr_reqs", "wr.reqs"),
     ("wr_bytes", "wr.bytes"),
-    ("errors", "errors"),  # bulk has it on Xen only; the per-device call says -1 on QEMU
+    ("errors", "errors"),  # in bulk on Xen only; the per-device call returns -1 on QEMU
 )
 """In the order of virDomainBlockStats."""
-OPENNEBULA: Final = re.compile(r"one-([0-9]+)")
-ANY_DISK: Final = Disk()
+OPENNEBULA_NAME: Final = re.compile(r"one-([0-9]+)")
+UNKNOWN_DISK: Final = DiskDevice()
 _MISSING: Final = object()
 
 
-class Who(NamedTuple):
-    """Which domain, as its libvirt handle knows it without asking."""
+class DomainIdentity(NamedTuple):
+    """Identifies a domain, as its libvirt handle does without a round trip."""
 
     name: str
     uuid: str
     domain_id: int | None
 
 
-Plan = tuple[tuple[str, str, str], ...]
-"""Field of the record, key of the figure, field of the problem it may be."""
-DOMAIN: Final[Plan] = tuple((name, key, name) for name, key in FIGURES)
+FieldMap = tuple[tuple[str, str, str], ...]
+"""Field of the record, key of the statistic, field named in a problem."""
+DOMAIN_FIELDS: Final[FieldMap] = tuple((name, key, name) for name, key in DOMAIN_STATS)
 
 
 @cache
-def plan(group: str, index: int) -> Plan:
-    """What is read of net.N or block.N; there are as many as a domain has devices."""
-    table, field = {"net": (NIC, "nics"), "block": (DISK, "disks")}[group]
+def device_fields(group: str, index: int) -> FieldMap:
+    """Returns the fields read from net.N or block.N."""
+    table, field = {"net": (NIC_STATS, "nics"), "block": (DISK_STATS, "disks")}[group]
     return tuple((name, f"{group}.{index}.{key}", f"{field}.{name}") for name, key in table)
 
 
-def from_bulk(who: Who, stats: Stats, devices: Devices | None, problems: Problems) -> Domain:
-    """The record of one domain. `devices` None: its XML was never read, so any block device passes for a disk."""
+def domain_from_stats(
+    identity: DomainIdentity, stats: Stats, devices: DomainDevices | None, problems: Problems
+) -> Domain:
+    """Builds the record of one domain.
+
+    Args:
+        identity: The domain.
+        stats: Its bulk statistics.
+        devices: Its devices; None if its XML was never read, so that every block device counts as a disk.
+        problems: Collects the values that are missing or unusable.
+    """
     state = _number(stats, "state.state", "state", problems)
     if state == SHUT_OFF:
-        # libvirt then gives libvirtd's own CPU time (virDomainGetCPUStats reads the wrong cgroup).
+        # libvirt then reports libvirtd's own CPU time (virDomainGetCPUStats reads the wrong cgroup).
         stats = {key: value for key, value in stats.items() if not key.startswith("cpu.")}
-    known = devices or Devices()
-    domain: dict[str, Any] = {
-        "vmid": vmid(who),
-        "name": who.name,
-        "uuid": who.uuid,
-        "domain_id": who.domain_id,
+    devices = devices or DomainDevices()
+    domain: dict[str, object] = {
+        "vmid": vmid(identity),
+        "name": identity.name,
+        "uuid": identity.uuid,
+        "domain_id": identity.domain_id,
         "state": NO_STATE if state is None else state,
         "state_reason": _number(stats, "state.reason", "state_reason", problems),
         "stale": False,
-        **_numbers(stats, DOMAIN, problems),
+        **_numbers(stats, DOMAIN_FIELDS, problems),
         "memlast_update": _last_update(stats, problems),
     }
     domain["nics"] = [
         {
             "device": device,
-            **known.nics.get(device, NIC_WORDS),
-            **_numbers(stats, plan("net", index), problems),
+            **devices.nics.get(device, NO_NIC_METADATA),
+            **_numbers(stats, device_fields("net", index), problems),
         }
-        for index, device in _named(stats, "net", tuple(known.nics), problems)
+        for index, device in _device_names(stats, "net", tuple(devices.nics), problems)
     ]
     domain["disks"] = [
-        {"device": device, **disk.words, **_numbers(stats, plan("block", index), problems)}
-        for index, device in _named(stats, "block", tuple(known.disks), problems)
-        if (disk := known.disks.get(device, ANY_DISK)).kind == "disk"
+        {"device": device, **disk.metadata, **_numbers(stats, device_fields("block", index), problems)}
+        for index, device in _device_names(stats, "block", tuple(devices.disks), problems)
+        if (disk := devices.disks.get(device, UNKNOWN_DISK)).kind == "disk"
     ]
-    return cast("Domain", {**domain, **known.words})
+    return cast("Domain", {**domain, **devices.metadata})
 
 
-def unanswered(who: Who, last: Domain | None) -> Domain:
-    """The record of a domain that does not answer: its last known values, marked; else nothing but its names."""
+def stale_domain(identity: DomainIdentity, last: Domain | None) -> Domain:
+    """Builds the record of an unresponsive domain: last values marked stale, else only names."""
     if last is not None:
-        return cast("Domain", {**last, "stale": True})
-    domain: dict[str, Any] = {"vmid": vmid(who), **who._asdict(), "state": NO_STATE, "state_reason": None}
-    domain |= {"stale": True, **dict.fromkeys(name for name, _ in FIGURES), "memlast_update": None}
-    return cast("Domain", {**domain, "nics": [], "disks": [], **DOMAIN_WORDS})
+        return {**last, "stale": True}
+    domain: dict[str, object] = {"vmid": vmid(identity), **identity._asdict(), "state": NO_STATE, "state_reason": None}
+    domain |= {"stale": True, **dict.fromkeys(name for name, _ in DOMAIN_STATS), "memlast_update": None}
+    return cast("Domain", {**domain, "nics": [], "disks": [], **NO_DOMAIN_METADATA})
 
 
-def shape(stats: Stats) -> tuple[Any, ...]:
-    """What changes when a device comes or goes: then the XML must be read again."""
+def device_signature(stats: Stats) -> Signature:
+    """Returns a value that changes when a device comes or goes: the XML must be read again."""
     names = (value for key, value in stats.items() if key.endswith(".name") and isinstance(value, str))
     return (stats.get("net.count"), stats.get("block.count"), *sorted(names))
 
 
-def has_figures(stats: Stats) -> bool:
-    """Whether a bulk answer holds more than the state, which is all that the test driver gives."""
+def has_statistics(stats: Stats) -> bool:
+    """True if a bulk result has more than the state, which is all that the test driver reports."""
     return any(not key.startswith("state.") for key in stats)
 
 
 def is_busy(stats: Stats) -> bool:
-    """Whether libvirt could not ask the hypervisor: NOWAIT then gives only what libvirt knows itself."""
+    """True if libvirt could not query the hypervisor.
+
+    NOWAIT then returns only what libvirt itself holds.
+    """
     return (
         stats.get("state.state") != SHUT_OFF
         and "balloon.rss" not in stats
@@ -150,20 +165,20 @@ def is_busy(stats: Stats) -> bool:
     )
 
 
-def vmid(who: Who) -> str:
-    """OpenNebula's number for domains named one-<n>, else libvirt's domain id, else (it has none) the UUID."""
-    number = OPENNEBULA.fullmatch(who.name)
+def vmid(identity: DomainIdentity) -> str:
+    """Returns OpenNebula's number of a domain named one-<n>, else the domain id, else the UUID."""
+    number = OPENNEBULA_NAME.fullmatch(identity.name)
     if number:
         return number[1]
-    return who.uuid if who.domain_id is None else str(who.domain_id)
+    return identity.uuid if identity.domain_id is None else str(identity.domain_id)
 
 
-def _number(stats: Stats, key: str, name: str, problems: Problems) -> int | None:
-    value = stats.get(key, _MISSING)
-    if type(value) is int and 0 <= value <= LONG_MAX:  # bool is an int, and no count
+def _number(stats: Stats, key: str, field: str, problems: Problems) -> int | None:
+    value: object = stats.get(key, _MISSING)
+    if type(value) is int and 0 <= value <= LONG_MAX:  # a bool is an int, but no count
         return value
     if value is not None:
-        problems.add(name, _cause(value))
+        problems.add(field, _cause(value))
     return None
 
 
@@ -183,27 +198,31 @@ def _last_update(stats: Stats, problems: Problems) -> int | None:
     return seconds
 
 
-def _numbers(stats: Stats, wanted: Plan, problems: Problems) -> dict[str, int | None]:
-    found: dict[str, int | None] = {}
-    for name, key, field in wanted:
+def _numbers(stats: Stats, fields: FieldMap, problems: Problems) -> dict[str, int | None]:
+    numbers: dict[str, int | None] = {}
+    for name, key, field in fields:
         value = stats.get(key)
-        # As `_number`, whose call would cost more than the rest of this loop.
-        known = type(value) is int and 0 <= value <= LONG_MAX
-        found[name] = value if known else _number(stats, key, field, problems)
-    return found
+        # The test of `_number` inline: a call per value would cost more than the rest of this loop.
+        if type(value) is int and 0 <= value <= LONG_MAX:
+            numbers[name] = value
+        else:
+            numbers[name] = _number(stats, key, field, problems)
+    return numbers
 
 
-def _named(stats: Stats, group: str, known: Sequence[str], problems: Problems) -> Iterator[tuple[int, str]]:
-    """(N, device) of net.N or block.N, each device once. A hole takes its name from the XML, or is left out."""
-    field_name = {"net": "nics", "block": "disks"}[group]
-    count = _number(stats, f"{group}.count", field_name, problems)
+def _device_names(stats: Stats, group: str, xml_names: Sequence[str], problems: Problems) -> Iterator[tuple[int, str]]:
+    """Yields N and device of net.N or block.N, each device once.
+
+    A missing name comes from the XML.
+    """
+    field = {"net": "nics", "block": "disks"}[group]
+    count = _number(stats, f"{group}.count", field, problems)
     seen = set()
-    for index in range(min(len(known) if count is None else count, DEVICES_MAX)):
-        name = stats.get(f"{group}.{index}.name")
-        if not (isinstance(name, str) and name):
-            name = known[index] if index < len(known) else None
+    for index in range(min(len(xml_names) if count is None else count, MAX_DEVICES)):
+        value = stats.get(f"{group}.{index}.name")
+        name = value if isinstance(value, str) and value else xml_names[index] if index < len(xml_names) else None
         if name is None or name in seen:
-            problems.add(field_name, "device without a name of its own")
+            problems.add(field, "device without a name of its own")
             continue
         seen.add(name)
         yield index, name

@@ -1,175 +1,192 @@
-"""One round over one libvirt connection: bulk figures where the driver gives them, else a call per device. I/O.
+"""Polls the domains of one libvirt connection, in bulk or by a call per device.
 
-Runs in the process that `child` is, for libvirt offers no deadline: while a hypervisor process hangs, the first call
-that needs it blocks until it answers (NOWAIT spares only later callers), and can be ended only with its process.
+Runs in the worker process, because libvirt calls have no timeout: while a hypervisor process hangs, the first call that
+needs it blocks until it answers (NOWAIT spares only later callers), and only killing its process ends the call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from producers.libvirt import device_cache, device_stats, mapping
-from producers.libvirt.bulk_stats import GONE, OCCUPIED, OK, Gone, Inquiry, who
-from producers.libvirt.connection import Connection
+from producers.libvirt import device_stats, mapping
+from producers.libvirt.bulk_stats import GONE, OCCUPIED, OK, DomainStats, LibvirtCalls, identify
+from producers.libvirt.connection import DomainGone, LibvirtConnection, VirDomain
+from producers.libvirt.device_cache import DeviceCache, DomainDevices, Signature, parse_domain_xml
 from producers.reader import Problems
 
 if TYPE_CHECKING:
     from schemas.records import Domain
 
-GROUPS: Final = 63
-"""STATE, CPU_TOTAL, BALLOON, VCPU, INTERFACE, BLOCK. Never all: IOTHREAD and DIRTYRATE fail the call for every domain
-when one dies during it."""
-WITHOUT_HYPERVISOR: Final = 17
-"""STATE, INTERFACE: what libvirt knows by itself, so that no hypervisor process can hold it up."""
+Source = TypeVar("Source")
+
+POLLED_GROUPS: Final = 63
+"""STATE, CPU_TOTAL, BALLOON, VCPU, INTERFACE, BLOCK. Never all groups: IOTHREAD and DIRTYRATE fail the call for every
+domain when one dies during it."""
+GROUPS_WITHOUT_MONITOR: Final = 17
+"""STATE, INTERFACE: reported by libvirt itself, so that no hypervisor process can delay them."""
 RUNNING: Final = 1
 BUSY_MS: Final = 500
-"""Milliseconds in one command after which a hypervisor process counts as one that does not answer."""
-
-Read = tuple["list[Domain]", list[mapping.Who], Problems]
-"""The active domains, those of them that were left out, and what could not be read."""
+"""If the hypervisor process has been in one command for this long, the domain is skipped."""
 
 
-class Rounds:
-    """Rounds over one connection, for one thread."""
+class DomainPoll(NamedTuple):
+    """Result of one poll."""
 
-    def __init__(self, connection: Connection, cache: device_cache.DeviceCache, inquiry: Inquiry) -> None:
+    domains: list[Domain]
+    unresponsive: list[mapping.DomainIdentity]
+    """Active domains that were skipped."""
+    problems: Problems
+
+
+class DomainPoller:
+    """Polls one connection, from a single thread."""
+
+    def __init__(self, connection: LibvirtConnection, cache: DeviceCache, calls: LibvirtCalls) -> None:
         self._connection = connection
-        self._devices = cache
-        self._inquiry = inquiry
-        self._gives_bulk: bool | None = None
-        """Whether this connection's driver gives bulk figures; None: no running domain has shown it yet."""
-        self._judged = 0
-        """Which opening of the connection that was."""
+        self._cache = cache
+        self._calls = calls
+        self._supports_bulk: bool | None = None
+        """True if the connection's driver reports bulk statistics; None until a running domain has shown it."""
+        self._examined_opening = 0
+        """The opening of the connection that `_supports_bulk` is about."""
 
-    def read(self, out: Collection[str] = (), held: Collection[str] = (), groups: int = GROUPS) -> Read:
-        """All active domains.
+    def poll(
+        self, quarantined: Collection[str] = (), held: Collection[str] = (), groups: int = POLLED_GROUPS
+    ) -> DomainPoll:
+        """Reads all active domains.
 
         Args:
-            out: UUIDs of domains that did not answer; those that nobody waits for any more are asked again.
-            held: those of them that are not asked even so.
-            groups: which figures, where the driver gives them in bulk (virDomainStatsTypes).
+            quarantined: UUIDs of domains that did not answer. Those whose monitor is free again are read.
+            held: UUIDs of quarantined domains that are skipped even if their monitor is free.
+            groups: Statistics to read in bulk (virDomainStatsTypes).
 
         Raises:
-            libvirtError: there is no connection, or it was lost.
+            libvirtError: The connection cannot be opened, or was lost.
         """
         problems = Problems()
         self._connection.open()
-        if self._connection.opened != self._judged:
-            self._judged, self._gives_bulk = self._connection.opened, None
-        listed, silent = self._sort(out, held) if out else (None, [])
-        found = None if self._gives_bulk is False else self._bulk(listed, groups, silent, problems)
-        if found is None:
-            found = self._each(self._inquiry.active() if listed is None else listed, problems)
-        left_out = [who(domain) for domain in silent]
-        self._devices.keep(
-            [(domain["uuid"], domain["domain_id"]) for domain in found]
-            + [(domain.uuid, domain.domain_id) for domain in left_out]
+        if self._connection.open_count != self._examined_opening:
+            self._examined_opening, self._supports_bulk = self._connection.open_count, None
+        selected, skipped = self._select(quarantined, held) if quarantined else (None, [])
+        domains = None
+        if self._supports_bulk is not False:
+            domains = self._poll_bulk(selected, groups, skipped, problems)
+        if domains is None:
+            domains = self._poll_calls(self._calls.list_active() if selected is None else selected, problems)
+        unresponsive = [identify(domain) for domain in skipped]
+        self._cache.retain(
+            [(domain["uuid"], domain["domain_id"]) for domain in domains]
+            + [(identity.uuid, identity.domain_id) for identity in unresponsive]
         )
-        return found, left_out, problems
+        return DomainPoll(domains, unresponsive, problems)
 
-    def _sort(self, out: Collection[str], held: Collection[str]) -> tuple[list[Any], list[Any]]:
-        """The active domains: those to be asked, those to be left out."""
-        listed: list[Any] = []
-        silent: list[Any] = []
-        for domain in self._inquiry.active():
+    def _select(self, quarantined: Collection[str], held: Collection[str]) -> tuple[list[VirDomain], list[VirDomain]]:
+        """Divides the active domains into those to read and those to skip."""
+        selected: list[VirDomain] = []
+        skipped: list[VirDomain] = []
+        for domain in self._calls.list_active():
             uuid = domain.UUIDString()
-            out_now = uuid in out and (uuid in held or self._inquiry.control(domain)[0] != OK)
-            (silent if out_now else listed).append(domain)
-        return listed, silent
+            skip = uuid in quarantined and (uuid in held or self._calls.control_info(domain)[0] != OK)
+            (skipped if skip else selected).append(domain)
+        return selected, skipped
 
-    def _bulk(
-        self, listed: list[Any] | None, groups: int, silent: list[Any], problems: Problems
+    def _poll_bulk(
+        self, selected: Sequence[VirDomain] | None, groups: int, skipped: list[VirDomain], problems: Problems
     ) -> list[Domain] | None:
-        """One call for all domains (or those listed), or None if this driver's bulk call has no figures."""
-        answer = self._inquiry.bulk(listed, groups, problems)
-        if answer is None:
-            self._gives_bulk = False
+        """Reads the domains in one call; returns None if the driver reports no statistics that way.
+
+        Domains found busy are added to `skipped`.
+        """
+        results = self._calls.bulk(selected, groups, problems)
+        if results is None:
+            self._supports_bulk = False
             return None
-        if self._gives_bulk is None:
-            self._gives_bulk = _gives_figures([stats for _, stats in answer])
-        if answer and not self._gives_bulk:
+        if self._supports_bulk is None:
+            self._supports_bulk = _supports_bulk([stats for _, stats in results])
+        if results and not self._supports_bulk:
             return None
-        asked = []
-        for domain, stats in answer:
-            if groups == GROUPS and mapping.is_busy(stats) and self._is_stuck(domain):
-                silent.append(domain)  # somebody else waits for it already, so libvirt did not
+        answered = []
+        for domain, stats in results:
+            if groups == POLLED_GROUPS and mapping.is_busy(stats) and self._is_stuck(domain):
+                skipped.append(domain)  # libvirt did not wait, because another caller already does
             else:
-                asked.append((domain, stats))
-        return self._gather(asked, self._from_bulk, problems)
+                answered.append((domain, stats))
+        return self._collect(answered, self._read_stats, problems)
 
-    def _each(self, listed: list[Any], problems: Problems) -> list[Domain]:
-        """Calls per domain and device."""
+    def _poll_calls(self, domains: Sequence[VirDomain], problems: Problems) -> list[Domain]:
+        """Reads the domains by a call per statistic and device."""
 
-        def read(pair: tuple[int, Any], problems: Problems) -> Domain:
-            return self._from_calls(pair[1], pair[0], len(listed), problems)
+        def read(item: tuple[int, VirDomain], problems: Problems) -> Domain:
+            index, domain = item
+            return self._read_calls(domain, index, len(domains), problems)
 
         try:
-            return self._gather(enumerate(listed), read, problems)
+            return self._collect(enumerate(domains), read, problems)
         finally:
-            self._inquiry.asking = None
+            self._calls.current_call = None
 
-    def _gather(
-        self, items: Iterable[Any], read: Callable[[Any, Problems], Domain], problems: Problems
+    def _collect(
+        self, sources: Iterable[Source], read: Callable[[Source, Problems], Domain], problems: Problems
     ) -> list[Domain]:
-        found = []
-        for item in items:
+        domains = []
+        for source in sources:
             try:
-                domain = read(item, problems)
-            except Gone:
+                domain = read(source, problems)
+            except DomainGone:
                 problems.add("domain", GONE)
                 continue
             if domain["state"] == mapping.SHUT_OFF:
                 problems.add("domain", GONE)
                 continue
-            found.append(domain)
-        return found
+            domains.append(domain)
+        return domains
 
-    def _from_bulk(self, entry: tuple[Any, dict[str, Any]], problems: Problems) -> Domain:
-        domain, stats = entry
-        known = self._devices_of(domain, mapping.shape(stats), problems)
-        return mapping.from_bulk(who(domain), stats, known, problems)
+    def _read_stats(self, result: DomainStats, problems: Problems) -> Domain:
+        domain, stats = result
+        devices = self._devices_of(domain, mapping.device_signature(stats), problems)
+        return mapping.domain_from_stats(identify(domain), stats, devices, problems)
 
-    def _from_calls(self, domain: Any, number: int, of: int, problems: Problems) -> Domain:
-        name = who(domain)
-        self._inquiry.note(name, number, of)
+    def _read_calls(self, domain: VirDomain, index: int, total: int, problems: Problems) -> Domain:
+        identity = identify(domain)
+        self._calls.begin_domain(identity, index, total)
 
-        def ask(method: str, *arguments: Any) -> Any:
-            return self._inquiry.ask(domain, method, problems, *arguments)
+        def call(method: str, *arguments: object) -> Any:
+            return self._calls.call(domain, method, problems, *arguments)
 
-        known = self._devices_of(domain, (), problems) or device_cache.Devices()
-        cpu = ask("getCPUStats", True)
-        answers = device_stats.Calls(
-            info=ask("info"),
-            state=ask("state"),
-            memory=ask("memoryStats"),
+        devices = self._devices_of(domain, (), problems) or DomainDevices()
+        cpu = call("getCPUStats", True)
+        results = device_stats.CallResults(
+            info=call("info"),
+            state=call("state"),
+            memory=call("memoryStats"),
             cpu=cpu[0] if cpu else None,
-            nics={nic: ask("interfaceStats", nic) for nic in known.nics},
-            disks={target: ask("blockStats", target) for target, disk in known.disks.items() if disk.kind == "disk"},
+            nics={nic: call("interfaceStats", nic) for nic in devices.nics},
+            disks={target: call("blockStats", target) for target, disk in devices.disks.items() if disk.kind == "disk"},
         )
-        return device_stats.from_calls(name, answers, known, problems)
+        return device_stats.domain_from_calls(identity, results, devices, problems)
 
-    def _devices_of(self, domain: Any, shape: Any, problems: Problems) -> device_cache.Devices | None:
-        def read() -> device_cache.Devices | None:
-            xml = self._inquiry.ask(domain, "XMLDesc", problems)
+    def _devices_of(self, domain: VirDomain, signature: Signature, problems: Problems) -> DomainDevices | None:
+        def read() -> DomainDevices | None:
+            xml = self._calls.call(domain, "XMLDesc", problems)
             if xml is None:
                 return None
             try:
-                return device_cache.parse(xml)
+                return parse_domain_xml(xml)
             except ValueError:
                 problems.add("XMLDesc", "not XML")
                 return None
 
-        name = who(domain)
-        return self._devices.get((name.uuid, name.domain_id), shape, read)
+        identity = identify(domain)
+        return self._cache.get((identity.uuid, identity.domain_id), signature, read)
 
-    def _is_stuck(self, domain: Any) -> bool:
-        state, _, since_ms = self._inquiry.control(domain)
-        return state == OCCUPIED and since_ms >= BUSY_MS
+    def _is_stuck(self, domain: VirDomain) -> bool:
+        state, _, state_ms = self._calls.control_info(domain)
+        return state == OCCUPIED and state_ms >= BUSY_MS
 
 
-def _gives_figures(answers: list[dict[str, Any]]) -> bool | None:
-    """Judged by running domains only: one that is just dying says nothing about the driver."""
-    if any(mapping.has_figures(stats) for stats in answers):
+def _supports_bulk(results: Sequence[mapping.Stats]) -> bool | None:
+    """Infers from running domains only; a dying one does not show what the driver supports."""
+    if any(mapping.has_statistics(stats) for stats in results):
         return True
-    return False if any(stats.get("state.state") == RUNNING for stats in answers) else None
+    return False if any(stats.get("state.state") == RUNNING for stats in results) else None

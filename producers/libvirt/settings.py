@@ -1,4 +1,4 @@
-"""Settings of the libvirt source, under the seeds' names."""
+"""Settings of the libvirt source."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from runtime.settings import Settings
 
 
 class LibvirtSettings(Settings):
-    """Read where a constructor is told nothing."""
+    """Defaults for what a constructor is not given."""
 
     device_cache_ttl: Annotated[float, Field(validation_alias="DEVICE_CACHE_TTL", ge=0)] = 300.0
-    """Seconds for which a domain's device list is believed."""
+    """Seconds for which a domain's device list is cached."""
     libvirt_timeout: Annotated[float, Field(validation_alias="LIBVIRT_TIMEOUT", gt=0)] = 30.0
-    """Seconds that opening a connection, or one call, may take at most."""
+    """Maximum seconds for opening a connection, or for one call."""

@@ -1,14 +1,14 @@
-"""What a driver gives, group by group of its figures: for a person who wants to know. I/O; makes no record."""
+"""Surveys which statistics a driver reports, group by group, for `rackstream probe`."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final, TypedDict
 
-from producers.libvirt.bulk_stats import Inquiry
-from producers.libvirt.connection import cause, is_transport
+from producers.libvirt.bulk_stats import LibvirtCalls
+from producers.libvirt.connection import error_cause, is_connection_error
 
 GROUPS: Final = {
     "state": 1,
@@ -23,28 +23,43 @@ GROUPS: Final = {
     "dirtyrate": 512,
     "vm": 1024,
 }
-"""virDomainStatsTypes; the first six make our records."""
-NUMBER: Final = re.compile(r"\.\d+(?=\.|$)")
+"""virDomainStatsTypes; the first six make the records."""
+INDEX: Final = re.compile(r"\.\d+(?=\.|$)")
 
 
-def survey(inquiry: Inquiry, error_type: type[Exception], out: Collection[str]) -> dict[str, Any]:
-    """Group → `seconds` of its call over all domains but those left `out`, `keys` given, or `error`.
+class GroupSurvey(TypedDict):
+    """Result of reading a group of statistics for all domains."""
+
+    seconds: float
+    """Duration of the call."""
+    keys: list[str]
+    """Keys reported, with N for a device's number."""
+    error: str | None
+
+
+def survey(calls: LibvirtCalls, error_type: type[Exception], skipped: Collection[str]) -> dict[str, GroupSurvey]:
+    """Reads each group of statistics for all active domains.
+
+    Args:
+        calls: Calls on the connection.
+        error_type: libvirtError.
+        skipped: UUIDs of domains that are not read.
 
     Raises:
-        libvirtError: the connection is lost.
+        libvirtError: The connection is lost.
     """
-    listed = [domain for domain in inquiry.active() if domain.UUIDString() not in out]
-    found: dict[str, Any] = {}
+    domains = [domain for domain in calls.list_active() if domain.UUIDString() not in skipped]
+    groups: dict[str, GroupSurvey] = {}
     for group, bit in GROUPS.items():
-        began_s = time.monotonic()
+        started_s = time.monotonic()
         keys: set[str] = set()
-        error = None
+        cause = None
         try:
-            for _, stats in inquiry.figures(listed, bit):
-                keys.update(NUMBER.sub(".N", key) for key in stats)
-        except error_type as failed:
-            if is_transport(failed):
+            for _, stats in calls.get_stats(domains, bit):
+                keys.update(INDEX.sub(".N", key) for key in stats)
+        except error_type as error:
+            if is_connection_error(error):
                 raise
-            error = cause(failed)
-        found[group] = {"seconds": time.monotonic() - began_s, "keys": sorted(keys), "error": error}
-    return found
+            cause = error_cause(error)
+        groups[group] = {"seconds": time.monotonic() - started_s, "keys": sorted(keys), "error": cause}
+    return groups

@@ -1,1 +1,1 @@
-"""The poll loop: when each target is polled, by which worker, and the status that is published for it."""
+"""Poll loop: schedule, workers, and the status that is published for each target."""

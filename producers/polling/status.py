@@ -1,34 +1,37 @@
-"""How targets stand: what polls and facts add up to, and when that has to be written. Pure: it is told the time."""
+"""Status of a target: derived from its polls, and published when it changes.
+
+Pure: the caller passes the time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple, cast
 
 from producers.control import commands
-from producers.control.commands import Command
-from producers.polling.schedule import Poll
-from producers.reader import Facts, PollFailed, Reader, Sample
+from producers.polling.schedule import Key, Poll
+from producers.reader import PollFailed, Reader, Sample, TargetFacts
+from schemas.records import Control, Status, TargetStatus
 
-REWRITTEN_S: Final = 600.0
-"""A status that does not change is written again this often."""
-DETAIL_S: Final = 60.0
-"""One of which only the detail changes, at most this often: it may hold figures."""
-WORSE: Final = ("up", "partial", "slow", "late", "auth_failed", "unreachable")
-"""Statuses, each worse than the one before it."""
-SILENT: Final = frozenset({"auth_failed", "unreachable"})
-"""Those of a poll to which the target said nothing."""
+REPUBLISH_S: Final = 600.0
+"""An unchanged status is published again this often."""
+DETAIL_REPUBLISH_S: Final = 60.0
+"""A change of only the detail, which may contain measured values, is published at most this often."""
+STATUSES_BY_SEVERITY: Final[tuple[Status, ...]] = ("up", "partial", "slow", "late", "auth_failed", "unreachable")
+"""Statuses of polled targets, the best first."""
+SILENT_STATUSES: Final[frozenset[Status]] = frozenset({"auth_failed", "unreachable"})
+"""Statuses of targets that gave no data."""
 NOT_POLLED: Final = "not polled yet"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How one poll went."""
+class PollOutcome:
+    """Result of one poll, as far as the target's status goes."""
 
     category: str
-    status: str
+    status: Status
     detail: str
     duration_s: float
     late: int = 0
@@ -36,30 +39,33 @@ class Outcome:
     failed: bool = False
 
     @property
-    def silent(self) -> bool:
-        """The target said nothing."""
-        return self.status in SILENT
+    def is_silent(self) -> bool:
+        """True if the target gave no data."""
+        return self.status in SILENT_STATUSES
 
 
-def outcome(poll: Poll[Any], samples: Iterable[Sample], error: PollFailed | None, duration_s: float) -> Outcome:
-    """What a poll says of its target: `samples`, or the error instead of them."""
-    category, late = poll.task.category, int(poll.late)
+def evaluate_poll(
+    poll: Poll[Key], samples: Iterable[Sample], error: PollFailed | None, duration_s: float
+) -> PollOutcome:
+    """Evaluates a poll that returned `samples` or failed with `error`."""
+    category, late = poll.task.category, int(poll.is_late)
     if error is not None:
-        return Outcome(category, error.status, str(error), duration_s, late, failed=True)
+        return PollOutcome(category, cast("Status", error.status), str(error), duration_s, late, failed=True)
+    status: Status
     if duration_s > poll.task.interval_s:
         status, detail = "slow", f"{category} took {duration_s:.1f} s, more than its interval"
-    elif poll.late and poll.crowded:
+    elif poll.is_late and poll.delayed_by_target:
         status, detail = "slow", f"{category} began {poll.late_s:.1f} s late, after other polls that took long"
-    elif poll.late:
-        status, detail = "late", f"{category} began {poll.late_s:.1f} s late: this producer has too much to do"
+    elif poll.is_late:
+        status, detail = "late", f"{category} began {poll.late_s:.1f} s late: this producer is overloaded"
     else:
-        lost = {place: None for sample in samples for place in sample.problems.whole}
-        status, detail = "partial" if lost else "up", "; ".join(f"{where}: {cause}" for where, cause in lost)
-    return Outcome(category, status, detail, duration_s, late)
+        missing = {problem: None for sample in samples for problem in sample.problems.whole}
+        status, detail = "partial" if missing else "up", "; ".join(f"{name}: {cause}" for name, cause in missing)
+    return PollOutcome(category, status, detail, duration_s, late)
 
 
 @dataclass
-class Counts:
+class PollCounts:
     """Polls of one target in this epoch."""
 
     polls: int = 0
@@ -67,119 +73,136 @@ class Counts:
     late: int = 0
 
 
+class _Published(NamedTuple):
+    """Fields whose change makes a status due."""
+
+    status: Status
+    session_uri: str | None
+    left_out: tuple[str, ...]
+    detail: str
+
+
 @dataclass
-class Standing:
-    """How one target stands."""
+class StatusTracker:
+    """Current status of one target."""
 
     since: datetime
-    status: str = "unknown"
+    status: Status = "unknown"
     detail: str = NOT_POLLED
-    counts: Counts = field(default_factory=Counts)
+    counts: PollCounts = field(default_factory=PollCounts)
     duration_s: float | None = None
-    facts: Facts = field(default_factory=Facts)
+    facts: TargetFacts = field(default_factory=TargetFacts)
     stopped_by: str | None = None
     """Who commanded that it is not polled."""
-    _categories: dict[str, Outcome] = field(default_factory=dict)
-    """The last of each."""
-    _down: bool = False
-    _written_s: float = float("-inf")
-    _written: tuple[Any, ...] = ()
+    _outcomes: dict[str, PollOutcome] = field(default_factory=dict)
+    """Category → last outcome."""
+    _is_down: bool = False
+    _published_s: float = float("-inf")
+    _published: _Published | None = None
 
     @classmethod
-    def after(cls, known: Mapping[str, Any] | None, at: datetime) -> Standing:
-        """Of a target that begins to be polled; `known`: its newest record, by whichever producer."""
-        if known is not None and known["stopped_by"] is not None and not known["removed"]:
-            return cls(known["since"], "stopped", known["detail"], stopped_by=known["stopped_by"])
-        if known is None or known["removed"] or known["status"] == "stopped":
+    def from_last_status(cls, last: TargetStatus | None, at: datetime) -> StatusTracker:
+        """Starts from the latest status of the target, published by any producer."""
+        if last is not None and last["stopped_by"] is not None and not last["removed"]:
+            return cls(last["since"], "stopped", last["detail"], stopped_by=last["stopped_by"])
+        if last is None or last["removed"] or last["status"] == "stopped":
             return cls(at)
-        # What its last producer said holds until its first poll here, and does not begin anew with it.
-        return cls(known["since"], known["status"], known["detail"])
+        # The status holds until the first poll by this producer, and keeps its beginning.
+        return cls(last["since"], last["status"], last["detail"])
 
-    def take(self, result: Outcome, facts: Facts, at: datetime, *, down: bool) -> bool:
-        """Counts a poll; whether the status is another now. `down`: the target did not answer lately."""
-        if self._down and not down:  # it is back: what it did not say meanwhile is no news of it
-            self._categories = {name: each for name, each in self._categories.items() if not each.silent}
-        self._down = down
-        self._categories[result.category] = result
+    def record_poll(self, outcome: PollOutcome, facts: TargetFacts, at: datetime, *, down: bool) -> bool:
+        """Records a poll; returns True if the status has changed.
+
+        `down`: the target has not answered recently.
+        """
+        if self._is_down and not down:  # it answers again: silence of other categories is outdated
+            self._outcomes = {name: earlier for name, earlier in self._outcomes.items() if not earlier.is_silent}
+        self._is_down = down
+        self._outcomes[outcome.category] = outcome
         self.counts.polls += 1
-        self.counts.failures += result.failed
-        self.counts.late += result.late
-        self.duration_s, self.facts = result.duration_s, facts
-        status, self.detail = (result.status, result.detail) if down else self._worst()
-        changed = status != self.status
-        if changed:
+        self.counts.failures += outcome.failed
+        self.counts.late += outcome.late
+        self.duration_s, self.facts = outcome.duration_s, facts
+        status, self.detail = (outcome.status, outcome.detail) if down else self._worst_status()
+        has_changed = status != self.status
+        if has_changed:
             self.status, self.since = status, at
-        return changed
+        return has_changed
 
-    def end(self, at: datetime, detail: str) -> None:
-        """It is not polled any more."""
+    def mark_ended(self, at: datetime, detail: str) -> None:
+        """Marks the target as no longer polled by this producer."""
         self.status, self.since, self.detail, self.stopped_by = "stopped", at, detail, None
 
-    def halt(self, command: Command, at: datetime) -> None:
-        """It is not polled while this command holds."""
+    def mark_stopped(self, command: Control, at: datetime) -> None:
+        """Marks the target as stopped by a command."""
         if self.stopped_by is None:
             self.since = at
-        self.status, self.detail, self.stopped_by = "stopped", commands.words(command), command["by"]
+        self.status, self.detail, self.stopped_by = "stopped", commands.describe_stop(command), command["by"]
 
-    def resume(self, at: datetime) -> None:
-        """It is polled again: what it was before is no news of it."""
+    def mark_resumed(self, at: datetime) -> None:
+        """Marks the target as polled again; its status before the stop is outdated."""
         self.status, self.since, self.detail, self.stopped_by = "unknown", at, NOT_POLLED, None
-        self._categories, self._down, self._written = {}, False, ()
+        self._outcomes, self._is_down, self._published = {}, False, None
 
-    def handed_on(self) -> Standing:
-        """Of the same target with another reader: what was found holds until that one's first poll."""
-        return Standing(self.since, self.status, self.detail, self.counts, stopped_by=self.stopped_by)
+    def for_new_reader(self) -> StatusTracker:
+        """Returns the tracker for another reader; the status holds until its first poll."""
+        return StatusTracker(self.since, self.status, self.detail, self.counts, stopped_by=self.stopped_by)
 
-    def due(self, now_s: float) -> bool:
-        """Whether it has to be written now; if so, it counts as written."""
-        told = (self.status, self.facts.session_uri, self.facts.left_out)
-        age_s = now_s - self._written_s
-        if (*told, self.detail) == self._written and age_s < REWRITTEN_S:
+    def should_publish(self, now_s: float) -> bool:
+        """True if the status has to be published now. It then counts as published."""
+        current = _Published(self.status, self.facts.session_uri, self.facts.left_out, self.detail)
+        age_s = now_s - self._published_s
+        if current == self._published and age_s < REPUBLISH_S:
             return False
-        if told == self._written[:-1] and age_s < DETAIL_S:
+        if self._published is not None and current[:-1] == self._published[:-1] and age_s < DETAIL_REPUBLISH_S:
             return False
-        self._written, self._written_s = (*told, self.detail), now_s
+        self._published, self._published_s = current, now_s
         return True
 
-    def _worst(self) -> tuple[str, str]:
-        """The worst of the categories. One that gives nothing does not make a target unreachable that answers."""
-        answers = not all(one.silent for one in self._categories.values())
-        each = [
-            ("partial", f"{one.category}: {one.detail}") if one.silent and answers else (one.status, one.detail)
-            for one in self._categories.values()
+    def _worst_status(self) -> tuple[Status, str]:
+        """Returns status and detail of the worst category.
+
+        A silent category makes a target that otherwise answers `partial`, not unreachable.
+        """
+        answers = not all(outcome.is_silent for outcome in self._outcomes.values())
+        candidates: list[tuple[Status, str]] = [
+            ("partial", f"{outcome.category}: {outcome.detail}")
+            if outcome.is_silent and answers
+            else (outcome.status, outcome.detail)
+            for outcome in self._outcomes.values()
         ]
-        return max(each, key=lambda one: WORSE.index(one[0]))
+        return max(candidates, key=lambda candidate: STATUSES_BY_SEVERITY.index(candidate[0]))
 
 
 @dataclass(frozen=True)
-class Author:
-    """Who says how a target stands."""
+class StatusAuthor:
+    """Producer that publishes a status."""
 
     producer: str
     epoch: str
     control_offset: int | None
-    """Of the last record of the control topic that it has obeyed."""
+    """Offset of the last command that it has applied."""
 
 
-def record(
-    reader: Reader, standing: Standing, at: datetime, *, author: Author, removed: bool = False
-) -> dict[str, Any]:
-    """The TargetStatus."""
-    facts = standing.facts
+def build_record(
+    reader: Reader, tracker: StatusTracker, at: datetime, *, author: StatusAuthor, removed: bool = False
+) -> TargetStatus:
+    """Builds the record of a status."""
+    facts = tracker.facts
     return {
         "source": reader.source,
         "host": reader.host,
         "address": reader.address,
-        "status": standing.status,
-        "detail": standing.detail,
-        "since": standing.since,
+        "status": tracker.status,
+        "detail": tracker.detail,
+        "since": tracker.since,
         "observed_at": at,
         "producer": author.producer,
         "epoch": author.epoch,
-        "polls": standing.counts.polls,
-        "failures": standing.counts.failures,
-        "late": standing.counts.late,
-        "duration_s": standing.duration_s,
+        "polls": tracker.counts.polls,
+        "failures": tracker.counts.failures,
+        "late": tracker.counts.late,
+        "duration_s": tracker.duration_s,
         "labels": dict(reader.labels),
         "requests": facts.requests,
         "request_mean_s": facts.request_s / facts.requests if facts.requests and facts.request_s is not None else None,
@@ -189,6 +212,6 @@ def record(
         "firmware": facts.firmware,
         "left_out": list(facts.left_out),
         "removed": removed,
-        "stopped_by": standing.stopped_by,
+        "stopped_by": tracker.stopped_by,
         "control_offset": author.control_offset,
     }

@@ -1,316 +1,375 @@
-"""The targets of a loop: which there are, their readers' ends, and their statuses on Kafka. For one thread."""
+"""Set of the targets of a poll loop: closes readers, publishes statuses. For one thread."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import structlog
 
 from producers.control import commands
-from producers.control.commands import Command, Orders
-from producers.polling import status
-from producers.polling.status import Author, Outcome, Standing
-from producers.polling.target_state import LISTED, Member, closing, counts, unheard
-from producers.polling.worker_pool import Workers
-from producers.publishing.publisher import Publication
-from producers.publishing.subject import Left
+from producers.control.commands import DesiredState
+from producers.polling import status, target_state
+from producers.polling.status import PollOutcome, StatusAuthor, StatusTracker
+from producers.polling.target_state import MAX_LISTED, HeartbeatLists, PolledTarget
+from producers.polling.worker_pool import WorkerPool
+from producers.publishing.publisher import RecordPublisher
+from producers.publishing.subject import RemovedTarget
 from producers.reader import Reader
 from runtime import metrics
+from schemas.records import Control, TargetStatus
 
 log = structlog.get_logger()
-CLOSE_S: Final = 8.0
-"""At a stop, readers may take this long to let their sessions go."""
-CLOSERS: Final = 64
-"""Readers that do so at once."""
-REMOVED: Final = "no longer in the fleet file"
-STOPPED: Final = "its producer was stopped"
-Later = Callable[[Callable[[], None]], None]
-"""Has a function called in the members' thread."""
+CLOSE_TIMEOUT_S: Final = 8.0
+"""At a stop, readers get this long to close their sessions."""
+MAX_CLOSERS: Final = 64
+"""Readers closed at the same time."""
+REMOVED_DETAIL: Final = "no longer in the fleet file"
+STOPPED_DETAIL: Final = "its producer was stopped"
+CallSoon = Callable[[Callable[[], None]], None]
+"""Schedules a function for the thread of the set."""
 
 
-class Members:
-    """Writes a status when it changes and now and then; closes a reader when its last poll has ended."""
+class TargetLists(HeartbeatLists):
+    """Fields of a heartbeat about targets."""
 
-    def __init__(  # noqa: PLR0913  what a loop is made of
+    released: list[str]
+
+
+class TargetSet:
+    """Targets of one source.
+
+    Publishes a status when it changes and every now and then; closes a reader after its last poll.
+    """
+
+    def __init__(  # noqa: PLR0913  the parts of a loop
         self,
         source: str,
         alias: str,
-        publication: Publication,
+        publisher: RecordPublisher,
         *,
-        known: Mapping[str, Mapping[str, Any]],
-        orders: Orders,
-        later: Later,
-        again: Callable[[Member], None],
+        last_statuses: Mapping[str, TargetStatus],
+        desired: DesiredState,
+        call_soon: CallSoon,
+        on_restarted: Callable[[PolledTarget], None],
     ) -> None:
-        """Of one source.
+        """Starts empty.
 
         Args:
             source: redfish, libvirt or host.
-            alias: of its topic.
-            publication: where records go.
-            known: the newest TargetStatus of each host of this source, by any producer.
-            orders: what is commanded now.
-            later: has a function called in the members' thread.
-            again: told of a target that is polled again, if that could not be as soon as it was commanded.
+            alias: Alias of its raw topic.
+            publisher: Publishes records.
+            last_statuses: Host → latest status of each target of the source, by any producer.
+            desired: Commands in force.
+            call_soon: Schedules a function for the thread of the set.
+            on_restarted: Called for a target that is polled again, if that was not possible when it was commanded.
         """
         self._source, self._alias = source, alias
-        self._publication = publication
-        self._known = dict(known)
-        self._orders = orders
-        self._later = later
-        self._again = again
-        self._members: dict[str, Member] = {}
-        self._leaving: dict[Member, None] = {}
-        self._released: dict[str, None] = {}
-        """Hosts handed over to others while they could not be read."""
-        self._handing_over: list[tuple[set[Member], Callable[[], None]]] = []
-        self._closers = Workers(f"{source}-close", CLOSERS)
+        self._publisher = publisher
+        self._last_statuses = dict(last_statuses)
+        self._desired = desired
+        self._call_soon = call_soon
+        self._on_restarted = on_restarted
+        self._targets: dict[str, PolledTarget] = {}
+        self._leaving: dict[PolledTarget, None] = {}
+        self._released_failing: dict[str, None] = {}
+        """Hosts released to other producers while they could not be read."""
+        self._handovers: list[tuple[set[PolledTarget], Callable[[], None]]] = []
+        """Targets still to be closed, and the callback after the last of them."""
+        self._closers = WorkerPool(f"{source}-close", MAX_CLOSERS)
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._targets)
 
-    def add(self, readers: Iterable[Reader]) -> list[Member]:
-        """Targets that begin; returns those to poll. One that nobody knows is written at once: it is expected now."""
-        added = []
-        for reader in readers:
-            last = self._known.pop(reader.host, None)
-            member = Member(reader, Standing.after(last, datetime.now(UTC)))
-            self._members[reader.host] = member
-            added += self._begun(member)
-            if member.standing.status == "unknown":
-                self._write_if_due(member)
-        return added
+    def add(self, readers: Iterable[Reader]) -> list[PolledTarget]:
+        """Adds targets and returns those to poll.
 
-    def take_over(self, readers: Iterable[Reader], known: Mapping[str, Mapping[str, Any]]) -> list[Member]:
-        """Targets that others of the group have polled until now; returns those to poll. It is written who does now."""
-        taken = []
-        for reader in readers:
-            member = Member(reader, Standing.after(known.get(reader.host), datetime.now(UTC)))
-            member.standing.facts = reader.facts()
-            self._members[reader.host] = member
-            self._released.pop(reader.host, None)
-            taken += self._begun(member)
-            if not member.stopped:
-                self._write_if_due(member)
-        return taken
-
-    def release(self, hosts: Iterable[str], done: Callable[[], None]) -> list[Member]:
-        """Targets that another of the group takes over; returns those that were polled.
-
-        They stand as they did. `done` is called when the last poll of each has ended and its session is deleted.
+        The status of a target without an earlier one is published at once: it is expected from now on.
         """
-        released = [self._members.pop(host) for host in hosts if host in self._members]
-        self._publication.release([member.reader.host for member in released])
+        started = []
+        for reader in readers:
+            last = self._last_statuses.pop(reader.host, None)
+            target = PolledTarget(reader, StatusTracker.from_last_status(last, _now()))
+            self._targets[reader.host] = target
+            started += self._start_polling(target)
+            if target.tracker.status == "unknown":
+                self._publish_if_due(target)
+        return started
+
+    def adopt(self, readers: Iterable[Reader], last_statuses: Mapping[str, TargetStatus]) -> list[PolledTarget]:
+        """Adds targets that other producers polled until now; returns those to poll.
+
+        Their statuses are published at once, as they name the producer.
+        """
+        started = []
+        for reader in readers:
+            last = last_statuses.get(reader.host)
+            target = PolledTarget(reader, StatusTracker.from_last_status(last, _now()))
+            target.tracker.facts = reader.facts()
+            self._targets[reader.host] = target
+            self._released_failing.pop(reader.host, None)
+            started += self._start_polling(target)
+            if not target.is_stopped:
+                self._publish_if_due(target)
+        return started
+
+    def release(self, hosts: Iterable[str], on_released: Callable[[], None]) -> list[PolledTarget]:
+        """Releases targets to another producer of the group and returns those that were polled.
+
+        Their statuses stay. `on_released` is called when the last poll of each has ended and its session is closed.
+        """
+        released = [self._targets.pop(host) for host in hosts if host in self._targets]
+        self._publisher.release([target.host for target in released])
         if not released:
-            done()
+            on_released()
         else:
-            self._handing_over.append((set(released), done))
-        ended = [member for member in released if member.polled]
-        for member in released:
-            member.released = True
-            if member.standing.status in status.SILENT:
-                self._released[member.reader.host] = None
-            member.reader.hurry()
-            self._leave(member)
+            self._handovers.append((set(released), on_released))
+        ended = [target for target in released if target.is_polled]
+        for target in released:
+            target.is_released = True
+            if target.tracker.status in status.SILENT_STATUSES:
+                self._released_failing[target.host] = None
+            target.reader.abort()
+            self._retire(target)
         return ended
 
-    def _handed_over(self, member: Member) -> None:
-        if member.reader.host not in self._members:  # else it is back here already
-            self._write(member)
-        for waiting, done in list(self._handing_over):
-            waiting.discard(member)
-            if not waiting:
-                self._handing_over.remove((waiting, done))
-                done()
+    def apply_commands(self, desired: DesiredState) -> tuple[list[PolledTarget], list[PolledTarget]]:
+        """Applies the desired state.
 
-    def _begun(self, member: Member) -> list[Member]:
-        """Itself, if it is to be polled."""
-        member.command = self._orders.about(self._source, member.reader.host)
-        if member.command is not None and commands.is_stop(member.command):
-            member.standing.halt(member.command, datetime.now(UTC))
-            self._write(member)
-            return []
-        if member.stopped:
-            member.standing.resume(datetime.now(UTC))
-        member.polled = True
-        return [member]
+        Targets whose command is unchanged are left alone; the statuses of the others are published, as confirmation.
 
-    def obey(self, orders: Orders) -> tuple[list[Member], list[Member]]:
-        """What is commanded from now on: (targets whose polls end, those whose polls begin).
-
-        One of which nothing else is commanded than before is left alone; of others it is written that it is obeyed.
+        Returns:
+            Targets whose polls end, and targets whose polls start.
         """
-        self._orders = orders
-        ended, begun = [], []
-        for member in self._members.values():
-            command = orders.about(self._source, member.reader.host)
-            if command == member.command:
+        self._desired = desired
+        ended, started = [], []
+        for target in self._targets.values():
+            command = desired.command_for(self._source, target.host)
+            if command == target.command:
                 continue
-            was_polled, was_stopped, member.command = member.polled, member.stopped, command
+            was_polled, was_stopped, target.command = target.is_polled, target.is_stopped, command
             if command is not None and commands.is_stop(command):
-                ended += [member] if was_polled else []
-                self._halt(member, command)
+                ended += [target] if was_polled else []
+                self._stop_polling(target, command)
             elif was_stopped:
-                member.standing.resume(datetime.now(UTC))
-                member.polled = not (member.running or member.closing)
-                begun += [member] if member.polled else []
-                log.info("target started", source=self._source, host=member.reader.host)
-            self._write(member)
-        return ended, begun
+                target.tracker.mark_resumed(_now())
+                target.is_polled = not (target.polls_running or target.is_closing)
+                started += [target] if target.is_polled else []
+                log.info("target started", source=self._source, host=target.host)
+            self._publish_status(target)
+        return ended, started
 
-    def _halt(self, member: Member, command: Command) -> None:
-        if not member.stopped:
-            member.failed = member.standing.status in status.SILENT
-            told = {"by": command["by"], "reason": command["reason"]}
-            log.info("target stopped", source=self._source, host=member.reader.host, **told)
-        member.standing.halt(command, datetime.now(UTC))
-        if member.polled:
-            member.polled = False
-            self._settle(member)
+    def replace(self, readers: Iterable[Reader]) -> tuple[list[PolledTarget], list[PolledTarget]]:
+        """Replaces the readers of targets.
 
-    def replace(self, readers: Iterable[Reader]) -> tuple[list[Member], list[Member]]:
-        """Targets that go on with another reader: (those that end, those that begin)."""
-        pairs = [(self._members[reader.host], reader) for reader in readers]
-        added = [Member(reader, old.standing.handed_on(), failed=old.failed) for old, reader in pairs]
-        self._members |= {member.reader.host: member for member in added}
-        ended = [old for old, _ in pairs if old.polled]
+        Returns:
+            Targets whose polls end, and targets whose polls start.
+        """
+        pairs = [(self._targets[reader.host], reader) for reader in readers]
+        added = [
+            PolledTarget(reader, old.tracker.for_new_reader(), was_failing=old.was_failing) for old, reader in pairs
+        ]
+        self._targets |= {target.host: target for target in added}
+        ended = [old for old, _ in pairs if old.is_polled]
         for old, _ in pairs:
-            self._leave(old)
-        return ended, [member for each in added for member in self._begun(each)]
+            self._retire(old)
+        return ended, [started for target in added for started in self._start_polling(target)]
 
-    def remove(self, hosts: Iterable[str]) -> list[Member]:
-        """Targets that end for good; returns those that were polled."""
-        removed = [self._members.pop(host) for host in hosts]
-        ended = [member for member in removed if member.polled]
-        for member in removed:
-            log.info("target removed", source=self._source, host=member.reader.host)
-            member.standing.end(datetime.now(UTC), REMOVED)
-            self._leave(member)
+    def remove(self, hosts: Iterable[str]) -> list[PolledTarget]:
+        """Removes targets for good and returns those that were polled."""
+        removed = [self._targets.pop(host) for host in hosts]
+        ended = [target for target in removed if target.is_polled]
+        for target in removed:
+            log.info("target removed", source=self._source, host=target.host)
+            target.tracker.mark_ended(_now(), REMOVED_DETAIL)
+            self._retire(target)
         return ended
 
-    def forget_others(self) -> None:
-        """Says of targets that this producer once polled, and that left the fleet file since, that they are none."""
-        own = self._publication.producer
-        self.forget(record for record in self._known.values() if record["producer"] == own and not record["removed"])
-        self._known.clear()
+    def remove_vanished(self) -> None:
+        """Publishes the removal of this producer's earlier targets that have left the fleet file."""
+        producer = self._publisher.producer
+        self.publish_removed(
+            last for last in self._last_statuses.values() if last["producer"] == producer and not last["removed"]
+        )
+        self._last_statuses.clear()
 
-    def forget(self, statuses: Iterable[Mapping[str, Any]]) -> None:
-        """Says of targets that nobody polls that they are none any more."""
-        for record in statuses:
-            self._farewell(record["host"], record["address"], record["labels"])
-            end = {"status": "stopped", "detail": REMOVED, "observed_at": datetime.now(UTC), "removed": True}
-            self._publication.state("state-targets", {**record, **end, "stopped_by": None})
+    def publish_removed(self, last_statuses: Iterable[TargetStatus]) -> None:
+        """Publishes a final `removed` status for targets that no producer polls any longer."""
+        for last in last_statuses:
+            self._publisher.publish_removed(self._alias, RemovedTarget(last["host"], last["address"], last["labels"]))
+            final: TargetStatus = {
+                **last,
+                "status": "stopped",
+                "detail": REMOVED_DETAIL,
+                "observed_at": _now(),
+                "removed": True,
+                "stopped_by": None,
+            }
+            self._publisher.publish_state("state-targets", final)
 
-    def began(self, member: Member) -> None:
-        """A poll of it begins."""
-        member.running += 1
+    def poll_started(self, target: PolledTarget) -> None:
+        """Records the start of a poll."""
+        target.polls_running += 1
 
-    def ended(self, member: Member, result: Outcome, *, missed: int, down: bool) -> None:
-        """A poll of it has ended; `missed`: how many were left out for it."""
-        member.running -= 1
-        if not member.polled:
-            self._settle(member)
+    def poll_finished(self, target: PolledTarget, outcome: PollOutcome, *, skipped: int, down: bool) -> None:
+        """Records the end of a poll.
+
+        Args:
+            target: The target.
+            outcome: Result of the poll.
+            skipped: Number of polls that were skipped because of it.
+            down: True if the target has not answered recently.
+        """
+        target.polls_running -= 1
+        if not target.is_polled:
+            self._close_when_idle(target)
             return
-        standing = member.standing
-        standing.counts.late += missed
-        if standing.take(result, member.reader.facts(), datetime.now(UTC), down=down):
-            tell = log.info if standing.status in ("up", "partial") else log.warning
-            told = {"status": standing.status, "detail": standing.detail}
-            tell("target", source=self._source, host=member.reader.host, **told)
-        self._write_if_due(member)
+        tracker = target.tracker
+        tracker.counts.late += skipped
+        if tracker.record_poll(outcome, target.reader.facts(), _now(), down=down):
+            write_log = log.info if tracker.status in ("up", "partial") else log.warning
+            write_log(
+                "target status changed",
+                source=self._source,
+                host=target.host,
+                status=tracker.status,
+                detail=tracker.detail,
+            )
+        self._publish_if_due(target)
 
-    def look_at_sessions(self) -> None:
-        """So that whoever takes over from a killed producer knows of a session that began in a poll under way."""
-        for member in self._members.values():
-            if member.running and member.reader.facts().session_uri != member.standing.facts.session_uri:
-                member.standing.facts = member.reader.facts()
-                self._write_if_due(member)
+    def publish_new_sessions(self) -> None:
+        """Publishes sessions opened by running polls.
 
-    def count(self) -> None:
+        So another producer can close them if this one is killed.
+        """
+        for target in self._targets.values():
+            if target.polls_running and target.reader.facts().session_uri != target.tracker.facts.session_uri:
+                target.tracker.facts = target.reader.facts()
+                self._publish_if_due(target)
+
+    def update_metrics(self) -> None:
         """Sets the gauge of targets by status."""
-        for name, count in counts(self._members.values()).items():
+        for name, count in target_state.count_by_status(self._targets.values()).items():
             metrics.TARGETS.labels(self._source, name).set(count)
 
-    def unheard(self) -> dict[str, Any]:
-        """What a heartbeat says of the targets that cannot be read, and of those that are stopped, for presence."""
-        return unheard(self._members.values()) | {"released": list(self._released)[:LISTED]}
+    def heartbeat_lists(self) -> TargetLists:
+        """Lists failing, stopped and released targets for a heartbeat."""
+        return {
+            **target_state.heartbeat_lists(self._targets.values()),
+            "released": list(self._released_failing)[:MAX_LISTED],
+        }
 
-    def end(self) -> None:
-        """Closes all readers, within CLOSE_S seconds, and writes that their targets are stopped."""
-        for member in [*self._members.values(), *(each for each in self._leaving if each.running)]:
-            self._closers.do(closing(member.reader))
-        self._closers.wait(CLOSE_S)
-        for member in self._members.values():
-            if not member.stopped:
-                member.standing.end(datetime.now(UTC), STOPPED)
-            self._write(member)
-        for member in self._leaving:
-            self._write_removed(member)
+    def close(self) -> None:
+        """Closes all readers, within CLOSE_TIMEOUT_S, and publishes that their targets are stopped."""
+        for target in [*self._targets.values(), *(target for target in self._leaving if target.polls_running)]:
+            self._closers.submit(partial(_close_reader, target.reader))
+        self._closers.wait_idle(CLOSE_TIMEOUT_S)
+        for target in self._targets.values():
+            if not target.is_stopped:
+                target.tracker.mark_ended(_now(), STOPPED_DETAIL)
+            self._publish_status(target)
+        for target in self._leaving:
+            self._publish_departure(target)
         self._closers.close()
 
-    def _leave(self, member: Member) -> None:
-        member.leaving, member.polled = True, False
-        self._leaving[member] = None
-        self._settle(member)
+    def _start_polling(self, target: PolledTarget) -> list[PolledTarget]:
+        """Applies the command for a new target. Returns the target if it is to be polled."""
+        target.command = self._desired.command_for(self._source, target.host)
+        if target.command is not None and commands.is_stop(target.command):
+            target.tracker.mark_stopped(target.command, _now())
+            self._publish_status(target)
+            return []
+        if target.is_stopped:
+            target.tracker.mark_resumed(_now())
+        target.is_polled = True
+        return [target]
 
-    def _settle(self, member: Member) -> None:
-        """What comes after the last poll of one that is not polled: its reader is closed, or it is polled again."""
-        if member.running or member.closing:
+    def _stop_polling(self, target: PolledTarget, command: Control) -> None:
+        if not target.is_stopped:
+            target.was_failing = target.tracker.status in status.SILENT_STATUSES
+            log.info(
+                "target stopped", source=self._source, host=target.host, by=command["by"], reason=command["reason"]
+            )
+        target.tracker.mark_stopped(command, _now())
+        if target.is_polled:
+            target.is_polled = False
+            self._close_when_idle(target)
+
+    def _retire(self, target: PolledTarget) -> None:
+        target.is_leaving, target.is_polled = True, False
+        self._leaving[target] = None
+        self._close_when_idle(target)
+
+    def _close_when_idle(self, target: PolledTarget) -> None:
+        """Closes the reader of a stopped or leaving target after its last poll, or resumes polling."""
+        if target.polls_running or target.is_closing:
             return
-        if not (member.leaving or member.stopped):  # it was started again before that poll or the closing had ended
-            member.polled = True
-            self._again(member)
+        if not (target.is_leaving or target.is_stopped):  # restarted before that poll or the closing had ended
+            target.is_polled = True
+            self._on_restarted(target)
             return
-        let_go, member.closing = closing(member.reader), True
+        target.is_closing = True
 
         def close() -> None:
-            let_go()
-            self._later(lambda: self._closed(member))
+            _close_reader(target.reader)
+            self._call_soon(lambda: self._reader_closed(target))
 
-        self._closers.do(close)
+        self._closers.submit(close)
 
-    def _closed(self, member: Member) -> None:
-        member.closing = False
-        if self._leaving.pop(member, member) is None:
-            self._write_removed(member)
-        elif member.stopped:
-            self._write(member)  # that its session is gone
-        elif not member.leaving:
-            self._settle(member)
+    def _reader_closed(self, target: PolledTarget) -> None:
+        target.is_closing = False
+        if target in self._leaving:
+            del self._leaving[target]
+            self._publish_departure(target)
+        elif target.is_stopped:
+            self._publish_status(target)  # its session is closed
+        elif not target.is_leaving:
+            self._close_when_idle(target)
 
-    def _write_removed(self, member: Member) -> None:
-        if member.released:
-            return self._handed_over(member)
-        reader = member.reader
-        if reader.host not in self._members:
-            self._farewell(reader.host, reader.address, reader.labels)
-            self._write(member, removed=True)
-        return None
+    def _publish_departure(self, target: PolledTarget) -> None:
+        """Publishes the last status of a target that was released, or removed without replacement."""
+        if target.is_released:
+            self._finish_handover(target)
+        elif target.host not in self._targets:
+            reader = target.reader
+            self._publisher.publish_removed(
+                self._alias, RemovedTarget(reader.host, reader.address, dict(reader.labels))
+            )
+            self._publish_status(target, removed=True)
 
-    def _farewell(self, host: str, address: str, labels: Mapping[str, str]) -> None:
-        self._publication.farewell(self._alias, Left(host, address, dict(labels)))
+    def _finish_handover(self, target: PolledTarget) -> None:
+        if target.host not in self._targets:  # otherwise it has already returned to this producer
+            self._publish_status(target)
+        for handover in list(self._handovers):
+            waiting, on_released = handover
+            waiting.discard(target)
+            if not waiting:
+                self._handovers.remove(handover)
+                on_released()
 
-    def _author(self, member: Member) -> Author:
-        epoch = self._publication.epoch_of(member.reader.host)
-        return Author(self._publication.producer, epoch, self._orders.offset)
+    def _publish_if_due(self, target: PolledTarget) -> None:
+        if target.tracker.should_publish(time.monotonic()):
+            self._publish_status(target)
 
-    def _write_if_due(self, member: Member) -> None:
-        if member.standing.due(time.monotonic()):
-            self._write(member)
+    def _publish_status(self, target: PolledTarget, *, removed: bool = False) -> None:
+        if target.tracker.status == "stopped" or target.is_released:
+            target.tracker.facts = target.reader.facts()
+        epoch = self._publisher.epoch_of(target.host)
+        author = StatusAuthor(self._publisher.producer, epoch, self._desired.offset)
+        record = status.build_record(target.reader, target.tracker, _now(), author=author, removed=removed)
+        self._publisher.publish_state("state-targets", record)
 
-    def _write(self, member: Member, *, removed: bool = False) -> None:
-        if member.standing.status == "stopped" or member.released:
-            member.standing.facts = member.reader.facts()
-        self._publication.state(
-            "state-targets",
-            status.record(
-                member.reader,
-                member.standing,
-                datetime.now(UTC),
-                author=self._author(member),
-                removed=removed,
-            ),
-        )
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _close_reader(reader: Reader) -> None:
+    """Closes a reader; a failure is only logged."""
+    try:
+        reader.close()
+    except Exception:
+        log.exception("reader not closed", host=reader.host)

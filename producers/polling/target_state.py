@@ -1,90 +1,92 @@
-"""One target of a loop, what many of them add up to, how they change."""
+"""State of one target in a poll loop; summaries of many for heartbeats and metrics."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypedDict
 
-import structlog
-
-from producers.control.commands import Command
 from producers.polling import status
-from producers.polling.status import Standing
+from producers.polling.status import StatusTracker
 from producers.reader import Reader
+from schemas.records import Control, FailingTarget, TargetStatus
 
-log = structlog.get_logger()
-LISTED: Final = 100
-"""A heartbeat lists so many of the targets that cannot be read, and of those that are stopped; beyond, it counts."""
+MAX_LISTED: Final = 100
+"""Failing and stopped targets listed in a heartbeat; further ones are only counted."""
 
 
 @dataclass(eq=False)
-class Member:
-    """One target."""
+class PolledTarget:
+    """Target of a poll loop, with its reader and status."""
 
     reader: Reader
-    standing: Standing
-    running: int = 0
-    """Its polls under way."""
-    polled: bool = False
-    """New polls of it may begin."""
-    leaving: bool = False
-    released: bool = False
-    """It leaves for another producer of the group, not for good."""
-    closing: bool = False
-    """Its reader is being closed, for it is stopped."""
-    command: Command | None = None
-    """What is commanded of it."""
-    failed: bool = False
-    """It could not be read when it was stopped."""
+    tracker: StatusTracker
+    polls_running: int = 0
+    is_polled: bool = False
+    """True if new polls may start."""
+    is_leaving: bool = False
+    """True if it is closed after its last poll, for good or for another producer."""
+    is_released: bool = False
+    """True if it leaves for another producer of the group."""
+    is_closing: bool = False
+    """True while its reader is being closed."""
+    command: Control | None = None
+    """Command that applies to it."""
+    was_failing: bool = False
+    """True if it could not be read when it was stopped."""
 
     @property
-    def stopped(self) -> bool:
-        """Whether a command stops it."""
-        return self.standing.stopped_by is not None
+    def host(self) -> str:
+        """Name in the fleet."""
+        return self.reader.host
+
+    @property
+    def is_stopped(self) -> bool:
+        """True if a command stops it."""
+        return self.tracker.stopped_by is not None
 
 
-def counts(members: Collection[Member]) -> dict[str, int]:
-    """Status → how many there are; each status is named."""
-    found = Counter(member.standing.status for member in members)
-    return dict.fromkeys(("unknown", "stopped", *status.WORSE), 0) | found
+class HeartbeatLists(TypedDict):
+    """Fields of a heartbeat about failing and stopped targets."""
+
+    failing: list[FailingTarget]
+    failing_count: int
+    stopped: list[str]
+    stopped_count: int
 
 
-def unheard(members: Collection[Member]) -> dict[str, Any]:
-    """What a heartbeat says of those that cannot be read, and of those that are stopped."""
-    failing = [member for member in members if member.standing.status in status.SILENT]
-    stopped = sorted((member for member in members if member.stopped), key=lambda member: not member.failed)
+def count_by_status(targets: Collection[PolledTarget]) -> dict[str, int]:
+    """Returns the number of targets of every status, zero included."""
+    counts = Counter[str](target.tracker.status for target in targets)
+    return dict.fromkeys(("unknown", "stopped", *status.STATUSES_BY_SEVERITY), 0) | dict(counts)
+
+
+def heartbeat_lists(targets: Collection[PolledTarget]) -> HeartbeatLists:
+    """Lists failing and stopped targets for a heartbeat, from which presence is derived."""
+    failing = [target for target in targets if target.tracker.status in status.SILENT_STATUSES]
+    stopped = sorted((target for target in targets if target.is_stopped), key=lambda target: not target.was_failing)
     return {
         "failing": [
-            {"host": each.reader.host, "status": each.standing.status, "labels": dict(each.reader.labels)}
-            for each in failing[:LISTED]
+            {"host": target.host, "status": target.tracker.status, "labels": dict(target.reader.labels)}
+            for target in failing[:MAX_LISTED]
         ],
         "failing_count": len(failing),
-        "stopped": [each.reader.host for each in stopped[:LISTED]],
+        "stopped": [target.host for target in stopped[:MAX_LISTED]],
         "stopped_count": len(stopped),
     }
 
 
 @dataclass(frozen=True)
-class Change:
-    """Readers to begin with, and hosts to end. A host in both has changed: the new reader takes over."""
+class TargetChange:
+    """Readers to start and hosts to end.
+
+    A host in both has changed: the new reader replaces the old one.
+    """
 
     added: tuple[Reader, ...] = ()
     removed: frozenset[str] = frozenset()
-    known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The newest TargetStatus of those added that others have polled until now, by host,"""
-    gone: tuple[Mapping[str, Any], ...] = ()
-    """and of targets that nobody polls and that are none any more."""
-
-
-def closing(reader: Reader) -> Callable[[], None]:
-    """Closes a reader; that it fails is only told."""
-
-    def close() -> None:
-        try:
-            reader.close()
-        except Exception:
-            log.exception("reader not closed", host=reader.host)
-
-    return close
+    last_statuses: Mapping[str, TargetStatus] = field(default_factory=dict)
+    """Host → latest status, of added targets that other producers polled until now."""
+    vanished: tuple[TargetStatus, ...] = ()
+    """Latest statuses of removed targets that no producer polls any longer."""

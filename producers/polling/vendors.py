@@ -1,11 +1,11 @@
-"""Whose a BMC is, in words that serve as a label: what BMCs say of themselves is as long and varied as they like."""
+"""Vendor labels of BMCs for metrics; the names that BMCs report vary and have any length."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-KNOWN: Final = {
+VENDOR_LABELS: Final = {
     "dell": "dell",
     "hpe": "hpe",
     "hewlett": "hpe",
@@ -27,12 +27,12 @@ KNOWN: Final = {
     "ami": "ami",
     "american megatrends": "ami",
 }
-"""How a word of the name begins, in small letters → label. The first that fits."""
+"""Beginning of a word in the name, in lower case → label. The first match counts."""
 
 
-def label(told: str | None) -> str:
-    """One of the values of `KNOWN`, `other`, or empty where nothing is told."""
-    name = (told or "").strip().casefold()
-    if not name or name in KNOWN.values():
-        return name
-    return next((known for part, known in KNOWN.items() if re.search(rf"\b{part}", name)), "other")
+def vendor_label(name: str | None) -> str:
+    """Returns one of the labels, `other`, or an empty string if there is no name."""
+    normalized = (name or "").strip().casefold()
+    if not normalized or normalized in VENDOR_LABELS.values():
+        return normalized
+    return next((label for prefix, label in VENDOR_LABELS.items() if re.search(rf"\b{prefix}", normalized)), "other")

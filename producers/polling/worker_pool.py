@@ -1,4 +1,7 @@
-"""Threads that do jobs: as many as there are jobs at once, up to a limit. A job that hangs never holds up the exit."""
+"""Thread pool that grows with the number of concurrent jobs.
+
+A job that hangs does not delay the exit.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +12,36 @@ from queue import SimpleQueue
 Job = Callable[[], None]
 
 
-class Workers:
-    """Daemon threads: unlike those of `concurrent.futures`, they are not waited for when the interpreter ends.
+class WorkerPool:
+    """Pool of daemon threads. Jobs must not raise.
 
-    Jobs must not raise.
+    Unlike those of `concurrent.futures`, the interpreter does not wait for them when it exits.
     """
 
-    def __init__(self, name: str, at_most: int) -> None:
-        self.at_most = at_most
+    def __init__(self, name: str, max_threads: int) -> None:
+        self.max_threads = max_threads
         self._name = name
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._changed = threading.Condition()
         self._threads = 0
         self._busy = 0
 
-    def do(self, job: Job) -> None:
-        """Hands a job to a thread that is idle, or to a new one; at the limit, to the first that gets idle."""
+    def submit(self, job: Job) -> None:
+        """Passes a job to an idle or new thread; at the limit, to the first that becomes idle."""
         with self._changed:
             self._busy += 1
-            if self._busy > self._threads and self._threads < self.at_most:
+            if self._busy > self._threads and self._threads < self.max_threads:
                 self._threads += 1
                 threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
         self._jobs.put(job)
 
-    def wait(self, timeout_s: float) -> bool:
-        """Whether all jobs are done; waits up to `timeout_s` seconds for that."""
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Waits up to `timeout_s` seconds for all jobs. Returns True if they are done."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._busy, timeout_s)
 
     def close(self) -> None:
-        """Lets the threads end when they have nothing more to do."""
+        """Ends the threads once all jobs are done."""
         with self._changed:
             for _ in range(self._threads):
                 self._jobs.put(None)

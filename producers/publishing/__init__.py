@@ -1,1 +1,1 @@
-"""Publishing of samples: numbered, handed to Kafka, spooled to disk while Kafka is away, accounted for when dropped."""
+"""Publishing of samples: numbering, delivery to Kafka, spooling to disk, dropped records."""

@@ -1,72 +1,75 @@
-"""Which records were dropped and have to be named by a later one of their host and category. Pure."""
+"""Reporting of dropped records, in the header of a later record of the same series. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from producers.publishing.spool import Drop, merged
+from producers.publishing.spool import DroppedRange, merge_ranges
+from schemas.records import SequenceRange
 
-Key = tuple[str, str]
+SeriesKey = tuple[str, str]
 """Host and category."""
 
 
 @dataclass
 class _Series:
-    """Of one host and category."""
+    """Drops of one host and category."""
 
-    drops: list[Drop] = field(default_factory=list)
+    drops: list[DroppedRange] = field(default_factory=list)
     carrier: tuple[str, int] | None = None
-    """Epoch and sequence of the record that names `carried`, and is not confirmed yet."""
-    carried: list[Drop] = field(default_factory=list)
+    """Epoch and sequence of the unconfirmed record that reports `carried`."""
+    carried: list[DroppedRange] = field(default_factory=list)
 
 
-class Naming:
-    """Ranges are named by one record at a time; until that is confirmed no other does, so that headers stay small."""
+class DropReporter:
+    """Assigns drops to the records that report them.
 
-    def __init__(self, drops: Iterable[Drop] = ()) -> None:
-        """`drops`: of earlier processes."""
-        self._series: dict[Key, _Series] = {}
-        for each in drops:
-            self.take(each)
+    Only one record of a series reports drops at a time, until it is confirmed; so headers stay small.
+    """
 
-    def take(self, drop: Drop) -> bool:
-        """Takes a drop in; whether it is the first to be named of its host and category."""
+    def __init__(self, drops: Iterable[DroppedRange] = ()) -> None:
+        """Starts with the unreported `drops` of earlier processes."""
+        self._series: dict[SeriesKey, _Series] = {}
+        for drop in drops:
+            self.add(drop)
+
+    def add(self, drop: DroppedRange) -> bool:
+        """Adds a drop. Returns True if no other drop of its series is waiting to be reported."""
         series = self._series.setdefault((drop.host, drop.category), _Series())
-        first = not series.drops
+        is_first = not series.drops
         if series.carrier and series.carrier[0] == drop.epoch and drop.first <= series.carrier[1] <= drop.last:
-            series.carrier = None  # what was to name the others is dropped itself
-        series.drops = merged([*series.drops, drop])
-        return first
+            series.carrier = None  # the record that was to report the others is dropped itself
+        series.drops = merge_ranges([*series.drops, drop])
+        return is_first
 
-    def of(self, key: Key, epoch: str) -> list[dict[str, Any]]:
-        """What the next record of this epoch has to name, as its header says it."""
+    def header_entries(self, key: SeriesKey, epoch: str) -> list[SequenceRange]:
+        """Returns the ranges for the header of the next record of this epoch."""
         series = self._series.get(key)
         if series is None or series.carrier is not None:
             return []
         return [
             {
-                "first": each.first,
-                "last": each.last,
-                "cause": each.cause,
-                "epoch": None if each.epoch == epoch else each.epoch,
+                "first": drop.first,
+                "last": drop.last,
+                "cause": drop.cause,
+                "epoch": None if drop.epoch == epoch else drop.epoch,
             }
-            for each in series.drops
+            for drop in series.drops
         ]
 
-    def carried_by(self, key: Key, epoch: str, sequence: int) -> None:
-        """This record names all that `of` gave."""
+    def mark_reported(self, key: SeriesKey, epoch: str, sequence: int) -> None:
+        """Marks all entries of `header_entries` as carried by this record."""
         series = self._series[key]
         series.carrier, series.carried = (epoch, sequence), list(series.drops)
 
-    def confirmed(self, key: Key, epoch: str, sequence: int) -> list[Drop]:
-        """A record was delivered; returns what it has named."""
+    def confirm(self, key: SeriesKey, epoch: str, sequence: int) -> list[DroppedRange]:
+        """Handles the delivery of a record. Returns the drops it has reported."""
         series = self._series.get(key)
         if series is None or series.carrier != (epoch, sequence):
             return []
-        series.drops = [each for each in series.drops if each not in series.carried]
-        named, series.carrier, series.carried = series.carried, None, []
+        series.drops = [drop for drop in series.drops if drop not in series.carried]
+        reported, series.carrier, series.carried = series.carried, None, []
         if not series.drops:
             del self._series[key]
-        return named
+        return reported

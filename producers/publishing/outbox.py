@@ -1,129 +1,166 @@
-"""Hands records to Kafka in their order: straight while it takes them, else by way of the spool.
+"""Outbox of a producer: sends records to Kafka in order, directly or via the spool.
 
-- A record that is not confirmed for HOLD_S goes on disk as it is; librdkafka still has it and goes on trying, so that a
-  broker that was only slow, or comes back, gets nothing twice. The delivery report deletes it.
-- While anything waits, on disk or on its way there, new records join its tail; of the spool the oldest are handed to
-  librdkafka, WINDOW at most, in order.
-- An error that librdkafka reports for a record ends its client: what is not confirmed is handed to a new one from the
-  spool's head on. Where an error is about the record itself it is first tried alone, for a batch fails as a whole; if
-  it fails again it goes to the file of rejects.
-- Whoever hands over waits until the disk has the record, but no longer than WAIT_S, and not at all while the disk is
-  known to be full or slow. What the disk does not take is kept in memory, and the oldest of that is dropped.
-- Status records and heartbeats are not spooled. Only the newest says anything: while Kafka is away, it replaces the
-  one before.
-
-No disk is touched while the lock is held: a thread does that, which lives while anything waits.
+- A record that is not confirmed within STALLED_AFTER_S is also written to disk. librdkafka keeps it and goes on trying,
+  so that a broker that was only slow, or comes back, gets nothing twice. The delivery report deletes it from disk.
+- While anything waits, on disk or on its way there, new records queue behind it. Of the spool, librdkafka gets the
+  oldest records in order, WINDOW at most.
+- An error that librdkafka reports for a record ends its client: unconfirmed records are passed to a new one from the
+  head of the spool. If the error is about the record itself, that record is first sent alone, since a batch fails as a
+  whole; if it fails again, it goes to the reject file.
+- The caller waits until a record is on disk, but no longer than SAVE_TIMEOUT_S, and not at all while the disk is known
+  to be full or slow. Records that the disk does not accept stay in memory; beyond a limit the oldest are dropped.
+- Status records and heartbeats are not spooled. Only the newest matters: while Kafka is unavailable, it replaces the
+  previous one.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
-import structlog
+from producers.publishing.in_flight import InFlightTable, PendingRecord
+from producers.publishing.rejects import RejectFile
+from producers.publishing.spool import DroppedRange, OutgoingRecord, Spool, SpoolChanges
+from producers.publishing.spooler import Spooler
+from runtime.kafka import KafkaPublisher
 
-from producers.publishing.in_flight import Entry
-from producers.publishing.spool import Drop, Row
-from producers.publishing.spooler import BUSY_S, Backlog
-
-log = structlog.get_logger()
-WAIT_S: Final = 0.5
-"""The longest that a record's hand-over waits for the disk."""
-
-
-JOIN_S: Final = 5.0
-"""The longest that an end waits for a disk that hangs."""
+REJECTS_SUFFIX: Final = ".rejected.jsonl"
+"""Suffix of the reject file, beside the spool."""
 
 
-class Outbox(Backlog):
-    """The way of one producer's records to Kafka. Thread-safe; a caller may hold `lock`."""
+class SpoolUsage(NamedTuple):
+    """Size of the spool."""
+
+    records: int
+    bytes: int
+    oldest_at: float | None
+    """Unix time at which the oldest record was published."""
+
+
+class Outbox:
+    """Sends the records of one producer.
+
+    Thread-safe; a caller may hold `lock` where not said otherwise.
+    """
+
+    def __init__(
+        self,
+        publisher: KafkaPublisher,
+        spool: Spool,
+        *,
+        on_delivered: Callable[[OutgoingRecord], None],
+        on_dropped: Callable[[DroppedRange], None],
+        on_saved: Callable[[Sequence[OutgoingRecord]], None],
+        ready: bool = True,
+    ) -> None:
+        """Starts sending what the spool holds of an earlier run.
+
+        Args:
+            publisher: The client.
+            spool: The spool file.
+            on_delivered: Called with the lock held.
+            on_dropped: Called with the lock held.
+            on_saved: Called without the lock, for records new on disk.
+            ready: True if topics and schemas are on Kafka; otherwise nothing is sent before `set_ready`.
+        """
+        self.lock = threading.RLock()
+        self._spool = spool
+        self._changes = SpoolChanges()
+        self._rejects = RejectFile(spool.path.with_suffix(REJECTS_SUFFIX))
+        self._in_flight = InFlightTable(
+            publisher,
+            self._rejects,
+            self._changes,
+            lock=self.lock,
+            on_delivered=on_delivered,
+            on_dropped=on_dropped,
+        )
+        self._spooler = Spooler(
+            spool,
+            self._in_flight,
+            self._changes,
+            lock=self.lock,
+            on_saved=on_saved,
+            on_dropped=on_dropped,
+            ready=ready,
+        )
 
     @property
-    def spooled(self) -> tuple[int, int, float | None]:
-        """Records on disk, their bytes, and when the oldest was handed over: Unix time."""
-        return self._spool.records, self._spool.bytes, self._spool.oldest_at
+    def spool_usage(self) -> SpoolUsage:
+        """Size of the spool."""
+        return SpoolUsage(self._spool.records, self._spool.bytes, self._spool.oldest_at)
 
     @property
     def rejected(self) -> int:
-        """Records that Kafka refuses."""
+        """Number of records that Kafka rejected."""
         return self._rejects.count
 
-    def send(self, row: Row) -> Entry:
-        """Takes one record over. After that `settle` is to be called, without the lock."""
+    @property
+    def outstanding(self) -> int:
+        """Number of records sent and not confirmed."""
+        return self._spooler.outstanding
+
+    @property
+    def unsaved(self) -> int:
+        """Number of those that a kill would lose: neither confirmed nor on disk."""
+        return self._spooler.unsaved
+
+    @property
+    def is_stalled(self) -> bool:
+        """True if Kafka does not confirm records."""
+        return self._spooler.is_stalled
+
+    @property
+    def accepts_directly(self) -> bool:
+        """True if the next record goes straight to librdkafka; valid while `lock` is held."""
+        return self._spooler.accepts_directly
+
+    def set_ready(self) -> None:
+        """Starts sending to Kafka: topics and schemas are there."""
+        self._spooler.set_ready()
+
+    def send(self, record: OutgoingRecord) -> PendingRecord:
+        """Accepts one record. Call `wait_until_safe` with the result, without the lock."""
         with self.lock:
-            entry = Entry(row, time.monotonic())
-            if self.straight and self._hand(entry):
-                entry.settled = True
+            pending = PendingRecord(record, time.monotonic())
+            if self._spooler.accepts_directly and self._in_flight.send(pending):
+                pending.is_safe = True
             else:
-                self._tail.append(entry)
-                self._tail_bytes += row.size
-                self._bound()
-                self._tend()
-            return entry
+                self._spooler.add(pending)
+            return pending
 
-    def settle(self, entry: Entry) -> None:
-        """Waits until a record that could not be sent is on disk, for WAIT_S at most."""
-        if entry.settled:
-            return
-        with self.lock:
-            if self._disk_error is None and not (self._disk_slow or self._threadless or self._closing):
-                self._disk_slow = not self._on_disk.wait_for(lambda: entry.settled or self._disk_error, WAIT_S)
+    def wait_until_safe(self, pending: PendingRecord) -> None:
+        """Waits until a record that could not be sent is on disk, for SAVE_TIMEOUT_S at most."""
+        self._spooler.wait_until_safe(pending)
 
-    def state(self, topic: str, key: bytes, value: bytes) -> None:
-        """Takes a state record over: while Kafka is away, only the newest of each key."""
+    def send_state(self, topic: str, key: bytes, value: bytes) -> None:
+        """Accepts a state record; while Kafka is unavailable, only the newest of each key is kept."""
         with self.lock:
-            waits = not self._ready or self._away or self._error or (topic, key) in self._states
-            if waits or not self._tell((topic, key, value, time.monotonic())):
-                self._states[topic, key] = value
+            self._in_flight.send_state(topic, key, value, hold=self._spooler.holds_states)
 
-    def ready(self) -> None:
-        """Kafka has what must be there before the first record."""
+    def store_drop(self, drop: DroppedRange) -> None:
+        """Stores a drop on disk until `delete_drops`."""
         with self.lock:
-            self._ready = True
-        self._wake.set()
+            self._changes.dropped.append(drop)
+            self._spooler.wake()
 
-    def note(self, drop: Drop) -> None:
-        """Has the disk remember a drop until it is `named`."""
+    def delete_drops(self, drops: Iterable[DroppedRange]) -> None:
+        """Deletes drops from disk: a delivered record has reported them."""
         with self.lock:
-            self._noted.append(drop)
-            self._tend()
-
-    def named(self, drops: Iterable[Drop]) -> None:
-        """Has it forget these: a delivered record names them."""
-        with self.lock:
-            self._named.extend(drops)
-            self._tend()
+            self._changes.reported.extend(drops)
+            self._spooler.wake()
 
     def serve(self) -> None:
-        """Serves delivery reports; now and then, as `poll`. For each record."""
-        if time.monotonic() < self._look_s:
-            self._publisher.poll(0)
-        else:
-            self.poll()
+        """Handles delivery reports. Cheap enough for every record."""
+        self._spooler.serve()
+
+    def poll(self) -> None:
+        """Handles delivery reports and detects outages of Kafka."""
+        self._spooler.poll()
 
     def close(self, timeout_s: float) -> int:
-        """Waits for Kafka and for the disk; returns how many records neither took.
-
-        Where Kafka is away and the disk has everything, there is nothing to wait for.
-        """
-        deadline_s = time.monotonic() + timeout_s
-        while self.outstanding or self._sent_states or self._states:
-            self.poll(BUSY_S)
-            if time.monotonic() >= deadline_s or ((self._away or not self._ready) and not self.unsaved):
-                break
-        with self.lock:
-            self._closing = True
-            thread = self._thread
-        self._wake.set()
-        if thread is not None:
-            thread.join(JOIN_S)
-            if thread.is_alive():  # the disk hangs: the file ends with the process
-                return self.unsaved
-        self._publisher.purge()
-        while self._write(everything=True):
-            pass
-        if not self._spool.records:
-            self._spool.shrink()
-        self._spool.close()
-        return self.unsaved
+        """Waits for Kafka, then for the disk. Returns the number of records that neither accepted."""
+        self._spooler.drain(timeout_s)
+        return self._spooler.close()

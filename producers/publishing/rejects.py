@@ -1,4 +1,4 @@
-"""Records that Kafka refuses whatever is done: kept in a local file of JSON lines, counted, in nobody's way."""
+"""File of records that Kafka rejects permanently: JSON lines beside the spool."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Final
 
 import structlog
 
-from producers.publishing.spool import Row
+from producers.publishing.spool import OutgoingRecord
 
 log = structlog.get_logger()
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""The file grows no further; beyond, rejects are only counted."""
+"""The file grows no further; rejects beyond are only counted."""
 
 
-class Rejects:
-    """One producer's file. It is made when the first record is rejected."""
+class RejectFile:
+    """Rejects of one producer. The file is created with the first one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
-        """Records rejected by this process."""
+        """Records rejected in this process."""
 
-    def add(self, row: Row, cause: str) -> None:
-        """Keeps one record: what it is, why it was refused, and its bytes in base64."""
+    def add(self, record: OutgoingRecord, cause: str) -> None:
+        """Stores a record: its identity, the cause, and its bytes in base64."""
         self.count += 1
-        told = {"host": row.host, "category": row.category, "epoch": row.epoch, "sequence": row.sequence}
+        identity = record.id._asdict()
         line = json.dumps(
-            {"at": datetime.fromtimestamp(row.at, UTC).isoformat(), "cause": cause, "topic": row.topic}
-            | told
-            | {name: base64.b64encode(data).decode() for name, data in (("key", row.key), ("value", row.value))}
+            {"at": datetime.fromtimestamp(record.at, UTC).isoformat(), "cause": cause, "topic": record.topic}
+            | identity
+            | {name: base64.b64encode(data).decode() for name, data in (("key", record.key), ("value", record.value))}
         )
-        log.error("record refused by Kafka, kept in a file", why=cause, file=str(self.path), **told)
+        log.error("record rejected by Kafka, stored in a file", reason=cause, file=str(self.path), **identity)
         try:
             with self.path.open("a") as file:
                 if file.tell() + len(line) < MAX_BYTES:
                     file.write(line + "\n")
         except OSError as error:
-            log.error("rejected record not kept", why=str(error), file=str(self.path))  # noqa: TRY400  says all
+            log.error("rejected record not stored", reason=str(error), file=str(self.path))  # noqa: TRY400  no stack needed

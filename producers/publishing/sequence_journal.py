@@ -1,7 +1,7 @@
-"""The producer's memory on disk: its epochs, and the last sequence numbered of each host and category.
+"""Journal on disk of a producer's epochs and the last sequence of each host and category.
 
-It survives kill -9, so that the next start can name what the killed one numbered and may not have handed over. It is
-not synced: after a power cut, and while the disk is full, a few numbers may be older than the truth, which shows as
+It survives kill -9, so that the next start can name the last record that the killed process numbered and may not have
+sent. It is not synced: after a power cut, or while the disk is full, some numbers may be outdated, which shows as
 records beyond the named end.
 """
 
@@ -26,16 +26,24 @@ create table if not exists sequences (
 """
 
 
-def new_epoch(last: str | None, now_ms: int) -> str:
-    """An id for this start that sorts after `last`, even where the clock was set back: hex ms and 8 random digits."""
+def next_epoch_id(last: str | None, now_ms: int) -> str:
+    """Returns an id that sorts after `last`, even if the clock was set back.
+
+    Format: hex milliseconds and 8 random digits.
+    """
     floor_ms = int(last.partition("-")[0], 16) + 1 if last else 0
     return f"{max(now_ms, floor_ms):012x}-{secrets.token_hex(4)}"
 
 
-class Journal:
-    """One producer's journal. Each call is one statement, for any thread."""
+class SequenceJournal:
+    """Journal of one producer. Each call is one statement; thread-safe."""
 
     def __init__(self, path: Path) -> None:
+        """Opens or creates the file and starts an epoch.
+
+        Raises:
+            Misconfigured: The file cannot be opened.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -48,26 +56,26 @@ class Journal:
                 "set RACKSTREAM_DATA_DIR to a writable directory"
             ) from error
         self._newest: str | None = self._db.execute("select max(epoch) from epochs").fetchone()[0]
-        self._behind = False
-        self.epoch = self.begin()
+        self._write_failed = False
+        self.epoch = self.start_epoch()
 
-    def begin(self, after: str = "") -> str:
-        """A new epoch, which sorts after all of this journal and after `after`, another producer's."""
-        self._newest = new_epoch(max(self._newest or "", after) or None, time.time_ns() // 1_000_000)
+    def start_epoch(self, after: str = "") -> str:
+        """Starts an epoch that sorts after all earlier ones and after `after`, of another producer."""
+        self._newest = next_epoch_id(max(self._newest or "", after) or None, time.time_ns() // 1_000_000)
         self._write("insert into epochs values (?)", (self._newest,))
         return self._newest
 
     def last(self, host: str, category: str) -> tuple[str, int] | None:
-        """(epoch, sequence) numbered last, in this or an earlier epoch."""
+        """Returns epoch and sequence of the last record, in this or an earlier epoch."""
         row = self._db.execute(
             "select epoch, sequence from sequences where host = ? and category = ?", (host, category)
         ).fetchone()
         return (row[0], row[1]) if row else None
 
-    def number(self, host: str, category: str, sequence: int, epoch: str | None = None) -> None:
-        """Notes that a sequence is given out; where the disk takes nothing, goes on without.
+    def record(self, host: str, category: str, sequence: int, epoch: str | None = None) -> None:
+        """Records the last sequence of a host and category.
 
-        `epoch`: that of its target, if not the start's.
+        If the disk does not accept it, this is logged once. `epoch` defaults to that of this start.
         """
         values = (host, category, epoch or self.epoch, sequence)
         self._write("insert or replace into sequences values (?, ?, ?, ?)", values)
@@ -79,8 +87,8 @@ class Journal:
     def _write(self, statement: str, values: tuple[str | int, ...]) -> None:
         try:
             self._db.execute(statement, values)
-            self._behind = False
+            self._write_failed = False
         except sqlite3.Error as error:
-            if not self._behind:
-                log.error("journal not written: numbers are in memory only", why=str(error))  # noqa: TRY400  says all
-            self._behind = True
+            if not self._write_failed:
+                log.error("journal not written, sequences are in memory only", reason=str(error))  # noqa: TRY400  no stack needed
+            self._write_failed = True

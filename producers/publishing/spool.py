@@ -1,8 +1,8 @@
-"""Records that Kafka has not taken yet, on disk and in order, within limits of size and age. SQLite in WAL mode.
+"""Spool file: records not yet accepted by Kafka, in order, within limits of size and age.
 
-A file of its own beside the journal: the journal is small, is written at every record and never synced; this one is
-written only while Kafka does not take records, is synced at its checkpoints so that a power cut leaves it whole, and
-may be on another, larger disk. One process at a time has it open.
+The spool is a file of its own beside the sequence journal. The journal is small, written for every record and never
+synced; the spool is written only while Kafka does not accept records, is synced at its checkpoints so that it survives
+a power cut, and may be on another, larger disk. Only one process at a time can open it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -20,10 +20,10 @@ from pydantic import Field
 from runtime.errors import Misconfigured
 from runtime.settings import Settings
 
-LOCKED_S: Final = 5.0
-"""Another process that has the file open may take this long to end."""
-FRAME: Final = 200
-"""Bytes that a record takes on disk beside its key and value, at most."""
+LOCK_TIMEOUT_S: Final = 5.0
+"""Another process that has the file open gets this long to exit."""
+ROW_OVERHEAD_BYTES: Final = 200
+"""Upper limit of the bytes that a record takes on disk in addition to its key and value."""
 SCHEMA: Final = """
 create table if not exists records (
   id integer primary key, at real not null, size integer not null, host text not null, category text not null,
@@ -37,23 +37,32 @@ create table if not exists dropped (
 
 
 class SpoolSettings(Settings):
-    """Where records wait while Kafka does not take them, and how many may."""
+    """Location and limits of the spools, in which records wait while Kafka is unavailable."""
 
     directory: Annotated[Path | None, Field(validation_alias="RACKSTREAM_SPOOL_DIR")] = None
     """Directory of the spools; unset: `producers` in the data directory."""
     max_bytes: Annotated[int, Field(validation_alias="RACKSTREAM_SPOOL_MAX_BYTES", ge=1_000_000)] = 1_073_741_824
-    """Bytes that one producer's spool may hold; beyond, its oldest records are dropped, counted and named."""
+    """Bytes that one producer's spool may hold; beyond, its oldest records are dropped, counted and reported."""
     max_age_s: Annotated[float, Field(validation_alias="RACKSTREAM_SPOOL_MAX_AGE_S", gt=0)] = timedelta(
         days=7
     ).total_seconds()
-    """Seconds that a record may wait there; default 7 days, as long as the raw topics keep it."""
+    """Seconds that a record may wait there; default 7 days, as long as the raw topics retain it."""
 
 
-class Row(NamedTuple):
-    """One record as it goes to Kafka, and what it is."""
+class RecordId(NamedTuple):
+    """Identity of a record."""
+
+    host: str
+    category: str
+    epoch: str
+    sequence: int
+
+
+class OutgoingRecord(NamedTuple):
+    """Encoded record on its way to Kafka."""
 
     at: float
-    """When it was handed over: Unix time."""
+    """Unix time at which it was published."""
     host: str
     category: str
     epoch: str
@@ -63,14 +72,19 @@ class Row(NamedTuple):
     value: bytes
 
     @property
+    def id(self) -> RecordId:
+        """Identity of the record."""
+        return RecordId(self.host, self.category, self.epoch, self.sequence)
+
+    @property
     def size(self) -> int:
-        """Bytes it takes on disk, at most."""
-        return len(self.key) + len(self.value) + FRAME
+        """Upper limit of the bytes it takes on disk."""
+        return len(self.key) + len(self.value) + ROW_OVERHEAD_BYTES
 
 
 @dataclass(frozen=True)
-class Drop:
-    """Records given up: sequences first to last of one epoch."""
+class DroppedRange:
+    """Dropped records: sequences first to last of one epoch."""
 
     host: str
     category: str
@@ -79,55 +93,88 @@ class Drop:
     last: int
     cause: str
 
+    @classmethod
+    def of_record(cls, record: OutgoingRecord, cause: str) -> DroppedRange:
+        """Returns the range of a single record."""
+        return cls(record.host, record.category, record.epoch, record.sequence, record.sequence, cause)
+
     @property
     def count(self) -> int:
-        """How many they are."""
+        """Number of dropped records."""
         return self.last - self.first + 1
 
-    def joined(self, other: Drop) -> Drop | None:
-        """Both as one, where `other` goes on where this one ends; else None."""
+    def joined(self, other: DroppedRange) -> DroppedRange | None:
+        """Returns one range for both, or None if `other` does not directly follow this range."""
         follows = other.first == self.last + 1 and replace(other, first=self.first, last=self.last) == self
         return replace(self, last=other.last) if follows else None
 
 
-def merged(drops: Iterable[Drop]) -> list[Drop]:
-    """The same, with what is contiguous made one; in the order of each range's first."""
-    open_: dict[tuple[str, str, str], int] = {}
-    found: list[Drop] = []
+def merge_ranges(drops: Iterable[DroppedRange]) -> list[DroppedRange]:
+    """Joins contiguous ranges; the result is ordered by the first range of each."""
+    open_ranges: dict[tuple[str, str, str], int] = {}
+    ranges: list[DroppedRange] = []
     for drop in drops:
         series = (drop.host, drop.category, drop.epoch)
-        at = open_.get(series)
-        if at is not None and (both := found[at].joined(drop)):
-            found[at] = both
+        index = open_ranges.get(series)
+        if index is not None and (joined := ranges[index].joined(drop)):
+            ranges[index] = joined
         else:
-            open_[series] = len(found)
-            found.append(drop)
-    return found
+            open_ranges[series] = len(ranges)
+            ranges.append(drop)
+    return ranges
+
+
+@dataclass
+class SpoolChanges:
+    """Changes to the spool that its next write makes along with new records."""
+
+    finished: list[int] = field(default_factory=list)
+    """Numbers of spooled records that were delivered or rejected: they are deleted."""
+    dropped: list[DroppedRange] = field(default_factory=list)
+    """Drops to store until a delivered record reports them."""
+    reported: list[DroppedRange] = field(default_factory=list)
+    """Drops that a delivered record has reported: they are deleted."""
+
+    def __bool__(self) -> bool:
+        return bool(self.finished or self.dropped or self.reported)
+
+    def pop_all(self) -> SpoolChanges:
+        """Returns the changes and clears them."""
+        changes = SpoolChanges(self.finished, self.dropped, self.reported)
+        self.finished, self.dropped, self.reported = [], [], []
+        return changes
+
+    def restore(self, changes: SpoolChanges) -> None:
+        """Puts changes back that could not be written."""
+        self.finished[:0] = changes.finished
+        self.dropped[:0] = changes.dropped
+        self.reported[:0] = changes.reported
 
 
 class Spool:
-    """One producer's file. Every change is one transaction; for one thread at a time.
+    """Spool file of one producer. Every change is one transaction; for one thread at a time.
 
-    Methods raise sqlite3.Error when the disk is full or fails; then nothing of that call has happened.
+    Methods raise sqlite3.Error when the disk is full or fails; the call has then changed nothing.
     """
 
     def __init__(self, path: Path, *, max_bytes: int, max_age_s: float) -> None:
-        """Opens or makes the file.
+        """Opens or creates the file.
 
         Raises:
-            Misconfigured: it cannot be opened, is no spool, or another process has it open.
+            Misconfigured: The file cannot be opened, is no spool, or another process has it open.
         """
         self.path = path
         self.max_bytes, self.max_age_s = max_bytes, max_age_s
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
-            self._db.execute("pragma auto_vacuum = incremental")  # before the file has anything in it
-            self._db.execute("pragma locking_mode = exclusive")
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = normal")
-            self._db.executescript(SCHEMA)
-            count, size, oldest, last = self._db.execute(
+            self.database = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            """Connection to the file, which it keeps locked against other processes."""
+            self.database.execute("pragma auto_vacuum = incremental")  # must precede the first table
+            self.database.execute("pragma locking_mode = exclusive")
+            self.database.execute("pragma journal_mode = wal")
+            self.database.execute("pragma synchronous = normal")
+            self.database.executescript(SCHEMA)
+            count, size, oldest, last = self.database.execute(
                 "select count(*), coalesce(sum(size), 0), min(at), coalesce(max(id), 0) from records"
             ).fetchone()
         except (OSError, sqlite3.Error) as error:
@@ -140,73 +187,65 @@ class Spool:
                 )
             ) from error
         self.records: int = count
-        """Records in the file."""
+        """Number of records in the file."""
         self.bytes: int = size
-        """Bytes they take, at most."""
+        """Upper limit of the bytes they take."""
         self.oldest_at: float | None = oldest
-        """When the oldest of them was handed over: Unix time; None without records."""
-        self._last: int = last
+        """Unix time at which the oldest record was published. None: the spool is empty."""
+        self._last_number: int = last
 
-    def write(
-        self,
-        rows: Sequence[Row],
-        *,
-        gone: Iterable[int] = (),
-        noted: Iterable[Drop] = (),
-        named: Iterable[Drop] = (),
-    ) -> list[int]:
-        """Appends rows and returns their numbers, which rise.
-
-        `gone`: numbers of rows that are not needed any more. `noted`: drops to be remembered. `named`: drops that a
-        delivered record has named, to be forgotten.
-        """
-        numbers = list(range(self._last + 1, self._last + 1 + len(rows)))
-        gone = list(gone)
-        with self._changing():
-            deleted, freed = self._delete(gone)
-            self._db.executemany(
+    def write(self, records: Sequence[OutgoingRecord], changes: SpoolChanges | None = None) -> list[int]:
+        """Appends records and applies changes. Returns the numbers of the records, which rise."""
+        changes = changes or SpoolChanges()
+        numbers = list(range(self._last_number + 1, self._last_number + 1 + len(records)))
+        with self._transaction():
+            deleted, freed_bytes = self._delete(changes.finished)
+            self.database.executemany(
                 "insert into records (id, size, at, host, category, epoch, sequence, topic, key, value) "
                 "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((number, row.size, *row) for number, row in zip(numbers, rows, strict=True)),
+                ((number, record.size, *record) for number, record in zip(numbers, records, strict=True)),
             )
-            self._note(noted)
-            self._db.executemany(
+            self._store_drops(changes.dropped)
+            self.database.executemany(
                 "delete from dropped where host = ? and category = ? and epoch = ? and first >= ? and last <= ?",
-                ((each.host, each.category, each.epoch, each.first, each.last) for each in named),
+                ((drop.host, drop.category, drop.epoch, drop.first, drop.last) for drop in changes.reported),
             )
-            oldest = self._oldest()
-        self._last += len(rows)
-        self.records += len(rows) - deleted
-        self.bytes += sum(row.size for row in rows) - freed
-        self.oldest_at = oldest
+            oldest_at = self._query_oldest_at()
+        self._last_number += len(records)
+        self.records += len(records) - deleted
+        self.bytes += sum(record.size for record in records) - freed_bytes
+        self.oldest_at = oldest_at
         return numbers
 
-    def after(self, number: int, *, most: int, most_bytes: int) -> list[tuple[int, Row]]:
-        """The next rows beyond `number`, oldest first: up to `most` of them, and `most_bytes` but for the first."""
-        found: list[tuple[int, Row]] = []
+    def read_after(self, number: int, *, max_records: int, max_bytes: int) -> list[tuple[int, OutgoingRecord]]:
+        """Returns the records after `number`, oldest first; at least one, whatever `max_bytes` is."""
+        records: list[tuple[int, OutgoingRecord]] = []
         size = 0
-        for each in self._db.execute(
+        for row in self.database.execute(
             "select id, at, host, category, epoch, sequence, topic, key, value from records where id > ? "
             "order by id limit ?",
-            (number, most),
+            (number, max_records),
         ):
-            row = Row(*each[1:])
-            size += row.size
-            if found and size > most_bytes:
+            record = OutgoingRecord(*row[1:])
+            size += record.size
+            if records and size > max_bytes:
                 break
-            found.append((each[0], row))
-        return found
+            records.append((row[0], record))
+        return records
 
-    def trim(self, now: float, *, beyond: int) -> list[Drop]:
-        """Drops the oldest rows that are too old or too much, remembers and returns them.
+    def trim(self, now: float, *, in_flight_until: int) -> list[DroppedRange]:
+        """Drops the oldest records beyond the limits of age and size.
 
-        Rows up to `beyond` are on their way to Kafka and stay.
+        Returns the drops, which are also stored.
+
+        Records up to number `in_flight_until` are on their way to Kafka and stay.
         """
         if self.bytes <= self.max_bytes and (self.oldest_at is None or self.oldest_at >= now - self.max_age_s):
             return []
-        size, last, drops = self.bytes, beyond, []
-        for number, at, taken, host, category, epoch, sequence in self._db.execute(
-            "select id, at, size, host, category, epoch, sequence from records where id > ? order by id", (beyond,)
+        size, last, drops = self.bytes, in_flight_until, []
+        for number, at, record_size, host, category, epoch, sequence in self.database.execute(
+            "select id, at, size, host, category, epoch, sequence from records where id > ? order by id",
+            (in_flight_until,),
         ):
             if size > self.max_bytes:
                 cause = "spool full"
@@ -214,69 +253,75 @@ class Spool:
                 cause = "too old"
             else:
                 break
-            size -= taken
+            size -= record_size
             last = number
-            drops.append(Drop(host, category, epoch, sequence, sequence, cause))
+            drops.append(DroppedRange(host, category, epoch, sequence, sequence, cause))
         if not drops:
             return []
-        ranges = merged(drops)
-        with self._changing():
-            self._db.execute("delete from records where id > ? and id <= ?", (beyond, last))
-            self._note(ranges)
-            oldest = self._oldest()
+        ranges = merge_ranges(drops)
+        with self._transaction():
+            self.database.execute("delete from records where id > ? and id <= ?", (in_flight_until, last))
+            self._store_drops(ranges)
+            oldest_at = self._query_oldest_at()
         self.records -= len(drops)
-        self.bytes, self.oldest_at = size, oldest
+        self.bytes, self.oldest_at = size, oldest_at
         return ranges
 
-    def drops(self) -> list[Drop]:
-        """What was dropped and is not known to have been named, by this or an earlier process."""
-        rows = self._db.execute("select host, category, epoch, first, last, cause from dropped order by epoch, first")
-        return [Drop(*row) for row in rows]
+    def unreported_drops(self) -> list[DroppedRange]:
+        """Returns drops of this or an earlier process that no delivered record has reported."""
+        rows = self.database.execute(
+            "select host, category, epoch, first, last, cause from dropped order by epoch, first"
+        )
+        return [DroppedRange(*row) for row in rows]
 
-    def take_over(self, other: Spool) -> int:
-        """Moves another's rows here, in their order; returns how many. A kill on the way leaves some in both."""
+    def absorb(self, other: Spool) -> int:
+        """Moves the records of another spool here, in order. Returns their number.
+
+        If the process is killed meanwhile, some records are in both spools.
+        """
         count = 0
-        while found := other.after(0, most=1000, most_bytes=16 * 1024 * 1024):
-            self.write([row for _, row in found])
-            other.write((), gone=[number for number, _ in found])
-            count += len(found)
+        while chunk := other.read_after(0, max_records=1000, max_bytes=16 * 1024 * 1024):
+            self.write([record for _, record in chunk])
+            other.write((), SpoolChanges(finished=[number for number, _ in chunk]))
+            count += len(chunk)
         return count
 
     def shrink(self) -> None:
-        """Gives the disk back what deleted rows took."""
-        with suppress(sqlite3.Error):  # on a full disk: a later time
-            # As a script: `execute` makes but one step, which frees one page.
-            self._db.executescript("pragma incremental_vacuum; pragma wal_checkpoint(truncate);")
+        """Returns the space of deleted records to the file system."""
+        with suppress(sqlite3.Error):  # disk full: done by a later call
+            # As a script, since `execute` makes only one step, which frees one page.
+            self.database.executescript("pragma incremental_vacuum; pragma wal_checkpoint(truncate);")
 
     def close(self) -> None:
         """Closes the file."""
-        self._db.close()
+        self.database.close()
 
     def _delete(self, numbers: Sequence[int]) -> tuple[int, int]:
-        freed = deleted = 0
+        """Deletes records. Returns how many there were and the bytes they took."""
+        freed_bytes = deleted = 0
         for number in numbers:
-            row = self._db.execute("delete from records where id = ? returning size", (number,)).fetchone()
+            row = self.database.execute("delete from records where id = ? returning size", (number,)).fetchone()
             if row is not None:
-                deleted, freed = deleted + 1, freed + row[0]
-        return deleted, freed
+                deleted, freed_bytes = deleted + 1, freed_bytes + row[0]
+        return deleted, freed_bytes
 
-    def _note(self, drops: Iterable[Drop]) -> None:
-        self._db.executemany(
+    def _store_drops(self, drops: Iterable[DroppedRange]) -> None:
+        self.database.executemany(
             "insert or replace into dropped values (?, ?, ?, ?, ?, ?)",
             ((drop.host, drop.category, drop.epoch, drop.first, drop.last, drop.cause) for drop in drops),
         )
 
-    def _oldest(self) -> float | None:
-        row = self._db.execute("select at from records order by id limit 1").fetchone()
+    def _query_oldest_at(self) -> float | None:
+        row = self.database.execute("select at from records order by id limit 1").fetchone()
         return row[0] if row else None
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        self._db.execute("begin immediate")
+    def _transaction(self) -> Iterator[None]:
+        self.database.execute("begin immediate")
         try:
             yield
-            self._db.execute("commit")
+            self.database.execute("commit")
         except BaseException:
-            if self._db.in_transaction:  # a full disk may have rolled back by itself
-                self._db.execute("rollback")
+            if self.database.in_transaction:  # SQLite may have rolled back itself, as on a full disk
+                self.database.execute("rollback")
             raise

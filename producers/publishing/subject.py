@@ -1,4 +1,4 @@
-"""What a record is about, as far as its header and its key go."""
+"""Subject of a record: the host, labels and intervals that its header and key need."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from producers.registry import SOURCE_SPECS
 from schemas import catalog
 
 
-class Origin(Protocol):
-    """What a record is about: a reader, or an application that reports by itself."""
+class Subject(Protocol):
+    """Target or application that records describe."""
 
     @property
     def host(self) -> str:
-        """The fleet's name of it."""
+        """Name in the fleet."""
         ...
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Labels of it."""
+        """Labels."""
         ...
 
     @property
     def intervals(self) -> Mapping[str, float]:
-        """Category → seconds between two records; 0: they come when they come."""
+        """Category → seconds between two records; 0 for records without a schedule."""
         ...
 
 
-ADDRESS: Final = {"raw-redfish": "address", "raw-libvirt": "uri"}
-"""Alias of a topic about targets → the field with the target's address. Who reports by himself is no target."""
+ADDRESS_FIELDS: Final = {
+    spec.source.raw_topic: spec.target.address_field for spec in SOURCE_SPECS.values() if spec.target.address_field
+}
+"""Alias of a raw topic → field with the target's address. The other raw topics have no targets that can be removed."""
 
 
 @dataclass(frozen=True)
-class Left:
-    """A target that is none any more."""
+class RemovedTarget:
+    """Subject of the last record of a removed target."""
 
     host: str
     address: str
@@ -42,5 +45,5 @@ class Left:
 
     @property
     def intervals(self) -> Mapping[str, float]:
-        """Its one record has none."""
-        return {catalog.REMOVED: 0.0}
+        """The last record has no interval."""
+        return {catalog.REMOVED_CATEGORY: 0.0}

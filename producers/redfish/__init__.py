@@ -1,54 +1,57 @@
-"""Redfish: BMCs read over HTTP(S) into RedfishSample records, for the fleet (`create_reader`) and for scripts."""
+"""Redfish source: polls BMCs over HTTP(S) into `RedfishSample` records; also the scripting API for one BMC."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from producers.fleet.config import secret
-from producers.redfish.http.client import Client
-from producers.redfish.multi_node import NodesReader
+from producers.fleet.config import resolve_secret
+from producers.redfish.http.client import RedfishClient
+from producers.redfish.multi_node import MultiNodeReader
 from producers.redfish.reader import CATEGORIES, RedfishReader
 from producers.redfish.scripting.collector import RedfishTelemetryCollector
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from producers.fleet.config import RedfishTarget
+    from producers.fleet.targets import RedfishTarget
 
 __all__ = ["RedfishReader", "RedfishTelemetryCollector", "create_reader"]
 
-TIMES_LONGER: Final = {"processor": 6, "memory": 30, "network": 6, "storage": 12}
-"""Category → its interval by default, in intervals of the target. These ask for each processor, DIMM, adapter and drive
-by itself (DIMMs are the most: up to 96 on record, at 0.2 to 0.5 s each), and what they tell changes slowly."""
+INTERVAL_FACTORS: Final = {"processor": 6, "memory": 30, "network": 6, "storage": 12}
+"""Category → default interval as a multiple of the target's. These categories need a request for each processor, DIMM,
+adapter or drive (up to 96 DIMMs on record, at 0.2 to 0.5 s each), and their values change slowly."""
 
 
 def create_reader(
     target: RedfishTarget, interval_s: float, *, stale_session: str | None = None
-) -> RedfishReader | NodesReader:
-    """The reader of a target; `interval_s` seconds between two polls where the target does not say otherwise.
+) -> RedfishReader | MultiNodeReader:
+    """Returns the reader of a target.
 
-    `stale_session`: URI of a session that whoever polled it before has left there; it is deleted before the first
-    login.
+    Args:
+        target: Entry of the fleet file.
+        interval_s: Interval of a target that sets none.
+        stale_session: URI of a session that the target's previous producer left open; deleted before the first login.
 
     Raises:
-        Misconfigured: its password or its CA file is not there.
+        Misconfigured: The password or the CA file of the target is missing.
     """
-    client = client_of(target, stale_session=stale_session)
-    usual_s = target.interval or interval_s
-    found = RedfishReader(
+    client = create_client(target, stale_session=stale_session)
+    target_interval_s = target.interval or interval_s
+    reader = RedfishReader(
         target.host,
         client,
         labels=target.labels,
-        intervals={name: usual_s * TIMES_LONGER.get(name, 1) for name in CATEGORIES} | dict(target.intervals),
+        intervals={category: target_interval_s * INTERVAL_FACTORS.get(category, 1) for category in CATEGORIES}
+        | dict(target.intervals),
     )
-    return NodesReader(found, target.systems) if target.systems else found
+    return MultiNodeReader(reader, target.systems) if target.systems else reader
 
 
-def client_of(target: RedfishTarget, *, stale_session: str | None = None) -> Client:
-    """The client of a target.
+def create_client(target: RedfishTarget, *, stale_session: str | None = None) -> RedfishClient:
+    """Returns the client of a target.
 
     Raises:
-        Misconfigured: its password or its CA file is not there.
+        Misconfigured: The password or the CA file of the target is missing.
     """
     if isinstance(target.verify, Path) and not target.verify.is_file():
         raise Misconfigured(f"verify: {target.verify} is not a file")
@@ -56,10 +59,10 @@ def client_of(target: RedfishTarget, *, stale_session: str | None = None) -> Cli
     def credentials() -> tuple[str, str] | None:
         if target.username is None or target.password is None:
             return None
-        return target.username, secret(target.password)
+        return target.username, resolve_secret(target.password)
 
-    credentials()  # a password that is missing now is told now
-    return Client(
+    credentials()  # reports a missing password at start-up
+    return RedfishClient(
         target.address,
         credentials,
         verify=target.verify if isinstance(target.verify, bool) else str(target.verify),

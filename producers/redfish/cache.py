@@ -1,46 +1,45 @@
-"""What polls found out about one BMC and need not ask again while its firmware and its parts stay. Data only."""
+"""Facts about one BMC that stay valid while its firmware and parts do, so that polls need not read them again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from producers.redfish.expand import Expanding
-from producers.redfish.mapping.table import Json
+from producers.redfish.documents import JsonObject
+from producers.redfish.expand import ExpandSupport
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A resource that was not to be had."""
+class SkippedResource:
+    """A resource that could not be read, and is not requested while a source is selected without it."""
 
-    where: str
-    """Its URI."""
+    uri: str
     cause: str
     whole: bool
-    """Whether it may have readings all the same."""
+    """True if it may contain readings, so that the target counts as partial."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Where one kind of reading of one chassis is read."""
+class SelectedSource:
+    """The resource that provides one kind of reading of one chassis."""
 
-    side: str
-    """Name of the resource; empty: nowhere."""
-    until_s: float
-    """Good until then: where nothing gave a reading, one may come with the host's power."""
-    problems: tuple[Problem, ...] = ()
-    """What was not to be had when this was chosen."""
+    source: str
+    """Key of `chassis_resources.SOURCES`; empty if no resource has such readings."""
+    valid_until_s: float
+    """Finite if there were no readings: they may appear when the host is powered on."""
+    skipped: tuple[SkippedResource, ...] = ()
+    """Resources that could not be read when the source was selected."""
 
 
 @dataclass(slots=True)
-class Learnt:
-    """Shared by the categories, which may be polled at the same time; each entry is written whole."""
+class BmcCache:
+    """Cache shared by the categories, which may be polled concurrently; each entry is replaced as a whole."""
 
-    expanding: Expanding = field(default_factory=lambda: Expanding({}))
-    choices: dict[tuple[str, str], Choice] = field(default_factory=dict)
-    """(URI of the chassis, kind of reading) → where it is read."""
-    kept: dict[str, Json] = field(default_factory=dict)
-    """Resources that do not change while the BMC runs, by `key_of` their URI: subsystems, adapters, sensors' limits."""
-    useless: set[str] = field(default_factory=set)
-    """Metrics that hold nothing any table reads, collections of what is told elsewhere; by `key_of` their URI."""
-    power: dict[str, str] = field(default_factory=dict)
-    """PowerState of the Systems, by `key_of` their URI."""
+    expand: ExpandSupport = field(default_factory=lambda: ExpandSupport({}))
+    sources: dict[tuple[str, str], SelectedSource] = field(default_factory=dict)
+    """(URI of the chassis, kind of reading) → selected source."""
+    static_resources: dict[str, JsonObject] = field(default_factory=dict)
+    """URI key → resource that does not change while the BMC runs: subsystems, adapters, thresholds of sensors."""
+    irrelevant: set[str] = field(default_factory=set)
+    """URI keys of metrics without a property that a table reads, and of collections that only repeat other ones."""
+    power_states: dict[str, str] = field(default_factory=dict)
+    """URI key of a System → PowerState."""

@@ -1,212 +1,260 @@
-"""What the two generations of Redfish say of a chassis: each resource read, in the shape its tables read.
+"""Reads the resources of chassis that hold sensors, in the form that their tables expect.
 
-A side is one resource that may hold one kind of reading of a chassis. A BMC has one or several of them, and each may
-be the poorer one: `choice` decides.
+Redfish has two generations of schemas for thermal and power data, and single Sensors besides. A *source* is a resource
+that may hold one kind of reading of a chassis. A BMC has one or several sources for a kind, and any of them may be
+incomplete; `source_selection` decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from producers.redfish.discovery import Resource, end_of
-from producers.redfish.expand import inline
-from producers.redfish.fetch import Walk, absent
-from producers.redfish.http.negative_cache import key_of
+from producers.redfish.discovery import DiscoveredResource
+from producers.redfish.documents import (
+    Json,
+    JsonObject,
+    is_absent,
+    key_of,
+    last_segment,
+    link_at,
+    number,
+    text,
+    uri_key,
+    value_at,
+)
+from producers.redfish.expand import is_resource
+from producers.redfish.fetch import ResourceFetcher
 from producers.redfish.mapping import tables, tables_subsystem
-from producers.redfish.mapping.table import NO_READING, UNITS, Json, Table, at, number, text
+from producers.redfish.mapping.table import UNIT_SPELLINGS, RedfishRecord, ResourceTable
 
-SIDES: Final[Mapping[str, Mapping[str, Table]]] = {
+SOURCES: Final[Mapping[str, Mapping[str, ResourceTable[RedfishRecord]]]] = {
     "temperatures": {
         "Thermal": tables.TEMPERATURE,
         "Sensors": tables_subsystem.SENSOR_TEMPERATURE,
-        "ThermalMetrics": tables_subsystem.METRIC,
+        "ThermalMetrics": tables_subsystem.THERMAL_METRICS_TEMPERATURE,
     },
-    "fans": {"Thermal": tables.FAN, "Fans": tables_subsystem.NEW_FAN, "Sensors": tables_subsystem.SENSOR_FAN},
-    "power_controls": {"Power": tables.POWER_CONTROL, "EnvironmentMetrics": tables_subsystem.CHASSIS_POWER},
+    "fans": {"Thermal": tables.FAN, "Fans": tables_subsystem.SUBSYSTEM_FAN, "Sensors": tables_subsystem.SENSOR_FAN},
+    "power_controls": {
+        "Power": tables.POWER_CONTROL,
+        "EnvironmentMetrics": tables_subsystem.ENVIRONMENT_METRICS_POWER,
+    },
     "voltages": {"Power": tables.VOLTAGE, "Sensors": tables_subsystem.SENSOR_VOLTAGE},
-    "power_supplies": {"Power": tables.POWER_SUPPLY, "PowerSupplies": tables_subsystem.SUPPLY},
+    "power_supplies": {"Power": tables.POWER_SUPPLY, "PowerSupplies": tables_subsystem.SUBSYSTEM_POWER_SUPPLY},
 }
-"""Kind of reading → the sides that may have it, with their tables. Of equal ones the first is taken."""
-TYPES: Final = {"Cel": "Temperature", "RPM": "Rotational", "V": "Voltage"}
-"""A Sensor's unit → its ReadingType; it is the unit that counts, for Lenovo's fans are AirFlow in RPM."""
-UNIT_OF: Final = {kind: unit for unit, kind in TYPES.items()}
-"""The other way round, for those that name no unit (NVIDIA)."""
-SCALE: Final = frozenset({"Thresholds", "ReadingRangeMin", "ReadingRangeMax"})
-Told = list[Json | None]
-"""What a side says of each chassis; None where it was not got or is not there."""
+"""Kind of reading → sources that may have it, with their tables. The first of several equal ones is selected."""
+READING_TYPES: Final = {"Cel": "Temperature", "RPM": "Rotational", "V": "Voltage"}
+"""Unit of a Sensor → its ReadingType. The unit takes precedence, because Lenovo's fans are AirFlow in RPM."""
+DEFAULT_UNITS: Final = {reading_type: unit for unit, reading_type in READING_TYPES.items()}
+"""ReadingType → unit of a Sensor that names none (NVIDIA)."""
+SCALE_PROPERTIES: Final = frozenset({"Thresholds", "ReadingRangeMin", "ReadingRangeMax"})
+SourceDocuments = list[JsonObject | None]
+"""Document of a source for each chassis; None if it does not exist or could not be read."""
 
 
-def thermal(walk: Walk, chassis: Sequence[Resource]) -> Told:
-    """Thermal (DMTF Thermal v1_7) of each chassis."""
-    return _linked(walk, chassis, "Thermal")
+def read_thermal(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> SourceDocuments:
+    """Reads Thermal (DMTF Thermal v1_7) of each chassis."""
+    return _read_linked(fetcher, chassis, "Thermal")
 
 
-def power(walk: Walk, chassis: Sequence[Resource]) -> Told:
-    """Power (DMTF Power v1_7) of each chassis."""
-    return _linked(walk, chassis, "Power")
+def read_power(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> SourceDocuments:
+    """Reads Power (DMTF Power v1_7) of each chassis."""
+    return _read_linked(fetcher, chassis, "Power")
 
 
-def _linked(walk: Walk, chassis: Sequence[Resource], name: str) -> Told:
-    links = [each.links[name] for each in chassis if name in each.links]
-    found = dict(zip(links, walk.all(list(dict.fromkeys(links))), strict=False))
-    return [found.get(each.links.get(name, "")) for each in chassis]
+def _read_linked(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource], name: str) -> SourceDocuments:
+    links = list(dict.fromkeys(one.links[name] for one in chassis if name in one.links))
+    documents = dict(zip(links, fetcher.get_all(links), strict=True))
+    return [documents.get(one.links.get(name, "")) for one in chassis]
 
 
-def fans(walk: Walk, chassis: Sequence[Resource]) -> Told:
-    """The Fans of each ThermalSubsystem."""
-    listed = walk.listed(_through(walk, chassis, "ThermalSubsystem", "Fans"))
-    members = walk.resources([each or [] for each in listed])
-    return [None if each is None else {"Fans": one} for each, one in zip(listed, members, strict=True)]
+def read_fans(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> SourceDocuments:
+    """Reads the Fans of each ThermalSubsystem."""
+    listed = fetcher.list_collections(_subsystem_links(fetcher, chassis, "ThermalSubsystem", "Fans"))
+    members = fetcher.get_members([links or [] for links in listed])
+    return [None if links is None else {"Fans": fans} for links, fans in zip(listed, members, strict=True)]
 
 
-def supplies(walk: Walk, chassis: Sequence[Resource]) -> Told:
-    """The PowerSupplies of each PowerSubsystem with their metrics."""
-    listed = walk.listed(_through(walk, chassis, "PowerSubsystem", "PowerSupplies"), levels=2)
-    members = walk.resources([each or [] for each in listed])
-    joined = iter(walk.join([each for one in members for each in one], "Metrics"))
-    told = [[next(joined) for _ in one] for one in members]
-    return [None if each is None else {"PowerSupplies": one} for each, one in zip(listed, told, strict=True)]
-
-
-def _through(walk: Walk, chassis: Sequence[Resource], subsystem: str, name: str) -> list[str | None]:
-    """What the subsystems of the chassis link; these do not change, and are read once."""
-    there = [each.links[subsystem] for each in chassis if subsystem in each.links]
-    found = dict(zip(there, walk.kept(there), strict=True))
-    documents = [found.get(each.links.get(subsystem, "")) for each in chassis]
-    return [text(at(document, f"{name}/@odata.id")) if document else None for document in documents]
-
-
-def sensors(walk: Walk, chassis: Sequence[Resource], wanted: Collection[str] = ("Temperature",)) -> Told:
-    """The Sensors of each chassis by ReadingType, of those that are wanted.
-
-    Where they are not told all at once, those that a poll before found to be of other types are not asked for.
-    """
-    listed = walk.listed([each.links.get("Sensors") for each in chassis])
-    asked = [[each for each in one or [] if inline(each) or _may_be(walk, each, wanted)] for one in listed]
-    told: Told = []
-    for one, members in zip(listed, walk.resources(asked), strict=True):
-        by_type: dict[str, list[Json]] = {name: [] for name in wanted}
-        for member in members:
-            walk.learnt.kept[key_of(str(member["@odata.id"]))] = member
-            if (kind := type_of(member)) in by_type:
-                by_type[kind].append(_in_its_unit(member, kind))
-        told.append(None if one is None else by_type)
-    return told
-
-
-def _may_be(walk: Walk, link: Json, wanted: Collection[str]) -> bool:
-    known = walk.learnt.kept.get(key_of(str(link["@odata.id"])))
-    return known is None or type_of(known) in wanted
-
-
-def type_of(sensor: Json) -> str:
-    """Temperature, Rotational or Voltage; empty for what no table reads."""
-    unit = UNITS.get((text(sensor.get("ReadingUnits")) or "").casefold())
-    if unit in TYPES:
-        return TYPES[unit]
-    kind = text(sensor.get("ReadingType")) or ""
-    percent = unit is not None  # of temperatures and volts it is something else
-    return kind if kind in UNIT_OF and not _is_flag(sensor) and (kind == "Rotational" or not percent) else ""
-
-
-def _in_its_unit(sensor: Json, kind: str) -> Json:
-    """A Sensor that says its unit; in one that is unknown, neither reading nor limits are told."""
-    unit = text(sensor.get("ReadingUnits"))
-    if unit is None:
-        return {**sensor, "ReadingUnits": UNIT_OF[kind]}
-    return sensor if unit.casefold() in UNITS else {**sensor, "Thresholds": None}
-
-
-def _is_flag(sensor: Json) -> bool:
-    """Whether it says yes or no (Lenovo: 0 of "CPU 1 Overtemp"): it has a blank for its unit, and no scale."""
-    return "ReadingUnits" in sensor and not text(sensor["ReadingUnits"]) and not SCALE & sensor.keys()
-
-
-def metrics(walk: Walk, chassis: Sequence[Resource]) -> Told:
-    """The ThermalMetrics of each chassis, each entry with the Sensor that it is of.
-
-    Where Sensors are told all at once they are read anew; else each was read once, for its limits, and of its state
-    only that it is absent still counts.
-    """
-    links = _through(walk, chassis, "ThermalSubsystem", "ThermalMetrics")
-    answers = iter(walk.all([link for link in links if link]))
-    documents = [next(answers) if link else None for link in links]
-    fresh = set[str]()
-    if walk.learnt.expanding.works:
-        for told in sensors(walk, [each for each, link in zip(chassis, links, strict=True) if link]):
-            fresh |= {key_of(str(each["@odata.id"])) for each in (told or {}).get("Temperature", [])}
-    entries = [_entries(each) for each in documents]
-    objects = (each for one in entries for each in one if isinstance(each, dict))
-    sources = {key_of(uri): uri for each in objects if (uri := text(each.get("DataSourceUri")))}
-    walk.kept(list(sources.values()))
+def read_power_supplies(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> SourceDocuments:
+    """Reads the PowerSupplies of each PowerSubsystem with their metrics."""
+    links = _subsystem_links(fetcher, chassis, "PowerSubsystem", "PowerSupplies")
+    listed = fetcher.list_collections(links, levels=2)
+    members = fetcher.get_members([links or [] for links in listed])
+    with_metrics = iter(fetcher.inline_links([supply for supplies in members for supply in supplies], "Metrics"))
+    supplies_by_chassis = [[next(with_metrics) for _ in supplies] for supplies in members]
     return [
-        None if document is None else {"TemperatureReadingsCelsius": [_sensed(walk, each, fresh) for each in one]}
-        for document, one in zip(documents, entries, strict=True)
+        None if links is None else {"PowerSupplies": supplies}
+        for links, supplies in zip(listed, supplies_by_chassis, strict=True)
     ]
 
 
-def _entries(document: Json | None) -> list[Any]:
-    each: Any = (document or {}).get("TemperatureReadingsCelsius")
-    return each if isinstance(each, list) else []
+def _subsystem_links(
+    fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource], subsystem: str, name: str
+) -> list[str | None]:
+    """Returns the URIs that the subsystems of the chassis link; subsystems do not change and are read once."""
+    links = [one.links[subsystem] for one in chassis if subsystem in one.links]
+    documents = dict(zip(links, fetcher.get_static(links), strict=True))
+    return [link_at(documents.get(one.links.get(subsystem, "")), name) for one in chassis]
 
 
-def _sensed(walk: Walk, entry: Any, fresh: Collection[str]) -> Any:
-    """An entry of ThermalMetrics with its Sensor, and the Status that counts; what is no object as it is."""
+def read_sensors(
+    fetcher: ResourceFetcher,
+    chassis: Sequence[DiscoveredResource],
+    reading_types: Collection[str] = ("Temperature",),
+) -> SourceDocuments:
+    """Reads the Sensors of each chassis by ReadingType.
+
+    Without `$expand`, Sensors that an earlier poll found to be of another type are not requested.
+    """
+    listed = fetcher.list_collections([one.links.get("Sensors") for one in chassis])
+    needed = [
+        [link for link in links or [] if is_resource(link) or _may_have_type(fetcher, link, reading_types)]
+        for links in listed
+    ]
+    documents: SourceDocuments = []
+    for links, members in zip(listed, fetcher.get_members(needed), strict=True):
+        by_type: dict[str, list[JsonObject]] = {reading_type: [] for reading_type in reading_types}
+        for sensor in members:
+            fetcher.cache.static_resources[key_of(sensor)] = sensor
+            if (reading_type := reading_type_of(sensor)) in by_type:
+                by_type[reading_type].append(_with_unit(sensor, reading_type))
+        documents.append(None if links is None else by_type)
+    return documents
+
+
+def _may_have_type(fetcher: ResourceFetcher, link: JsonObject, reading_types: Collection[str]) -> bool:
+    sensor = fetcher.cache.static_resources.get(key_of(link))
+    return sensor is None or reading_type_of(sensor) in reading_types
+
+
+def reading_type_of(sensor: JsonObject) -> str:
+    """Returns Temperature, Rotational or Voltage; empty for a Sensor that no table reads."""
+    unit = UNIT_SPELLINGS.get((text(sensor.get("ReadingUnits")) or "").casefold())
+    if unit in READING_TYPES:
+        return READING_TYPES[unit]
+    reading_type = text(sensor.get("ReadingType")) or ""
+    if reading_type not in DEFAULT_UNITS or _is_flag(sensor):
+        return ""
+    # The remaining known unit is percent: valid for fans, a different quantity for temperatures and voltages.
+    return reading_type if unit is None or reading_type == "Rotational" else ""
+
+
+def _with_unit(sensor: JsonObject, reading_type: str) -> JsonObject:
+    """Returns the Sensor with its unit; without thresholds if the unit is unknown, as the table drops its reading."""
+    unit = text(sensor.get("ReadingUnits"))
+    if unit is None:
+        return {**sensor, "ReadingUnits": DEFAULT_UNITS[reading_type]}
+    return sensor if unit.casefold() in UNIT_SPELLINGS else {**sensor, "Thresholds": None}
+
+
+def _is_flag(sensor: JsonObject) -> bool:
+    """True for a boolean Sensor (Lenovo: 0 for "CPU 1 Overtemp"), which has a blank unit and no scale."""
+    return "ReadingUnits" in sensor and not text(sensor["ReadingUnits"]) and not SCALE_PROPERTIES & sensor.keys()
+
+
+def read_thermal_metrics(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> SourceDocuments:
+    """Reads the ThermalMetrics of each chassis, and adds to each entry the Sensor it refers to.
+
+    With `$expand` the Sensors are read at each poll. Without it each is read once, for its thresholds; its Status only
+    counts if it is Absent.
+    """
+    links = _subsystem_links(fetcher, chassis, "ThermalSubsystem", "ThermalMetrics")
+    metrics = iter(fetcher.get_all([link for link in links if link]))
+    documents = [next(metrics) if link else None for link in links]
+    current = set[str]()
+    if fetcher.cache.expand.works:
+        with_metrics = [one for one, link in zip(chassis, links, strict=True) if link]
+        for sensors in read_sensors(fetcher, with_metrics):
+            current |= set(map(key_of, (sensors or {}).get("Temperature", [])))
+    entries = [_metrics_entries(document) for document in documents]
+    sources = {
+        uri_key(uri): uri
+        for items in entries
+        for entry in items
+        if isinstance(entry, dict) and (uri := text(entry.get("DataSourceUri")))
+    }
+    fetcher.get_static(list(sources.values()))
+    return [
+        None
+        if document is None
+        else {"TemperatureReadingsCelsius": [_with_sensor(fetcher, entry, current) for entry in items]}
+        for document, items in zip(documents, entries, strict=True)
+    ]
+
+
+def _metrics_entries(document: JsonObject | None) -> list[Json]:
+    entries = (document or {}).get("TemperatureReadingsCelsius")
+    return entries if isinstance(entries, list) else []
+
+
+def _with_sensor(fetcher: ResourceFetcher, entry: Json, current: Collection[str]) -> Json:
+    """Returns an entry of ThermalMetrics with its Sensor and a Status; entries that are not objects are unchanged.
+
+    Args:
+        fetcher: Fetcher whose cache has the Sensors.
+        entry: The entry.
+        current: URI keys of the Sensors that were read at this poll.
+    """
     if not isinstance(entry, dict):
         return entry
     source = text(entry.get("DataSourceUri"))
-    sensor: Json = (walk.learnt.kept.get(key_of(source)) if source else None) or {}
-    if source and key_of(source) not in fresh:
-        state = (text(at(sensor, "Status/State")) or "").casefold()
-        sensor = {**sensor, "Status": {"State": at(sensor, "Status/State")} if state in NO_READING else None}
-    name = {"Id": end_of(source)} if source else {}
-    told = {**entry, "Sensor": {**name, **sensor}, "Status": sensor.get("Status")}
-    if number(entry.get("Reading")) == 0 and not at(sensor, "Status/State"):
-        told["Reading"] = None  # HPE gives 0 of sensors that are absent, and no Status here
+    sensor: JsonObject = (fetcher.cache.static_resources.get(uri_key(source)) if source else None) or {}
+    if source and uri_key(source) not in current:
+        status = {"State": value_at(sensor, "Status/State")} if is_absent(sensor) else None
+        sensor = {**sensor, "Status": status}
+    sensor_id = {"Id": last_segment(source)} if source else {}
+    result = {**entry, "Sensor": {**sensor_id, **sensor}, "Status": sensor.get("Status")}
+    if number(entry.get("Reading")) == 0 and not value_at(sensor, "Status/State"):
+        result["Reading"] = None  # HPE reports 0 for absent sensors, without a Status here
     if text(entry.get("DeviceName")) is None and source and not text(sensor.get("Name")):
-        told["DeviceName"] = end_of(source)
-    return told
+        result["DeviceName"] = last_segment(source)
+    return result
 
 
-def environment(walk: Walk, chassis: Sequence[Resource]) -> Told:
-    """The EnvironmentMetrics of each chassis as its total, with what its PowerSubsystem allots."""
-    found = _linked(walk, chassis, "EnvironmentMetrics")
-    measured = [each for each, one in zip(chassis, found, strict=True) if one and "PowerWatts" in one]
-    allotted = _allotted(walk, measured)
-    told: Told = []
-    for each, one in zip(chassis, found, strict=True):
-        measures = one is not None and each.uri in allotted
-        total = {"Id": "EnvironmentMetrics", **(one or {}), "PowerSubsystem": allotted.get(each.uri)}
-        told.append(None if one is None else {"Total": [total] if measures else []})
-    return told
+def read_environment_metrics(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> SourceDocuments:
+    """Reads the EnvironmentMetrics of each chassis as its total power, with the limits of its PowerSubsystem."""
+    metrics = _read_linked(fetcher, chassis, "EnvironmentMetrics")
+    measured = [one for one, document in zip(chassis, metrics, strict=True) if document and "PowerWatts" in document]
+    subsystems = _power_subsystems(fetcher, measured)
+    documents: SourceDocuments = []
+    for one, document in zip(chassis, metrics, strict=True):
+        if document is None:
+            documents.append(None)
+        elif one.uri in subsystems:
+            total = {"Id": "EnvironmentMetrics", **document, "PowerSubsystem": subsystems[one.uri]}
+            documents.append({"Total": [total]})
+        else:
+            documents.append({"Total": []})
+    return documents
 
 
-def _allotted(walk: Walk, chassis: Sequence[Resource]) -> dict[str, Json | None]:
-    """The PowerSubsystems; read anew only where they tell more than what their chassis may take."""
-    there = [each for each in chassis if "PowerSubsystem" in each.links]
-    kept = dict(zip(uris_of(there), walk.kept([each.links["PowerSubsystem"] for each in there]), strict=True))
-    moving = [each for each in there if "Allocation" in (kept[each.uri] or {})]
-    fresh = dict(zip(uris_of(moving), _linked(walk, moving, "PowerSubsystem"), strict=True))
-    return {each.uri: fresh.get(each.uri, kept.get(each.uri)) for each in chassis}
+def _power_subsystems(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> dict[str, JsonObject | None]:
+    """Returns URI of the chassis → PowerSubsystem; read again only if it has an Allocation, which changes."""
+    linked = [one for one in chassis if "PowerSubsystem" in one.links]
+    static = dict(
+        zip(uris_of(linked), fetcher.get_static([one.links["PowerSubsystem"] for one in linked]), strict=True)
+    )
+    changing = [one for one in linked if "Allocation" in (static[one.uri] or {})]
+    current = dict(zip(uris_of(changing), _read_linked(fetcher, changing, "PowerSubsystem"), strict=True))
+    return {one.uri: current.get(one.uri, static.get(one.uri)) for one in chassis}
 
 
-def uris_of(chassis: Sequence[Resource]) -> list[str]:
-    """Their URIs."""
-    return [each.uri for each in chassis]
+def uris_of(chassis: Sequence[DiscoveredResource]) -> list[str]:
+    """Returns the URIs of the chassis."""
+    return [one.uri for one in chassis]
 
 
-READ: Final[Mapping[str, Callable[[Walk, Sequence[Resource]], Told]]] = {
-    "Thermal": thermal,
-    "ThermalMetrics": metrics,
-    "Fans": fans,
-    "Power": power,
-    "PowerSupplies": supplies,
-    "EnvironmentMetrics": environment,
+SOURCE_READERS: Final[Mapping[str, Callable[[ResourceFetcher, Sequence[DiscoveredResource]], SourceDocuments]]] = {
+    "Thermal": read_thermal,
+    "ThermalMetrics": read_thermal_metrics,
+    "Fans": read_fans,
+    "Power": read_power,
+    "PowerSupplies": read_power_supplies,
+    "EnvironmentMetrics": read_environment_metrics,
 }
-"""Side → what reads it; Sensors are read by type."""
+"""Source → its reader. Sensors are read by type with `read_sensors`."""
 
 
-def present(record: Json) -> bool:
-    """Whether a record is of something that is there."""
-    return not absent({"Status": {"State": record["state"]}})
+def is_present(record: RedfishRecord) -> bool:
+    """True if a record describes a part that is present."""
+    return not is_absent({"Status": {"State": record["state"]}})

@@ -1,41 +1,42 @@
-"""One reading once: records of a source that a poll has told already are left out. No I/O.
+"""Drops duplicate readings within one poll. No I/O.
 
-A source is known by its URI, and by its place in its array. A BMC that lists a part under two URIs, as GB200 does with
-the CPUs that two Systems share, has told of it twice, each time with a state of its own: both are records, and their
-`odata_id` says whose they are.
+Readings are identified by their URI and by their position in their array. A BMC that lists a part under two URIs, like
+GB200 with CPUs that two Systems share, reports a state for each: both records are kept, with different `odata_id`s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 from producers.reader import Problems
-from producers.redfish.fetch import Found
-from producers.redfish.http.negative_cache import key_of
-from producers.redfish.mapping.table import Table
+from producers.redfish.documents import uri_key
+from producers.redfish.fetch import FetchedResource
+from producers.redfish.mapping.table import RedfishRecord, ResourceTable
 
-Key = tuple[str | None, ...]
+ReadingKey = tuple[object, ...]
 
 
-class Once:
-    """One poll's memory of what it told."""
+class ReadingDedup:
+    """Readings seen in one poll."""
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
-        self._seen: set[Key] = set()
+        self._seen: set[ReadingKey] = set()
 
-    def records(self, table: Table, found: Found, bare: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The records of a document with their place, without those told already."""
-        for each in bare:
-            record = {**each, **found.place}
-            keys = {(table.record, *found.place.values(), record[table.identity])}
-            uri = key_of(record["odata_id"] or "")
-            # Some BMCs give each entry of an array the URI of its resource.
-            if uri and not (table.each and uri == key_of(found.uri)):
+    def new_records(
+        self, table: ResourceTable[RedfishRecord], resource: FetchedResource, records: Iterable[RedfishRecord]
+    ) -> Iterator[RedfishRecord]:
+        """Yields the records of a resource with the ids of its owners, without those seen before."""
+        for mapped in records:
+            record = {**cast("Mapping[str, object]", mapped), **resource.owner_ids}
+            keys: set[ReadingKey] = {(table.record_field, *resource.owner_ids.values(), record[table.id_field])}
+            uri = uri_key(mapped["odata_id"] or "")
+            # Some BMCs give all entries of an array the URI of the resource.
+            if uri and not (table.property_path and uri == uri_key(resource.uri)):
                 keys.add(("uri", uri))
             if keys & self._seen:
-                self._problems.add(table.record, "given twice, taken once")
+                self._problems.add(table.record_field, "duplicate ignored")
             else:
-                yield record
+                yield cast("RedfishRecord", record)
             self._seen |= keys

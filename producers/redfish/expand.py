@@ -1,129 +1,130 @@
-"""`$expand`: collections read with their members in one request, as far as this BMC can. Knows no resource.
+"""Reads collections with `$expand`, which returns the members in the same response, as far as the BMC supports it.
 
-What a BMC says it can do is tried, and what it answers decides: a way of asking that it answers badly is given up for
-good, and after the last one collections are read plain.
+What the service root advertises is tried; what works is decided by the responses. A form of the query that fails is not
+used again, and after the last one collections are read without `$expand`. Knows no particular resource.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
-from producers.redfish.http.errors import Fault, Forbidden, Missing, Unreachable
-from producers.redfish.http.negative_cache import PatientClient, key_of
-from producers.redfish.mapping.table import Json, at, number, text
+from producers.redfish.documents import Json, JsonObject, number, objects, text, uri_key, uri_of, value_at
+from producers.redfish.http.errors import Forbidden, RedfishError, ResourceMissing, Unreachable
+from producers.redfish.http.negative_cache import NegativeCacheClient
 
-FEATURES: Final = "ProtocolFeaturesSupported/ExpandQuery"
-STRIKES: Final = 2
-"""Server errors and garbage in a row that end a way; they may be a bad moment, a refusal (4xx) is not."""
-ONE: Final = frozenset({"@odata.id", "@odata.type", "@odata.etag", "@odata.context"})
-"""Of a member that has only these, a collection holds the link."""
+EXPAND_QUERY_PATH: Final = "ProtocolFeaturesSupported/ExpandQuery"
+MAX_FAILURES: Final = 2
+"""Consecutive server errors or bad responses after which a form is given up; a refusal (4xx) suffices alone."""
+LINK_PROPERTIES: Final = frozenset({"@odata.id", "@odata.type", "@odata.etag", "@odata.context"})
+"""A member that has only these is a link."""
 
 
-class Expanding:
-    """How one BMC takes `$expand`. Safe for several threads."""
+class ExpandSupport:
+    """Support of one BMC for `$expand`, as advertised and as found. Safe for several threads.
 
-    def __init__(self, root: Json) -> None:
-        told = at(root, FEATURES)
-        told = told if isinstance(told, dict) else {}
-        self._ways = list(_ways(told))
-        deepest = number(told.get("MaxLevels"))
-        self.levels = int(deepest) if told.get("Levels") is True and deepest is not None and deepest >= 1 else 1
-        """How deep it says to go."""
+    Args:
+        root: The service root.
+    """
+
+    def __init__(self, root: JsonObject) -> None:
+        features = value_at(root, EXPAND_QUERY_PATH)
+        features = features if isinstance(features, dict) else {}
+        self._forms = list(_query_forms(features))
+        levels = number(features.get("MaxLevels"))
+        self.max_levels = int(levels) if features.get("Levels") is True and levels is not None and levels >= 1 else 1
         self.works = False
-        """Whether an answer has had its members in it."""
-        self._strikes = 0
-        self._shallow: set[str] = set()
-        self._not_here: set[str] = set()
+        """True once a response contained members."""
+        self._failures = 0
+        self._single_level: set[str] = set()
+        self._unsupported: set[str] = set()
         self._lock = threading.Lock()
 
     def query(self, link: str, levels: int = 1) -> str:
-        """What to append to the link of a collection; nothing where it is to be read plain."""
+        """Returns the query string for a collection; empty if it is to be read without `$expand`."""
         with self._lock:
-            if not self._ways or "?" in link or key_of(link) in self._not_here:
+            if not self._forms or "?" in link or uri_key(link) in self._unsupported:
                 return ""
-            way = self._ways[0]
-            deep = 1 if key_of(link) in self._shallow else min(levels, self.levels)
-        return f"?$expand={way}($levels={deep})" if deep > 1 and not way.endswith(")") else f"?$expand={way}"
+            form = self._forms[0]
+            depth = 1 if uri_key(link) in self._single_level else min(levels, self.max_levels)
+        return f"?$expand={form}($levels={depth})" if depth > 1 and not form.endswith(")") else f"?$expand={form}"
 
-    def worked(self) -> None:
-        """Members were in the answer."""
+    def record_success(self) -> None:
+        """Records that a response contained members."""
         with self._lock:
-            self.works, self._strikes = True, 0
+            self.works, self._failures = True, 0
 
-    def failed(self, link: str, query: str, *, surely: bool) -> None:
-        """The answer to `link + query` was bad, or had links only, and the plain one was good."""
+    def record_failure(self, link: str, query: str, *, is_refusal: bool) -> None:
+        """Records that `link + query` failed or returned only links, while the plain collection could be read."""
         with self._lock:
             if self.works:
-                (self._shallow if "levels=1" not in query and "levels" in query else self._not_here).add(key_of(link))
+                has_levels = "levels=1" not in query and "levels" in query
+                (self._single_level if has_levels else self._unsupported).add(uri_key(link))
                 return
-            self._strikes += 1
-            current = bool(self._ways) and query.startswith(f"?$expand={self._ways[0]}")
-            if current and (surely or self._strikes >= STRIKES):
-                self._ways.pop(0)
-                self._strikes = 0
+            self._failures += 1
+            is_current = bool(self._forms) and query.startswith(f"?$expand={self._forms[0]}")
+            if is_current and (is_refusal or self._failures >= MAX_FAILURES):
+                self._forms.pop(0)
+                self._failures = 0
 
 
-def _ways(told: Json) -> Iterator[str]:
-    """Ways of asking, best first. `.` leaves out what is under Links; `*` may make an answer large."""
-    if told.get("NoLinks") is True:
+def _query_forms(features: JsonObject) -> Iterator[str]:
+    """Yields the forms of the query, best first: `.` skips what is under Links; `*` may make a response large."""
+    if features.get("NoLinks") is True:
         yield "."
-        if told.get("Levels") is True:
+        if features.get("Levels") is True:
             yield ".($levels=1)"
-    if told.get("ExpandAll") is True:
-        yield "*($levels=1)" if told.get("Levels") is True else "*"
+    if features.get("ExpandAll") is True:
+        yield "*($levels=1)" if features.get("Levels") is True else "*"
 
 
-class Collections:
-    """Reads collections by a client, expanded where that works."""
+class CollectionReader:
+    """Reads collections, expanded if that works."""
 
-    def __init__(self, client: PatientClient, expanding: Expanding) -> None:
+    def __init__(self, client: NegativeCacheClient, expand: ExpandSupport) -> None:
         self._client = client
-        self.expanding = expanding
+        self._expand = expand
 
-    def first_pages(self, links: Sequence[str], deadline_s: float, levels: int = 1) -> list[Json | Fault]:
-        """The first page of each collection, or its fault, in the order of the links."""
-        queries = [self.expanding.query(link, levels) for link in links]
-        asked = [link + query for link, query in zip(links, queries, strict=True)]
-        answers = self._client.together(asked, deadline_s)
-        again = [place for place, each in enumerate(answers) if queries[place] and self._blames(each)]
-        plain = self._client.together([links[place] for place in again], deadline_s)
-        for place, answer in zip(again, plain, strict=True):
-            if not isinstance(answer, Fault):
-                self.expanding.failed(links[place], queries[place], surely=isinstance(answers[place], Missing))
-            answers[place] = answer
-        for link, query, answer in zip(links, queries, answers, strict=True):
-            if query and not isinstance(answer, Fault):
-                self._note(link, query, answer)
-        return answers
+    def first_pages(self, links: Sequence[str], deadline_s: float, levels: int = 1) -> list[JsonObject | RedfishError]:
+        """Returns the first page of each collection, or its error, in the order of the links."""
+        queries = [self._expand.query(link, levels) for link in links]
+        expanded_links = [link + query for link, query in zip(links, queries, strict=True)]
+        results = self._client.get_all(expanded_links, deadline_s)
+        retries = [i for i, result in enumerate(results) if queries[i] and self._may_be_due_to_query(result)]
+        plain_results = self._client.get_all([links[i] for i in retries], deadline_s)
+        for i, result in zip(retries, plain_results, strict=True):
+            if not isinstance(result, RedfishError):
+                is_refusal = isinstance(results[i], ResourceMissing)
+                self._expand.record_failure(links[i], queries[i], is_refusal=is_refusal)
+            results[i] = result
+        for link, query, result in zip(links, queries, results, strict=True):
+            if query and not isinstance(result, RedfishError):
+                self._evaluate(link, query, result)
+        return results
 
-    def _blames(self, answer: Json | Fault) -> bool:
-        """Whether the query may be to blame for an answer."""
-        if not isinstance(answer, Fault) or isinstance(answer, Unreachable | Forbidden):
+    def _may_be_due_to_query(self, result: JsonObject | RedfishError) -> bool:
+        if not isinstance(result, RedfishError) or isinstance(result, Unreachable | Forbidden):
             return False
-        return not (self.expanding.works and str(answer) == "HTTP 404")
+        return not (self._expand.works and str(result) == "HTTP 404")
 
-    def _note(self, link: str, query: str, answer: Json) -> None:
-        told = list(members(answer))
-        if any(inline(each) for each in told):
-            self.expanding.worked()
-        elif told and not self.expanding.works:  # it knows no queries, and says so by ignoring them
-            self.expanding.failed(link, query, surely=True)
+    def _evaluate(self, link: str, query: str, page: JsonObject) -> None:
+        listed = list(members(page))
+        if any(is_resource(member) for member in listed):
+            self._expand.record_success()
+        elif listed and not self._expand.works:  # a BMC that ignores queries
+            self._expand.record_failure(link, query, is_refusal=True)
 
 
-def members(collection: Json | None) -> Iterator[Json]:
-    """What a page of a collection lists: links, or resources."""
-    listed = collection.get("Members") if collection else None
-    for member in listed if isinstance(listed, list) else []:
-        if not isinstance(member, dict):
-            continue
-        if text(member.get("@odata.id")):
+def members(collection: JsonObject | None) -> Iterator[JsonObject]:
+    """Yields the members on a page of a collection: links, or resources."""
+    for member in objects(collection.get("Members")) if collection else ():
+        if uri_of(member):
             yield member
-        elif collection and inline(member) and (own := text(collection.get("@odata.id"))):
-            yield {**member, "@odata.id": f"{own.rstrip('/')}/{text(member['Id'])}"}  # iLO 7: ""
+        elif collection and is_resource(member) and (own_uri := uri_of(collection)):
+            yield {**member, "@odata.id": f"{own_uri.rstrip('/')}/{text(member['Id'])}"}  # iLO 7: ""
 
 
-def inline(resource: Any) -> bool:
-    """Whether this is a resource, and not only a link to it."""
-    return isinstance(resource, dict) and bool(resource.keys() - ONE) and text(resource.get("Id")) is not None
+def is_resource(value: Json) -> bool:
+    """True if this is a resource and not only a link to one."""
+    return isinstance(value, dict) and bool(value.keys() - LINK_PROPERTIES) and text(value.get("Id")) is not None

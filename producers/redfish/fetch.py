@@ -1,180 +1,207 @@
-"""The GETs of one poll: side by side, counted, and joined the way `$expand` would. Knows no category."""
+"""Fetches the resources of one poll: concurrently, with errors counted, and linked resources joined.
+
+Knows no category; what is fetched is decided by `system_resources`, `storage_resources` and `chassis_resources`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from producers.reader import Problems
-from producers.redfish.cache import Learnt
-from producers.redfish.discovery import MEMBERS_MAX, PAGES_MAX, end_of
-from producers.redfish.expand import Collections, inline, members
-from producers.redfish.http.errors import Fault, Missing
-from producers.redfish.http.negative_cache import PatientClient, key_of
-from producers.redfish.mapping.table import NO_READING, Json, Table, at, text
+from producers.redfish.cache import BmcCache
+from producers.redfish.discovery import MAX_MEMBERS, MAX_PAGES
+from producers.redfish.documents import (
+    Json,
+    JsonObject,
+    is_absent,
+    key_of,
+    last_segment,
+    link_at,
+    text,
+    uri_key,
+    uri_of,
+    value_at,
+)
+from producers.redfish.expand import CollectionReader, is_resource, members
+from producers.redfish.http.errors import RedfishError, ResourceMissing
+from producers.redfish.http.negative_cache import NegativeCacheClient
+from producers.redfish.mapping.table import RedfishRecord, ResourceTable
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A document that tables make records of."""
+class FetchedResource:
+    """A resource, and the tables that map it to records."""
 
     uri: str
-    document: Json
-    place: Mapping[str, str | None]
-    """What its records carry beside their table's fields: ids of what it belongs to."""
-    tables: tuple[Table, ...]
+    document: JsonObject
+    owner_ids: Mapping[str, str | None]
+    """Fields that its records get in addition: ids of the system, chassis or storage it belongs to."""
+    tables: tuple[ResourceTable[RedfishRecord], ...]
 
 
-class Walk:
-    """One poll of one category, begun at `now_s`, to end by `deadline_s` on the client's clock."""
+class ResourceFetcher:
+    """Fetches resources for one poll of one category.
+
+    Args:
+        client: Client of the BMC.
+        cache: Facts found by earlier polls.
+        now_s: Start of the poll on the client's clock.
+        deadline_s: End of the poll on the client's clock.
+        problems: Counts resources that could not be read.
+    """
 
     def __init__(
-        self, client: PatientClient, learnt: Learnt, now_s: float, deadline_s: float, problems: Problems
+        self, client: NegativeCacheClient, cache: BmcCache, now_s: float, deadline_s: float, problems: Problems
     ) -> None:
-        self.faults: list[Fault] = []
-        self.got = 0
-        """Resources that were got."""
+        self.errors: list[RedfishError] = []
+        self.fetched = 0
+        """Resources read."""
         self.now_s = now_s
         self.problems = problems
-        self.learnt = learnt
+        self.cache = cache
         self._client = client
-        self._collections = Collections(client, learnt.expanding)
+        self._collections = CollectionReader(client, cache.expand)
         self._deadline_s = deadline_s
-        self._missed: dict[str, Fault] = {}
+        self._errors_by_uri: dict[str, RedfishError] = {}
 
     @property
-    def sure(self) -> bool:
-        """Whether what was not found is not there: an answer that was not got does not say that there is none."""
-        return all(isinstance(fault, Missing) for fault in self.faults)
+    def is_complete(self) -> bool:
+        """True if every request got a definite response, so that resources not found do not exist."""
+        return all(isinstance(error, ResourceMissing) for error in self.errors)
 
-    def missed(self, below: str) -> dict[str, Fault]:
-        """URI → fault of what was not got at or below a URI."""
-        start = key_of(below)
-        return {uri: fault for uri, fault in self._missed.items() if f"{key_of(uri)}/".startswith(f"{start}/")}
+    def errors_below(self, uri: str) -> dict[str, RedfishError]:
+        """Returns URI → error for the failed resources at or below a URI."""
+        prefix = f"{uri_key(uri)}/"
+        return {
+            failed_uri: error
+            for failed_uri, error in self._errors_by_uri.items()
+            if f"{uri_key(failed_uri)}/".startswith(prefix)
+        }
 
-    def all(self, uris: Sequence[str]) -> list[Json | None]:
-        """The resources in the order of their URIs; None, and a problem counted, where one was not got."""
-        return self._counted(uris, self._client.together(uris, self._deadline_s))
+    def get_all(self, uris: Sequence[str]) -> list[JsonObject | None]:
+        """Returns the resources in the order of the URIs; None, and a counted problem, for failures."""
+        return self._without_errors(uris, self._client.get_all(uris, self._deadline_s))
 
-    def kept(self, uris: Sequence[str]) -> list[Json | None]:
-        """The same for resources that do not change: each is asked for once while the firmware stays."""
-        unknown = list(dict.fromkeys(uri for uri in uris if key_of(uri) not in self.learnt.kept))
-        for uri, answer in zip(unknown, self.all(unknown), strict=True):
-            if answer is not None:
-                self.learnt.kept[key_of(uri)] = answer
-        return [self.learnt.kept.get(key_of(uri)) for uri in uris]
-
-    def _counted(self, uris: Sequence[str], answers: Sequence[Json | Fault]) -> list[Json | None]:
-        found: list[Json | None] = []
-        for uri, answer in zip(uris, answers, strict=True):
-            if isinstance(answer, Fault):
-                self.faults.append(answer)
-                self._missed[uri] = answer
-                self.problems.add(uri, str(answer), whole=not isinstance(answer, Missing))
-                found.append(None)
-            else:
-                self.got += 1
-                found.append(answer)
-        return found
-
-    def documents(self, listed: Iterable[Json]) -> dict[str, Json]:
-        """The resources that were got of links and of resources, each once, by `key_of` their URI.
-
-        `@odata.id` is the URI asked for, for some bodies name another resource's (BlueField 3: those of its manager).
-        """
-        once: dict[str, Json] = {}
-        for each in listed:
-            uri = text(each.get("@odata.id"))
-            if uri and len(once) < MEMBERS_MAX:
-                once.setdefault(key_of(uri), each)
-        links = {key: str(each["@odata.id"]) for key, each in once.items() if not inline(each)}
-        answers = dict(zip(links, self.all(list(links.values())), strict=True))
-        found: dict[str, Json] = {}
-        for key, each in once.items():
-            document = answers[key] if key in links else each
+    def get_static(self, uris: Sequence[str]) -> list[JsonObject | None]:
+        """Returns resources that do not change; each is read once while the firmware stays the same."""
+        static = self.cache.static_resources
+        missing = list(dict.fromkeys(uri for uri in uris if uri_key(uri) not in static))
+        for uri, document in zip(missing, self.get_all(missing), strict=True):
             if document is not None:
-                uri = str(each["@odata.id"]).strip()
-                found[key] = {**document, "Id": text(document.get("Id")) or end_of(uri), "@odata.id": uri}
-        return found
+                static[uri_key(uri)] = document
+        return [static.get(uri_key(uri)) for uri in uris]
 
-    def listed(self, links: Sequence[str | None], levels: int = 1) -> list[list[Json] | None]:
-        """What each collection lists over all its pages: links, or resources. None where it was not got."""
-        there = [link for link in links if link]
-        answers = self._collections.first_pages(there, self._deadline_s, levels)
-        pages = iter(self._counted(there, answers))
-        return [self._over_pages(next(pages)) if link else [] for link in links]
+    def _without_errors(
+        self, uris: Sequence[str], results: Sequence[JsonObject | RedfishError]
+    ) -> list[JsonObject | None]:
+        documents: list[JsonObject | None] = []
+        for uri, result in zip(uris, results, strict=True):
+            if isinstance(result, RedfishError):
+                self.errors.append(result)
+                self._errors_by_uri[uri] = result
+                self.problems.add(uri, str(result), whole=not isinstance(result, ResourceMissing))
+                documents.append(None)
+            else:
+                self.fetched += 1
+                documents.append(result)
+        return documents
 
-    def members(self, links: Sequence[str | None], levels: int = 1) -> list[list[Json]]:
-        """The resources in each collection; none of one without a link."""
-        return self.resources([each or [] for each in self.listed(links, levels)])
+    def get_resources(self, links_or_resources: Iterable[JsonObject]) -> dict[str, JsonObject]:
+        """Returns URI key → resource, each once; links are followed, resources are taken as they are.
 
-    def through(self, links: Sequence[str], collections: Iterable[str | None]) -> dict[str, Json]:
-        """The resources by `key_of` their URI, of those in one of the collections all at once where that works."""
-        found: dict[str, Json] = {}
-        if self.learnt.expanding.works:
-            parents = Counter(key_of(link).rpartition("/")[0] for link in links)
-            worthwhile = [collection for collection in collections if collection and parents[key_of(collection)] > 1]
-            wanted = {key_of(link) for link in links}
-            for listed in self.listed(worthwhile):
-                there = [each for each in listed or [] if key_of(text(each.get("@odata.id")) or "") in wanted]
-                found |= self.documents(each for each in there if inline(each))
-        return found | self.documents({"@odata.id": link} for link in links if key_of(link) not in found)
+        `@odata.id` is the requested URI, because some resources name another one (BlueField 3: those of its manager).
+        """
+        unique: dict[str, JsonObject] = {}
+        for item in links_or_resources:
+            uri = uri_of(item)
+            if uri and len(unique) < MAX_MEMBERS:
+                unique.setdefault(uri_key(uri), item)
+        links = {key: str(item["@odata.id"]) for key, item in unique.items() if not is_resource(item)}
+        linked = dict(zip(links, self.get_all(list(links.values())), strict=True))
+        resources: dict[str, JsonObject] = {}
+        for key, item in unique.items():
+            document = linked[key] if key in links else item
+            if document is not None:
+                uri = str(item["@odata.id"]).strip()
+                resource_id = text(document.get("Id")) or last_segment(uri)
+                resources[key] = {**document, "Id": resource_id, "@odata.id": uri}
+        return resources
 
-    def resources(self, listed: Sequence[Sequence[Json]]) -> list[list[Json]]:
-        """The resources that lists of links or of resources name; those not got are left out."""
-        found = self.documents(each for one in listed for each in one)
-        keys = [list(dict.fromkeys(key_of(text(each.get("@odata.id")) or "") for each in one)) for one in listed]
-        return [[found[key] for key in one if key in found] for one in keys]
+    def list_collections(self, links: Sequence[str | None], levels: int = 1) -> list[list[JsonObject] | None]:
+        """Returns the members of each collection over all pages, links or resources; None for failures."""
+        uris = [link for link in links if link]
+        results = self._collections.first_pages(uris, self._deadline_s, levels)
+        first_pages = iter(self._without_errors(uris, results))
+        return [self._all_pages(next(first_pages)) if link else [] for link in links]
 
-    def _over_pages(self, page: Json | None) -> list[Json] | None:
+    def get_collections(self, links: Sequence[str | None], levels: int = 1) -> list[list[JsonObject]]:
+        """Returns the resources in each collection; an empty list for a missing link."""
+        return self.get_members([listed or [] for listed in self.list_collections(links, levels)])
+
+    def get_members(self, collections: Sequence[Sequence[JsonObject]]) -> list[list[JsonObject]]:
+        """Returns the resources for lists of links or resources, without those that could not be read."""
+        resources = self.get_resources(item for items in collections for item in items)
+        keys = [dict.fromkeys(key_of(item) for item in items) for items in collections]
+        return [[resources[key] for key in unique_keys if key in resources] for unique_keys in keys]
+
+    def get_linked(self, links: Sequence[str], collections: Iterable[str | None]) -> dict[str, JsonObject]:
+        """Returns URI key → resource. Those in one of the collections are read with it, if `$expand` works."""
+        resources: dict[str, JsonObject] = {}
+        if self.cache.expand.works:
+            parents = Counter(uri_key(link).rpartition("/")[0] for link in links)
+            worthwhile = [collection for collection in collections if collection and parents[uri_key(collection)] > 1]
+            keys = set(map(uri_key, links))
+            for listed in self.list_collections(worthwhile):
+                resources |= self.get_resources(
+                    member for member in listed or [] if is_resource(member) and key_of(member) in keys
+                )
+        return resources | self.get_resources({"@odata.id": link} for link in links if uri_key(link) not in resources)
+
+    def _all_pages(self, page: JsonObject | None) -> list[JsonObject] | None:
         if page is None:
             return None
-        told, seen = list(members(page)), set[str]()
+        listed, seen = list(members(page)), set[str]()
         while link := text(page.get("Members@odata.nextLink")) if page is not None else None:
-            if link in seen or len(seen) >= PAGES_MAX:
+            if link in seen or len(seen) >= MAX_PAGES:
                 break
             seen.add(link)
-            page = self.all([link])[0]
-            told += members(page)
-        return told
+            page = self.get_all([link])[0]
+            listed += members(page)
+        return listed
 
-    def join(self, documents: Sequence[Json], path: str, wanted: Iterable[str] = ()) -> list[Json]:
-        """The documents with what they link at a path in place of the link. Absent things are not asked about.
+    def inline_links(
+        self, documents: Sequence[JsonObject], path: str, relevant: Iterable[str] = ()
+    ) -> list[JsonObject]:
+        """Returns the documents with the resource linked at a path in place of the link.
 
-        Where `wanted` properties are named, what has none of them is not asked for again.
+        Links of absent parts are not followed.
+
+        Args:
+            documents: Resources with links.
+            path: Path of the link.
+            relevant: Properties that are read; a linked resource without any of them is not requested again.
         """
-        joined = list(documents)
-        places = {
-            place: link
-            for place, each in enumerate(joined)
-            if (link := text(at(each, f"{path}/@odata.id")))
-            and not inline(at(each, path))
-            and key_of(link) not in self.learnt.useless
-            and not absent(each)
+        inlined = list(documents)
+        links = {
+            i: link
+            for i, document in enumerate(inlined)
+            if (link := link_at(document, path))
+            and not is_resource(value_at(document, path))
+            and uri_key(link) not in self.cache.irrelevant
+            and not is_absent(document)
         }
-        names = set(wanted)
-        for place, answer in zip(places, self.all(list(places.values())), strict=True):
-            if answer is not None:
-                joined[place] = _with(joined[place], path, answer)
-                if names and not names & answer.keys():
-                    self.learnt.useless.add(key_of(places[place]))
-        return joined
+        properties = set(relevant)
+        for i, linked in zip(links, self.get_all(list(links.values())), strict=True):
+            if linked is not None:
+                inlined[i] = _with_value(inlined[i], path, linked)
+                if properties and not properties & linked.keys():
+                    self.cache.irrelevant.add(uri_key(links[i]))
+        return inlined
 
 
-def absent(document: Json) -> bool:
-    """Whether this is an empty slot, of which nothing can be read."""
-    return (text(at(document, "Status/State")) or "").casefold() in NO_READING
-
-
-def links_at(holder: Json, name: str) -> Iterator[Json]:
-    """The links, or resources, in an array of a resource."""
-    each: Any = holder.get(name)
-    yield from (one for one in (each if isinstance(each, list) else []) if isinstance(one, dict))
-
-
-def _with(document: Json, path: str, inner: Any) -> Json:
-    """The document with something else at a path that is there."""
+def _with_value(document: JsonObject, path: str, value: Json) -> JsonObject:
+    """Returns the document with the value at an existing path replaced."""
     name, _, rest = path.partition("/")
-    return {**document, name: _with(document[name], rest, inner) if rest else inner}
+    return {**document, name: _with_value(document[name], rest, value) if rest else value}

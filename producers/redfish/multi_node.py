@@ -1,7 +1,7 @@
-"""One BMC of several hosts: which of its readings are whose. A host for each System that is mapped, else the enclosure.
+"""Splits the readings of a BMC that serves several hosts: one sample per host, and one for the enclosure.
 
-A reading is a System's if it names it, or if its Chassis contains Systems of one host only. What is left is the
-enclosure's: shared fans and supplies, Systems that nobody mapped.
+A reading belongs to a System if it names it, or if its Chassis contains Systems of one host only. All else belongs to
+the enclosure: shared fans and power supplies, Systems that are mapped to no host.
 """
 
 from __future__ import annotations
@@ -10,49 +10,47 @@ from collections.abc import Collection, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from producers.reader import Facts, Problems, Sample
+from producers.reader import Problems, Sample, TargetFacts
 
 if TYPE_CHECKING:
     from producers.redfish.reader import RedfishReader
 
-Body = dict[str, Any]
 
-
-def split(
+def split_body(
     body: Mapping[str, Any], systems: Mapping[str, str], chassis: Mapping[str, Collection[str]]
-) -> dict[str | None, Body]:
-    """Host → its part of a sample's body, None for the enclosure's. Every host of `systems` has one, be it empty.
+) -> dict[str | None, dict[str, Any]]:
+    """Returns host → its part of a sample's body, None → the enclosure's. Every host has a part, which may be empty.
 
     Args:
-        body: arrays of readings, and values that are everyone's.
+        body: Fields of `RedfishSample`: arrays of readings, and values that apply to all hosts.
         systems: System id → host.
         chassis: Chassis id → ids of the Systems it contains.
     """
-    owners = {name: _owner(inside, systems) for name, inside in chassis.items()}
+    hosts_by_chassis = {name: _common_host(system_ids, systems) for name, system_ids in chassis.items()}
     shared = {name: value for name, value in body.items() if not isinstance(value, list)}
-    parts: dict[str | None, Body] = {
+    parts: dict[str | None, dict[str, Any]] = {
         host: {**shared, **{name: [] for name in body if name not in shared}} for host in (None, *systems.values())
     }
     for name in body.keys() - shared.keys():
         for reading in body[name]:
             system = reading.get("system_id")
-            # One that names a System is that System's, wherever it is plugged.
-            host = owners.get(reading.get("chassis_id")) if system is None else systems.get(system)
+            # A reading that names a System belongs to it, whatever chassis it is plugged in.
+            host = hosts_by_chassis.get(reading.get("chassis_id")) if system is None else systems.get(system)
             parts[host][name].append(reading)
     return parts
 
 
-def _owner(inside: Collection[str], systems: Mapping[str, str]) -> str | None:
-    """The one host of all Systems in a Chassis; None where there are none, several, or one that is not mapped."""
-    hosts = {systems.get(system) for system in inside}
+def _common_host(system_ids: Collection[str], systems: Mapping[str, str]) -> str | None:
+    """Returns the host of all Systems in a Chassis; None if they have none, several, or one is not mapped."""
+    hosts = {systems.get(system) for system in system_ids}
     return next(iter(hosts)) if len(hosts) == 1 else None
 
 
-def share(problems: Problems, hosts: Collection[str]) -> dict[str | None, Problems]:
-    """Host → what could not be read, None for the enclosure's.
+def split_problems(problems: Problems, hosts: Collection[str]) -> dict[str | None, Problems]:
+    """Returns host → its problems, None → the enclosure's.
 
-    Each host has what was not got whole, for any of them may lack readings by that: else their absence would be taken
-    for news. Single values are counted once, with the enclosure.
+    Failures of whole resources are counted for every host, because any of them may lack readings for that reason, and
+    missing readings must not be mistaken for removed parts. Single values are counted once, for the enclosure.
     """
     whole = Problems()
     for field, cause in problems.whole:
@@ -60,8 +58,8 @@ def share(problems: Problems, hosts: Collection[str]) -> dict[str | None, Proble
     return {None: problems, **dict.fromkeys(hosts, whole)}
 
 
-class NodesReader:
-    """A reader whose BMC has several hosts: a sample for each, and one for the enclosure, by the target's name."""
+class MultiNodeReader:
+    """Reader of a BMC that serves several hosts; the sample of the enclosure has the target's name as its host."""
 
     source = "redfish"
 
@@ -77,26 +75,26 @@ class NodesReader:
         """Polls one category within `timeout_s` seconds.
 
         Raises:
-            PollFailed: the BMC does not answer, or refuses the credentials.
+            PollFailed: The BMC does not respond, or refuses the credentials.
         """
         sample = self._reader.read(category, timeout_s)
-        problems = share(sample.problems, set(self._systems.values()))
+        problems = split_problems(sample.problems, set(self._systems.values()))
         for system, host in self._systems.items():
-            if system not in self._reader.system_ids:  # else its host would be up, and empty for good
-                problems[host] = own = deepcopy(problems[host])
-                there = ", ".join(self._reader.system_ids) or "none"
-                own.add(f"systems.{system}", f"the BMC has no such System, but {there}", whole=True)
-        parts = split(sample.body, self._systems, self._reader.chassis_systems)
+            if system not in self._reader.system_ids:  # else the host would be up without ever having a reading
+                problems[host] = deepcopy(problems[host])
+                existing = ", ".join(self._reader.system_ids) or "none"
+                problems[host].add(f"systems.{system}", f"the BMC has no such System, but {existing}", whole=True)
+        parts = split_body(sample.body, self._systems, self._reader.chassis_systems)
         return [Sample(body, problems[host], host) for host, body in parts.items()]
 
-    def facts(self) -> Facts:
-        """Of the BMC."""
+    def facts(self) -> TargetFacts:
+        """Returns the facts of the BMC."""
         return self._reader.facts()
 
-    def hurry(self) -> None:
-        """Nothing more is asked."""
-        self._reader.hurry()
+    def abort(self) -> None:
+        """Aborts polls in progress; no further requests are sent."""
+        self._reader.abort()
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Deletes the session and closes the connections."""
         self._reader.close()

@@ -1,7 +1,8 @@
-"""Which side each kind of reading of each chassis is read from: found out once, then only that side is asked.
+"""Selects the source of each kind of reading of each chassis once; afterwards only that source is read.
 
-Neither generation of Redfish is complete on real BMCs, and both show the same sensors. So one side is taken whole for
-one kind of one chassis, never both: the one with more usable readings. Sensors one by one are the last resort.
+Neither generation of Redfish's thermal and power schemas is complete on real BMCs, and both show the same sensors.
+Therefore one source is used for all readings of a kind of a chassis: the one with more usable readings, never both.
+Single Sensors are the last resort, because each costs a request.
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from producers.reader import Problems
-from producers.redfish.cache import Choice, Problem
-from producers.redfish.chassis_resources import READ, SIDES, present, sensors
-from producers.redfish.discovery import LINKS, UNFINISHED_S, Resource
-from producers.redfish.fetch import Found, Walk
-from producers.redfish.http.errors import Fault, Missing
-from producers.redfish.http.negative_cache import DEAD_S, key_of
-from producers.redfish.mapping.table import Json, Table, rows
+from producers.redfish.cache import SelectedSource, SkippedResource
+from producers.redfish.chassis_resources import SOURCE_READERS, SOURCES, is_present, read_sensors
+from producers.redfish.discovery import CHASSIS_LINKS, INCOMPLETE_RETRY_S, DiscoveredResource
+from producers.redfish.documents import JsonObject, uri_key
+from producers.redfish.fetch import FetchedResource, ResourceFetcher
+from producers.redfish.http.errors import RedfishError, ResourceMissing
+from producers.redfish.http.negative_cache import MISSING_RETRY_S
+from producers.redfish.mapping.table import RedfishRecord, ResourceTable, map_array
 
-KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+READING_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "thermal": ("temperatures", "fans"),
     "power": ("power_controls", "voltages", "power_supplies"),
 }
-"""Category → its kinds of readings."""
-LINKED_BY: Final = {
+"""Category → its kinds of readings, which are also the names of the record's arrays."""
+SOURCE_LINKS: Final = {
     "Thermal": "Thermal",
     "ThermalMetrics": "ThermalSubsystem",
     "Fans": "ThermalSubsystem",
@@ -32,156 +34,183 @@ LINKED_BY: Final = {
     "PowerSupplies": "PowerSubsystem",
     "EnvironmentMetrics": "EnvironmentMetrics",
 }
-"""Side → the property of the Chassis that leads to it."""
-TOTAL: Final = "power_controls"
-LEFT_OUT: Final = "a request for each of them, left out"
-
-Key = tuple[str, str]
-"""URI of a chassis, and a kind of reading."""
+"""Source → property of the Chassis that leads to it."""
+SENSORS: Final = "Sensors"
+TOTAL_POWER: Final = "power_controls"
+SENSORS_SKIPPED: Final = "not read, would need a request per sensor"
 
 
-class Worth(NamedTuple):
-    """How much of a kind a side has; the larger is the better."""
+class SourceKey(NamedTuple):
+    """A kind of reading of one chassis."""
+
+    uri: str
+    """URI of the chassis."""
+    kind: str
+
+
+class ReadingCount(NamedTuple):
+    """Readings of a kind that a source has; the greater tuple is the better source."""
 
     usable: int
     unusable: int
-    """Entries, where none of them is usable; what has readings gains nothing by empty slots."""
+    """Entries without readings, counted only if none is usable: empty slots do not make a source better."""
 
 
-def gather(walk: Walk, category: str, chassis: Sequence[Resource]) -> Iterator[Found]:
-    """The documents of a category: of each chassis and kind the one of the side chosen."""
-    poll = _Poll(walk, category, [each for each in chassis if any(name in each.links for name in LINKS[category])])
-    poll.read_chosen()
-    poll.choose()
-    yield from poll.found()
+def select_resources(
+    fetcher: ResourceFetcher, category: str, chassis: Sequence[DiscoveredResource]
+) -> Iterator[FetchedResource]:
+    """Yields the resources of a category: for each chassis and kind that of the selected source."""
+    linked = [one for one in chassis if any(name in one.links for name in CHASSIS_LINKS[category])]
+    selection = _SourceSelection(fetcher, category, linked)
+    selection.read_selected()
+    selection.select_missing()
+    yield from selection.resources()
 
 
-class _Poll:
-    """One poll of one category."""
+class _SourceSelection:
+    """Selected sources and their documents during one poll of one category."""
 
-    def __init__(self, walk: Walk, category: str, chassis: Sequence[Resource]) -> None:
-        self._walk = walk
-        self._chassis = {each.uri: each for each in chassis}
-        self._kinds = KINDS[category]
-        self._told: dict[tuple[str, str], Json | None] = {}
-        """(Side, URI of the chassis) → what it says."""
-        self._asked: set[tuple[str, str, str]] = set()
-        """(Side, URI of the chassis, kind), of what was to be read."""
-        self._choices: dict[Key, Choice] = {}
-        for each in chassis:
-            for kind in self._kinds:
-                choice = walk.learnt.choices.get((each.uri, kind))
-                if choice and walk.now_s < choice.until_s:
-                    self._choices[each.uri, kind] = choice
+    def __init__(self, fetcher: ResourceFetcher, category: str, chassis: Sequence[DiscoveredResource]) -> None:
+        self._fetcher = fetcher
+        self._chassis = {one.uri: one for one in chassis}
+        self._kinds = READING_KINDS[category]
+        self._documents: dict[tuple[str, str], JsonObject | None] = {}
+        """(Source, URI of the chassis) → document."""
+        self._requested: set[tuple[str, SourceKey]] = set()
+        """(Source, kind of a chassis) that was to be read."""
+        self._selected: dict[SourceKey, SelectedSource] = {}
+        for key in self._all_keys():
+            selected = fetcher.cache.sources.get(key)
+            if selected and fetcher.now_s < selected.valid_until_s:
+                self._selected[key] = selected
 
-    def read_chosen(self) -> None:
-        """Reads what was chosen at a poll before."""
-        self._read((choice.side, uri, kind) for (uri, kind), choice in self._choices.items())
-        for each in dict.fromkeys(problem for choice in self._choices.values() for problem in choice.problems):
-            self._walk.problems.add(each.where, each.cause, whole=each.whole)
-        for (uri, kind), choice in self._choices.items():
-            if choice.side and any(isinstance(fault, Missing) for fault in self._faults(uri, choice.side)):
-                self._walk.learnt.choices.pop((uri, kind), None)  # it has gone; the next poll chooses anew
+    def _all_keys(self) -> list[SourceKey]:
+        return [SourceKey(uri, kind) for uri in self._chassis for kind in self._kinds]
 
-    def choose(self) -> None:
-        """Reads all sides of what is not chosen yet; Sensors only where the others have nothing."""
-        open_ = [(uri, kind) for uri in self._chassis for kind in self._kinds if (uri, kind) not in self._choices]
-        self._read((side, uri, kind) for uri, kind in open_ for side in SIDES[kind] if side != "Sensors")
-        if self._walk.learnt.expanding.works:  # one request, and more in it
-            self._read(("Sensors", *key) for key in open_ if self._best(*key)[0] == "ThermalMetrics")
-        some = any(self._best(uri, kind)[1].usable for uri in self._chassis for kind in self._kinds)
-        poor = [key for key in open_ if "Sensors" in SIDES[key[1]] and not self._best(*key)[1].usable]
-        left_out = some and not self._walk.learnt.expanding.works
-        if not left_out:
-            self._read(("Sensors", *key) for key in poor)
-        for key in open_:
-            self._decide(key, left_out=left_out and key in poor)
+    def read_selected(self) -> None:
+        """Reads the sources that an earlier poll selected."""
+        self._read((selected.source, key) for key, selected in self._selected.items())
+        for skipped in dict.fromkeys(skipped for selected in self._selected.values() for skipped in selected.skipped):
+            self._fetcher.problems.add(skipped.uri, skipped.cause, whole=skipped.whole)
+        for key, selected in self._selected.items():
+            errors = self._errors(key.uri, selected.source) if selected.source else {}
+            if any(isinstance(error, ResourceMissing) for error in errors.values()):
+                self._fetcher.cache.sources.pop(key, None)  # the resource is gone; the next poll selects again
 
-    def found(self) -> Iterator[Found]:
-        """The documents of the sides chosen."""
-        totals = {uri for (uri, kind), choice in self._choices.items() if kind == TOTAL and choice.side}
-        for (uri, kind), choice in self._choices.items():
-            document, chassis = self._told.get((choice.side, uri)), self._chassis[uri]
-            if document is None or (choice.side == "EnvironmentMetrics" and self._within(chassis, totals)):
-                continue
-            place = {"chassis_id": chassis.owner}
-            yield Found(chassis.links[LINKED_BY[choice.side]], document, place, (SIDES[kind][choice.side],))
-
-    def _within(self, chassis: Resource, totals: Collection[str]) -> bool:
-        """Whether a chassis around this one tells a total too, of which this one's is a part."""
-        by_key = {key_of(uri): each for uri, each in self._chassis.items()}
-        seen, around = [chassis.uri], by_key.get(key_of(chassis.within))
-        while around is not None:
-            if around.uri in seen:
-                return False  # in a circle none is the outermost: each is told
-            seen.append(around.uri)
-            around = by_key.get(key_of(around.within))
-        return any(uri in totals for uri in seen[1:])
-
-    def _read(self, wanted: Iterable[tuple[str, str, str]]) -> None:
-        """Reads (side, URI of a chassis, kind), each resource once."""
-        sides: dict[str, dict[str, set[str]]] = {}
-        for side, uri, kind in wanted:
-            self._asked.add((side, uri, kind))
-            if side and (side, uri) not in self._told and LINKED_BY[side] in self._chassis[uri].links:
-                sides.setdefault(side, {}).setdefault(uri, set()).add(SIDES[kind][side].each)
-        for side, uris in sides.items():
-            chassis = [self._chassis[uri] for uri in uris]
-            if side == "Sensors":
-                names = {name for each in uris.values() for name in each}
-                if self._walk.learnt.expanding.works:  # they come all at once: none is asked for twice
-                    names = {each[side].each for kind in self._kinds if side in (each := SIDES[kind])}
-                told = sensors(self._walk, chassis, names)
-            else:
-                told = READ[side](self._walk, chassis)
-            self._told |= {(side, uri): one for uri, one in zip(uris, told, strict=True)}
-
-    def _best(self, uri: str, kind: str) -> tuple[str, Worth]:
-        """The side that has most; the first of equal ones, and none where no side was got."""
-        asked = [side for side in SIDES[kind] if (side, uri, kind) in self._asked]
-        got = {side: self._told[side, uri] for side in asked if self._told.get((side, uri)) is not None}
-        worths = {side: _worth(SIDES[kind][side], document) for side, document in got.items()}
-        return max(worths.items(), key=lambda each: each[1], default=("", Worth(0, 0)))
-
-    def _decide(self, key: Key, *, left_out: bool) -> None:
-        uri, kind = key
-        side, worth = self._best(uri, kind)
-        faults = {where: fault for each in SIDES[kind] for where, fault in self._faults_of(uri, each).items()}
-        first = next(iter(SIDES[kind]))
-        if any(fault.fresh and not isinstance(fault, Missing) for fault in faults.values()):
-            # What did not answer is not stood in for, else the same sensors would have two names in turns.
-            if (first, uri) in self._told and self._told[first, uri] is not None:
-                self._choices[key] = Choice(first, 0.0)
-            return
-        taken = self._faults_of(uri, side) if side else {}
-        # One that fails for whatever reason may have readings: that it is no longer asked makes its failure no smaller.
-        problems = [
-            Problem(where, str(fault), whole=not isinstance(fault, Missing))
-            for where, fault in faults.items()
-            if where not in taken
+    def select_missing(self) -> None:
+        """Reads all sources of the kinds without a selected one; Sensors only where the others have no readings."""
+        open_keys = [key for key in self._all_keys() if key not in self._selected]
+        self._read((source, key) for key in open_keys for source in SOURCES[key.kind] if source != SENSORS)
+        expand_works = self._fetcher.cache.expand.works
+        if expand_works:  # one request, and Sensors have more properties
+            self._read((SENSORS, key) for key in open_keys if self._best_source(key)[0] == "ThermalMetrics")
+        has_readings = any(self._best_source(key)[1].usable for key in self._all_keys())
+        without_readings = [
+            key for key in open_keys if SENSORS in SOURCES[key.kind] and not self._best_source(key)[1].usable
         ]
-        if left_out and "Sensors" in self._chassis[uri].links:
-            link = self._chassis[uri].links["Sensors"]
-            problems.append(Problem(link, LEFT_OUT, whole=False))
-            self._walk.problems.add(link, LEFT_OUT)
-        again_s = float("inf") if worth.usable else DEAD_S
-        if not all(isinstance(fault, Missing) for fault in faults.values()):
-            again_s = UNFINISHED_S
-        until_s = self._walk.now_s + again_s
-        choice = Choice(side if any(worth) else "", until_s, tuple(problems))
-        self._choices[key] = self._walk.learnt.choices[key] = choice
+        skip_sensors = has_readings and not expand_works
+        if not skip_sensors:
+            self._read((SENSORS, key) for key in without_readings)
+        for key in open_keys:
+            self._select(key, sensors_skipped=skip_sensors and key in without_readings)
 
-    def _faults_of(self, uri: str, side: str) -> dict[str, Fault]:
-        link = self._chassis[uri].links.get(LINKED_BY[side])
-        return self._walk.missed(link) if link else {}
+    def resources(self) -> Iterator[FetchedResource]:
+        """Yields the documents of the selected sources."""
+        with_total = {
+            key.uri for key, selected in self._selected.items() if key.kind == TOTAL_POWER and selected.source
+        }
+        for key, selected in self._selected.items():
+            source = selected.source
+            document, chassis = self._documents.get((source, key.uri)), self._chassis[key.uri]
+            if document is None or (source == "EnvironmentMetrics" and self._is_part_of_total(chassis, with_total)):
+                continue
+            uri = chassis.links[SOURCE_LINKS[source]]
+            yield FetchedResource(uri, document, {"chassis_id": chassis.resource_id}, (SOURCES[key.kind][source],))
 
-    def _faults(self, uri: str, side: str) -> list[Fault]:
-        return list(self._faults_of(uri, side).values())
+    def _is_part_of_total(self, chassis: DiscoveredResource, with_total: Collection[str]) -> bool:
+        """True if an enclosing chassis also reports a total power reading that already includes this chassis."""
+        by_key = {uri_key(uri): one for uri, one in self._chassis.items()}
+        seen, enclosing = [chassis.uri], by_key.get(uri_key(chassis.contained_by))
+        while enclosing is not None:
+            if enclosing.uri in seen:
+                return False  # a cycle has no outermost chassis: all of them are reported
+            seen.append(enclosing.uri)
+            enclosing = by_key.get(uri_key(enclosing.contained_by))
+        return any(uri in with_total for uri in seen[1:])
+
+    def _read(self, requests: Iterable[tuple[str, SourceKey]]) -> None:
+        """Reads sources for kinds of chassis, each resource once."""
+        reading_types: dict[str, dict[str, set[str]]] = {}
+        """Source → URI of the chassis → ReadingTypes, which only matter for Sensors."""
+        for source, key in requests:
+            self._requested.add((source, key))
+            if (
+                source
+                and (source, key.uri) not in self._documents
+                and SOURCE_LINKS[source] in self._chassis[key.uri].links
+            ):
+                types = reading_types.setdefault(source, {}).setdefault(key.uri, set())
+                types.add(SOURCES[key.kind][source].property_path)
+        for source, types_by_uri in reading_types.items():
+            chassis = [self._chassis[uri] for uri in types_by_uri]
+            if source == SENSORS:
+                documents = read_sensors(self._fetcher, chassis, self._sensor_types(types_by_uri.values()))
+            else:
+                documents = SOURCE_READERS[source](self._fetcher, chassis)
+            self._documents |= {(source, uri): document for uri, document in zip(types_by_uri, documents, strict=True)}
+
+    def _sensor_types(self, requested: Iterable[set[str]]) -> set[str]:
+        """Returns the ReadingTypes to read: with `$expand` all of the category, so that no Sensor is read twice."""
+        if self._fetcher.cache.expand.works:
+            return {SOURCES[kind][SENSORS].property_path for kind in self._kinds if SENSORS in SOURCES[kind]}
+        return set[str]().union(*requested)
+
+    def _best_source(self, key: SourceKey) -> tuple[str, ReadingCount]:
+        """Returns the source with most readings, the first of several equal ones; empty if none could be read."""
+        counts = {
+            source: _count_readings(table, document)
+            for source, table in SOURCES[key.kind].items()
+            if (source, key) in self._requested and (document := self._documents.get((source, key.uri))) is not None
+        }
+        return max(counts.items(), key=lambda item: item[1], default=("", ReadingCount(0, 0)))
+
+    def _select(self, key: SourceKey, *, sensors_skipped: bool) -> None:
+        """Selects the best source and stores the selection, unless a source may recover soon."""
+        source, count = self._best_source(key)
+        errors = {uri: error for name in SOURCES[key.kind] for uri, error in self._errors(key.uri, name).items()}
+        preferred = next(iter(SOURCES[key.kind]))
+        if any(error.fresh and not isinstance(error, ResourceMissing) for error in errors.values()):
+            # No substitute for a source that did not respond, else the same sensors would change their names.
+            if self._documents.get((preferred, key.uri)) is not None:
+                self._selected[key] = SelectedSource(preferred, 0.0)
+            return
+        own_errors = self._errors(key.uri, source) if source else {}
+        # A resource that fails may have readings: the failure still counts while it is not requested.
+        skipped = [
+            SkippedResource(uri, str(error), whole=not isinstance(error, ResourceMissing))
+            for uri, error in errors.items()
+            if uri not in own_errors
+        ]
+        if sensors_skipped and SENSORS in self._chassis[key.uri].links:
+            link = self._chassis[key.uri].links[SENSORS]
+            skipped.append(SkippedResource(link, SENSORS_SKIPPED, whole=False))
+            self._fetcher.problems.add(link, SENSORS_SKIPPED)
+        retry_s = float("inf") if count.usable else MISSING_RETRY_S
+        if not all(isinstance(error, ResourceMissing) for error in errors.values()):
+            retry_s = INCOMPLETE_RETRY_S
+        selected = SelectedSource(source if any(count) else "", self._fetcher.now_s + retry_s, tuple(skipped))
+        self._selected[key] = self._fetcher.cache.sources[key] = selected
+
+    def _errors(self, uri: str, source: str) -> dict[str, RedfishError]:
+        link = self._chassis[uri].links.get(SOURCE_LINKS[source])
+        return self._fetcher.errors_below(link) if link else {}
 
 
-def _worth(table: Table, document: Json | None) -> Worth:
-    records = list(rows(table, document, Problems())) if document else []
-    there = [record for record in records if present(record)]
-    if table.reading:
-        there = [each for each in there if any(each[name] is not None for name in table.reading)]
-    return Worth(len(there), 0 if there else len(records))
+def _count_readings(table: ResourceTable[RedfishRecord], document: JsonObject) -> ReadingCount:
+    records = list(map_array(table, document, Problems()))
+    usable = [record for record in records if is_present(record) and _has_reading(table, record)]
+    return ReadingCount(len(usable), 0 if usable else len(records))
+
+
+def _has_reading(table: ResourceTable[RedfishRecord], record: Mapping[str, object]) -> bool:
+    return not table.reading_fields or any(record[name] is not None for name in table.reading_fields)

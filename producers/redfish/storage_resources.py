@@ -1,99 +1,104 @@
-"""Storage controllers and drives: the documents that their tables read, from Storage, SimpleStorage or Chassis."""
+"""Reads storage controllers and drives from Storage, SimpleStorage or Chassis."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
-from producers.redfish.discovery import Plan, Resource
-from producers.redfish.expand import inline
-from producers.redfish.fetch import Found, Walk, links_at
-from producers.redfish.http.negative_cache import key_of
+from producers.redfish.discovery import DiscoveredResource, DiscoveryPlan
+from producers.redfish.documents import JsonObject, key_of, link_at, objects, text, uri_key, uri_of
+from producers.redfish.expand import is_resource
+from producers.redfish.fetch import FetchedResource, ResourceFetcher
 from producers.redfish.mapping import tables
-from producers.redfish.mapping.table import Json, at, text
 
-OF_STORAGE: Final = ("@odata.id", "Id", "Name", "Manufacturer", "Model", "Status")
-"""What a Storage, or a SimpleStorage, says of itself as a controller."""
-TABLES: Final = (tables.CONTROLLER, tables.DRIVE)
+CONTROLLER_PROPERTIES: Final = ("@odata.id", "Id", "Name", "Manufacturer", "Model", "Status")
+"""Properties of a Storage or SimpleStorage that describe its controller, if it lists none."""
+TABLES: Final = (tables.STORAGE_CONTROLLER, tables.DRIVE)
 
 
-def storage(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """The Storages of each System with controllers and drives, else its SimpleStorages; then what only Chassis list."""
-    found = walk.members([each.links.get("Storage") for each in plan.systems])
-    told = iter(_storages(walk, plan, [document for each in found for document in each]))
-    drives: set[str] = set()
-    for system, members in zip(plan.systems, found, strict=True):
-        if members or not walk.sure:
-            documents = [next(told) for _ in members]
+def read_storage(fetcher: ResourceFetcher, plan: DiscoveryPlan) -> Iterator[FetchedResource]:
+    """Reads the Storages of each System, else its SimpleStorages; then the drives that only Chassis list."""
+    storages = fetcher.get_collections([system.links.get("Storage") for system in plan.systems])
+    completed = iter(_complete_storages(fetcher, plan, [storage for members in storages for storage in members]))
+    drive_keys: set[str] = set()
+    for system, members in zip(plan.systems, storages, strict=True):
+        if members or not fetcher.is_complete:
+            documents = [next(completed) for _ in members]
         else:
-            documents = [_simple(each) for each in walk.members([system.links.get("SimpleStorage")])[0]]
+            simple_storages = fetcher.get_collections([system.links.get("SimpleStorage")])[0]
+            documents = [_simple_as_storage(storage) for storage in simple_storages]
         for document in documents:
-            place = {"system_id": system.owner, "chassis_id": None, "storage_id": text(document["Id"])}
-            drives |= {key_of(text(each.get("@odata.id")) or "") for each in links_at(document, "Drives")}
-            yield Found(str(document["@odata.id"]), document, place, TABLES)
-    if walk.sure:  # else one that is not told now may be a Storage's
-        yield from _of_chassis(walk, plan.chassis, drives)
+            drive_keys |= set(map(key_of, objects(document.get("Drives"))))
+            owner_ids = {"system_id": system.resource_id, "chassis_id": None, "storage_id": text(document["Id"])}
+            yield FetchedResource(str(document["@odata.id"]), document, owner_ids, TABLES)
+    if fetcher.is_complete:  # else an unlisted drive may belong to a Storage that could not be read
+        yield from _chassis_drives(fetcher, plan.chassis, drive_keys)
 
 
-def _of_chassis(walk: Walk, chassis: Sequence[Resource], told: Collection[str]) -> Iterator[Found]:
-    """The drives in the collections of Chassis but those told. A collection of only such is not asked for again."""
-    useless = walk.learnt.useless
-    there = [each for each in chassis if key_of(each.links.get("Drives", "")) not in useless | {""}]
-    listed = walk.listed([each.links["Drives"] for each in there])
-    others = [[each for each in one or [] if key_of(text(each.get("@odata.id")) or "") not in told] for one in listed]
-    useless |= {
-        key_of(each.links["Drives"]) for each, one, left in zip(there, listed, others, strict=True) if one and not left
+def _chassis_drives(
+    fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource], drive_keys: Collection[str]
+) -> Iterator[FetchedResource]:
+    """Yields the drives of Chassis that no Storage lists; a collection without any is not requested again."""
+    irrelevant = fetcher.cache.irrelevant
+    with_drives = [one for one in chassis if uri_key(one.links.get("Drives", "")) not in irrelevant | {""}]
+    listed = fetcher.list_collections([one.links["Drives"] for one in with_drives])
+    additional = [[drive for drive in drives or [] if key_of(drive) not in drive_keys] for drives in listed]
+    irrelevant |= {
+        uri_key(one.links["Drives"])
+        for one, drives, others in zip(with_drives, listed, additional, strict=True)
+        if drives and not others
     }
-    for each, documents in zip(there, walk.resources(others), strict=True):
-        place = {"system_id": None, "storage_id": None, "chassis_id": each.owner}
-        for document in documents:
-            yield Found(str(document["@odata.id"]), {"Drives": [document]}, place, TABLES)
+    for one, drives in zip(with_drives, fetcher.get_members(additional), strict=True):
+        owner_ids = {"system_id": None, "storage_id": None, "chassis_id": one.resource_id}
+        for drive in drives:
+            yield FetchedResource(str(drive["@odata.id"]), {"Drives": [drive]}, owner_ids, TABLES)
 
 
-def _storages(walk: Walk, plan: Plan, documents: Sequence[Json]) -> list[Json]:
-    """Storages (DMTF Storage v1_17) with controllers and drives in place of links."""
-    inside = [_inside(document) for document in documents]
-    without = [each for each, controllers in zip(documents, inside, strict=True) if not controllers]
-    linked = iter(walk.members([text(at(each, "Controllers/@odata.id")) for each in without]))
-    joined: list[Json] = []
-    for document, here, drives in zip(documents, inside, _drives(walk, plan, documents), strict=True):
-        controllers = here or next(linked) or [_itself(document)]
-        # Supermicro's inline ones have no name.
-        named = [{"Name": document.get("Name"), **controller} for controller in controllers]
-        joined.append({**document, "StorageControllers": named, "Drives": drives})
-    return joined
+def _complete_storages(
+    fetcher: ResourceFetcher, plan: DiscoveryPlan, storages: Sequence[JsonObject]
+) -> list[JsonObject]:
+    """Returns the Storages (DMTF Storage v1_17) with controllers and drives in place of links."""
+    inline_controllers = [_inline_controllers(storage) for storage in storages]
+    without = [storage for storage, inline in zip(storages, inline_controllers, strict=True) if not inline]
+    linked_controllers = iter(fetcher.get_collections([link_at(storage, "Controllers") for storage in without]))
+    completed: list[JsonObject] = []
+    drives_by_storage = _drives(fetcher, plan, storages)
+    for storage, inline, drives in zip(storages, inline_controllers, drives_by_storage, strict=True):
+        controllers = inline or next(linked_controllers) or [_as_controller(storage)]
+        # Supermicro's inline controllers have no name.
+        named = [{"Name": storage.get("Name"), **controller} for controller in controllers]
+        completed.append({**storage, "StorageControllers": named, "Drives": drives})
+    return completed
 
 
-def _inside(document: Json) -> list[Json]:
-    """Controllers given in the Storage, as before Storage v1_9; nothing where they are links only."""
-    return [each for each in links_at(document, "StorageControllers") if each.keys() - {"@odata.id"}]
+def _inline_controllers(storage: JsonObject) -> list[JsonObject]:
+    """Returns the controllers inside a Storage, as before Storage v1_9; empty if it has links only."""
+    controllers = objects(storage.get("StorageControllers"))
+    return [controller for controller in controllers if controller.keys() - {"@odata.id"}]
 
 
-def _drives(walk: Walk, plan: Plan, documents: Sequence[Json]) -> list[list[Json]]:
-    """The drives of each Storage; of a Chassis that lists some of them in its collection, all at once."""
-    linked = [_once(links_at(document, "Drives")) for document in documents]
-    links = [uri for one in linked for each in one if not inline(each) and (uri := text(each.get("@odata.id")))]
-    got = walk.through(links, [each.links.get("Drives") for each in plan.chassis])
-    told: list[list[Json]] = []
-    for one in linked:
-        drives = (each if inline(each) else got.get(key_of(text(each.get("@odata.id")) or "")) for each in one)
-        told.append([drive for drive in drives if drive is not None])
-    return told
+def _drives(fetcher: ResourceFetcher, plan: DiscoveryPlan, storages: Sequence[JsonObject]) -> list[list[JsonObject]]:
+    """Returns the drives of each Storage; those that a Chassis also lists are read with its collection."""
+    listed = [_unique(objects(storage.get("Drives"))) for storage in storages]
+    links = [uri for drives in listed for drive in drives if not is_resource(drive) and (uri := uri_of(drive))]
+    linked = fetcher.get_linked(links, [chassis.links.get("Drives") for chassis in plan.chassis])
+    resources = [[drive if is_resource(drive) else linked.get(key_of(drive)) for drive in drives] for drives in listed]
+    return [[drive for drive in drives if drive is not None] for drives in resources]
 
 
-def _once(links: Iterable[Json]) -> list[Json]:
-    once: dict[str, Json] = {}
-    for place, link in enumerate(links):
-        once.setdefault(key_of(text(link.get("@odata.id")) or str(place)), link)
-    return list(once.values())
+def _unique(links: Iterable[JsonObject]) -> list[JsonObject]:
+    unique: dict[str, JsonObject] = {}
+    for position, link in enumerate(links):
+        unique.setdefault(uri_key(uri_of(link) or str(position)), link)
+    return list(unique.values())
 
 
-def _itself(document: Json) -> Json:
-    return {name: document[name] for name in OF_STORAGE if name in document}
+def _as_controller(storage: JsonObject) -> JsonObject:
+    return {name: storage[name] for name in CONTROLLER_PROPERTIES if name in storage}
 
 
-def _simple(document: Json) -> Json:
-    """A SimpleStorage (DMTF SimpleStorage v1_3) as a Storage; its devices have no ids but their positions."""
-    devices: Any = document.get("Devices")
+def _simple_as_storage(simple: JsonObject) -> JsonObject:
+    """Returns a SimpleStorage (DMTF SimpleStorage v1_3) as a Storage; its devices have no ids but their positions."""
+    devices = simple.get("Devices")
     drives = devices if isinstance(devices, list) else []
-    return {**document, "StorageControllers": [_itself(document)], "Drives": drives}
+    return {**simple, "StorageControllers": [_as_controller(simple)], "Drives": drives}

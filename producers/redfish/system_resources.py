@@ -1,6 +1,6 @@
-"""Systems, processors, memory and network interfaces: the documents that their tables read.
+"""Reads the resources of each category: systems, sensors, processors, memory, network interfaces, storage.
 
-What is linked (`Metrics`, `Links/NetworkAdapter`) stands in place of its link in the documents handed on.
+Linked resources (`Metrics`, `Links/NetworkAdapter`) replace their links in the documents that are passed on.
 """
 
 from __future__ import annotations
@@ -10,164 +10,193 @@ from dataclasses import replace
 from typing import Final
 
 from producers.redfish import source_selection
-from producers.redfish.discovery import OF_SYSTEM, Plan, Resource
-from producers.redfish.fetch import Found, Walk
-from producers.redfish.http.negative_cache import key_of
+from producers.redfish.discovery import SYSTEM_COLLECTIONS, DiscoveredResource, DiscoveryPlan
+from producers.redfish.documents import JsonObject, integer, link_at, text, uri_key, value_at
+from producers.redfish.fetch import FetchedResource, ResourceFetcher
 from producers.redfish.mapping import tables
-from producers.redfish.mapping.table import Field, Json, Table, at, port_count, text, whole
-from producers.redfish.mapping.tables import ADAPTER, PORTS
-from producers.redfish.storage_resources import storage
+from producers.redfish.mapping.table import RedfishRecord, ResourceTable, port_count
+from producers.redfish.mapping.tables import NETWORK_ADAPTER, PORT_COUNT_PATHS
+from producers.redfish.storage_resources import read_storage
 
-Gather = Callable[[Walk, Plan], Iterator[Found]]
+CategoryReader = Callable[[ResourceFetcher, DiscoveryPlan], Iterator[FetchedResource]]
 
 
-def systems(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """The ComputerSystems. One that links or is other than when the plan was made ends the plan."""
-    for resource, document in zip(plan.systems, walk.all([system.uri for system in plan.systems]), strict=True):
+def read_systems(fetcher: ResourceFetcher, plan: DiscoveryPlan) -> Iterator[FetchedResource]:
+    """Reads the ComputerSystems. One whose links have changed outdates the plan."""
+    documents = fetcher.get_all([system.uri for system in plan.systems])
+    for system, document in zip(plan.systems, documents, strict=True):
         if document is None:
             continue
-        links = {name: link for name in OF_SYSTEM if (link := text(at(document, f"{name}/@odata.id")))}
-        if resource.links and links != resource.links:
+        links = {name: link for name in SYSTEM_COLLECTIONS if (link := link_at(document, name))}
+        if system.links and links != system.links:
             plan.outdated = True
-        power = text(document.get("PowerState")) or ""
-        if walk.learnt.power.setdefault(key_of(resource.uri), power) != power:
-            walk.learnt.power[key_of(resource.uri)] = power
-            walk.learnt.choices.clear()  # sensors come and go with the host's power
-        yield Found(resource.uri, document, {}, (tables.SYSTEM,))
+        power_state = text(document.get("PowerState")) or ""
+        power_states, key = fetcher.cache.power_states, uri_key(system.uri)
+        if power_states.setdefault(key, power_state) != power_state:
+            power_states[key] = power_state
+            fetcher.cache.sources.clear()  # sensors appear and disappear with the host's power
+        yield FetchedResource(system.uri, document, {}, (tables.SYSTEM,))
 
 
-def thermal(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """Temperatures and fans of each Chassis."""
-    yield from source_selection.gather(walk, "thermal", plan.chassis)
+def read_thermal(fetcher: ResourceFetcher, plan: DiscoveryPlan) -> Iterator[FetchedResource]:
+    """Reads temperatures and fans of each Chassis."""
+    yield from source_selection.select_resources(fetcher, "thermal", plan.chassis)
 
 
-def power(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """Power controls, voltages and power supplies of each Chassis."""
-    yield from source_selection.gather(walk, "power", plan.chassis)
+def read_power(fetcher: ResourceFetcher, plan: DiscoveryPlan) -> Iterator[FetchedResource]:
+    """Reads power controls, voltages and power supplies of each Chassis."""
+    yield from source_selection.select_resources(fetcher, "power", plan.chassis)
 
 
-def processors(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """The Processors of each System: CPUs, GPUs and other accelerators."""
-    yield from _joined(walk, _of_systems(walk, plan, "Processors", tables.PROCESSOR, levels=2))
+def read_processors(fetcher: ResourceFetcher, plan: DiscoveryPlan) -> Iterator[FetchedResource]:
+    """Reads the Processors of each System: CPUs, GPUs and other accelerators."""
+    yield from _inline_links(fetcher, _system_members(fetcher, plan, "Processors", tables.PROCESSOR, levels=2))
 
 
-def memory(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """The Memory of each System: DIMMs, and empty slots with State Absent."""
-    found = [_slot(system) for system in _of_systems(walk, plan, "Memory", tables.DIMM, levels=2)]
-    # MemoryMetrics tell one thing that a record has, and most Memory has it too.
-    slow = [whole(each.document.get("OperatingSpeedMhz")) is None for each in found]
-    with_metrics = iter(_joined(walk, [each for each, need in zip(found, slow, strict=True) if need]))
-    without = iter(_joined(walk, [each for each, need in zip(found, slow, strict=True) if not need], skip="Metrics"))
-    yield from (next(with_metrics if need else without) for need in slow)
+def read_memory(fetcher: ResourceFetcher, plan: DiscoveryPlan) -> Iterator[FetchedResource]:
+    """Reads the Memory of each System: DIMMs, and empty slots with State Absent."""
+    modules = [_with_state(module) for module in _system_members(fetcher, plan, "Memory", tables.DIMM, levels=2)]
+    # MemoryMetrics provide only the speed, which most Memory resources have themselves.
+    needs_metrics = [integer(module.document.get("OperatingSpeedMhz")) is None for module in modules]
+    without_speed = [module for module, needed in zip(modules, needs_metrics, strict=True) if needed]
+    with_speed = [module for module, needed in zip(modules, needs_metrics, strict=True) if not needed]
+    metrics_inlined = iter(_inline_links(fetcher, without_speed))
+    others_inlined = iter(_inline_links(fetcher, with_speed, skip="Metrics"))
+    yield from (next(metrics_inlined if needed else others_inlined) for needed in needs_metrics)
 
 
-def _slot(found: Found) -> Found:
-    """A slot that iLO 4 says to be empty, in its own words, with the State for it."""
-    if found.document.get("DIMMStatus") != "NotPresent" or "Status" in found.document:
-        return found
-    return replace(found, document={**found.document, "Status": {"State": "Absent"}})
+def _with_state(module: FetchedResource) -> FetchedResource:
+    """Returns a slot that iLO 4 reports as empty in a property of its own with the corresponding State."""
+    if module.document.get("DIMMStatus") != "NotPresent" or "Status" in module.document:
+        return module
+    return replace(module, document={**module.document, "Status": {"State": "Absent"}})
 
 
-def _of_systems(walk: Walk, plan: Plan, name: str, table: Table, levels: int = 1) -> list[Found]:
-    """The members of a collection of each System."""
-    members = walk.members([each.links.get(name) for each in plan.systems], levels)
+def _system_members(
+    fetcher: ResourceFetcher, plan: DiscoveryPlan, name: str, table: ResourceTable[RedfishRecord], levels: int = 1
+) -> list[FetchedResource]:
+    """Returns the members of a collection of each System."""
+    members = fetcher.get_collections([system.links.get(name) for system in plan.systems], levels)
     return [
-        Found(str(document["@odata.id"]), document, {"system_id": system.owner}, (table,))
-        for system, each in zip(plan.systems, members, strict=True)
-        for document in each
+        FetchedResource(str(document["@odata.id"]), document, {"system_id": system.resource_id}, (table,))
+        for system, documents in zip(plan.systems, members, strict=True)
+        for document in documents
     ]
 
 
-def _joined(walk: Walk, found: Sequence[Found], skip: str = "") -> list[Found]:
-    """The documents with what their table reads through links."""
-    if not found:
+def _inline_links(
+    fetcher: ResourceFetcher, resources: Sequence[FetchedResource], skip: str = ""
+) -> list[FetchedResource]:
+    """Returns the resources with the linked ones that their table reads; `skip`: a link that is not followed."""
+    if not resources:
         return []
-    table = found[0].tables[0]
-    documents = [each.document for each in found]
-    for path, _ in table.linked:
+    table = resources[0].tables[0]
+    documents = [resource.document for resource in resources]
+    for path, _ in table.link_schemas:
         if path != skip:
-            documents = walk.join(documents, path, _properties(table, path))
-    return [Found(each.uri, document, each.place, each.tables) for each, document in zip(found, documents, strict=True)]
+            documents = fetcher.inline_links(documents, path, _properties_below(table, path))
+    return [replace(resource, document=document) for resource, document in zip(resources, documents, strict=True)]
 
 
-def _properties(table: Table, before: str) -> set[str]:
-    """What a table reads below a path."""
-    every: list[Field] = [field for one in (table, *table.parts) for field in one.fields]
-    paths = [path for field in every for path in field.paths] + [part.each for part in table.parts]
-    return {path.removeprefix(f"{before}/").split("/")[0] for path in paths if path.startswith(f"{before}/")}
+def _properties_below(table: ResourceTable[RedfishRecord], path: str) -> set[str]:
+    """Returns the properties below a path that a table reads."""
+    fields = [field for part in (table, *table.nested) for field in part.fields]
+    paths = [field_path for field in fields for field_path in field.paths]
+    paths += [nested.property_path for nested in table.nested]
+    prefix = f"{path}/"
+    return {full.removeprefix(prefix).split("/")[0] for full in paths if full.startswith(prefix)}
 
 
-def network(walk: Walk, plan: Plan) -> Iterator[Found]:
-    """The NetworkInterfaces of the Systems; else the NetworkAdapters of the Chassis; else the EthernetInterfaces.
+def read_network(fetcher: ResourceFetcher, plan: DiscoveryPlan) -> Iterator[FetchedResource]:
+    """Reads the NetworkInterfaces of Systems, else the NetworkAdapters of Chassis, else the EthernetInterfaces.
 
-    The same ports are behind all three, so only the first kind that there is one of is taken.
+    All three describe the same ports, so only the first kind that exists is used.
     """
-    found = _with_adapters(walk, plan, _of_systems(walk, plan, "NetworkInterfaces", tables.INTERFACE))
-    if not found and walk.sure:
-        found = _of_chassis(walk, plan.chassis)
-    if not found and walk.sure:
-        found = _of_systems(walk, plan, "EthernetInterfaces", tables.INTERFACE)
-    documents = _with_ports(walk, [each.document for each in found])
-    for each, document in zip(found, documents, strict=True):
-        yield replace(each, document=document, place={"system_id": None, "chassis_id": None, **each.place})
+    interfaces = _with_adapters(
+        fetcher, plan, _system_members(fetcher, plan, "NetworkInterfaces", tables.NETWORK_INTERFACE)
+    )
+    if not interfaces and fetcher.is_complete:
+        interfaces = _chassis_adapters(fetcher, plan.chassis)
+    if not interfaces and fetcher.is_complete:
+        interfaces = _system_members(fetcher, plan, "EthernetInterfaces", tables.NETWORK_INTERFACE)
+    documents = _with_ports(fetcher, [interface.document for interface in interfaces])
+    for interface, document in zip(interfaces, documents, strict=True):
+        owner_ids = {"system_id": None, "chassis_id": None, **interface.owner_ids}
+        yield replace(interface, document=document, owner_ids=owner_ids)
 
 
-def _of_chassis(walk: Walk, chassis: Sequence[Resource]) -> list[Found]:
-    members = walk.members([each.links.get("NetworkAdapters") for each in chassis])
+def _chassis_adapters(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> list[FetchedResource]:
+    adapters = fetcher.get_collections([one.links.get("NetworkAdapters") for one in chassis])
     return [
-        Found(str(document["@odata.id"]), document, {"chassis_id": each.owner}, (tables.INTERFACE,))
-        for each, one in zip(chassis, members, strict=True)
-        for document in one
+        FetchedResource(
+            str(document["@odata.id"]), document, {"chassis_id": one.resource_id}, (tables.NETWORK_INTERFACE,)
+        )
+        for one, documents in zip(chassis, adapters, strict=True)
+        for document in documents
     ]
 
 
-def _with_adapters(walk: Walk, plan: Plan, found: Sequence[Found]) -> list[Found]:
-    """The interfaces with their adapters: read at each poll where only they tell the health, else once."""
-    links = [text(at(each.document, f"{ADAPTER}/@odata.id")) for each in found]
-    stale = [link for link, each in zip(links, found, strict=True) if link and not _judged(each.document)]
-    adapters = walk.through(stale, [each.links.get("NetworkAdapters") for each in plan.chassis]) if stale else {}
-    walk.learnt.kept |= adapters
-    steady = [link for link in links if link and link not in stale]
-    adapters |= {key_of(link): each for link, each in zip(steady, walk.kept(steady), strict=True) if each is not None}
-    return [_with_adapter(each, adapters.get(key_of(link or ""))) for each, link in zip(found, links, strict=True)]
+def _with_adapters(
+    fetcher: ResourceFetcher, plan: DiscoveryPlan, interfaces: Sequence[FetchedResource]
+) -> list[FetchedResource]:
+    """Returns the interfaces with their adapters: read at each poll if only they report health, else once."""
+    links = [link_at(interface.document, NETWORK_ADAPTER) for interface in interfaces]
+    polled = [
+        link for link, interface in zip(links, interfaces, strict=True) if link and not _has_status(interface.document)
+    ]
+    adapters: dict[str, JsonObject] = {}
+    if polled:
+        adapters = fetcher.get_linked(polled, [chassis.links.get("NetworkAdapters") for chassis in plan.chassis])
+    fetcher.cache.static_resources |= adapters
+    static = [link for link in links if link and link not in polled]
+    adapters |= {
+        uri_key(link): adapter
+        for link, adapter in zip(static, fetcher.get_static(static), strict=True)
+        if adapter is not None
+    }
+    return [
+        _with_adapter(interface, adapters.get(uri_key(link or "")))
+        for interface, link in zip(interfaces, links, strict=True)
+    ]
 
 
-def _judged(document: Json) -> bool:
-    return all(text(at(document, f"Status/{name}")) for name in ("Health", "State"))
+def _has_status(document: JsonObject) -> bool:
+    return all(text(value_at(document, f"Status/{name}")) for name in ("Health", "State"))
 
 
-def _with_adapter(found: Found, adapter: Json | None) -> Found:
+def _with_adapter(interface: FetchedResource, adapter: JsonObject | None) -> FetchedResource:
     if adapter is None:
-        return found
-    return replace(found, document={**found.document, "Links": {**found.document["Links"], "NetworkAdapter": adapter}})
+        return interface
+    links = {**interface.document["Links"], "NetworkAdapter": adapter}
+    return replace(interface, document={**interface.document, "Links": links})
 
 
-def _with_ports(walk: Walk, documents: Sequence[Json]) -> list[Json]:
-    """The documents, with their collection of ports where no controller says how many there are: that is read once."""
-    told = list(documents)
-    for before, name in ((PORTS[:2], "Ports"), (PORTS[:3], "NetworkPorts")):
-        untold = [
-            place
-            for place, each in enumerate(told)
-            if text(at(each, f"{name}/@odata.id")) and not any(_count(each, path) for path in before)
-        ]
-        pages = walk.kept([str(at(told[place], f"{name}/@odata.id")) for place in untold])
-        for place, page in zip(untold, pages, strict=True):
-            told[place] = told[place] if page is None else {**told[place], name: page}
-    return told
+def _with_ports(fetcher: ResourceFetcher, documents: Sequence[JsonObject]) -> list[JsonObject]:
+    """Returns the documents with their collection of ports, read once, unless a controller reports their number."""
+    result = list(documents)
+    for controller_paths, name in ((PORT_COUNT_PATHS[:2], "Ports"), (PORT_COUNT_PATHS[:3], "NetworkPorts")):
+        links = {
+            i: link
+            for i, document in enumerate(result)
+            if (link := link_at(document, name)) and not _has_port_count(document, controller_paths)
+        }
+        for i, ports in zip(links, fetcher.get_static(list(links.values())), strict=True):
+            if ports is not None:
+                result[i] = {**result[i], name: ports}
+    return result
 
 
-def _count(document: Json, path: str) -> bool:
-    return port_count(at(document, path)) is not None
+def _has_port_count(document: JsonObject, paths: Sequence[str]) -> bool:
+    return any(port_count(value_at(document, path)) is not None for path in paths)
 
 
-GATHER: Final[Mapping[str, Gather]] = {
-    "system": systems,
-    "thermal": thermal,
-    "power": power,
-    "processor": processors,
-    "memory": memory,
-    "network": network,
-    "storage": storage,
+CATEGORY_READERS: Final[Mapping[str, CategoryReader]] = {
+    "system": read_systems,
+    "thermal": read_thermal,
+    "power": read_power,
+    "processor": read_processors,
+    "memory": read_memory,
+    "network": read_network,
+    "storage": read_storage,
 }
-"""Category → what reads its documents."""
+"""Category → reader of its resources."""

@@ -1,1 +1,1 @@
-"""Targets stored on Kafka and divided among the producers of a consumer group."""
+"""Shared targets: stored on Kafka and divided among the producers of a consumer group."""

@@ -1,7 +1,7 @@
-"""What is assigned to a shared producer becomes targets that begin, change and end. Readers are made on its own thread.
+"""Targets of the partitions assigned to a shared producer, applied to its poll loop.
 
-A partition is taken when it has been read whole, and the statuses of its targets with it: they lie on the partition of
-the same number. They say how each stood, which session its last producer left open, and which epoch has to be retired.
+A partition is applied after it has been read to its end, together with the statuses of its targets, which are on the
+partition of the same number. They name the session that the previous producer left open, and the epoch to be retired.
 """
 
 from __future__ import annotations
@@ -9,183 +9,228 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
-from confluent_kafka import KafkaException
 
-from producers.fleet.config import AnyTarget
-from producers.fleet.reload import difference
-from producers.polling.target_state import Change
-from producers.publishing.publisher import Publication
+from producers.fleet.reload import diff_targets
+from producers.fleet.targets import FleetTarget
+from producers.polling.target_state import TargetChange
+from producers.publishing.publisher import RecordPublisher
 from producers.reader import Reader
-from producers.shared_targets import record as shared
-from producers.shared_targets.unavailable import Unready
-from runtime import compacted_topic
-from runtime.errors import Misconfigured
-from runtime.settings import KafkaSettings
+from producers.shared_targets.record import to_target
+from producers.shared_targets.unavailable import UnavailableReader
+from runtime.errors import Misconfigured, Retry
+from schemas.records import Target, TargetStatus
 
 log = structlog.get_logger()
-AGAIN_S: Final = 1.0
-"""After Kafka did not answer."""
-READY_S: Final = 10.0
-"""What could not be polled as this producer is set up is tried again this often."""
-Statuses = Mapping[str, Mapping[str, Any]]
-Make = Callable[[AnyTarget, Mapping[str, Any]], Reader]
-"""The reader of a target of which this status is known; Misconfigured, if it cannot be had."""
-Release = Callable[[Iterable[str], Callable[[], None]], None]
-"""Ends targets, then calls back."""
+RETRY_S: Final = 1.0
+"""Delay after Kafka did not answer."""
+UNAVAILABLE_RETRY_S: Final = 10.0
+"""Targets that this producer could not poll are tried again this often."""
+StatusesByHost = Mapping[str, TargetStatus]
+ReadStatuses = Callable[[set[int]], StatusesByHost]
+"""Reads the latest statuses of the source's targets on some partitions; raises Retry if Kafka does not answer."""
+CreateReader = Callable[[FleetTarget, TargetStatus | None], Reader]
+"""Creates the reader of a target with this latest status; raises Misconfigured if that is impossible."""
+ReleaseTargets = Callable[[Iterable[str], Callable[[], None]], None]
+"""Ends the polls of hosts, then calls back."""
 
 
-class Taking:
-    """The partitions of one member. What is told of them may come from another thread than `run`'s."""
+@dataclass(eq=False)
+class _Partition:
+    """An assigned partition, and how far the poll loop has its targets."""
+
+    targets: dict[str, FleetTarget] = field(default_factory=dict)
+    """Host → target, as the poll loop has them."""
+    records: dict[str, Target] = field(default_factory=dict)
+    """Host → latest record."""
+    is_complete: bool = False
+    """True once it has been read to its end."""
+    has_changes: bool = False
+    """True if the poll loop does not have all records."""
+    is_new: bool = True
+    """True until it is first applied: other producers may have polled its targets."""
+
+
+class TargetAssignment:
+    """Partitions assigned to one group member. Thread-safe; `run` needs a thread of its own."""
 
     def __init__(
         self,
-        settings: KafkaSettings,
         source: str,
-        publication: Publication,
+        publisher: RecordPublisher,
         *,
-        make: Make,
-        change: Callable[[Change], None],
-        release: Release,
+        read_statuses: ReadStatuses,
+        create_reader: CreateReader,
+        on_change: Callable[[TargetChange], None],
+        release: ReleaseTargets,
     ) -> None:
-        self._settings, self._source, self._publication = settings, source, publication
-        self._make, self._change, self._release = make, change, release
+        """Starts without partitions.
+
+        Args:
+            source: Source of the targets; records of others are ignored.
+            publisher: Gets a new epoch for targets taken over.
+            read_statuses: Reads latest statuses.
+            create_reader: Creates readers.
+            on_change: Applies changes to the poll loop.
+            release: Releases targets of the poll loop.
+        """
+        self._source, self._publisher = source, publisher
+        self._read_statuses, self._create_reader = read_statuses, create_reader
+        self._on_change, self._release = on_change, release
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._read: dict[int, dict[str, dict[str, Any]]] = {}
-        """Partition → host → its record, of partitions that are ours."""
-        self._whole: set[int] = set()
-        """Those read to their end."""
-        self._news: set[int] = set()
-        """Those of which the loop does not know all."""
-        self._taken: dict[int, dict[str, AnyTarget]] = {}
-        """Partition → host → target, as the loop knows them."""
-        self._again: set[int] = set()
-        """Those that are ours again, though others may have polled them meanwhile."""
-        self._unready: dict[str, AnyTarget] = {}
+        self._partitions: dict[int, _Partition] = {}
+        self._unavailable: dict[str, FleetTarget] = {}
+        """Host → target that cannot be polled at present."""
 
-    def assigned(self, numbers: Iterable[int]) -> None:
-        """These are ours from now on, and are read from their beginning."""
+    def assign(self, numbers: Iterable[int]) -> None:
+        """Adds partitions, which are then read from their beginning.
+
+        A partition that was kept while its assignment was in doubt keeps its targets until it has been read again.
+        """
         with self._lock:
             for number in numbers:
-                self._read[number] = {}
-                if number in self._taken:
-                    self._again.add(number)
+                kept = self._partitions.get(number)
+                self._partitions[number] = _Partition(kept.targets if kept else {})
 
-    def record(self, number: int, record: dict[str, Any] | None) -> None:
-        """The next record of a partition; None: a tombstone, which says no more than the record before it."""
+    def update(self, number: int, record: Target | None) -> None:
+        """Applies the next record of a partition.
+
+        Tombstones (None) are ignored: `removed` records precede them.
+        """
         with self._lock:
-            if number not in self._read or record is None or record["source"] != self._source:
+            partition = self._partitions.get(number)
+            if partition is None or record is None or record["source"] != self._source:
                 return
-            self._read[number][record["host"]] = record
-            self._news.add(number)
+            partition.records[record["host"]] = record
+            partition.has_changes = True
         self._wake.set()
 
-    def whole(self, number: int) -> None:
-        """A partition has been read to its end."""
+    def partition_read(self, number: int) -> None:
+        """Marks a partition as read to its end."""
         with self._lock:
-            if number not in self._read or number in self._whole:
+            partition = self._partitions.get(number)
+            if partition is None or partition.is_complete:
                 return
-            self._whole.add(number)
-            self._news.add(number)
+            partition.is_complete = partition.has_changes = True
         self._wake.set()
 
-    def released(self, numbers: Iterable[int]) -> threading.Event:
-        """These are not ours any more; set when nothing of them is polled."""
-        done = threading.Event()
+    def revoke(self, numbers: Iterable[int]) -> threading.Event:
+        """Removes partitions. Returns an event that is set when their targets are no longer polled."""
+        released = threading.Event()
         with self._lock:
-            hosts: list[str] = []
-            for number in numbers:
-                self._read.pop(number, None)
-                hosts += self._taken.pop(number, {})
-            gone = set(numbers)
-            self._whole -= gone
-            self._news -= gone
-            self._again -= gone
-            self._unready = {host: target for host, target in self._unready.items() if host not in hosts}
-            self._release(hosts, done.set)
-        return done
+            partitions = [self._partitions.pop(number) for number in numbers if number in self._partitions]
+            hosts = [host for partition in partitions for host in partition.targets]
+            self._unavailable = {host: target for host, target in self._unavailable.items() if host not in hosts}
+            self._release(hosts, released.set)
+        return released
 
     def run(self, stop: threading.Event) -> None:
-        """Takes what there is to take, until `stop` is set."""
-        retry_s = time.monotonic() + READY_S
+        """Applies changes until `stop` is set."""
+        next_retry_s = time.monotonic() + UNAVAILABLE_RETRY_S
         while not stop.is_set():
-            self._wake.wait(AGAIN_S)
+            self._wake.wait(RETRY_S)
             self._wake.clear()
             try:
-                self._settle()
-            except KafkaException as error:
-                log.warning("statuses not read, targets wait", why=error.args[0].str())
-                stop.wait(AGAIN_S)
+                self.apply_changes()
+            except Retry as error:
+                log.warning("statuses not read, targets are not polled yet", reason=str(error))
+                stop.wait(RETRY_S)
                 self._wake.set()
-            if time.monotonic() >= retry_s:
-                self._retry()
-                retry_s = time.monotonic() + READY_S
+            if time.monotonic() >= next_retry_s:
+                self.retry_unavailable()
+                next_retry_s = time.monotonic() + UNAVAILABLE_RETRY_S
 
-    def _settle(self) -> None:
+    def apply_changes(self) -> None:
+        """Applies the partitions that are complete and have changes.
+
+        Raises:
+            Retry: The statuses of new partitions could not be read.
+        """
         with self._lock:
-            numbers = self._news & self._whole
-            records = {number: dict(self._read[number]) for number in numbers}
-            new = {number for number in numbers if number not in self._taken or number in self._again}
-        if not records:
-            return
-        known = self._statuses(new) if new else {}
-        for number, each in records.items():
-            self._settle_one(number, each, known if number in new else None)
+            changed = {
+                number: (partition, dict(partition.records))
+                for number, partition in self._partitions.items()
+                if partition.is_complete and partition.has_changes
+            }
+        new = {number for number, (partition, _) in changed.items() if partition.is_new}
+        statuses = self._read_statuses(new) if new else {}
+        for number, (partition, records) in changed.items():
+            self._apply_partition(number, partition, records, statuses if number in new else {})
 
-    def _settle_one(self, number: int, records: Mapping[str, dict[str, Any]], statuses: Statuses | None) -> None:
-        """`statuses`: of a partition that is new to the loop, or is ours again."""
-        known = {host: status for host, status in (statuses or {}).items() if host in records}
-        old = self._taken.get(number, {})
-        wanted = {host: each for host, record in records.items() if (each := self._target(record, old.get(host)))}
-        begin, end = difference(old, wanted)
-        unready: dict[str, AnyTarget] = {}
-        readers = tuple(self._reader(target, known.get(target.host, {}), unready) for target in begin)
-        gone = tuple(known[host] for host in known if host not in wanted and not known[host]["removed"])
+    def retry_unavailable(self) -> None:
+        """Creates readers of targets that could not be polled before."""
+        for host, target in list(self._unavailable.items()):
+            try:
+                reader = self._create_reader(target, None)
+            except Misconfigured:
+                continue
+            with self._lock:
+                if self._unavailable.get(host) is target:
+                    del self._unavailable[host]
+                    self._on_change(TargetChange((reader,), frozenset([host])))
+
+    def _apply_partition(
+        self, number: int, partition: _Partition, records: Mapping[str, Target], statuses: StatusesByHost
+    ) -> None:
+        """Applies the records of a partition; `statuses` are those of a new one."""
+        last_statuses = {host: status for host, status in statuses.items() if host in records}
+        old = partition.targets
+        targets = {host: target for host, record in records.items() if (target := self._parse(record, old.get(host)))}
+        started, ended = diff_targets(old, targets)
+        readers, unavailable = self._create_readers(started, last_statuses)
+        vanished = tuple(
+            status for host, status in last_statuses.items() if host not in targets and not status["removed"]
+        )
         with self._lock:
-            if number not in self._whole:
-                return  # it went meanwhile
-            if self._read[number] == records:
-                self._news.discard(number)
-            self._again.discard(number)
-            self._taken[number] = wanted
-            self._unready = {host: each for host, each in self._unready.items() if host not in end} | unready
-            mine = wanted if statuses is not None else [reader.host for reader in readers if reader.host not in end]
-            self._publication.begin(mine, max((each["epoch"] for each in known.values()), default=""))
-            if readers or end or gone:
-                self._change(Change(readers, end, known, gone))
-        log.info("targets taken", source=self._source, partition=number, begun=len(readers), targets=len(wanted))
+            if self._partitions.get(number) is not partition:
+                return  # revoked or assigned again meanwhile
+            if partition.records == records:
+                partition.has_changes = False
+            taken_over = list(targets) if partition.is_new else [host for host in targets if host not in old]
+            partition.is_new = False
+            partition.targets = targets
+            self._unavailable = {
+                host: target for host, target in self._unavailable.items() if host not in ended
+            } | unavailable
+            newest_epoch = max((status["epoch"] for status in last_statuses.values()), default="")
+            self._publisher.start_epoch(taken_over, newest_epoch)
+            if readers or ended or vanished:
+                self._on_change(TargetChange(readers, ended, last_statuses, vanished))
+        log.info(
+            "targets assigned",
+            source=self._source,
+            partition=number,
+            started=len(readers),
+            targets=len(targets),
+        )
 
-    def _target(self, record: dict[str, Any], old: AnyTarget | None) -> AnyTarget | None:
+    def _parse(self, record: Target, current: FleetTarget | None) -> FleetTarget | None:
+        """Returns the target of a record.
+
+        None if it is removed; the current target if the record is invalid.
+        """
         if record["removed"]:
             return None
         try:
-            return shared.target(record)
+            return to_target(record)
         except ValueError as error:
-            log.error("target refused", host=record["host"], why=str(error))  # noqa: TRY400  says all
-            return old
+            log.error("invalid target ignored", host=record["host"], reason=str(error))  # noqa: TRY400  no stack needed
+            return current
 
-    def _reader(self, target: AnyTarget, known: Mapping[str, Any], unready: dict[str, AnyTarget]) -> Reader:
-        try:
-            return self._make(target, known)
-        except Misconfigured as error:
-            unready[target.host] = target
-            return Unready(self._source, target, str(error))
-
-    def _retry(self) -> None:
-        """Readers of what could not be polled before; each replaces the one that says so."""
-        for host, target in list(self._unready.items()):
-            still: dict[str, AnyTarget] = {}
-            reader = self._reader(target, {}, still)
-            if still:
-                continue
-            with self._lock:
-                if self._unready.get(host) is target:
-                    del self._unready[host]
-                    self._change(Change((reader,), frozenset([host])))
-
-    def _statuses(self, numbers: set[int]) -> Statuses:
-        found = compacted_topic.newest(self._settings, "state-targets", partitions=numbers).values()
-        return {each["host"]: each for each in found if each["source"] == self._source}
+    def _create_readers(
+        self, targets: Iterable[FleetTarget], last_statuses: StatusesByHost
+    ) -> tuple[tuple[Reader, ...], dict[str, FleetTarget]]:
+        """Creates readers. Also returns the targets that cannot be polled; their readers report why."""
+        readers: list[Reader] = []
+        unavailable: dict[str, FleetTarget] = {}
+        for target in targets:
+            try:
+                readers.append(self._create_reader(target, last_statuses.get(target.host)))
+            except Misconfigured as error:
+                unavailable[target.host] = target
+                readers.append(UnavailableReader(self._source, target, str(error)))
+        return tuple(readers), unavailable

@@ -1,7 +1,7 @@
-"""A producer's membership in the group that divides fleet.targets, on a thread of its own.
+"""Consumer-group membership of a shared producer, on a thread of its own.
 
-What the group says goes to `taking`, in its order. While Kafka as a whole is away nobody can take a target over: then
-what is ours is polled on, into the spool, until the group says otherwise.
+Assignments and revocations go to `TargetAssignment` in order. While Kafka as a whole is unavailable no other producer
+can take a target over: then the producer keeps polling its targets, into the spool, until the group decides otherwise.
 """
 
 from __future__ import annotations
@@ -9,178 +9,195 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from producers.shared_targets.assignment import Taking
-from producers.shared_targets.poll_gate import Gate
-from producers.shared_targets.record import GROUP
+from producers.registry import SOURCE_SPECS
+from producers.shared_targets.assignment import TargetAssignment
+from producers.shared_targets.poll_gate import MembershipLease
 from runtime import kafka, kafka_auth
 from runtime.errors import Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
+from schemas.records import Target
 
 log = structlog.get_logger()
 ALIAS: Final = "targets"
-POLL_S: Final = 0.2
-RELEASE_S: Final = 3.0
-"""What is handed over has this long to end its polls and delete its sessions."""
-ANSWER_S: Final = 1.0
-HOLD_S: Final = 15.0
-"""Once Kafka answers again, the group is given this long to say what is ours."""
-END_S: Final = 30.0
-"""The loop's end is waited for this long."""
+POLL_INTERVAL_S: Final = 0.2
+RELEASE_TIMEOUT_S: Final = 3.0
+"""Released targets get this long to end their polls and close their sessions."""
+KAFKA_TIMEOUT_S: Final = 1.0
+REASSIGN_TIMEOUT_S: Final = 15.0
+"""Once Kafka answers again, the group gets this long to assign the kept partitions."""
+STOP_TIMEOUT_S: Final = 30.0
+"""The longest wait for the end of the poll loop."""
 OPTIONS: Final = {
     "auto.offset.reset": "earliest",
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 100,
-    "max.poll.interval.ms": 15000,  # if this thread hangs, others take over
+    "max.poll.interval.ms": 15000,  # if this thread hangs, other producers take over
 }
 
 
-def members(settings: KafkaSettings, source: str) -> int:
-    """How many producers share the targets of a source now.
+def count_members(settings: KafkaSettings, source: str) -> int:
+    """Returns the number of producers that currently share the targets of a source.
 
     Raises:
-        Retry: the broker did not answer.
+        Retry: The broker did not answer.
     """
-    name = GROUP + source
-    client = kafka.admin(settings)  # kept until the result is there: its end would cancel it
+    group = SOURCE_SPECS[source].consumer_group
+    client = kafka.create_admin_client(settings)  # kept until the result arrives: its deletion would cancel the request
     try:
-        described = client.describe_consumer_groups([name], request_timeout=2 * ANSWER_S)[name].result(3 * ANSWER_S)
+        future = client.describe_consumer_groups([group], request_timeout=2 * KAFKA_TIMEOUT_S)[group]
+        description = future.result(3 * KAFKA_TIMEOUT_S)
     except (KafkaException, TimeoutError) as error:
-        raise Retry(f"Kafka at {settings.bootstrap} does not tell of the group {name}: {error}") from error
-    return len(described.members)
+        raise Retry(f"Kafka at {settings.bootstrap} does not describe the group {group}: {error}") from error
+    return len(description.members)
 
 
-class Sharing:
-    """One member."""
+class GroupMember:
+    """Member of the group that divides the targets of a source."""
 
-    def __init__(self, settings: KafkaSettings, source: str, gate: Gate, taking: Taking) -> None:
+    def __init__(
+        self, settings: KafkaSettings, source: str, lease: MembershipLease, assignment: TargetAssignment
+    ) -> None:
         self._settings, self._source = settings, source
-        self._gate, self._taking = gate, taking
+        self._group = SOURCE_SPECS[source].consumer_group
+        self._lease, self._assignment = lease, assignment
         self._decoder = decoder(settings, ALIAS)
-        self._held: set[int] = set()
-        """Partitions that we go on with, though the group may have given them away: Kafka is away."""
-        self._answers_since_s: float | None = None
-        self._look_s = 0.0
-        self._alone = False
+        self._kept: set[int] = set()
+        """Partitions kept although the group may have reassigned them, because Kafka is unavailable."""
+        self._kafka_answers_since_s: float | None = None
+        self._next_check_s = 0.0
+        self._skip_release = False
+        """True if no other member would take over: revoked partitions need not be released first."""
         self.failure: Exception | None = None
-        """Why the membership ended by itself."""
+        """Error that ended the membership."""
 
-    def run(self, stop: threading.Event, end: Callable[[], None], ended: threading.Event) -> None:
-        """Takes part until `stop` is set; then has the loop `end`, after others have been given what is ours.
+    def run(self, stop: threading.Event, stop_loop: Callable[[], None], loop_stopped: threading.Event) -> None:
+        """Takes part in the group until `stop` is set, then hands over and stops the poll loop.
 
-        `ended`: set when the loop has ended.
+        Args:
+            stop: Ends the membership.
+            stop_loop: Called after other members have got the targets.
+            loop_stopped: Set when the poll loop has ended.
         """
         consumer: Consumer | None = None
         try:
-            consumer = kafka.consumer(self._settings, GROUP + self._source, **OPTIONS)
+            consumer = kafka.create_consumer(self._settings, self._group, **OPTIONS)
             topic = self._settings.catalog[ALIAS].name
-            consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+            consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
             while not stop.is_set():
-                message = consumer.poll(POLL_S)
-                self._gate.seen(time.monotonic())
+                message = consumer.poll(POLL_INTERVAL_S)
+                self._lease.renew(time.monotonic())
                 if message is not None:
-                    self._take(message)
-                elif self._held:
-                    self._look(consumer)
-            self._alone = self._is_alone()
-            if not self._alone:
-                consumer.close()  # which hands over
-            end()
-            ended.wait(END_S)
-        except Exception as error:  # noqa: BLE001  raised by who runs the producer
+                    self._process(message)
+                elif self._kept:
+                    self._check_kept(consumer)
+            self._skip_release = self._is_only_member()
+            if not self._skip_release:
+                consumer.close()  # hands over
+            stop_loop()
+            loop_stopped.wait(STOP_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001  raised by whoever runs the producer
             self.failure = error
-            end()
+            stop_loop()
         finally:
             if consumer is not None:
-                self._alone = True
+                self._skip_release = True
                 consumer.close()
 
-    def _take(self, message: Message) -> None:
+    def _process(self, message: Message) -> None:
         error, number = message.error(), message.partition()
         if error is not None:
-            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's name of it
-                self._taking.whole(number)
-            elif denied := kafka_auth.denied(self._settings, error, "Read", message.topic() or GROUP + self._source):
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  public in librdkafka
+                self._assignment.partition_read(number)
+                return
+            resource = message.topic() or self._group
+            if denied := kafka_auth.authorization_failed(self._settings, error, "Read", resource):
                 raise denied
-            else:
-                log.warning("targets not read", why=error.str())
+            log.warning("targets not read", reason=error.str())
             return
         try:
-            self._taking.record(number, self._decoder.decode(message.value()) if message.value() else None)
-        except codec.Undecodable as undecodable:
-            log.error("target not understood", key=str(message.key()), why=str(undecodable))  # noqa: TRY400  says all
+            record = cast("Target", self._decoder.decode(message.value())) if message.value() else None
+        except codec.DecodeError as decode_error:
+            log.error("undecodable target ignored", key=str(message.key()), reason=str(decode_error))  # noqa: TRY400  no stack needed
+            return
+        self._assignment.update(number, record)
 
-    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         numbers = {partition.partition for partition in partitions}
         consumer.incremental_assign(
             [TopicPartition(partition.topic, partition.partition, OFFSET_BEGINNING) for partition in partitions]
         )
-        self._hand_over(self._held - numbers)
-        self._held.clear()
-        self._taking.assigned(numbers)
-        self._gate.confirmed()
+        self._hand_over(self._kept - numbers)
+        self._kept.clear()
+        self._assignment.assign(numbers)
+        self._lease.confirm()
         if numbers:
-            log.info("targets assigned", source=self._source, partitions=sorted(numbers))
+            log.info("partitions assigned", source=self._source, partitions=sorted(numbers))
 
-    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if not self._alone:
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if not self._skip_release:
             self._hand_over({partition.partition for partition in partitions})
         consumer.incremental_unassign(partitions)
 
-    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """The group has given them away, or it has not been heard for so long that it may have."""
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Handles partitions that the group has reassigned, or may have after a pause."""
         numbers = {partition.partition for partition in partitions}
         consumer.incremental_unassign(partitions)
-        if self._alone:
+        if self._skip_release:
             return
-        if self._gate.seen(time.monotonic()) and not self._answers(consumer):
-            log.warning("Kafka does not answer: targets are polled on", source=self._source, partitions=sorted(numbers))
-            self._held |= numbers
-            self._answers_since_s = None
+        if self._lease.renew(time.monotonic()) and not self._kafka_answers(consumer):
+            log.warning("Kafka unavailable, polling continues", source=self._source, partitions=sorted(numbers))
+            self._kept |= numbers
+            self._kafka_answers_since_s = None
             return
-        log.warning("targets lost to others of the group", source=self._source, partitions=sorted(numbers))
-        self._taking.released(numbers)
+        log.warning("partitions lost to other producers", source=self._source, partitions=sorted(numbers))
+        self._assignment.revoke(numbers)
 
     def _hand_over(self, numbers: set[int]) -> None:
-        """Returns when nothing of these is polled any more, or after RELEASE_S."""
+        """Returns when no target of the partitions is polled any more, or after RELEASE_TIMEOUT_S."""
         if not numbers:
             return
         began_s = time.monotonic()
-        in_time = self._taking.released(numbers).wait(RELEASE_S)
-        told = {"partitions": sorted(numbers), "seconds": round(time.monotonic() - began_s, 2)}
-        log.info("targets handed over", source=self._source, in_time=in_time, **told)
+        in_time = self._assignment.revoke(numbers).wait(RELEASE_TIMEOUT_S)
+        log.info(
+            "targets handed over",
+            source=self._source,
+            in_time=in_time,
+            partitions=sorted(numbers),
+            seconds=round(time.monotonic() - began_s, 2),
+        )
 
-    def _look(self, consumer: Consumer) -> None:
-        """What is held is given up when Kafka has answered for a while and the group has not said that it is ours."""
+    def _check_kept(self, consumer: Consumer) -> None:
+        """Gives kept partitions up if the group does not assign them after Kafka is back."""
         now_s = time.monotonic()
-        if now_s < self._look_s:
+        if now_s < self._next_check_s:
             return
-        self._look_s = now_s + ANSWER_S
-        if not self._answers(consumer):
-            self._answers_since_s = None
-        elif self._answers_since_s is None:
-            self._answers_since_s = now_s
-        elif now_s - self._answers_since_s > HOLD_S:
-            self._hand_over(self._held)
-            self._held.clear()
+        self._next_check_s = now_s + KAFKA_TIMEOUT_S
+        if not self._kafka_answers(consumer):
+            self._kafka_answers_since_s = None
+        elif self._kafka_answers_since_s is None:
+            self._kafka_answers_since_s = now_s
+        elif now_s - self._kafka_answers_since_s > REASSIGN_TIMEOUT_S:
+            self._hand_over(self._kept)
+            self._kept.clear()
 
-    def _answers(self, consumer: Consumer) -> bool:
+    def _kafka_answers(self, consumer: Consumer) -> bool:
         try:
-            consumer.list_topics(self._settings.catalog[ALIAS].name, timeout=ANSWER_S)
+            consumer.list_topics(self._settings.catalog[ALIAS].name, timeout=KAFKA_TIMEOUT_S)
         except KafkaException:
             return False
         return True
 
-    def _is_alone(self) -> bool:
-        """Nobody is there to hand over to. Where Kafka does not say, somebody may be."""
+    def _is_only_member(self) -> bool:
+        """True if there is no other member to hand over to. False if Kafka does not answer."""
         try:
-            return members(self._settings, self._source) <= 1
+            return count_members(self._settings, self._source) <= 1
         except Retry as error:
-            log.warning("handing over, to whoever is there", why=str(error))
+            log.warning("handing over without knowing the other members", reason=str(error))
             return False

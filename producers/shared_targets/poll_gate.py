@@ -1,34 +1,35 @@
-"""Whether a shared producer may begin polls: only while it is known to be in its group. Pure: it is told the time."""
+"""Membership lease: a shared producer polls only while it is in its group. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-FRESH_S: Final = 4.0
-"""Its membership is looked at more often than this, or it does not poll: its last heartbeat may be 1.5 s older, and at
-6 s without one the group gives its targets to others."""
-PROOF_S: Final = 4.0
-"""After a longer pause: by then a heartbeat has been answered, and the group has said if it had given them away."""
+LEASE_S: Final = 4.0
+"""Membership must be renewed more often than this. The last heartbeat may be 1.5 s older, and after 6 s without one the
+group assigns the targets to others."""
+PROBATION_S: Final = 4.0
+"""Wait after an expired lease: by then a heartbeat has been answered, and the group has revoked the targets if it gave
+them to others."""
 
 
-class Gate:
-    """Closed at first. Written by the thread that looks, read by the loop's."""
+class MembershipLease:
+    """Lease that starts expired; renewed by the membership's thread, read by the poll loop's."""
 
     def __init__(self) -> None:
-        self._seen_s = self._opens_s = float("-inf")
+        self._renewed_s = self._valid_from_s = float("-inf")
 
-    def seen(self, now_s: float) -> bool:
-        """Membership was looked at; whether that was in time."""
-        fresh = now_s - self._seen_s < FRESH_S
-        if not fresh:
-            self._opens_s = now_s + PROOF_S
-        self._seen_s = now_s
-        return fresh
+    def renew(self, now_s: float) -> bool:
+        """Renews the lease. Returns True if it had not expired."""
+        was_valid = now_s - self._renewed_s < LEASE_S
+        if not was_valid:
+            self._valid_from_s = now_s + PROBATION_S
+        self._renewed_s = now_s
+        return was_valid
 
-    def confirmed(self) -> None:
-        """The group has just said what is ours."""
-        self._opens_s = float("-inf")
+    def confirm(self) -> None:
+        """Ends the probation: the group has just assigned targets."""
+        self._valid_from_s = float("-inf")
 
-    def is_open(self, now_s: float) -> bool:
-        """Whether a poll may begin."""
-        return self._opens_s <= now_s < self._seen_s + FRESH_S
+    def allows_polls(self, now_s: float) -> bool:
+        """True if a poll may start."""
+        return self._valid_from_s <= now_s < self._renewed_s + LEASE_S

@@ -1,28 +1,23 @@
-"""Targets that producers of one group divide: entries of a fleet file as records of their topic, and back. Pure."""
+"""Conversion between targets of a fleet file and records of the targets topic. Pure."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
 
-from producers.fleet.config import AnyTarget, LibvirtTarget, RedfishTarget
+from producers.fleet.targets import FleetTarget, RedfishTarget
+from producers.registry import SOURCE_SPECS
+from schemas.records import Target
 
-Record = dict[str, Any]
-"""A Target."""
-SOURCES: Final = ("redfish", "libvirt")
-"""What can be read from anywhere; `host` is the machine that a producer runs on."""
-GROUP: Final = "rackstream-producers-"
-"""What their consumer groups begin with; the source follows."""
-FIELDS: Final = ("username", "password", "proxy", "systems")
-"""Of a BMC, the same in file and record."""
-BOTH: Final = {"true": True, "false": False}
+VERIFY_VALUES: Final = {"true": True, "false": False}
 
 
-def record(source: str, target: AnyTarget) -> Record:
-    """The record of a target that is complete."""
-    found: Record = {
+def to_record(source: str, target: FleetTarget) -> Target:
+    """Returns the record of a target whose defaults are filled in."""
+    record: Target = {
         "source": source,
         "host": target.host,
+        "address": target.location,
         "labels": dict(target.labels),
         "interval_s": target.interval,
         "intervals_s": {},
@@ -34,29 +29,39 @@ def record(source: str, target: AnyTarget) -> Record:
         "removed": False,
     }
     if isinstance(target, RedfishTarget):
-        found |= {name: getattr(target, name) for name in FIELDS}
-        verify = str(target.verify) if isinstance(target.verify, Path) else str(target.verify).lower()
-        return found | {"address": target.address, "intervals_s": dict(target.intervals), "verify": verify}
-    return found | {"address": getattr(target, "uri", "")}
+        record["username"], record["password"], record["proxy"] = target.username, target.password, target.proxy
+        record["systems"] = dict(target.systems)
+        record["intervals_s"] = {str(category): interval_s for category, interval_s in target.intervals.items()}
+        record["verify"] = str(target.verify) if isinstance(target.verify, Path) else str(target.verify).lower()
+    return record
 
 
-def settings(found: Record) -> dict[str, Any]:
-    """A record as an entry of a fleet file."""
-    common = {"host": found["host"], "labels": found["labels"]}
-    if found["interval_s"] is not None:
-        common["interval"] = found["interval_s"]
-    if found["source"] != "redfish":
-        return common | {"uri": found["address"]}
-    verify = BOTH.get(found["verify"], found["verify"])
-    own = {name: found[name] for name in FIELDS if found[name]}
-    return common | own | {"address": found["address"], "verify": verify, "intervals": found["intervals_s"]}
+def to_entry(record: Target) -> dict[str, Any]:
+    """Returns a record as an entry of a fleet file."""
+    address_field = SOURCE_SPECS[record["source"]].target.address_field
+    entry: dict[str, Any] = {"host": record["host"], "labels": record["labels"], address_field: record["address"]}
+    if record["interval_s"] is not None:
+        entry["interval"] = record["interval_s"]
+    if record["source"] == "redfish":
+        entry["verify"] = VERIFY_VALUES.get(record["verify"], record["verify"])
+        entry["intervals"] = record["intervals_s"]
+        optional = {
+            "username": record["username"],
+            "password": record["password"],
+            "proxy": record["proxy"],
+            "systems": record["systems"],
+        }
+        entry |= {name: value for name, value in optional.items() if value}
+    return entry
 
 
-def target(found: Record) -> AnyTarget:
-    """The target of a record.
+def to_target(record: Target) -> FleetTarget:
+    """Returns the target of a record.
 
     Raises:
-        ValueError: it is none that this code knows, such as one written by hand.
+        ValueError: The record is invalid, such as one written by hand.
     """
-    kind: type[LibvirtTarget | RedfishTarget] = RedfishTarget if found["source"] == "redfish" else LibvirtTarget
-    return kind.model_validate(settings(found))
+    spec = SOURCE_SPECS.get(record["source"])
+    if spec is None:
+        raise ValueError(f"unknown source {record['source']}")
+    return spec.target.model_validate(to_entry(record))

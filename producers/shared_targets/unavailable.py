@@ -1,42 +1,43 @@
-"""A target that cannot be polled as its producer is set up, such as for a secret that is not there: it says so."""
+"""Reader of a target that this producer cannot poll; its polls fail with the reason."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from producers.fleet.config import AnyTarget, RedfishTarget
-from producers.reader import Facts, PollFailed, Sample
+from producers.fleet.targets import FleetTarget, RedfishTarget
+from producers.reader import PollFailed, Sample, TargetFacts
 
 CATEGORY: Final = "system"
 INTERVAL_S: Final = 10.0
 
 
-class Unready:
+class UnavailableReader:
     """Implements `producers.reader.Reader`: each poll fails with the reason."""
 
-    def __init__(self, source: str, target: AnyTarget, why: str) -> None:
+    def __init__(self, source: str, target: FleetTarget, reason: str) -> None:
         self.source = source
         self.host = target.host
-        self.address = getattr(target, "address", "") or getattr(target, "uri", "")
+        self.address = target.location
         self.labels: Mapping[str, str] = target.labels
         self.intervals: Mapping[str, float] = {CATEGORY: INTERVAL_S}
-        self._failed = ("auth_failed" if isinstance(target, RedfishTarget) else "unreachable", why)
+        self._status = "auth_failed" if isinstance(target, RedfishTarget) else "unreachable"
+        self._reason = reason
 
     def read(self, category: str, timeout_s: float) -> Sample:  # noqa: ARG002  the signature of a reader
         """Reads nothing.
 
         Raises:
-            PollFailed: always.
+            PollFailed: Always.
         """
-        raise PollFailed(*self._failed)
+        raise PollFailed(self._status, self._reason)
 
-    def facts(self) -> Facts:
-        """Nothing."""
-        return Facts()
+    def facts(self) -> TargetFacts:
+        """Returns no facts."""
+        return TargetFacts()
 
-    def hurry(self) -> None:
-        """Nothing is under way."""
+    def abort(self) -> None:
+        """Does nothing: no poll is in progress."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: nothing is open."""

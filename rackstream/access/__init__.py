@@ -1,1 +1,1 @@
-"""Kafka access rights: the roles of Rackstream, and the ACLs that grant them."""
+"""Kafka access control: roles, and the ACLs that grant what each needs."""

@@ -1,37 +1,32 @@
-"""The rights of each role as the table of `docs/security.md`; `python -m rackstream.access.docs` writes it anew."""
+"""ACL table of `docs/security.md`; `python -m rackstream.access.docs` writes it."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Final
 
 from rackstream.access import roles
-from runtime import codegen
 from schemas import catalog
-from schemas.codegen import between_markers
+from schemas.codegen import replace_between_markers
 
-FILE: Final = Path(__file__).parents[2] / "docs" / "security.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "security.md"
 
 
 def table() -> str:
-    """In Markdown."""
-    lines = ["| role | what it is | rights |", "|---|---|---|"]
-    for role, uses in roles.ROLES.items():
-        found: dict[str, list[str]] = {}
-        for each in sorted(roles.of(role, catalog.load())):
-            kind = "group " if each.kind == "group" else ""
-            found.setdefault(each.operation, []).append(f"{kind}`{each.name}{'*' if each.prefixed else ''}`")
-        what = "; ".join(f"**{operation}** {', '.join(names)}" for operation, names in sorted(found.items()))
-        lines.append(f"| `{role}` | {uses().doc} | {what} |")
+    """Returns the table in Markdown."""
+    lines = ["| role | used by | ACLs |", "|---|---|---|"]
+    for role, access in roles.ROLES.items():
+        names_by_operation: dict[str, list[str]] = {}
+        for acl in sorted(roles.acls_of(role, catalog.load())):
+            kind = "group " if acl.resource_type == "group" else ""
+            names_by_operation.setdefault(acl.operation, []).append(f"{kind}`{acl.name}{'*' if acl.prefixed else ''}`")
+        acls = "; ".join(
+            f"**{operation}** {', '.join(names)}" for operation, names in sorted(names_by_operation.items())
+        )
+        lines.append(f"| `{role}` | {access().doc} | {acls} |")
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Exit code: 1 where the file is stale and is not to be written."""
-    fresh = between_markers(FILE.read_text(encoding="utf-8"), "rights", table())
-    return codegen.write({FILE: fresh}, "rackstream.access.docs", arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def generated_files() -> dict[Path, str]:
+    """Returns docs/security.md with the current table."""
+    return {PAGE: replace_between_markers(PAGE.read_text(encoding="utf-8"), "rights", table())}

@@ -1,6 +1,6 @@
-"""The rights each role needs on Kafka, and none beyond. Pure: derived from the catalogue and what the code reads.
+"""Kafka ACLs that each role needs, derived from the catalogue and what the code reads. Pure.
 
-A role is one kind of process, or of person. Its principal has the role's name: `User:sink-files`.
+A role is a kind of process or person. Its principal has the role's name: `User:sink-files`.
 """
 
 from __future__ import annotations
@@ -9,195 +9,185 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from runtime.kafka import READER
+from producers.registry import SOURCE_SPECS, SourceSpec
+from runtime.kafka import READER_GROUP
 from schemas import catalog
+from sinks.registry import SINKS
+from sinks.sink import SinkSpec
 
 Operation = Literal["Read", "Write", "Create", "Delete", "Describe", "DescribeConfigs"]
-Kind = Literal["topic", "group"]
-GROUPS: Final = "rackstream-"
-"""What all our consumer groups begin with."""
-SUBSCRIBERS: Final = "subscriber-"
-"""What the consumer groups of other teams begin with."""
-REPLAYED: Final = "replay."
-"""After the prefix of topics: what a replay into topics writes."""
+ResourceKind = Literal["topic", "group"]
+GROUP_PREFIX: Final = "rackstream-"
+"""Prefix of all consumer groups of Rackstream."""
+SUBSCRIBER_GROUP_PREFIX: Final = "subscriber-"
+"""Prefix of other teams' consumer groups."""
+REPLAY_TOPIC_PREFIX: Final = "replay."
+"""Prefix, after the topic prefix, of topics written by a replay."""
 
 
 @dataclass(frozen=True, order=True)
-class Right:
-    """One operation on one topic or group, or on all whose name begins so."""
+class Acl:
+    """Operation on a topic or group, or on all with a name prefix."""
 
-    kind: Kind
+    resource_type: ResourceKind
     name: str
     operation: Operation
     prefixed: bool = False
 
     def __str__(self) -> str:
-        return f"{self.operation} on {self.kind} {self.name}{'*' if self.prefixed else ''}"
+        return f"{self.operation} on {self.resource_type} {self.name}{'*' if self.prefixed else ''}"
 
 
 @dataclass(frozen=True)
-class Uses:
-    """What a role does, in aliases of topics and names of groups."""
+class RoleAccess:
+    """Topics (by alias) and groups that a role uses."""
 
     doc: str
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     group: str = ""
-    """Consumer group it is a member of."""
-    several: bool = False
-    """Whether its groups only begin so."""
+    """Consumer group of its members."""
+    group_is_prefix: bool = False
+    """True if `group` is only the prefix of its groups."""
     reads_all: bool = False
-    """All topics with the prefix, those that a replay wrote among them."""
-    sees_groups: bool = False
-    """How far each consumer group has read."""
+    """True if it reads all topics with the topic prefix, including those of replays."""
+    describes_groups: bool = False
+    """True if it reads the committed offsets of all consumer groups."""
 
 
-def _producer(source: str) -> Callable[[], Uses]:
-    def uses() -> Uses:
-        from producers.shared_targets.record import GROUP as SHARED
-        from producers.shared_targets.record import SOURCES
-
-        shared = source in SOURCES
-        return Uses(
-            f"`rackstream producer {source}`" + ("; its group is that of `--shared`" if shared else ""),
+def _producer(spec: SourceSpec) -> Callable[[], RoleAccess]:
+    def uses() -> RoleAccess:
+        shared = spec.source.is_shareable
+        return RoleAccess(
+            f"`rackstream producer {spec.name}`" + ("; its group is that of `--shared`" if shared else ""),
             reads=("state-targets", "control", "schemas", *(("targets",) if shared else ())),
-            writes=(f"raw-{source}", "state-targets", "heartbeats", "schemas"),
-            group=SHARED + source if shared else "",
+            writes=(spec.source.raw_topic, "state-targets", "heartbeats", "schemas"),
+            group=spec.consumer_group if shared else "",
         )
 
     return uses
 
 
-def _app() -> Uses:
-    return Uses("An application with the SDK's `KafkaStorage`", reads=("schemas",), writes=("raw-app", "schemas"))
+def _app() -> RoleAccess:
+    return RoleAccess("An application with the SDK's `KafkaStorage`", reads=("schemas",), writes=("raw-app", "schemas"))
 
 
-def _processor() -> Uses:
+def _processor() -> RoleAccess:
     from processors.engine.worker import GROUP
-    from processors.registry import joined, mounted
+    from processors.registry import JOINS, STEPS
 
-    inputs = [step.input for step in mounted()] + [alias for join in joined() for alias in join.inputs]
-    made = [alias for step in mounted() for alias in step.outputs]
-    made += [alias for join in joined() for alias in join.outputs]
-    made += [step.memory for step in mounted() if isinstance(step.memory, str)]
-    return Uses(
-        "`rackstream processor`; it reads what it wrote to find its state again",
-        reads=_once(inputs, made, ["rules", "schemas"]),
-        writes=_once(made, ["dead-letter", "schemas"]),
+    inputs = [step.input for step in STEPS] + [alias for join in JOINS for alias in join.inputs]
+    outputs = [alias for step in STEPS for alias in step.outputs]
+    outputs += [alias for join in JOINS for alias in join.outputs]
+    outputs += [step.memory for step in STEPS if isinstance(step.memory, str)]
+    return RoleAccess(
+        "`rackstream processor`; it reads its own output to restore its state",
+        reads=_unique(inputs, outputs, ["rules", "schemas"]),
+        writes=_unique(outputs, ["dead-letter", "schemas"]),
         group=GROUP,
     )
 
 
-def _sink(kind: str) -> Callable[[], Uses]:
-    def uses() -> Uses:
-        from sinks import datasets
-        from sinks.run import group
-
-        reads: Iterable[str] = datasets.aliases()
-        if kind == "archive":
-            from sinks.files.archive_sink import aliases
-
-            reads = aliases()
-        elif kind == "webhook":
-            reads = ("alerts", "state-alerts", "silences", "state-presence", "state-targets")
-        return Uses(
-            f"`rackstream sink {kind}`",
-            reads=_once(reads, ["schemas"]),
+def _sink(spec: SinkSpec) -> Callable[[], RoleAccess]:
+    def uses() -> RoleAccess:
+        return RoleAccess(
+            f"`rackstream sink {spec.kind}`",
+            reads=_unique(spec.topics(), spec.also_reads, ["schemas"]),
             writes=("dead-letter", "schemas"),
-            group=group(kind),
-            several=kind == "webhook",
+            group=spec.group(),
+            group_is_prefix=spec.is_named,
         )
 
     return uses
 
 
-def _console() -> Uses:
-    from rackstream.view.kafka_feed import ACTIVE, SHOWN
+def _console() -> RoleAccess:
+    from rackstream.view.kafka_feed import ALERT_STATE_TOPIC, DEFAULT_TOPICS
 
-    reads = _once(SHOWN, [ACTIVE, "control", "schemas"])
-    return Uses("`rackstream serve`", reads=reads, writes=("control", "silences", "schemas"), sees_groups=True)
-
-
-def _subscriber() -> Uses:
-    return Uses(
-        f"Who reads: `rackstream tail`, `alerts`, `topics`, another team's consumers in groups `{SUBSCRIBERS}*`",
-        reads_all=True,
-        group=SUBSCRIBERS,
-        several=True,
+    reads = _unique(DEFAULT_TOPICS, [ALERT_STATE_TOPIC, "control", "schemas"])
+    return RoleAccess(
+        "`rackstream serve`", reads=reads, writes=("control", "silences", "schemas"), describes_groups=True
     )
 
 
-def _replay() -> Uses:
-    return Uses(
-        f"`rackstream replay`; writes, makes and deletes only topics `fleet.{REPLAYED}*`",
+def _subscriber() -> RoleAccess:
+    return RoleAccess(
+        "Readers: `rackstream tail`, `alerts`, `topics`, other teams' consumers in groups "
+        f"`{SUBSCRIBER_GROUP_PREFIX}*`",
+        reads_all=True,
+        group=SUBSCRIBER_GROUP_PREFIX,
+        group_is_prefix=True,
+    )
+
+
+def _replay() -> RoleAccess:
+    return RoleAccess(
+        f"`rackstream replay`; writes, creates and deletes only topics `fleet.{REPLAY_TOPIC_PREFIX}*`",
         reads_all=True,
         writes=("schemas",),
-        sees_groups=True,
+        describes_groups=True,
     )
 
 
-def _operator() -> Uses:
-    return Uses(
-        "Who watches: `rackstream top`, rules, silences, targets, audit, dead letters (`retry` publishes what the "
+def _operator() -> RoleAccess:
+    return RoleAccess(
+        "Operators: `rackstream top`, rules, silences, targets, audit, dead letters (`retry` publishes what the "
         "processors would have)",
-        writes=_once(["rules", "silences", "control", "targets"], _processor().writes),
+        writes=_unique(["rules", "silences", "control", "targets"], _processor().writes),
         reads_all=True,
-        sees_groups=True,
+        describes_groups=True,
     )
 
 
-def _admin() -> Uses:
-    return Uses("`rackstream topics --create`", reads=("schemas",), writes=("schemas",))
+def _admin() -> RoleAccess:
+    return RoleAccess("`rackstream topics --create`", reads=("schemas",), writes=("schemas",))
 
 
-ROLES: Final[Mapping[str, Callable[[], Uses]]] = {
-    "producer-host": _producer("host"),
-    "producer-libvirt": _producer("libvirt"),
-    "producer-redfish": _producer("redfish"),
+ROLES: Final[Mapping[str, Callable[[], RoleAccess]]] = {
+    **{spec.role: _producer(spec) for spec in SOURCE_SPECS.values()},
     "producer-app": _app,
     "processor": _processor,
-    "sink-files": _sink("files"),
-    "sink-influx": _sink("influx"),
-    "sink-archive": _sink("archive"),
-    "sink-webhook": _sink("webhook"),
+    **{spec.role: _sink(spec) for spec in SINKS.values()},
     "console": _console,
     "subscriber": _subscriber,
     "operator": _operator,
     "replay": _replay,
     "admin": _admin,
 }
-"""Each imports what it is derived from when it is asked: a producer needs neither processors nor sinks."""
-MORE: Final[Mapping[str, tuple[tuple[Operation, str], ...]]] = {
-    "replay": (("Create", REPLAYED), ("Write", REPLAYED), ("Delete", REPLAYED)),
+"""Functions, so that a process imports only what its own role is derived from."""
+EXTRA_OPERATIONS: Final[Mapping[str, tuple[tuple[Operation, str], ...]]] = {
+    "replay": (("Create", REPLAY_TOPIC_PREFIX), ("Write", REPLAY_TOPIC_PREFIX), ("Delete", REPLAY_TOPIC_PREFIX)),
     "admin": (("Create", ""), ("DescribeConfigs", "")),
 }
-"""Role → operations on all topics whose name begins so, after the prefix."""
+"""Role → operations on all topics with a name prefix, after the topic prefix."""
 
 
-def of(role: str, topics: catalog.Catalog, prefix: str = catalog.PREFIX) -> frozenset[Right]:
-    """The rights of a role.
+def acls_of(role: str, topics: catalog.Catalog, prefix: str = catalog.DEFAULT_PREFIX) -> frozenset[Acl]:
+    """Returns the ACLs of a role.
 
     Args:
-        role: a key of `ROLES`.
-        topics: the catalogue, under its prefix.
-        prefix: what all topics begin with.
+        role: A key of `ROLES`.
+        topics: The catalogue, with its topic prefix.
+        prefix: The topic prefix.
     """
-    uses = ROLES[role]()
-    # Every process verifies at its start that all topics are there, with their partition counts.
-    found = {Right("topic", prefix, "Describe", prefixed=True), Right("group", READER, "Describe")}
-    if uses.reads_all:
-        found.add(Right("topic", prefix, "Read", prefixed=True))
-    found |= {Right("topic", topics[alias].name, "Read") for alias in uses.reads}
-    found |= {Right("topic", topics[alias].name, "Write") for alias in uses.writes}
-    if uses.group:
-        found.add(Right("group", uses.group, "Read", prefixed=uses.several))
-    if uses.sees_groups or uses.reads_all or role == "processor":
-        # librdkafka asks for the coordinator of the group it is named, also where it is in none.
-        found.add(Right("group", GROUPS, "Describe", prefixed=True))
-        found.discard(Right("group", READER, "Describe"))
-    found |= {Right("topic", prefix + name, operation, prefixed=True) for operation, name in MORE.get(role, ())}
-    return frozenset(found)
+    access = ROLES[role]()
+    # Every process checks at start-up that all topics exist, with their partition counts.
+    acls = {Acl("topic", prefix, "Describe", prefixed=True), Acl("group", READER_GROUP, "Describe")}
+    if access.reads_all:
+        acls.add(Acl("topic", prefix, "Read", prefixed=True))
+    acls |= {Acl("topic", topics[alias].name, "Read") for alias in access.reads}
+    acls |= {Acl("topic", topics[alias].name, "Write") for alias in access.writes}
+    if access.group:
+        acls.add(Acl("group", access.group, "Read", prefixed=access.group_is_prefix))
+    if access.describes_groups or access.reads_all or role == "processor":
+        # librdkafka looks up the coordinator of its configured group even if it never joins it.
+        acls.add(Acl("group", GROUP_PREFIX, "Describe", prefixed=True))
+        acls.discard(Acl("group", READER_GROUP, "Describe"))
+    acls |= {
+        Acl("topic", prefix + name, operation, prefixed=True) for operation, name in EXTRA_OPERATIONS.get(role, ())
+    }
+    return frozenset(acls)
 
 
-def _once(*parts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each for part in parts for each in part))
+def _unique(*parts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item for part in parts for item in part))

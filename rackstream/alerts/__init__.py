@@ -1,1 +1,1 @@
-"""Alerts as people handle them: what is active, silences, dry runs of rules."""
+"""Alerts on Kafka: active alerts, silences, dry runs of rules."""

@@ -1,39 +1,45 @@
-"""The alerts that are active, then transitions as they come: nothing missed and nothing twice between the two.
+"""Lists active alerts, then follows transitions, without gap or overlap between the two.
 
-The end of the log is noted first; the log is read to there, then the memories, then the log is followed from there.
+The end of the alert log is read first, then the log up to it, then the state topics; following begins at that end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Final, cast
 
 from confluent_kafka import KafkaException
 
-from rackstream.text.alert_text import sentence
-from rackstream.topics.tail import following
+from rackstream.text.alert_text import alert_sentence
+from rackstream.topics.tail import follow_messages
 from runtime import kafka
 from runtime.errors import Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
+from schemas.records import Alert
 from sinks.webhook import active_alerts, initial_state
-from sinks.webhook.silences import Situation
+from sinks.webhook.silences import MutingState
 
-Record = dict[str, Any]
 COLUMNS: Final = ("since", "severity", "host", "rule", "component", "value", "limit", "text", "muted_by")
+"""Columns of the table; see `table_row`."""
 
 
-class Alerts:
-    """What is active at one moment, and what comes after it; each with `muted_by`, as it is when it is handed out."""
+class ListedAlert(Alert):
+    """Alert with the ids of the silences and conditions that mute it now."""
+
+    muted_by: list[str]
+
+
+class AlertFollower:
+    """Active alerts at one moment, and the transitions after it."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        """Reads what is active.
+        """Reads the active alerts.
 
         Raises:
-            Retry: the broker did not answer.
+            Retry: The broker did not answer.
         """
         self._settings = settings
         try:
@@ -43,50 +49,53 @@ class Alerts:
 
     def _read(self) -> None:
         spans = kafka.watermarks(self._settings, self._settings.catalog["alerts"].name)
-        self._ends = {number: end for number, (_, end) in spans.items()}
-        found: dict[str, Record] = {}
-        seen: set[str] = set()
-        for _, _, record in initial_state.transitions(self._settings, spans):
-            seen.add(record["id"])
-            active_alerts.fold(found, record)
-        self._situation = Situation(self._settings)
-        older = initial_state.remembered(self._settings, self._situation)
-        found |= {each["id"]: each for each in older if each["id"] not in seen}
-        self._told = {name: alert["revision"] for name, alert in found.items()}
-        self._active = list(found.values())
+        self._end_offsets = {number: end for number, (_, end) in spans.items()}
+        active: dict[str, Alert] = {}
+        logged_ids: set[str] = set()
+        for _, _, record in initial_state.read_transitions(self._settings, spans):
+            logged_ids.add(record["id"])
+            active_alerts.apply_transition(active, record)
+        self._muting = MutingState(self._settings)
+        older = initial_state.alerts_in_state(self._settings, self._muting)
+        active |= {alert["id"]: alert for alert in older if alert["id"] not in logged_ids}
+        self._revisions = {alert_id: alert["revision"] for alert_id, alert in active.items()}
+        self._active = list(active.values())
 
-    def active(self) -> list[Record]:
-        """What is active: critical first, then the newest first."""
-        order = sorted(self._active, key=lambda each: each["started_at"], reverse=True)
-        return [self._marked(each) for each in sorted(order, key=lambda each: bool(each["severity"] != "critical"))]
+    def active(self) -> list[ListedAlert]:
+        """Returns the active alerts: critical before warning, newest first."""
+        newest_first = sorted(self._active, key=lambda alert: alert["started_at"], reverse=True)
+        by_severity = sorted(newest_first, key=lambda alert: alert["severity"] != "critical")
+        return [self._with_silences(alert) for alert in by_severity]
 
-    def transitions(self, stopping: Callable[[], bool]) -> Iterator[Record]:
-        """The transitions since, as they come, until `stopping`."""
+    def transitions(self, stopping: Callable[[], bool]) -> Iterator[ListedAlert]:
+        """Yields later transitions as they arrive, until `stopping`."""
         decode = decoder(self._settings, "alerts").decode
-        for message in following(self._settings, self._settings.catalog["alerts"].name, self._ends, stopping):
+        for message in follow_messages(
+            self._settings, self._settings.catalog["alerts"].name, self._end_offsets, stopping
+        ):
             try:
-                record = decode(message.value())
-            except codec.Undecodable:
-                continue  # it is on the dead letter of whoever delivers or stores alerts
-            if record["revision"] > self._told.get(record["id"], -1):
-                self._situation.refresh()
-                yield self._marked(record)
+                record = cast("Alert", decode(message.value()))
+            except codec.DecodeError:
+                continue  # the sinks write a dead letter for it
+            if record["revision"] > self._revisions.get(record["id"], -1):
+                self._muting.refresh()
+                yield self._with_silences(record)
 
-    def _marked(self, alert: Record) -> Record:
-        return alert | {"muted_by": self._situation.muted_by(alert)}
+    def _with_silences(self, alert: Alert) -> ListedAlert:
+        return {**alert, "muted_by": self._muting.muted_by(alert)}
 
     def close(self) -> None:
-        """Lets go of Kafka."""
-        self._situation.close()
+        """Closes the connection to Kafka."""
+        self._muting.close()
 
 
-def wanted(alert: Record, severity: str | None, host: str | None) -> bool:
-    """Whether an alert is of this severity and of a host like this; None: any."""
+def matches(alert: Alert, severity: str | None, host: str | None) -> bool:
+    """True if an alert has the severity and its host matches the pattern; None matches any."""
     return (severity is None or alert["severity"] == severity) and (host is None or fnmatchcase(alert["host"], host))
 
 
-def row(alert: Record) -> tuple[Any, ...]:
-    """What a table shows, by COLUMNS."""
+def table_row(alert: ListedAlert) -> tuple[str | None, ...]:
+    """Returns the table row of an alert, in the order of COLUMNS."""
     return (
         f"{alert['started_at']:%Y-%m-%d %H:%M:%S}",
         alert["severity"],
@@ -104,10 +113,10 @@ def _number(value: float | None) -> str | None:
     return None if value is None else f"{value:g}"
 
 
-def line(alert: Record) -> str:
-    """A transition on one line."""
-    at: datetime = alert["observed_at"]
+def transition_line(alert: ListedAlert) -> str:
+    """Formats a transition on one line."""
+    at = alert["observed_at"]
     cause = f" ({alert['cause']})" if alert["cause"] else ""
     muted = f"  muted by {', '.join(alert['muted_by'])}" if alert["muted_by"] else ""
-    what = f"{alert['transition']}{cause}"
-    return f"{at:%H:%M:%S}  {what:19} {alert['severity']:8} {alert['host']:16} {sentence(alert)}{muted}"
+    transition = f"{alert['transition']}{cause}"
+    return f"{at:%H:%M:%S}  {transition:19} {alert['severity']:8} {alert['host']:16} {alert_sentence(alert)}{muted}"

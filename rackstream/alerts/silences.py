@@ -1,82 +1,83 @@
-"""Silences on Kafka: which there are, making one, ending some. For the command and for REST."""
+"""Silences on Kafka, for command line, terminal and web: matchers, listing, adding, ending."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import cast
 
-from runtime.compacted_topic import newest
+from runtime.compacted_topic import read_latest
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 from runtime.topics import publish_schemas
+from schemas.records import Silence
 from sinks.webhook import silences
 
-Record = dict[str, Any]
 
-
-def pairs(words: Iterable[str]) -> list[tuple[str, str]]:
-    """Matchers as people write them, NAME=PATTERN each.
+def parse_matchers(words: Iterable[str]) -> list[tuple[str, str]]:
+    """Parses matchers of the form NAME=PATTERN.
 
     Raises:
-        Misconfigured: one is not, or there is none.
+        Misconfigured: A matcher has another form, or there is none.
     """
     split = [word.partition("=") for word in words]
     if wrong := [name + equals + pattern for name, equals, pattern in split if not (name and pattern)]:
         raise Misconfigured(f"{', '.join(wrong)}: give NAME=PATTERN, such as host=kvm-* or rule=temperature-high")
     if not split:
-        raise Misconfigured("say what is to be silenced, such as host=kvm-* or rule=temperature-high")
+        raise Misconfigured("no matcher given: use NAME=PATTERN, such as host=kvm-* or rule=temperature-high")
     return [(name, pattern) for name, _, pattern in split]
 
 
-def split(line: str) -> list[str]:
-    """The words of a line; quotation marks keep what has spaces together."""
+def split_words(line: str) -> list[str]:
+    """Splits a line into words; quotation marks keep words together."""
     try:
         return shlex.split(line)
-    except ValueError:  # a quotation mark without its other half
+    except ValueError:  # an unmatched quotation mark
         return line.split()
 
 
-def line(matchers: Mapping[str, str]) -> str:
-    """Matchers as a line that `split` and `pairs` read."""
+def format_matchers(matchers: Mapping[str, str]) -> str:
+    """Formats matchers as a line that `split_words` and `parse_matchers` read."""
     return shlex.join(f"{name}={pattern}" for name, pattern in matchers.items())
 
 
-def known(settings: KafkaSettings) -> list[Record]:
-    """All there are, those that have ended among them, by their beginning.
+def read_silences(settings: KafkaSettings) -> list[Silence]:
+    """Returns all silences, including ended ones, by start time.
 
     Raises:
-        KafkaException: the broker did not answer.
+        KafkaException: The broker did not answer.
     """
-    return sorted(newest(settings, "silences").values(), key=lambda each: (each["starts_at"], each["id"]))
+    latest = cast("Mapping[str, Silence]", read_latest(settings, "silences"))
+    return sorted(latest.values(), key=lambda silence: (silence["starts_at"], silence["id"]))
 
 
-def add(settings: KafkaSettings, made: Record) -> None:
-    """Publishes a new one, and forgets those that nobody asks for any more.
+def add_silence(settings: KafkaSettings, silence: Silence) -> None:
+    """Publishes a new silence, and deletes those that ended long ago.
 
     Raises:
-        Retry: the broker did not confirm.
+        Retry: The broker did not confirm.
     """
     publish_schemas(settings, ("Silence",))
-    outdated = [each["id"] for each in known(settings) if each["ends_at"] < datetime.now(UTC) - silences.KEPT]
-    silences.publish(settings, made, outdated)
+    keep_from = datetime.now(UTC) - silences.RETENTION
+    outdated = [old["id"] for old in read_silences(settings) if old["ends_at"] < keep_from]
+    silences.publish(settings, silence, outdated)
 
 
-def end(settings: KafkaSettings, ids: Iterable[str]) -> list[Record]:
-    """Ends silences now; returns them.
+def end_silences(settings: KafkaSettings, ids: Iterable[str]) -> list[Silence]:
+    """Ends silences now and returns them.
 
     Raises:
-        Misconfigured: one is not there, or has ended.
-        Retry: the broker did not confirm.
+        Misconfigured: There is no such silence, or it has ended.
+        Retry: The broker did not confirm.
     """
     now = datetime.now(UTC)
-    wanted = list(dict.fromkeys(ids))
-    open_ = {each["id"]: each for each in known(settings) if each["ends_at"] > now}
-    if unknown := [each for each in wanted if each not in open_]:
-        raise Misconfigured(f"no such silence that has not ended: {', '.join(unknown)}; see `rackstream silence list`")
+    requested = list(dict.fromkeys(ids))
+    open_silences = {silence["id"]: silence for silence in read_silences(settings) if silence["ends_at"] > now}
+    if unknown := [silence_id for silence_id in requested if silence_id not in open_silences]:
+        raise Misconfigured(f"no pending or active silence {', '.join(unknown)}; see `rackstream silence list`")
     publish_schemas(settings, ("Silence",))
-    ended = [open_[each] | {"ends_at": now} for each in wanted]
-    for each in ended:
-        silences.publish(settings, each)
+    ended: list[Silence] = [{**open_silences[silence_id], "ends_at": now} for silence_id in requested]
+    for silence in ended:
+        silences.publish(settings, silence)
     return ended

@@ -1,1 +1,1 @@
-"""The console: REST and live events over HTTP, on loopback unless told otherwise. Any number of them may run."""
+"""The console: REST and live events over HTTP, on loopback by default. Several consoles may run at the same time."""

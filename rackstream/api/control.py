@@ -1,60 +1,61 @@
-"""Start and stop for the fleet: commands go to Kafka, so any number of consoles may give them."""
+"""Routes that pause and resume polling. Commands go through Kafka, so any console may send them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from producers.control.planner import NoSuchTarget
-from rackstream.api.auth import Allowed
-from rackstream.control import BY_REST, Commands
+from rackstream.api.auth import TokenCheck
+from rackstream.control import REST_ACTOR, FleetControl
 
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+JsonObject = dict[str, object]
 
 
-class Order(BaseModel):
-    """Which targets: of a source, of a host, of both, or (neither) all."""
+class TargetSelection(BaseModel):
+    """Targets of a source, of a host, of both, or (neither) all."""
 
     model_config = ConfigDict(extra="forbid")
 
     source: Name | None = None
     """redfish, libvirt or host."""
     host: Name | None = None
-    """The fleet's name of it."""
+    """Name of the host in the fleet."""
     reason: Annotated[str, Field(max_length=1000)] = ""
-    """Why, for whoever wonders."""
+    """Reason, shown to others."""
 
 
-def routes(commands: Commands, allowed: Allowed) -> APIRouter:
-    """Two commands, and what was commanded next to how targets stand."""
-    found = APIRouter(prefix="/api/control", tags=["control"])
+def routes(fleet: FleetControl, needs_token: TokenCheck) -> APIRouter:
+    """Creates the routes below `/api/control`."""
+    router = APIRouter(prefix="/api/control", tags=["control"])
 
-    def by(request: Request) -> str:
-        return f"{BY_REST} from {request.client.host}" if request.client else BY_REST
+    def actor(request: Request) -> str:
+        return f"{REST_ACTOR} from {request.client.host}" if request.client else REST_ACTOR
 
-    @found.post("/start", dependencies=[allowed])
-    def start(request: Request, order: Order | None = None) -> dict[str, Any]:
-        """Has targets polled. The answer says how they stand after at most some seconds."""
-        wanted = order or Order()
+    @router.post("/start", dependencies=[needs_token])
+    def start(request: Request, selection: TargetSelection | None = None) -> JsonObject:
+        """Resume polling of the selected targets. Answers with their states after a few seconds at most."""
+        targets = selection or TargetSelection()
         try:
-            return commands.start(wanted.source, wanted.host, by=by(request), reason=wanted.reason)
+            return dict(fleet.start(targets.source, targets.host, by=actor(request), reason=targets.reason))
         except NoSuchTarget as error:
             raise HTTPException(404, str(error)) from None
 
-    @found.post("/stop", dependencies=[allowed])
-    def stop(request: Request, order: Order | None = None) -> dict[str, Any]:
-        """Has targets left alone until they are started; their sessions are deleted."""
-        wanted = order or Order()
+    @router.post("/stop", dependencies=[needs_token])
+    def stop(request: Request, selection: TargetSelection | None = None) -> JsonObject:
+        """Pause polling of the selected targets; their sessions are deleted."""
+        targets = selection or TargetSelection()
         try:
-            return commands.stop(wanted.source, wanted.host, by=by(request), reason=wanted.reason)
+            return dict(fleet.stop(targets.source, targets.host, by=actor(request), reason=targets.reason))
         except NoSuchTarget as error:
             raise HTTPException(404, str(error)) from None
 
-    @found.get("")
-    def state() -> dict[str, Any]:
-        """What was commanded, how many targets stand how, and which of them do not as was commanded."""
-        return commands.state()
+    @router.get("")
+    def state() -> JsonObject:
+        """Desired state, target counts, and targets that differ from it."""
+        return dict(fleet.state())
 
-    return found
+    return router

@@ -1,8 +1,6 @@
-"""How the console itself stands: for supervisors and load balancers."""
+"""Liveness and readiness of the console, for supervisors and load balancers."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -10,27 +8,27 @@ from rackstream.view.model import View
 
 
 def routes(view: View) -> APIRouter:
-    """`/healthz`, `/readyz`."""
-    found = APIRouter(tags=["process"])
+    """Creates the routes `/healthz` and `/readyz`."""
+    router = APIRouter(tags=["process"])
 
-    @found.get("/healthz")
+    @router.get("/healthz")
     def healthz() -> dict[str, str]:
-        """The process answers."""
+        """200 while the process answers."""
         return {"status": "ok"}
 
-    @found.get("/readyz", responses={503: {"description": "not ready; `why` says what is not"}})
-    def readyz(response: Response) -> dict[str, Any]:
-        """Kafka answers, its topics are there, and the view has caught up."""
-        why = []
+    @router.get("/readyz", responses={503: {"description": "not ready; `why` gives the reasons"}})
+    def readyz(response: Response) -> dict[str, object]:
+        """200 once Kafka answers, its topics exist, and the view has caught up."""
+        reasons = []
         if view.kafka:
-            why.append("Kafka does not answer")
+            reasons.append("Kafka does not answer")
         if missing := view.pipeline().missing:
-            why.append(f"topics are missing: {', '.join(missing)}")
+            reasons.append(f"topics are missing: {', '.join(missing)}")
         if not view.ready:
-            why.append("the view has not caught up")
-        if not why:
+            reasons.append("the view has not caught up")
+        if not reasons:
             return {"status": "ready"}
         response.status_code = 503
-        return {"status": "not ready", "why": why}
+        return {"status": "not ready", "why": reasons}
 
-    return found
+    return router

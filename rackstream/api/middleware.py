@@ -1,6 +1,6 @@
-"""What every request passes: which names the console answers to, how much it takes, what browsers may do, failures.
+"""ASGI middleware of all requests: allowed host names, body size, security headers, errors.
 
-Pure ASGI, so that nothing is buffered on the way.
+Pure ASGI, so that no response is buffered on the way.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from fastapi import HTTPException
@@ -18,12 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger()
 MAX_BODY_BYTES: Final = 1 << 20
-PAGE: Final = "/ui"
-"""Path of the page, which has a policy of its own."""
-POLICY: Final = (
+UI_PATH: Final = "/ui"
+"""Path of the web page, which sets its own content security policy."""
+CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-HEADERS: Final = {
+SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -32,71 +32,71 @@ HEADERS: Final = {
 }
 
 
-class Guard:
-    """ASGI middleware."""
+class RequestGuard:
+    """Rejects foreign host names and large bodies, adds security headers, and turns exceptions into 500."""
 
-    def __init__(self, app: ASGIApp, names: Sequence[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str] = ()) -> None:
         self._app = app
-        self._names = tuple(name.lower() for name in names)
+        self._allowed_hosts = tuple(name.lower() for name in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers, or hands on."""
+        """Forwards the request, or rejects it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if not is_ours(headers.getlist("host"), self._names):
-            await self._refuse(scope, receive, send)
+        if not is_allowed_host(headers.getlist("host"), self._allowed_hosts):
+            await self._reject(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         else:
-            await self._guarded(scope, receive, _safe(scope["path"], send), headers)
+            await self._forward(scope, receive, _with_security_headers(scope["path"], send), headers)
 
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+    async def _forward(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-            await _problem(413, f"at most {MAX_BODY_BYTES} bytes")(scope, receive, send)
+            await _error(413, f"at most {MAX_BODY_BYTES} bytes")(scope, receive, send)
             return
-        begun = False
+        has_started = False
 
-        async def noting(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_noting_start(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
             await send(message)
 
         try:
-            await self._app(scope, _counted(receive), noting)
+            await self._app(scope, _limit_body(receive), send_noting_start)
         except Exception as error:
-            if begun:
+            if has_started:
                 raise
-            name = secrets.token_hex(6)
-            log.exception("request failed", id=name, method=scope["method"], path=scope["path"], error=repr(error))
-            detail = f"an error of the console: its log says more, under {name}"
-            await _problem(500, detail, id=name)(scope, receive, send)
+            error_id = secrets.token_hex(6)
+            log.exception("request failed", id=error_id, method=scope["method"], path=scope["path"], error=repr(error))
+            detail = f"internal error; see the console's log for id {error_id}"
+            await _error(500, detail, id=error_id)(scope, receive, send)
 
     @staticmethod
-    async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    async def _reject(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4403})
             return
-        detail = "the console does not go by this name: see RACKSTREAM_CONSOLE_NAMES"
-        await _problem(421, detail)(scope, receive, _safe(scope["path"], send))
+        detail = "unknown host name of the console: see RACKSTREAM_CONSOLE_NAMES"
+        await _error(421, detail)(scope, receive, _with_security_headers(scope["path"], send))
 
 
-def is_ours(given: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether a request's Host is one that the console answers to.
+def is_allowed_host(host_headers: Sequence[str], allowed_hosts: Sequence[str]) -> bool:
+    """True if a request's Host header names this console.
 
-    A page of a foreign site can have its own name lead to 127.0.0.1, and its script would then read from us as from
-    its own site. It cannot do so with an address, nor with a name without a dot.
+    Prevents DNS rebinding: a foreign site can point its own name at 127.0.0.1, and its script could then read from the
+    console as from its own site. That works neither with an IP address nor with a name without a dot.
     """
-    if len(given) != 1:
+    if len(host_headers) != 1:
         return False
-    host = given[0].lower().strip()
+    host = host_headers[0].lower().strip()
     name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
     if not name:
         return False
-    if name in names or "*" in names or ("." not in name.strip("[]") and ":" not in name):
+    if name in allowed_hosts or "*" in allowed_hosts or ("." not in name.strip("[]") and ":" not in name):
         return True
     try:
         ipaddress.ip_address(name.strip("[]"))
@@ -105,37 +105,37 @@ def is_ours(given: Sequence[str], names: Sequence[str]) -> bool:
     return True
 
 
-def _safe(path: str, send: Send) -> Send:
-    """Sends with what browsers are to be told."""
-    is_page = path == PAGE or path.startswith(f"{PAGE}/")
+def _with_security_headers(path: str, send: Send) -> Send:
+    """Wraps `send` to add the security headers to a response."""
+    is_page = path == UI_PATH or path.startswith(f"{UI_PATH}/")
 
-    async def sending(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
+            for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
             if not is_page:
-                headers.setdefault("Content-Security-Policy", POLICY)
+                headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
                 headers.setdefault("Cache-Control", "no-store")
         await send(message)
 
-    return sending
+    return send_with_headers
 
 
-def _counted(receive: Receive) -> Receive:
-    """Receives, and refuses a body that turns out longer than was said."""
-    taken = 0
+def _limit_body(receive: Receive) -> Receive:
+    """Wraps `receive` to reject a body that is longer than its Content-Length promised."""
+    received = 0
 
-    async def receiving() -> Message:
-        nonlocal taken
+    async def receive_limited() -> Message:
+        nonlocal received
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MAX_BODY_BYTES:
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
             raise HTTPException(413, f"at most {MAX_BODY_BYTES} bytes")
         return message
 
-    return receiving
+    return receive_limited
 
 
-def _problem(status: int, detail: str, **more: Any) -> JSONResponse:
-    return JSONResponse({"detail": detail, **more}, status_code=status)
+def _error(status: int, detail: str, **fields: str) -> JSONResponse:
+    return JSONResponse({"detail": detail, **fields}, status_code=status)

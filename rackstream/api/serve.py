@@ -1,4 +1,4 @@
-"""Listens: the application on its socket, with a view that is fed meanwhile."""
+"""Runs the console: the application on its socket, with a view fed from Kafka."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import uvicorn
 
-from rackstream.api.app import app
-from rackstream.api.settings import ConsoleSettings, token
-from rackstream.control import Commands, Control
+from rackstream.api.app import create_app
+from rackstream.api.settings import ConsoleSettings, read_token
+from rackstream.control import CollectorControl, FleetControl
 from rackstream.topics.schema_lookup import Connect
-from rackstream.view.kafka_feed import Feed
-from rackstream.web.logins import Logins
+from rackstream.view.kafka_feed import KafkaFeed
+from rackstream.web.logins import LoginSessions
 from rackstream.web.mount import mount
-from rackstream.web.session import Console
+from rackstream.web.session import WebContext
 from runtime import observability
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
@@ -21,30 +21,34 @@ from sinks.settings import files_root
 
 
 def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
-    """Serves until a signal. Kafka need not be there yet: `connect` is asked when it is needed.
+    """Serves until a signal arrives.
+
+    Args:
+        settings: Topic names and data directory.
+        connect: Returns settings with Kafka's address; Kafka need not run yet.
+        port: Port to listen on; default: from the environment.
 
     Raises:
-        Misconfigured: the port is taken, or the address is none of this machine's.
+        Misconfigured: The port is taken, or the address is not one of this machine.
     """
     console = ConsoleSettings.read(**({} if port is None else {"port": port}))
-    host, chosen = console.host, console.port
-    feed = Feed(settings, connect, back=timedelta(seconds=console.back_s))
+    feed = KafkaFeed(settings, connect, look_back=timedelta(seconds=console.back_s))
     servers: list[uvicorn.Server] = []
-    expected = token(console, settings.data_dir)
-    served = app(
+    token = read_token(console, settings.data_dir)
+    app = create_app(
         settings,
         connect,
-        Control(),
-        expected,
+        CollectorControl(),
+        token,
         feed.view,
-        names=[each.strip() for each in console.names.split(",") if each.strip()],
-        stopping=lambda: any(server.should_exit for server in servers),
+        allowed_hosts=[name.strip() for name in console.names.split(",") if name.strip()],
+        is_stopping=lambda: any(server.should_exit for server in servers),
     )
-    mount(served, Console(feed.view, Commands(connect), connect, files_root(settings), Logins(expected)))
+    mount(app, WebContext(feed.view, FleetControl(connect), connect, files_root(settings), LoginSessions(token)))
     config = uvicorn.Config(
-        served,
-        host=host,
-        port=chosen,
+        app,
+        host=console.host,
+        port=console.port,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -54,10 +58,10 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
         listener = config.bind_socket()
     except SystemExit:
         raise Misconfigured(
-            f"cannot listen on {host}, port {chosen}: it is taken; set RACKSTREAM_CONSOLE_PORT to another"
-            " (or the address is none of this machine's: see RACKSTREAM_CONSOLE_HOST)"
+            f"cannot listen on {console.host}, port {console.port}: it is taken; set RACKSTREAM_CONSOLE_PORT to another"
+            " (or the address is not one of this machine: see RACKSTREAM_CONSOLE_HOST)"
         ) from None
-    listener.listen()  # whoever is told that we are ready may ask at once
+    listener.listen()  # before READY=1, so that a client may connect at once
     with feed:
         observability.notify("READY=1")
         servers.append(uvicorn.Server(config))

@@ -1,4 +1,4 @@
-"""Settings of `rackstream serve`, and the token of what changes something."""
+"""Settings of `rackstream serve`, and its API token."""
 
 from __future__ import annotations
 
@@ -20,50 +20,50 @@ class ConsoleSettings(Settings):
     """`rackstream serve`."""
 
     host: Annotated[str, Field(validation_alias="RACKSTREAM_CONSOLE_HOST", min_length=1)] = "127.0.0.1"
-    """Address to listen on. Reading asks for no token: another one only where others cannot reach it, as in a
+    """Address to listen on. Reading needs no token: use another address only where others cannot reach it, as in a
     container whose port is published on loopback."""
     port: Annotated[int, Field(validation_alias="RACKSTREAM_CONSOLE_PORT")] = 8000
     """Port to listen on."""
     names: Annotated[str, Field(validation_alias="RACKSTREAM_CONSOLE_NAMES")] = ""
-    """Host names that requests may ask for, with commas between them, besides addresses and names without a dot;
-    `*`: any. Pages of other sites are kept out by it."""
+    """Host names of the console, comma-separated, besides addresses and names without a dot; `*`: any. Requests for
+    other names are rejected, which keeps out scripts of other sites."""
     back_s: Annotated[float, Field(validation_alias="RACKSTREAM_CONSOLE_BACK", ge=1, le=86400)] = 180.0
-    """Seconds that it looks back for readings when it starts; what is read more seldom shows as it comes."""
+    """Seconds of readings to read back at start-up; readings taken less often appear as they arrive."""
     token: Annotated[SecretStr | None, Field(validation_alias="RACKSTREAM_API_TOKEN")] = None
-    """Bearer token of calls that change something; unset: one is made and kept in the data directory."""
+    """Bearer token of requests that change something; unset: one is generated and kept in the data directory."""
 
 
-def token(settings: ConsoleSettings, data_dir: Path) -> SecretStr:
-    """The token that is set, or the one kept in `<data_dir>/api-token`, made at the first start with mode 0600.
+def read_token(settings: ConsoleSettings, data_dir: Path) -> SecretStr:
+    """Returns the configured token, or the one in `<data_dir>/api-token`, generated at the first start with mode 0600.
 
     Raises:
-        Misconfigured: the file is empty, or others may read it.
+        Misconfigured: The file is empty, or readable by others.
     """
     if settings.token is not None:
         return settings.token
     path = data_dir / "api-token"
     data_dir.mkdir(parents=True, exist_ok=True)
-    _make(path)
+    _create_token_file(path)
     if path.stat().st_mode & 0o077:
-        raise Misconfigured(f"{path} may be read by others: chmod 600 it, or delete it and a new one is made")
-    kept = path.read_text().strip()
-    if not kept:
-        raise Misconfigured(f"{path} is empty: delete it and a new one is made, or set RACKSTREAM_API_TOKEN")
-    return SecretStr(kept)
+        raise Misconfigured(f"{path} is readable by others: chmod 600 it, or delete it to have a new one generated")
+    token = path.read_text().strip()
+    if not token:
+        raise Misconfigured(f"{path} is empty: delete it to have a new one generated, or set RACKSTREAM_API_TOKEN")
+    return SecretStr(token)
 
 
-def _make(path: Path) -> None:
-    """Makes the file with a token in it, unless it is there: whole from the first moment that others see it."""
+def _create_token_file(path: Path) -> None:
+    """Creates the file atomically, unless it exists: other processes never see it without its content."""
     if path.exists():
         return
-    aside = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
     try:
-        os.link(aside, path)
+        os.link(temporary, path)
     except FileExistsError:
-        return  # another console was first: its token is the one
+        return  # another console was first: its token counts
     else:
-        log.info("API token made", path=str(path))
+        log.info("API token created", path=str(path))
     finally:
-        aside.unlink()
+        temporary.unlink()

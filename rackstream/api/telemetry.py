@@ -1,37 +1,37 @@
-"""Seed 004's five calls: one hypervisor into InfluxDB on this machine; where none is configured, the fleet."""
+"""Routes of the telemetry API: one hypervisor into InfluxDB or, if none is configured, the whole fleet."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
-from rackstream.api.auth import Allowed
-from rackstream.control import Telemetry
+from rackstream.api.auth import TokenCheck
+from rackstream.control import TelemetryControl
+
+JsonObject = dict[str, object]
 
 
-def routes(control: Telemetry, allowed: Allowed) -> APIRouter:
-    """Seed 004's five calls."""
-    found = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
+def routes(control: TelemetryControl, needs_token: TokenCheck) -> APIRouter:
+    """Creates the routes below `/api/telemetry`."""
+    router = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
 
-    @found.post("/start", dependencies=[allowed])
+    @router.post("/start", dependencies=[needs_token])
     def start() -> dict[str, str]:
         return control.start()
 
-    @found.post("/stop", dependencies=[allowed])
+    @router.post("/stop", dependencies=[needs_token])
     def stop() -> dict[str, str]:
         return control.stop()
 
-    @found.get("/status")
-    def status() -> dict[str, Any]:
-        return control.status()
+    @router.get("/status")
+    def status() -> JsonObject:
+        return dict(control.status())
 
-    @found.get("/vms")
-    def vms() -> dict[str, Any]:
-        return control.vms()
+    @router.get("/vms")
+    def vms() -> JsonObject:
+        return dict(control.vms())
 
-    @found.get("/config")
-    def config() -> dict[str, Any]:
-        return control.config()
+    @router.get("/config")
+    def config() -> JsonObject:
+        return dict(control.config())
 
-    return found
+    return router

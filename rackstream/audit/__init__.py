@@ -1,1 +1,1 @@
-"""The audit: reconciles raw, derived and stored records by epoch, sequence and identity."""
+"""Audit: reconciles raw, derived and stored records by epoch, sequence and identity."""

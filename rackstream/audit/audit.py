@@ -1,7 +1,8 @@
-"""The audit: recounts raw, derived and stored data from the topics and files themselves. Reads only.
+"""Audit: reconciles raw, derived and stored data, read from the topics and files themselves.
 
-The pipeline may run meanwhile. What is stored and what is stepped is noted first, then the ends of the derived topics,
-then those of the others: whatever is found was made of something that is read, and what is not there yet is pending.
+It only reads, and the pipeline may be running: manifests and committed offsets are read first, then the ends of the
+derived topics, then those of the others. So whatever is found was made from records that are read, and what is missing
+but not yet due counts as pending.
 """
 
 from __future__ import annotations
@@ -12,33 +13,36 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 from processors.alerting import rule_topic
-from processors.engine.join import Joint
-from processors.engine.partition import Encoded, Partition
-from processors.engine.restore import at
-from processors.engine.step import Join
+from processors.engine.join import JoinPartition
+from processors.engine.partition import EncodedOutput, Partition
+from processors.engine.restore import utc_from_ms
+from processors.engine.step import AnyJoin
 from processors.engine.worker import ProcessorSettings
-from processors.registry import joined, mounted
-from rackstream.audit.counters import Facts, Series, Tally
-from rackstream.dead_letters import store as letters
-from rackstream.stored import files as history
+from processors.registry import JOINS, STEPS
+from rackstream.audit.counters import FactSets, RawRecord, Reconciliation, SequenceRanges
+from rackstream.audit.legend import legend_lines
+from rackstream.dead_letters import store
+from rackstream.stored.files import stored_rows
 from rackstream.topics.lag import positions
 from runtime import kafka
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
+from schemas.records import Alert
 from sinks import datasets
 from sinks.files.coverage import Coverage
-from sinks.files.manifest import Entry, read_manifest
+from sinks.files.manifest import ManifestEntry, read_manifest
 from sinks.files.retention import kept_since
 from sinks.settings import files_root
+from sinks.sink import AnyRecord
 
 
 @dataclass
-class Counts:
-    """What an audit counts; `lost` and `twice` must be 0."""
+class AuditCounts:
+    """Result counters; `lost` and `twice` must be 0."""
 
     lost: int = 0
     twice: int = 0
@@ -46,272 +50,288 @@ class Counts:
     wrong: int = 0
     invented: int = 0
     gaps: int = 0
-    """Raw records that a producer numbered and could not hand over, and said so."""
+    """Raw records that a producer numbered but reported as dropped."""
     republished: int = 0
-    """Records on a topic more than once under one identity."""
+    """Surplus copies of records on a topic."""
     pending: int = 0
     """Records not stored yet, and facts not derived yet."""
 
-    def add(self, tally: Tally) -> None:
-        """Takes a comparison of stored or derived facts in."""
-        self.lost += tally.lost
-        self.wrong += tally.wrong
-        self.invented += tally.invented
-        self.pending += tally.pending
+    def add(self, result: Reconciliation) -> None:
+        """Adds the differences of one comparison."""
+        self.lost += result.lost
+        self.wrong += result.wrong
+        self.invented += result.invented
+        self.pending += result.pending
 
 
 @dataclass
-class Finding:
-    """The result, as `rackstream demo --json` prints it."""
+class AuditResult:
+    """Result of an audit; `rackstream demo --json` prints the same fields."""
 
     topics: dict[str, int] = field(default_factory=dict)
     datasets: dict[str, int] = field(default_factory=dict)
     alerts: dict[str, int] = field(default_factory=lambda: {"raised": 0, "cleared": 0})
     raised: dict[str, int] = field(default_factory=dict)
-    """Alerts raised, as rule and host."""
+    """Number of alerts raised, by "rule host"."""
     dead_letters: int = 0
     holes: list[str] = field(default_factory=list)
-    """What retention deleted unread, as the dead letters tell: not lost without a word."""
+    """Records that retention deleted unread, from the dead letters: missing, but reported."""
     false_alerts: int = 0
-    """Transitions of alerts, on the topic or stored, that the rules do not lead to, or lead to with another value."""
-    audit: Counts = field(default_factory=Counts)
+    """Alert transitions, on the topic or stored, that the rules do not produce, or produce with other values."""
+    audit: AuditCounts = field(default_factory=AuditCounts)
     examples: list[str] = field(default_factory=list)
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is lost, stored twice, wrong or invented."""
+        """True if nothing is lost, duplicated, wrong or invented."""
         return not (self.audit.lost or self.audit.twice or self.audit.wrong or self.audit.invented)
 
     def as_json(self) -> str:
-        """One JSON object on one line."""
+        """Returns one JSON object on one line."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     def as_text(self) -> str:
-        """Tables for people."""
+        """Returns tables, followed by a legend of the counters that are not 0."""
         lines = [f"{'topic':34} records"] + [f"{name:34} {count:>7,}" for name, count in self.topics.items()]
         lines += ["", f"{'dataset':34}    rows"] + [f"{name:34} {count:>7,}" for name, count in self.datasets.items()]
         lines += ["", f"alerts  {self.alerts['raised']} raised, {self.alerts['cleared']} cleared"]
         lines += [f"dead letters  {self.dead_letters}", *(f"  deleted unread: {hole}" for hole in self.holes)]
-        lines += ["audit  " + ", ".join(f"{count} {name}" for name, count in asdict(self.audit).items())]
+        counters = asdict(self.audit)
+        lines += ["audit  " + ", ".join(f"{count} {name}" for name, count in counters.items())]
+        lines += legend_lines(counters)
         return "\n".join([*lines, *(f"  {example}" for example in self.examples)])
 
 
-class _Read(NamedTuple):
-    """One record as it is on its topic."""
+class _TopicRecord(NamedTuple):
+    """A decoded record and its position on the topic."""
 
     number: int
     offset: int
-    record: dict[str, Any]
+    record: AnyRecord
     appended_ms: int
 
 
 class Audit:
-    """One audit of everything on the topics now. Each topic is read once, inputs of a join twice; nothing is kept."""
+    """Audits everything on the topics now. Reads each topic once, inputs of a join twice."""
 
     def __init__(self, settings: KafkaSettings, *, files: Path | None = None) -> None:
         self._settings = settings
         self._files = files or files_root(settings)
-        self._finding = Finding()
-        self._entries: list[Entry] = []
-        """What is stored."""
+        self._result = AuditResult()
+        self._entries: list[ManifestEntry] = []
+        """Manifest entries of the stored files."""
         self._coverage = Coverage(())
-        self._stepped: dict[str, dict[int, int]] = {}
-        """Input of steps → up to where each partition is stepped."""
-        self._spans: dict[str, dict[int, kafka.Span]] = {}
+        self._processed: dict[str, dict[int, int]] = {}
+        """Committed offset of the processors, by input topic and partition."""
+        self._spans: dict[str, dict[int, kafka.OffsetRange]] = {}
         self._raised: Counter[str] = Counter()
 
-    def run(self) -> Finding:
-        """Reads, recounts and compares."""
+    def run(self) -> AuditResult:
+        """Reads everything, counts and compares."""
         catalog = self._settings.catalog
-        self._note()
-        with Facts() as facts:
+        self._record_positions()
+        with FactSets() as facts:
             for alias in catalog.topics:
-                self._topic(alias, facts)
-            for join in joined():
-                self._join(join, facts)
-            self._derived(facts)
-            self._stored(facts)
-        self._finding.raised = dict(sorted(self._raised.items()))
-        open_letters = letters.read(self._settings)
-        self._finding.dead_letters = len(open_letters)
-        self._finding.holes = [
-            f"{letter.record['stage']}, {letter.record['topic']}/{letter.record['partition']}: {letter.record['detail']}"  # noqa: E501
-            for letter in open_letters
-            if letter.record["reason"] == "retention"
+                self._read_topic(alias, facts)
+            for join in JOINS:
+                self._expect_joined(join, facts)
+            self._compare_derived(facts)
+            self._compare_stored(facts)
+        self._result.raised = dict(sorted(self._raised.items()))
+        dead_letters = store.read_open(self._settings)
+        self._result.dead_letters = len(dead_letters)
+        self._result.holes = [
+            f"{record['stage']}, {record['topic']}/{record['partition']}: {record['detail']}"
+            for record in (dead_letter.record for dead_letter in dead_letters)
+            if record["reason"] == "retention"
         ]
-        return self._finding
+        return self._result
 
-    def _note(self) -> None:
-        """Where everything stands, against the stream."""
-        topics, made = self._settings.catalog, _made()
+    def _record_positions(self) -> None:
+        """Records manifests, committed offsets and topic ends, in reverse order of the data flow."""
+        topics, derived = self._settings.catalog, _derived_sources()
         self._entries = list(read_manifest(self._files))
         self._coverage = Coverage(self._entries)
         group = ProcessorSettings.read().group
-        for alias in {alias for sources in made.values() for alias in sources}:
-            known = positions(self._settings, group, topics[alias].name)
-            # Where nobody ever stepped anything, what is missing is lost.
-            self._stepped[alias] = {at: end if done is None else done for at, (done, (_, end)) in known.items()}
-        for alias in sorted(topics.topics, key=lambda alias: alias not in made):
+        for alias in {alias for sources in derived.values() for alias in sources}:
+            offsets = positions(self._settings, group, topics[alias].name)
+            # Where no processor ever committed, everything missing is lost.
+            self._processed[alias] = {
+                number: end if done is None else done for number, (done, (_, end)) in offsets.items()
+            }
+        for alias in sorted(topics.topics, key=lambda alias: alias not in derived):
             self._spans[alias] = kafka.watermarks(self._settings, topics[alias].name)
 
-    def _from_start(self, alias: str) -> bool:
-        """Whether a topic still holds its first record."""
+    def _has_first_record(self, alias: str) -> bool:
+        """True if a topic still holds its first record."""
         return all(first == 0 for first, _ in self._spans[alias].values())
 
-    def _read(self, alias: str, numbers: Iterable[int] | None = None) -> Iterator[_Read]:
-        """The records of one topic, or of some of its partitions. Undecodable bytes are left out."""
+    def _read(self, alias: str, numbers: Iterable[int] | None = None) -> Iterator[_TopicRecord]:
+        """Yields the records of a topic, or of some partitions. Undecodable ones are skipped."""
         topic = self._settings.catalog[alias]
         spans = {number: self._spans[alias][number] for number in numbers or self._spans[alias]}
         decode = json.loads if topic.schema == "json" else decoder(self._settings, alias).decode
-        for message in kafka.read(self._settings, topic.name, spans):
+        for message in kafka.read_ranges(self._settings, topic.name, spans):
             if numbers is None:
-                self._finding.topics[topic.name] += 1
+                self._result.topics[topic.name] += 1
             try:
                 record = decode(message.value()) if message.value() else None
-            except (codec.Undecodable, ValueError):
+            except (codec.DecodeError, ValueError):
                 continue
             if record is not None:
-                yield _Read(message.partition(), message.offset(), record, message.timestamp()[1])
+                yield _TopicRecord(message.partition(), message.offset(), record, message.timestamp()[1])
 
-    def _topic(self, alias: str, facts: Facts) -> None:
-        """Reads one topic: what it holds, what has to be made of it, and which rows it must have led to."""
-        topic, counts = self._settings.catalog[alias], self._finding.audit
-        self._finding.topics[topic.name] = 0
+    def _read_topic(self, alias: str, facts: FactSets) -> None:
+        """Reads a topic once: counts its records, and adds expected and found facts."""
+        topic, counts = self._settings.catalog[alias], self._result.audit
+        self._result.topics[topic.name] = 0
         names = [name for name in topic.identity if name not in ("epoch", "sequence")]
-        series: dict[tuple[str, ...], Series] | None = {} if alias.startswith("raw-") else None
-        stepping = self._stepping(alias, facts)
-        storing = self._storing(alias, facts)
-        made = alias in _made()
+        sequences: dict[tuple[str, ...], SequenceRanges] | None = {} if alias.startswith("raw-") else None
+        expect_derived = self._derived_expectations(alias, facts)
+        expect_rows = self._row_expectations(alias, facts)
+        is_derived = alias in _derived_sources()
         for read in self._read(alias):
-            if series is not None:
-                series.setdefault(tuple(read.record[name] for name in names), Series()).see(read.record)
-            if made:
-                facts.find(_derived(alias), topic.identity_of(read.record), read.record)
-            if alias == "alerts" and read.record["transition"] in self._finding.alerts:
-                self._finding.alerts[read.record["transition"]] += 1
-                if read.record["transition"] == "raised":
-                    self._raised[f"{read.record['rule']} {read.record['host']}"] += 1
-            stepping(read)
-            storing(read)
-        for name, each in (series or {}).items():
-            lost, named = each.gaps(from_start=self._from_start(alias))
+            if sequences is not None:
+                series = tuple(read.record[name] for name in names)
+                sequences.setdefault(series, SequenceRanges()).add(cast("RawRecord", read.record))
+            if is_derived:
+                facts.add_found(_derived_kind(alias), topic.identity_of(read.record), read.record)
+            if alias == "alerts":
+                self._count_transition(cast("Alert", read.record))
+            expect_derived(read)
+            expect_rows(read)
+        for name, ranges in (sequences or {}).items():
+            lost, dropped = ranges.gaps(from_start=self._has_first_record(alias))
             counts.lost += lost
-            counts.gaps += named
-            counts.late += each.late
-            counts.republished += each.twice
+            counts.gaps += dropped
+            counts.late += ranges.late
+            counts.republished += ranges.twice
             if lost:
-                self._finding.examples.append(f"raw {alias} {' '.join(name)}: {lost} sequences missing")
-            if each.late:
-                self._finding.examples.append(f"raw {alias} {' '.join(name)}: {each.late} late")
+                self._result.examples.append(f"raw {alias} {' '.join(name)}: {lost} sequences missing")
+            if ranges.late:
+                self._result.examples.append(f"raw {alias} {' '.join(name)}: {ranges.late} late")
 
-    def _stepping(self, alias: str, facts: Facts) -> Callable[[_Read], None]:
-        """Steps the raw records again, by the rules of then: what must be on the derived topics."""
-        mounts = [step for step in mounted() if step.input == alias]
-        packs = rule_topic.read(self._settings) if mounts else None
+    def _count_transition(self, alert: Alert) -> None:
+        if alert["transition"] in self._result.alerts:
+            self._result.alerts[alert["transition"]] += 1
+        if alert["transition"] == "raised":
+            self._raised[f"{alert['rule']} {alert['host']}"] += 1
+
+    def _derived_expectations(self, alias: str, facts: FactSets) -> Callable[[_TopicRecord], None]:
+        """Returns a function that processes a raw record again and expects its outputs.
+
+        The rules are those that were in effect at the time.
+        """
+        steps = [step for step in STEPS if step.input == alias]
+        packs = rule_topic.read_packs(self._settings) if steps else None
         partitions: dict[int, Partition] = {}
 
-        def step(read: _Read) -> None:
+        def expect(read: _TopicRecord) -> None:
             if packs is None:
                 return
             partition = partitions.get(read.number)
             if partition is None:
-                partition = partitions[read.number] = Partition(self._settings.catalog, mounts)
+                partition = partitions[read.number] = Partition(self._settings.catalog, steps)
                 partition.packs = packs
-            stepped = self._is_stepped(alias, read)
-            for output in partition.apply(read.record, appended_at=at(read.appended_ms)).outputs:
-                self._expect(output, facts, yet=stepped)
+            is_due = self._is_processed(alias, read)
+            for output in partition.apply(read.record, appended_at=utc_from_ms(read.appended_ms)).outputs:
+                self._expect_output(output, facts, due=is_due)
 
-        return step
+        return expect
 
-    def _join(self, join: Join, facts: Facts) -> None:
-        """What a join makes of its inputs, in the order in which they were appended."""
+    def _expect_joined(self, join: AnyJoin, facts: FactSets) -> None:
+        """Runs a join over its inputs in order of arrival, and expects its outputs."""
         for number in self._spans[join.inputs[0]]:
-            joint, stepped = Joint(self._settings.catalog, join), True
-            sides = (self._side(source, number) for source in join.inputs)
-            for source, read in heapq.merge(*sides, key=lambda each: each[1].appended_ms):
-                stepped = stepped and self._is_stepped(source, read)
-                outputs = [each for alias in join.inputs for each in joint.quiet(alias, read.appended_ms - 1)]
-                for output in outputs + joint.take(source, read.offset, read.record, read.appended_ms):
-                    self._expect(output, facts, yet=stepped)
+            partition, is_due = JoinPartition(self._settings.catalog, join), True
+            inputs = (self._tagged_records(source, number) for source in join.inputs)
+            for source, read in heapq.merge(*inputs, key=lambda tagged: tagged[1].appended_ms):
+                is_due = is_due and self._is_processed(source, read)
+                outputs = [
+                    output
+                    for alias in join.inputs
+                    for output in partition.advance_watermark(alias, read.appended_ms - 1)
+                ]
+                for output in outputs + partition.apply(source, read.offset, read.record, read.appended_ms):
+                    self._expect_output(output, facts, due=is_due)
 
-    def _side(self, alias: str, number: int) -> Iterator[tuple[str, _Read]]:
+    def _tagged_records(self, alias: str, number: int) -> Iterator[tuple[str, _TopicRecord]]:
         return ((alias, read) for read in self._read(alias, [number]))
 
-    def _is_stepped(self, alias: str, read: _Read) -> bool:
-        return read.offset < self._stepped[alias].get(read.number, 0)
+    def _is_processed(self, alias: str, read: _TopicRecord) -> bool:
+        return read.offset < self._processed[alias].get(read.number, 0)
 
-    def _expect(self, output: Encoded, facts: Facts, *, yet: bool) -> None:
+    def _expect_output(self, output: EncodedOutput, facts: FactSets, *, due: bool) -> None:
         if not output.is_memory:
             identity = self._settings.catalog[output.alias].identity_of(output.record)
-            facts.expect(_derived(output.alias), identity, _wire(output.value, output.alias), yet=yet)
+            facts.expect(_derived_kind(output.alias), identity, _as_read(output.value, output.alias), due=due)
 
-    def _derived(self, facts: Facts) -> None:
-        """Compares what must be on the derived topics with what is."""
-        for alias, sources in _made().items():
-            tally = facts.tally(_derived(alias), complete=all(map(self._from_start, sources)))
-            self._finding.audit.add(tally)
-            self._finding.audit.republished += tally.twice
+    def _compare_derived(self, facts: FactSets) -> None:
+        """Compares the expected with the found derived records."""
+        for alias, sources in _derived_sources().items():
+            comparison = facts.reconcile(_derived_kind(alias), complete=all(map(self._has_first_record, sources)))
+            self._result.audit.add(comparison)
+            self._result.audit.republished += comparison.twice
             if alias == "alerts":
-                self._finding.false_alerts = tally.wrong + tally.invented
-            self._finding.examples += [f"derived {alias} {example}" for example in tally.examples]
+                self._result.false_alerts = comparison.wrong + comparison.invented
+            self._result.examples += [f"derived {alias} {example}" for example in comparison.examples]
 
-    def _storing(self, alias: str, facts: Facts) -> Callable[[_Read], None]:
-        """Expands the records of a topic that are stored into rows: what must be in the files."""
-        name, mine = self._settings.catalog[alias].name, datasets.of(alias)
-        since = kept_since(self._files)  # what retention deleted is not lost
+    def _row_expectations(self, alias: str, facts: FactSets) -> Callable[[_TopicRecord], None]:
+        """Returns a function that expects the rows of a record in the files if it is stored."""
+        name, topic_datasets = self._settings.catalog[alias].name, datasets.of(alias)
+        since = kept_since(self._files)  # rows that retention deleted are not lost
 
-        def store(read: _Read) -> None:
-            if not mine:
+        def expect(read: _TopicRecord) -> None:
+            if not topic_datasets:
                 return
-            if not self._coverage.holds((name, read.number), read.offset, read.record):
-                self._finding.audit.pending += 1
+            if not self._coverage.covers((name, read.number), read.offset, read.record):
+                self._result.audit.pending += 1
                 return
-            for dataset in mine:
+            for dataset in topic_datasets:
                 for row in dataset.rows(read.record):
                     if since is None or row[0] >= since:
-                        facts.expect(_stored(dataset.name), dataset.identity(row), row)
+                        facts.expect(_stored_kind(dataset.name), dataset.identity(row), row)
 
-        return store
+        return expect
 
-    def _stored(self, facts: Facts) -> None:
-        """Compares the rows that must be in the files with those that are."""
+    def _compare_stored(self, facts: FactSets) -> None:
+        """Compares the expected with the stored rows."""
         since = kept_since(self._files)
         for dataset in datasets.ALL:
-            kind = _stored(dataset.name)
-            for row in history.rows(self._files, dataset, self._entries):
+            kind = _stored_kind(dataset.name)
+            for row in stored_rows(self._files, dataset, self._entries):
                 if since is None or row[0] >= since:
-                    facts.find(kind, dataset.identity(row), row)
-            if rows := facts.found(kind):
-                self._finding.datasets[dataset.name] = rows
-            whole = self._from_start(dataset.alias)
-            whole = whole and "compact" not in self._settings.catalog[dataset.alias].cleanup
-            tally = facts.tally(kind, complete=whole)
-            self._finding.audit.add(tally)
-            self._finding.audit.twice += tally.twice
+                    facts.add_found(kind, dataset.identity(row), row)
+            if rows := facts.count_found(kind):
+                self._result.datasets[dataset.name] = rows
+            is_complete = self._has_first_record(dataset.alias)
+            is_complete = is_complete and "compact" not in self._settings.catalog[dataset.alias].cleanup
+            comparison = facts.reconcile(kind, complete=is_complete)
+            self._result.audit.add(comparison)
+            self._result.audit.twice += comparison.twice
             if dataset.alias == "alerts":
-                self._finding.false_alerts += tally.wrong + tally.invented
-            self._finding.examples += [f"stored {dataset.name} {example}" for example in tally.examples]
+                self._result.false_alerts += comparison.wrong + comparison.invented
+            self._result.examples += [f"stored {dataset.name} {example}" for example in comparison.examples]
 
 
-def _made() -> dict[str, set[str]]:
-    """What processors make: alias → those it is made of."""
+def _derived_sources() -> dict[str, set[str]]:
+    """Returns the source topics of each derived topic."""
     sources: dict[str, set[str]] = {}
-    for step in mounted():
+    for step in STEPS:
         for alias in step.outputs:
             sources.setdefault(alias, set()).add(step.input)
-    return sources | {alias: set(join.inputs) for join in joined() for alias in join.outputs}
+    return sources | {alias: set(join.inputs) for join in JOINS for alias in join.outputs}
 
 
-def _derived(alias: str) -> str:
+def _derived_kind(alias: str) -> str:
     return f"derived {alias}"
 
 
-def _stored(dataset: str) -> str:
+def _stored_kind(dataset: str) -> str:
     return f"stored {dataset}"
 
 
-def _wire(value: bytes, alias: str) -> dict[str, Any]:
-    """A record as a reader gets it: through the codec, with defaults filled in and times cut to microseconds."""
+def _as_read(value: bytes, alias: str) -> AnyRecord:
+    """Returns a record as a reader decodes it: defaults filled in, times cut to microseconds."""
     from schemas import catalog
 
     return codec.Decoder(catalog.schema(catalog.load()[alias].schema)).decode(value)

@@ -1,7 +1,7 @@
-"""Counts what should be there against what is: sequences of raw records, facts by identity.
+"""Counters of the audit: sequences of raw records, and facts expected against facts found.
 
-Neither keeps what it has seen: sequences become ranges, facts a digest each, in a temporary database on disk. What an
-audit needs of memory does not grow with what it reads.
+Sequences are merged to ranges, and facts are kept as digests in a temporary database on disk, so memory does not grow
+with the amount of data.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from sinks.files.int_ranges import Ranges
+from schemas.records import AppSample, HostSample, LibvirtSample, RedfishSample
+from sinks.files.int_ranges import IntRanges
 
-Record = dict[str, Any]
-AT_ONCE: Final = 5_000
-"""Facts that are written together."""
-LOST: Final = """
+RawRecord = AppSample | HostSample | LibvirtSample | RedfishSample
+INSERT_BATCH: Final = 5_000
+"""Facts inserted per transaction."""
+LOST_QUERY: Final = """
     select distinct identity, 1 from facts as one where kind = :kind and side = 'expected' and not exists
         (select 1 from facts where kind = :kind and side = 'found' and identity = one.identity)"""
-PENDING: Final = """
+PENDING_QUERY: Final = """
     select distinct identity, 1 from facts as one where kind = :kind and side = 'possible' and not exists
         (select 1 from facts where kind = :kind and side in ('found', 'expected') and identity = one.identity)"""
-TWICE: Final = """
+TWICE_QUERY: Final = """
     select identity, count(*) - 1 from facts as one where kind = :kind and side = 'found' and exists
         (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity)
     group by identity having count(*) > 1"""
-WRONG: Final = """
+WRONG_QUERY: Final = """
     select one.identity, 1 from
         (select identity, min(rowid) as first from facts where kind = :kind and side = 'found' group by identity) as one
     where exists
@@ -37,37 +38,40 @@ WRONG: Final = """
     and not exists
         (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity
             and value = (select value from facts where rowid = one.first))"""
-INVENTED: Final = """
+INVENTED_QUERY: Final = """
     select identity, count(*) from facts as one where kind = :kind and side = 'found' and not exists
         (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity)
     group by identity"""
 
 
 @dataclass
-class Tally:
-    """How two sides compare."""
+class Reconciliation:
+    """Differences between expected and found facts."""
 
     lost: int = 0
-    """Should be there and are not."""
+    """Expected, not found."""
     twice: int = 0
-    """Are there more than once, counted as often as they are too many."""
+    """Surplus copies of facts found more than once."""
     wrong: int = 0
-    """Are there, with another value."""
+    """Found with another value than expected."""
     invented: int = 0
-    """Are there and should not be."""
+    """Found, not expected."""
     pending: int = 0
-    """Are not there, and need not be yet."""
+    """Not found, but not due yet."""
     examples: list[str] = field(default_factory=list)
 
 
-class Facts:
-    """Facts of several kinds, by identity, on two sides. As a context manager: its database goes at the end."""
+class FactSets:
+    """Expected and found facts of several kinds, by identity.
+
+    As a context manager: the database is deleted on exit.
+    """
 
     EXAMPLES: Final = 5
-    """Of each kind and each way to differ."""
+    """Examples kept per kind and kind of difference."""
 
     def __init__(self) -> None:
-        self._db = sqlite3.connect("", isolation_level=None)  # a file without a name, which nobody else sees
+        self._db = sqlite3.connect("", isolation_level=None)  # an anonymous temporary file
         self._db.execute("pragma cache_size = -16384")
         self._db.execute("pragma synchronous = off")
         self._db.execute("pragma journal_mode = off")
@@ -81,35 +85,47 @@ class Facts:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def expect(self, kind: str, identity: Hashable, value: Any, *, yet: bool = True) -> None:
-        """Takes in what should be there. An identity with two values is right if it is either. `yet`: already."""
-        self._put("expected" if yet else "possible", kind, identity, value)
+    def expect(self, kind: str, identity: Hashable, value: object, *, due: bool = True) -> None:
+        """Adds an expected fact. Of several values expected for one identity, any is right.
 
-    def find(self, kind: str, identity: Hashable, value: Any) -> None:
-        """Takes in what is there."""
+        Args:
+            kind: Kind of the fact.
+            identity: Identity within the kind.
+            value: The expected value.
+            due: False if the fact need not be there yet.
+        """
+        self._put("expected" if due else "possible", kind, identity, value)
+
+    def add_found(self, kind: str, identity: Hashable, value: object) -> None:
+        """Adds a fact that was found."""
         self._put("found", kind, identity, value)
 
-    def tally(self, kind: str, *, complete: bool = True) -> Tally:
-        """Compares. `complete`: the expected side is whole, so that what is found beyond it is invented."""
-        self._index()
-        tally = Tally()
-        tally.lost = self._count(tally, kind, "lost", LOST)
-        tally.twice = self._count(tally, kind, "twice", TWICE)
-        tally.wrong = self._count(tally, kind, "wrong", WRONG)
-        [[tally.pending]] = self._db.execute(f"select count(*) from ({PENDING})", {"kind": kind})  # noqa: S608  ours
-        if complete:
-            tally.invented = self._count(tally, kind, "invented", INVENTED)
-        return tally
+    def reconcile(self, kind: str, *, complete: bool = True) -> Reconciliation:
+        """Compares the facts of a kind.
 
-    def found(self, kind: str) -> int:
-        """How many facts of a kind are there, one that is there twice counted twice."""
+        Args:
+            kind: Kind of the facts.
+            complete: True if all expected facts are known, so that any other found fact counts as invented.
+        """
+        self._index()
+        result = Reconciliation()
+        result.lost = self._count(result, kind, "lost", LOST_QUERY)
+        result.twice = self._count(result, kind, "twice", TWICE_QUERY)
+        result.wrong = self._count(result, kind, "wrong", WRONG_QUERY)
+        [[result.pending]] = self._db.execute(f"select count(*) from ({PENDING_QUERY})", {"kind": kind})  # noqa: S608  ours
+        if complete:
+            result.invented = self._count(result, kind, "invented", INVENTED_QUERY)
+        return result
+
+    def count_found(self, kind: str) -> int:
+        """Number of found facts of a kind, copies included."""
         self._index()
         [[count]] = self._db.execute("select count(*) from facts where kind = ? and side = 'found'", [kind])
         return int(count)
 
-    def _put(self, side: str, kind: str, identity: Hashable, value: Any) -> None:
+    def _put(self, side: str, kind: str, identity: Hashable, value: object) -> None:
         self._waiting.append((kind, side, _text(identity), digest(value)))
-        if len(self._waiting) >= AT_ONCE:
+        if len(self._waiting) >= INSERT_BATCH:
             self._write()
 
     def _write(self) -> None:
@@ -124,54 +140,57 @@ class Facts:
             self._db.execute("create index by_identity on facts (kind, side, identity)")
         self._indexed = True
 
-    def _count(self, tally: Tally, kind: str, what: str, query: str) -> int:
+    def _count(self, result: Reconciliation, kind: str, difference: str, query: str) -> int:
         count = 0
-        for number, (identity, each) in enumerate(self._db.execute(query, {"kind": kind})):
-            count += each
+        for number, (identity, copies) in enumerate(self._db.execute(query, {"kind": kind})):
+            count += copies
             if number < self.EXAMPLES:
-                tally.examples.append(f"{what}: {identity}")
+                result.examples.append(f"{difference}: {identity}")
         return count
 
 
-def digest(value: Any) -> bytes:
-    """The same for values that are equal, also where one side has 1 and the other 1.0."""
+def digest(value: object) -> bytes:
+    """Digest that is equal for equal values, also for 1 and 1.0."""
     return blake2b(_text(value).encode(), digest_size=16).digest()
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float):
         return int(value) if value.is_integer() else repr(value)
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()  # DuckDB, pyarrow and ours have zones of different kinds
+        return value.astimezone(UTC).isoformat()  # DuckDB, pyarrow and the codec use different tzinfo classes
     return value.hex() if isinstance(value, bytes) else value
 
 
 @dataclass
-class Series:
-    """The raw records of one topic and of one identity but for epoch and sequence, in the order of their partition."""
+class SequenceRanges:
+    """Sequences of raw records that share an identity apart from epoch and sequence.
 
-    seen: dict[str, Ranges] = field(default_factory=dict)
+    Records are added in the order of their partition.
+    """
+
+    received: dict[str, IntRanges] = field(default_factory=dict)
     """Sequences by epoch."""
-    named: dict[str, Ranges] = field(default_factory=dict)
-    """Sequences that a header says were dropped."""
-    numbered: dict[str, int] = field(default_factory=dict)
-    """Last sequence of an epoch, as the next epoch's first record names it."""
+    reported: dict[str, IntRanges] = field(default_factory=dict)
+    """Sequences that record headers report as dropped, by epoch."""
+    last_assigned: dict[str, int] = field(default_factory=dict)
+    """Last sequence assigned in an epoch, as the first record of the next epoch reports it."""
     newest: tuple[str, int] | None = None
     late: int = 0
     twice: int = 0
 
-    def see(self, record: Record) -> None:
-        """Takes the next record in."""
+    def add(self, record: RawRecord) -> None:
+        """Adds the next record."""
         epoch, sequence = record["epoch"], record["sequence"]
-        sequences = self.seen.setdefault(epoch, Ranges())
+        sequences = self.received.setdefault(epoch, IntRanges())
         if sequence in sequences:
             self.twice += 1
             return
@@ -181,25 +200,30 @@ class Series:
         else:
             self.newest = (epoch, sequence)
         if record["previous_epoch"] is not None:
-            self.numbered[record["previous_epoch"]] = record["previous_sequence"]
-        for each in record["dropped"]:
-            self.named.setdefault(each.get("epoch") or epoch, Ranges()).add(each["first"], each["last"])
+            self.last_assigned[record["previous_epoch"]] = record["previous_sequence"] or 0
+        for dropped in record["dropped"]:
+            self.reported.setdefault(dropped.get("epoch") or epoch, IntRanges()).add(dropped["first"], dropped["last"])
 
     def gaps(self, *, from_start: bool) -> tuple[int, int]:
-        """(lost, named): sequences missing without a word, and those a later header accounts for.
+        """Counts missing sequences.
 
         Args:
-            from_start: the topic still holds its first record, so that every epoch must begin at 0.
+            from_start: True if the topic still holds its first record, so that every epoch must begin at 0.
+
+        Returns:
+            (lost, reported): missing without explanation, and reported as dropped by a later header.
         """
-        lost = named = 0
-        for number, (epoch, sequences) in enumerate(sorted(self.seen.items())):
-            begin = 0 if from_start or number else sequences.first
-            told = self.named.get(epoch, Ranges())
-            for first, last in sequences.holes(begin):
-                accounted = told.within(first, last)
-                named += accounted
+        lost = reported = 0
+        for number, (epoch, sequences) in enumerate(sorted(self.received.items())):
+            first_expected = 0 if from_start or number else sequences.first
+            reported_ranges = self.reported.get(epoch, IntRanges())
+            for first, last in sequences.gaps(first_expected):
+                accounted = reported_ranges.count_within(first, last)
+                reported += accounted
                 lost += last - first + 1 - accounted
-            # What a killed producer numbered last and could not hand over.
-            named += max(0, self.numbered.get(epoch, -1) - sequences.last)
-        named += sum(last + 1 for epoch, last in self.numbered.items() if epoch not in self.seen and from_start)
-        return lost, named
+            # Records that a killed producer numbered last and could not send.
+            reported += max(0, self.last_assigned.get(epoch, -1) - sequences.last)
+        reported += sum(
+            last + 1 for epoch, last in self.last_assigned.items() if epoch not in self.received and from_start
+        )
+        return lost, reported

@@ -1,1 +1,1 @@
-"""The commands of `rackstream`, a module per wish. Each imports what it needs when it is called."""
+"""Commands of `rackstream`. Each imports what it needs when it is called."""

@@ -1,4 +1,4 @@
-"""The command about rights on Kafka."""
+"""The command that prints, checks and creates Kafka ACLs."""
 
 from __future__ import annotations
 
@@ -7,74 +7,81 @@ from pathlib import Path
 
 import click
 
-from rackstream.access import roles as rights
+from rackstream.access.roles import ROLES, Acl, acls_of
 from rackstream.commands.common import bootstrapped, kafka_settings
 
 
 @click.command()
 @click.option(
-    "--role", "chosen", multiple=True, type=click.Choice(list(rights.ROLES)), help="Only this  [default: all]"
+    "--role", "selected", multiple=True, type=click.Choice(list(ROLES)), help="Only this role  [default: all]"
 )
-@click.option(
-    "--principal-prefix", default="User:", show_default=True, help="What stands before a role in its principal"
-)
+@click.option("--principal-prefix", default="User:", show_default=True, help="Prefix of the principals")
 @click.option(
     "--format",
-    "shape",
+    "output_format",
     type=click.Choice(["kafka-acls", "json"]),
     default="kafka-acls",
     show_default=True,
     help="Commands of Kafka's own tool, or one JSON object",
 )
-@click.option("--check", is_flag=True, help="Say what Kafka lacks of it, and has beyond it; exit code 1 if anything")
-@click.option("--apply", "create", is_flag=True, help="Create what lacks; nothing is taken away")
+@click.option("--check", is_flag=True, help="List missing and extra ACLs; exit code 1 if there are any")
+@click.option("--apply", "create", is_flag=True, help="Create missing ACLs; none are deleted")
 @click.option(
     "--passwords",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="With --apply: a directory of files called as roles; each role's user gets the password in its file",
+    help="With --apply: directory of files named like roles; sets each role's password to the content of its file",
 )
 def acls(
-    chosen: tuple[str, ...], principal_prefix: str, shape: str, *, check: bool, create: bool, passwords: Path | None
+    selected: tuple[str, ...],
+    principal_prefix: str,
+    output_format: str,
+    *,
+    check: bool,
+    create: bool,
+    passwords: Path | None,
 ) -> None:
-    """Print, check or create the rights that each role needs on Kafka, and none beyond them."""
-    from rackstream.access import acls as lists
+    """Print, check or create each role's Kafka ACLs.
+
+    Each role gets the ACLs that it needs, and no others.
+    """
+    from rackstream.access import acls as kafka_acls
 
     if passwords is not None and not create:
-        raise click.UsageError("--passwords goes with --apply")
+        raise click.UsageError("--passwords needs --apply")
     settings = kafka_settings(None)
-    roles = chosen or tuple(rights.ROLES)
-    wanted = {f"{principal_prefix}{role}": rights.of(role, settings.catalog, settings.topic_prefix) for role in roles}
+    roles = selected or tuple(ROLES)
+    required = {f"{principal_prefix}{role}": acls_of(role, settings.catalog, settings.topic_prefix) for role in roles}
     if not check and not create:
-        _print(wanted, shape)
+        _print_acls(required, output_format)
         return
     settings = bootstrapped(settings)
-    lacking, beyond = lists.compare(settings, wanted)
+    missing, extra = kafka_acls.compare(settings, required)
     if create:
-        click.echo(f"created {lists.create(settings, lacking)} rights")
-        lacking = {}
+        click.echo(f"created {kafka_acls.create(settings, missing)} ACLs")
+        missing = {}
         if passwords is not None:
-            click.echo(f"set the passwords of {', '.join(lists.set_passwords(settings, passwords, roles))}")
-    for principal in wanted:
-        for each in lacking.get(principal, ()):
-            click.echo(f"{principal} lacks {each}")
-        for text in beyond[principal]:
-            click.echo(f"{principal} has {text}, which its role does not need")
-    raise click.exceptions.Exit(1 if check and any((*lacking.values(), *beyond.values())) else 0)
+            click.echo(f"set the passwords of {', '.join(kafka_acls.set_passwords(settings, passwords, roles))}")
+    for principal in required:
+        for acl in missing.get(principal, ()):
+            click.echo(f"{principal} lacks {acl}")
+        for description in extra[principal]:
+            click.echo(f"{principal} has {description}, which its role does not need")
+    raise click.exceptions.Exit(1 if check and any((*missing.values(), *extra.values())) else 0)
 
 
-def _print(wanted: dict[str, frozenset[rights.Right]], shape: str) -> None:
-    from rackstream.access.acls import commands
+def _print_acls(required: dict[str, frozenset[Acl]], output_format: str) -> None:
+    from rackstream.access.acls import kafka_acls_commands
 
-    if shape == "json":
-        found = {
+    if output_format == "json":
+        entries = {
             principal: [
-                {"operation": each.operation, "resource": each.kind, "name": each.name, "prefixed": each.prefixed}
-                for each in sorted(needed)
+                {"operation": acl.operation, "resource": acl.resource_type, "name": acl.name, "prefixed": acl.prefixed}
+                for acl in sorted(acls)
             ]
-            for principal, needed in wanted.items()
+            for principal, acls in required.items()
         }
-        click.echo(json.dumps(found, indent=1))
+        click.echo(json.dumps(entries, indent=1))
         return
-    for principal, needed in wanted.items():
-        for line in commands(principal, needed):
+    for principal, acls in required.items():
+        for line in kafka_acls_commands(principal, acls):
             click.echo(line)

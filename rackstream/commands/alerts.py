@@ -1,4 +1,4 @@
-"""Commands about alerts: which there are, and which are not to be delivered for a while."""
+"""Commands that list alerts, and list, add and end silences."""
 
 from __future__ import annotations
 
@@ -6,56 +6,66 @@ import json
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event, user
+from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event, user_name
 from runtime.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from rackstream.alerts.active import ListedAlert
+    from schemas.records import Silence
 
 
 @click.command()
-@click.option("--follow", "-f", is_flag=True, help="Go on with transitions as they come, until Ctrl-C")
-@click.option("--severity", type=click.Choice(["warning", "critical"]), help="Only these")
-@click.option("--host", metavar="GLOB", help="Only of hosts like this")
+@click.option("--follow", "-f", is_flag=True, help="Follow transitions until Ctrl-C")
+@click.option("--severity", type=click.Choice(["warning", "critical"]), help="Only alerts of this severity")
+@click.option("--host", metavar="GLOB", help="Only alerts of matching hosts")
 @DATA_DIR
 @JSON
 def alerts(follow: bool, severity: str | None, host: str | None, data_dir: Path | None, as_json: bool) -> None:
-    """Show the alerts that are active; with --follow, then each transition. --json: one object per line."""
-    from rackstream.alerts.active import COLUMNS, Alerts, line, row, wanted
-    from rackstream.text.table import as_table
-    from rackstream.topics.tail import plain
+    """List active alerts and follow transitions.
+
+    With --follow, prints each later transition. --json prints one object per line.
+    """
+    from rackstream.alerts.active import COLUMNS, AlertFollower, matches, table_row, transition_line
+    from rackstream.text.json import jsonable
+    from rackstream.text.table import print_table
 
     stop = stop_event()
 
-    def show(alert: dict[str, Any]) -> None:
-        click.echo(json.dumps(plain(alert), ensure_ascii=False) if as_json else line(alert))
+    def show(alert: ListedAlert) -> None:
+        click.echo(json.dumps(jsonable(alert), ensure_ascii=False) if as_json else transition_line(alert))
 
-    with connected(data_dir) as (settings, lives), closing(Alerts(settings)) as found:
-        active = [each for each in found.active() if wanted(each, severity, host)]
+    with connected(data_dir) as (settings, lives), closing(AlertFollower(settings)) as follower:
+        active = [alert for alert in follower.active() if matches(alert, severity, host)]
         if as_json:
-            for each in active:
-                show(each)
+            for alert in active:
+                show(alert)
         else:
-            as_table(COLUMNS, map(row, active))
+            print_table(COLUMNS, map(table_row, active))
         if follow and lives:
-            for transition in found.transitions(stop.is_set):
-                if wanted(transition, severity, host):
+            for transition in follower.transitions(stop.is_set):
+                if matches(transition, severity, host):
                     show(transition)
 
 
 @click.group()
 def silence() -> None:
-    """Silences: alerts that match are shown, but not delivered, for a time."""
+    """Add, list and end silences.
+
+    Alerts that match an active silence are shown, but not delivered.
+    """
 
 
 @silence.command("add")
 @click.argument("matchers", nargs=-1, required=True, metavar="NAME=PATTERN...")
-@click.option("--for", "lasting", metavar="DURATION", help="How long, like 90m or 1d12h")
-@click.option("--until", metavar="TIME", help="Or until when, like 2026-01-02T03:04 (UTC)")
-@click.option("--from", "since", default="now", show_default=True, metavar="TIME", help="From when on")
-@click.option("--why", required=True, help="For whoever wonders why nothing came")
-@click.option("--who", help="Who wants it  [default: the user]")
+@click.option("--for", "lasting", metavar="DURATION", help="Duration, such as 90m or 1d12h")
+@click.option("--until", metavar="TIME", help="End time instead of a duration, such as 2026-01-02T03:04 (UTC)")
+@click.option("--from", "since", default="now", show_default=True, metavar="TIME", help="Start time")
+@click.option("--why", required=True, help="Reason, e.g. a ticket")
+@click.option("--who", help="Your name  [default: the user]")
 @DATA_DIR
 @JSON
 def add(  # noqa: PLR0917  click passes options by name
@@ -68,35 +78,38 @@ def add(  # noqa: PLR0917  click passes options by name
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Do not deliver alerts that match all of these: rule, host, severity, component, a label; * and ? are wild."""
-    from rackstream.alerts import silences as silencing
-    from rackstream.text.time_arguments import duration, moment
-    from sinks.webhook import silences as situation
+    """Add a silence for alerts that match all matchers.
 
-    pairs = silencing.pairs(matchers)
+    Matchers are NAME=PATTERN. NAME is rule, host, severity, component, or a label. Wildcards in PATTERN: * and ?.
+    """
+    from rackstream.alerts.silences import add_silence, parse_matchers
+    from rackstream.text.time_arguments import parse_duration, parse_time
+    from sinks.webhook.silences import new_silence
+
+    pairs = parse_matchers(matchers)
     if (lasting is None) == (until is None):
-        raise Misconfigured("say how long: either --for or --until")
+        raise Misconfigured("give either --for or --until")
     now = datetime.now(UTC)
-    begin = moment(since, now)
-    end = moment(until, now) if until else begin + duration(lasting or "")
-    made = situation.new_silence(pairs, begin, end, who=who or user(), why=why)
+    start = parse_time(since, now)
+    end = parse_time(until, now) if until else start + parse_duration(lasting or "")
+    silence = new_silence(pairs, start, end, who=who or user_name(), why=why)
     with connected(data_dir) as (settings, _):
-        silencing.add(settings, made)
-    _show([made], as_json=as_json)
+        add_silence(settings, silence)
+    _print_silences([silence], as_json=as_json)
 
 
 @silence.command("list")
-@click.option("--all", "everything", is_flag=True, help="Those that have ended, too")
+@click.option("--all", "everything", is_flag=True, help="Include ended silences")
 @DATA_DIR
 @JSON
 def list_(everything: bool, data_dir: Path | None, as_json: bool) -> None:
-    """The silences that hold now or will."""
-    from rackstream.alerts import silences as silencing
+    """List active and pending silences."""
+    from rackstream.alerts.silences import read_silences
 
     with connected(data_dir) as (settings, _):
-        found = silencing.known(settings)
+        silences = read_silences(settings)
     now = datetime.now(UTC)
-    _show([each for each in found if everything or each["ends_at"] > now], as_json=as_json)
+    _print_silences([silence for silence in silences if everything or silence["ends_at"] > now], as_json=as_json)
 
 
 @silence.command("end")
@@ -104,28 +117,31 @@ def list_(everything: bool, data_dir: Path | None, as_json: bool) -> None:
 @DATA_DIR
 @JSON
 def end(ids: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
-    """End silences now: what they muted and is still active is delivered."""
-    from rackstream.alerts import silences as silencing
+    """End silences now.
+
+    Alerts that they muted and that are still active are delivered.
+    """
+    from rackstream.alerts.silences import end_silences
 
     with connected(data_dir) as (settings, _):
-        ended = silencing.end(settings, ids)
-    _show(ended, as_json=as_json)
+        ended = end_silences(settings, ids)
+    _print_silences(ended, as_json=as_json)
 
 
-def _show(silences: list[dict[str, Any]], *, as_json: bool) -> None:
-    from rackstream.text.table import as_table
-    from rackstream.topics.tail import plain
+def _print_silences(silences: list[Silence], *, as_json: bool) -> None:
+    from rackstream.text.json import jsonable
+    from rackstream.text.table import print_table
 
     now = datetime.now(UTC)
-    for each in silences if as_json else ():
-        click.echo(json.dumps(plain(each), ensure_ascii=False))
+    for silence in silences if as_json else ():
+        click.echo(json.dumps(jsonable(silence), ensure_ascii=False))
     if not as_json:
-        columns = ("id", "what", "from", "until", "holds", "who", "why")
-        as_table(columns, (_row(each, now) for each in silences))
+        columns = ("id", "matchers", "from", "until", "state", "who", "why")
+        print_table(columns, (_row(silence, now) for silence in silences))
 
 
-def _row(each: dict[str, Any], now: datetime) -> tuple[str, ...]:
-    what = " ".join(f"{matcher['name']}={matcher['pattern']}" for matcher in each["matchers"])
-    holds = "ended" if each["ends_at"] <= now else "not yet" if each["starts_at"] > now else "now"
-    times = (f"{each[name]:%Y-%m-%d %H:%M:%S}" for name in ("starts_at", "ends_at"))
-    return (each["id"], what, *times, holds, each["who"], each["why"])
+def _row(silence: Silence, now: datetime) -> tuple[str, ...]:
+    matchers = " ".join(f"{matcher['name']}={matcher['pattern']}" for matcher in silence["matchers"])
+    state = "ended" if silence["ends_at"] <= now else "pending" if silence["starts_at"] > now else "active"
+    times = (f"{time:%Y-%m-%d %H:%M:%S}" for time in (silence["starts_at"], silence["ends_at"]))
+    return (silence["id"], matchers, *times, state, silence["who"], silence["why"])

@@ -1,4 +1,4 @@
-"""What the commands share: options, the settings behind them, and how they find Kafka."""
+"""Options shared by commands, and how commands find Kafka."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 import click
 
@@ -18,7 +18,7 @@ from runtime.settings import KafkaSettings, ProcessSettings
 DATA_DIR = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where files and the embedded Kafka live  [default: RACKSTREAM_DATA_DIR or .rackstream]",
+    help="Directory of files and embedded Kafka  [default: RACKSTREAM_DATA_DIR or .rackstream]",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON instead of text")
 FLEET = click.option(
@@ -26,99 +26,103 @@ FLEET = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("fleet.yaml"),
     show_default=True,
-    help="What to poll",
+    help="Fleet file with the targets to poll",
 )
 
 
 def stop_event() -> threading.Event:
-    """Set by the first SIGINT or SIGTERM; the second ends the process at once."""
+    """Returns an event set by the first SIGINT or SIGTERM; the second kills the process."""
     event = threading.Event()
 
-    def ask(number: int, _frame: Any) -> None:
+    def set_event(number: int, _frame: FrameType | None) -> None:
         event.set()
         signal.signal(number, signal.SIG_DFL)
 
-    signal.signal(signal.SIGINT, ask)
-    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, set_event)
+    signal.signal(signal.SIGTERM, set_event)
     return event
 
 
-def user() -> str:
-    """The user's name.
+def user_name() -> str:
+    """Returns the user's name.
 
     Raises:
-        Misconfigured: it has none.
+        Misconfigured: The user id has no name.
     """
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a user id without a name, as in containers
-        raise Misconfigured("this user has no name: say --who") from None
+    except (OSError, KeyError):  # as in containers
+        raise Misconfigured("this user has no name: give --who") from None
 
 
 def kafka_settings(data_dir: Path | None) -> KafkaSettings:
-    """The settings, for the directory given on the command line if there is one."""
+    """Reads the settings, with the data directory of the command line if it is given."""
     return KafkaSettings.read(**({"data_dir": data_dir} if data_dir else {}))
 
 
-def bootstrapped(settings: KafkaSettings) -> KafkaSettings:
-    """The settings with the address of the embedded Kafka that runs, where none is configured.
+def bootstrapped(settings: KafkaSettings, *, check_login: bool = True) -> KafkaSettings:
+    """Returns the settings with the address of the running embedded Kafka if none is configured.
+
+    Args:
+        settings: The settings.
+        check_login: False if the caller checks the login itself, as `acls.require` does.
 
     Raises:
-        Misconfigured: no Kafka runs, or the one configured refuses the login.
-        Retry: the one configured, where one has to log in, does not answer.
+        Misconfigured: No Kafka runs, or the configured one refuses the login.
+        Retry: The configured Kafka, which asks for a login, does not answer.
     """
     if settings.bootstrap:
-        if settings.security_protocol != "PLAINTEXT":
+        if check_login and settings.security_protocol != "PLAINTEXT":
             from runtime import kafka
 
-            kafka.cluster(settings)  # a login that is refused is told here, in one line, whatever the command does next
+            kafka.cluster_metadata(settings)  # reports a refused login at once, in one line
         return settings
     from rackstream.local.broker import running
 
-    found = running(settings.data_dir) or running(settings.data_dir / "demo")
-    if found is None:
+    address = running(settings.data_dir) or running(settings.data_dir / "demo")
+    if address is None:
         raise Misconfigured(
             f"no Kafka runs for {settings.data_dir}: start `rackstream up` or `rackstream demo`, name its directory "
             "with --data-dir, or set KAFKA_BOOTSTRAP_SERVERS"
         )
-    return settings.model_copy(update={"bootstrap": found})
+    return settings.model_copy(update={"bootstrap": address})
 
 
 @contextlib.contextmanager
 def connected(data_dir: Path | None) -> Iterator[tuple[KafkaSettings, bool]]:
-    """Settings with an address, and whether the Kafka there goes on living.
+    """Yields settings with an address, and True if that Kafka keeps running afterwards.
 
-    Where an earlier run's data lies but no Kafka runs, one is started just for this command.
+    If there is data of an earlier run but no Kafka running, one is started for this command.
     """
     settings = kafka_settings(data_dir)
-    places = (settings.data_dir, settings.data_dir / "demo")
+    directories = (settings.data_dir, settings.data_dir / "demo")
     try:
-        found = bootstrapped(settings)
+        running = bootstrapped(settings)
     except Misconfigured:
-        from rackstream.local.broker import attached
+        from rackstream.local.broker import attach
 
-        kept = [place for place in places if (place / "kafka" / "kafka.json").exists()]
-        if not kept:
+        with_data = [directory for directory in directories if (directory / "kafka" / "kafka.json").exists()]
+        if not with_data:
             raise
     else:
-        # Not within the try: what a command finds misconfigured later is its own matter.
-        yield found.model_copy(update={"data_dir": _beside(settings, places)}), True
+        # Not within the try: a Misconfigured of the command itself must not start a Kafka.
+        yield running.model_copy(update={"data_dir": _data_dir_of_running(settings, directories)}), True
         return
-    with attached(kept[0]) as bootstrap:
-        yield settings.model_copy(update={"bootstrap": bootstrap, "data_dir": kept[0]}), False
+    with attach(with_data[0]) as bootstrap:
+        yield settings.model_copy(update={"bootstrap": bootstrap, "data_dir": with_data[0]}), False
 
 
-def _beside(settings: KafkaSettings, places: tuple[Path, ...]) -> Path:
-    """The data directory of the Kafka that was found: the demo's while only a demo runs."""
+def _data_dir_of_running(settings: KafkaSettings, directories: tuple[Path, ...]) -> Path:
+    """Returns the data directory of the running Kafka: the demo's if only a demo runs."""
     if settings.bootstrap:
         return settings.data_dir
     from rackstream.local.broker import running
 
-    return next((place for place in places if running(place)), settings.data_dir)
+    return next((directory for directory in directories if running(directory)), settings.data_dir)
 
 
 def set_up(component: str) -> None:
-    """Logs and metrics of a process of the pipeline."""
+    """Sets up logs and metrics of a process of the pipeline."""
     from runtime import observability
 
     observability.set_up(ProcessSettings.read(), component, KafkaSettings.read().data_dir)

@@ -1,86 +1,99 @@
-"""Commands that stop and start the polling of targets, wherever their producers run."""
+"""Commands that pause and resume the polling of targets, wherever their producers run."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from rackstream.commands.common import DATA_DIR, JSON, connected, user
+from rackstream.commands.common import DATA_DIR, JSON, connected, user_name
+from schemas.sources import SOURCES
 
-SOURCE = click.option("--source", type=click.Choice(["host", "libvirt", "redfish"]), help="Only targets of this source")
+if TYPE_CHECKING:
+    from rackstream.control import CommandResult
+
+SOURCE = click.option("--source", type=click.Choice(list(SOURCES)), help="Only targets of this source")
 HOST = click.option("--host", metavar="HOST", help="Only targets of this host")
-COMMANDS: Final = ("key", "desired", "at", "by", "reason")
-PENDING: Final = ("source", "host", "desired", "status", "producer", "detail")
-WHO = click.option("--who", help="Who wants it  [default: the user]")
+REASON = click.option("--reason", default="", help="Reason, e.g. a ticket")
+WHO = click.option("--who", help="Your name  [default: the user]")
+COMMAND_COLUMNS: Final = ("key", "desired", "at", "by", "reason")
+PENDING_COLUMNS: Final = ("source", "host", "desired", "status", "producer", "detail")
+COUNT_COLUMNS: Final = ("targets", "running", "stopped", "pending")
 
 
 @click.command()
 @SOURCE
 @HOST
-@click.option("--reason", default="", help="For whoever wonders, such as a ticket")
+@REASON
 @WHO
 @DATA_DIR
 @JSON
-def start(
+def resume(
     source: str | None, host: str | None, reason: str, who: str | None, data_dir: Path | None, as_json: bool
 ) -> None:
-    """Have targets polled again: all of the fleet, or those of a source, of a host, of both."""
-    from rackstream.control import Commands
+    """Resume polling of paused targets.
 
-    by = who or user()
-    with connected(data_dir) as (settings, _):
-        _show(Commands(lambda: settings).start(source, host, by=by, reason=reason), as_json=as_json)
-
-
-@click.command()
-@SOURCE
-@HOST
-@click.option("--reason", default="", help="For whoever wonders why it is not polled, such as a ticket")
-@WHO
-@DATA_DIR
-@JSON
-def stop(
-    source: str | None, host: str | None, reason: str, who: str | None, data_dir: Path | None, as_json: bool
-) -> None:
-    """Have targets left alone until `start`: all of the fleet, or those of a source, of a host, of both.
-
-    Their sessions are deleted. It lasts over restarts. Alerts about what they last said are shown, not delivered.
+    Resumes all targets, or only those of a source, of a host, or of both.
     """
-    from rackstream.control import Commands
+    from rackstream.control import FleetControl
 
-    by = who or user()
+    by = who or user_name()
     with connected(data_dir) as (settings, _):
-        _show(Commands(lambda: settings).stop(source, host, by=by, reason=reason), as_json=as_json)
+        _print_result(FleetControl(lambda: settings).start(source, host, by=by, reason=reason), as_json=as_json)
 
 
 @click.command()
+@SOURCE
+@HOST
+@REASON
+@WHO
 @DATA_DIR
 @JSON
-def control(data_dir: Path | None, as_json: bool) -> None:
-    """Show what was commanded by `start` and `stop`, and how targets stand next to that."""
-    from rackstream.control import Commands
-    from rackstream.text.table import as_table
-    from rackstream.topics.tail import plain
+def pause(
+    source: str | None, host: str | None, reason: str, who: str | None, data_dir: Path | None, as_json: bool
+) -> None:
+    """Pause polling of targets until they are resumed.
+
+    Pauses all targets, or only those of a source, of a host, or of both. Their BMC sessions are deleted. The pause
+    outlasts restarts. Alerts about the last readings of a paused target are shown, but not delivered.
+    """
+    from rackstream.control import FleetControl
+
+    by = who or user_name()
+    with connected(data_dir) as (settings, _):
+        _print_result(FleetControl(lambda: settings).stop(source, host, by=by, reason=reason), as_json=as_json)
+
+
+@click.command("commands")
+@DATA_DIR
+@JSON
+def list_commands(data_dir: Path | None, as_json: bool) -> None:
+    """List pauses in force, and targets that differ.
+
+    Shows the commands in force, target counts by source, and the targets whose producers have not applied them yet.
+    """
+    from rackstream.control import FleetControl
+    from rackstream.text.json import jsonable
+    from rackstream.text.table import print_table
 
     with connected(data_dir) as (settings, _):
-        found = Commands(lambda: settings).state()
+        state = FleetControl(lambda: settings).state()
     if as_json:
-        click.echo(json.dumps(plain(found), ensure_ascii=False))
+        click.echo(json.dumps(jsonable(state), ensure_ascii=False))
         return
-    names = ("targets", "running", "stopped", "pending")
-    as_table(
-        ("source", *names),
-        ((source, *(each[name] for name in names)) for source, each in found["observed"].items()),
+    print_table(
+        ("source", *COUNT_COLUMNS),
+        ((source, *(counts.get(column) for column in COUNT_COLUMNS)) for source, counts in state["observed"].items()),
     )
-    for name, columns in (("desired", COMMANDS), ("pending", PENDING)):
-        if found[name]:
-            as_table(columns, (tuple(each[column] for column in columns) for each in found[name]))
+    if state["desired"]:
+        print_table(COMMAND_COLUMNS, (tuple(row.get(column) for column in COMMAND_COLUMNS) for row in state["desired"]))
+    if state["pending"]:
+        print_table(PENDING_COLUMNS, (tuple(row.get(column) for column in PENDING_COLUMNS) for row in state["pending"]))
 
 
-def _show(said: dict[str, Any], *, as_json: bool) -> None:
-    from rackstream.topics.tail import plain
+def _print_result(result: CommandResult, *, as_json: bool) -> None:
+    from rackstream.text.json import jsonable
 
-    click.echo(json.dumps(plain(said), ensure_ascii=False) if as_json else said["message"])
+    click.echo(json.dumps(jsonable(result), ensure_ascii=False) if as_json else result["message"])

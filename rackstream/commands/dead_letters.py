@@ -1,9 +1,10 @@
-"""The commands about dead letters: records that a stage could not take."""
+"""Commands that list, show, retry and drop dead letters."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,143 +15,166 @@ from rackstream.commands.common import DATA_DIR, JSON, connected
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from rackstream.dead_letters.store import Letter, Wanted
+    from rackstream.dead_letters.store import StoredDeadLetter
     from runtime.settings import KafkaSettings
 
-WHEN = "Like 2026-01-02T03:04 (UTC), or -2h"
+WHEN = "Such as 2026-01-02T03:04 (UTC), or -2h"
+COLUMNS = ("id", "reason", "bytes", "failed", "detail")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Options that select dead letters."""
+
+    reasons: tuple[str, ...]
+    stages: tuple[str, ...]
+    since: str | None
+    until: str | None
+    ids: tuple[str, ...] = ()
+    all: bool = False
+
+    def require(self) -> None:
+        """Checks that the user selected something.
+
+        Raises:
+            Misconfigured: No option is given.
+        """
+        if not (self.ids or self.all or self.reasons or self.stages or self.since or self.until):
+            raise Misconfigured("nothing selected: give ids, --reason, --stage, --from, --to, or --all")
+
+    def read(self, settings: KafkaSettings) -> list[StoredDeadLetter]:
+        """Reads the selected dead letters."""
+        from rackstream.dead_letters.store import DeadLetterFilter, read_open
+        from rackstream.text.time_arguments import parse_time
+
+        now = datetime.now(UTC)
+        since = parse_time(self.since, now) if self.since else None
+        until = parse_time(self.until, now) if self.until else None
+        return DeadLetterFilter(self.ids, self.reasons, self.stages, since, until).select(read_open(settings))
 
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Records that a stage could not take: look at them, retry them, drop them."""
+    """List, retry or drop records that failed.
+
+    A dead letter is a record that a stage could not process, with its bytes and the reason.
+    """
 
 
-def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that choose letters."""
+def _filter_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options of `Selection`."""
     for option in (
-        click.option("--reason", "reasons", multiple=True, help="Like unknown-schema or refused; may be repeated"),
-        click.option("--stage", "stages", multiple=True, help="Like processors or sink-files; may be repeated"),
-        click.option("--from", "since", metavar="TIME", help=f"Refused then or later. {WHEN}"),
-        click.option("--to", "until", metavar="TIME", help="Refused before"),
+        click.option("--reason", "reasons", multiple=True, help="Such as unknown-schema or refused; may be repeated"),
+        click.option("--stage", "stages", multiple=True, help="Such as processors or sink-files; may be repeated"),
+        click.option("--from", "since", metavar="TIME", help=f"Failed at or after this time. {WHEN}"),
+        click.option("--to", "until", metavar="TIME", help="Failed before this time"),
     ):
         command = option(command)
     return command
 
 
-def _wanted(ids: tuple[str, ...], given: dict[str, Any]) -> Wanted:
-    from rackstream.dead_letters.store import Wanted
-    from rackstream.text.time_arguments import moment
-
-    now = datetime.now(UTC)
-    times = {name: moment(given[name], now) if given[name] else None for name in ("since", "until")}
-    return Wanted(ids, given["reasons"], given["stages"], **times)
-
-
-def _chosen(settings: KafkaSettings, ids: tuple[str, ...], given: dict[str, Any]) -> list[Letter]:
-    from rackstream.dead_letters.store import read
-
-    return _wanted(ids, given).of(read(settings))
-
-
-def _must_choose(ids: tuple[str, ...], given: dict[str, Any]) -> None:
-    if not ids and not given["all"] and not any(given[name] for name in ("reasons", "stages", "since", "until")):
-        raise Misconfigured("say which: ids, --reason, --stage, --from, --to, or --all")
-
-
 @dead_letters.command("list")
-@_filtered
+@_filter_options
 @DATA_DIR
 @JSON
-def list_(data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
-    """The open letters, oldest first."""
-    from rackstream.text.table import as_table
+def list_(data_dir: Path | None, *, as_json: bool, **options: Any) -> None:
+    """List open dead letters, oldest first."""
+    from rackstream.text.table import print_table
 
     with connected(data_dir) as (settings, _):
-        found = _chosen(settings, (), given)
+        selected = Selection(**options).read(settings)
     if as_json:
-        plain = [{name: value for name, value in each.as_plain().items() if name != "value"} for each in found]
-        click.echo(json.dumps(plain, ensure_ascii=False))
+        entries = [
+            {name: value for name, value in dead_letter.as_plain().items() if name != "value"}
+            for dead_letter in selected
+        ]
+        click.echo(json.dumps(entries, ensure_ascii=False))
         return
-    names = ("id", "reason", "bytes", "refused", "detail")
     rows = (
         (
-            each.id,
-            each.record["reason"],
-            each.record["size"],
-            f"{each.record['failed_at']:%Y-%m-%d %H:%M:%S}",
-            each.record["detail"][:160],
+            dead_letter.id,
+            dead_letter.record["reason"],
+            dead_letter.record["size"],
+            f"{dead_letter.record['failed_at']:%Y-%m-%d %H:%M:%S}",
+            dead_letter.record["detail"][:160],
         )
-        for each in found
+        for dead_letter in selected
     )
-    as_table(names, rows)
+    print_table(COLUMNS, rows)
 
 
 @dead_letters.command()
-@click.argument("letter")
+@click.argument("letter", metavar="ID")
 @DATA_DIR
 @JSON
 def show(letter: str, data_dir: Path | None, *, as_json: bool) -> None:
-    """All of one letter: why, where from, and its bytes (base64)."""
-    from rackstream.dead_letters.store import Wanted, read
+    """Show a dead letter: reason, origin, bytes (base64)."""
+    from rackstream.dead_letters.store import DeadLetterFilter, read_open
 
     with connected(data_dir) as (settings, _):
-        found = Wanted(ids=(letter,)).of(read(settings))[0].as_plain()
+        [dead_letter] = DeadLetterFilter(ids=(letter,)).select(read_open(settings))
+    fields = dead_letter.as_plain()
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps(fields, ensure_ascii=False))
         return
-    for name, value in found.items():
+    for name, value in fields.items():
         click.echo(f"{name:12} {value if value is not None else '–'}")
 
 
 @dead_letters.command()
 @click.argument("ids", nargs=-1)
-@click.option("--all", is_flag=True, help="Every letter")
-@_filtered
+@click.option("--all", is_flag=True, help="All dead letters")
+@_filter_options
 @DATA_DIR
 @JSON
-def retry(ids: tuple[str, ...], data_dir: Path | None, *, as_json: bool, **given: Any) -> None:
-    """Run the stage that failed again, on the stored bytes. What succeeds is no dead letter any more.
+def retry(data_dir: Path | None, *, as_json: bool, **options: Any) -> None:
+    """Run the failed stage again on the stored bytes.
 
-    A sink's record is stored where that sink stores, once; what the processors make of a record is published once.
-    Nothing is written to a raw topic. Exit code 1 if a letter is left.
+    A dead letter that succeeds is deleted. A record that a sink failed on is stored once; what the processors derive
+    from a record is published once. Nothing is written to a raw topic. Exit code 1 if a dead letter is left.
     """
-    from rackstream.dead_letters.retry import Retrier
-    from rackstream.dead_letters.store import end
+    from rackstream.dead_letters.retry import DeadLetterRetrier
+    from rackstream.dead_letters.store import resolve
 
-    _must_choose(ids, given)
-    said = []
+    selection = Selection(**options)
+    selection.require()
+    results: list[dict[str, str | bool]] = []
     with connected(data_dir) as (settings, _):
-        retrier = Retrier(settings)
-        for each in _chosen(settings, ids, given):
-            outcome = retrier.retry(each)
+        retrier = DeadLetterRetrier(settings)
+        for dead_letter in selection.read(settings):
+            outcome = retrier.retry(dead_letter)
             if outcome.done:
-                end(settings, [each])
-            said.append({"id": each.id, "done": outcome.done, "why": outcome.why})
+                resolve(settings, [dead_letter])
+            results.append({"id": dead_letter.id, "done": outcome.done, "why": outcome.detail})
             if not as_json:
-                click.echo(f"{'done' if outcome.done else 'left'}  {each.id}  {outcome.why}")
+                click.echo(f"{'done' if outcome.done else 'left'}  {dead_letter.id}  {outcome.detail}")
     if as_json:
-        click.echo(json.dumps(said, ensure_ascii=False))
-    raise click.exceptions.Exit(0 if all(each["done"] for each in said) else 1)
+        click.echo(json.dumps(results, ensure_ascii=False))
+    raise click.exceptions.Exit(0 if all(result["done"] for result in results) else 1)
 
 
 @dead_letters.command()
 @click.argument("ids", nargs=-1)
-@click.option("--all", is_flag=True, help="Every letter")
-@click.option("--yes", is_flag=True, help="Do not ask")
-@_filtered
+@click.option("--all", is_flag=True, help="All dead letters")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation")
+@_filter_options
 @DATA_DIR
 @JSON
-def drop(ids: tuple[str, ...], data_dir: Path | None, *, as_json: bool, yes: bool, **given: Any) -> None:
-    """Give letters up: their records are never stored or stepped. The raw topics keep them as long as they keep any."""
-    from rackstream.dead_letters.store import end
+def drop(data_dir: Path | None, *, as_json: bool, yes: bool, **options: Any) -> None:
+    """Delete dead letters without processing them.
 
-    _must_choose(ids, given)
+    Their records are never stored or processed. The raw topics keep them until their retention ends.
+    """
+    from rackstream.dead_letters.store import resolve
+
+    selection = Selection(**options)
+    selection.require()
     with connected(data_dir) as (settings, _):
-        found = _chosen(settings, ids, given)
-        if found and not yes:
-            click.confirm(f"drop {len(found)} dead letters?", abort=True, err=True)
-        end(settings, found)
+        selected = selection.read(settings)
+        if selected and not yes:
+            click.confirm(f"drop {len(selected)} dead letters?", abort=True, err=True)
+        resolve(settings, selected)
     if as_json:
-        click.echo(json.dumps({"dropped": [each.id for each in found]}, ensure_ascii=False))
+        click.echo(json.dumps({"dropped": [dead_letter.id for dead_letter in selected]}, ensure_ascii=False))
     else:
-        click.echo(f"{len(found)} dead letters dropped")
+        click.echo(f"{len(selected)} dead letters dropped")

@@ -1,4 +1,4 @@
-"""The command that says where data stops, and what to do."""
+"""The command that finds where data stops, and how to fix it."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ WIDTH = (60, 120)
     default=5.0,
     show_default=True,
     type=click.FloatRange(1, 60),
-    help="Seconds for each question to a target or to Kafka",
+    help="Timeout of each request to a target or to Kafka, in seconds",
 )
 @FLEET
 @DATA_DIR
 @JSON
 def doctor(host: str | None, timeout: float, fleet: Path, data_dir: Path | None, as_json: bool) -> None:
-    """Where does data stop between targets and sinks, and what is to be done?
+    """Find where data stops, and what to do about it.
 
-    With HOST, the path of that host: name, port, TLS, login, producer, records, processors, sinks, dead letters.
-    Without, the whole installation and its targets, the worst first. Looks only: it logs in to a BMC once, as its
-    producer does, and changes nothing. Exit code 1 if anything is amiss.
+    With HOST, checks the path of that host: name, port, TLS, login, producer, records, processors, sinks, dead letters.
+    Without, checks the whole installation and lists its targets, worst first. Changes nothing: it logs in to a BMC
+    once, as its producer does. Exit code 1 if there is any problem.
     """
     from rackstream.doctor import report
-    from rackstream.doctor.checklist import Wanted, examine
+    from rackstream.doctor.checklist import DoctorOptions, examine
 
     settings = kafka_settings(data_dir)
-    reached: KafkaSettings | Misconfigured
+    kafka: KafkaSettings | Misconfigured
     try:
-        reached = settings if settings.bootstrap else bootstrapped(settings)  # how it answers is looked at below
+        kafka = settings if settings.bootstrap else bootstrapped(settings)  # checked below
     except Misconfigured as error:
-        reached = error
-    found = examine(Wanted(settings, reached, fleet, timeout, embedded=not settings.bootstrap), host)
+        kafka = error
+    options = DoctorOptions(settings, kafka, fleet, timeout, embedded=not settings.bootstrap)
+    results = examine(options, host)
     if as_json:
-        click.echo(json.dumps(report.as_plain(host, found), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(report.to_json(host, results), ensure_ascii=False, indent=2))
     else:
         width = min(max(shutil.get_terminal_size((WIDTH[1], 24)).columns, WIDTH[0]), WIDTH[1])
-        for line in report.lines(host, found, width):
+        for line in report.render_lines(host, results, width):
             click.echo(line)
-    raise click.exceptions.Exit(0 if report.healthy(found) else 1)
+    raise click.exceptions.Exit(0 if report.is_healthy(results) else 1)

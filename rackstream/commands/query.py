@@ -1,4 +1,4 @@
-"""The command that asks the stored files."""
+"""The command that queries the stored files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ rackstream query --plot "select time, host, reading_celsius from redfish_tempera
 @click.command(epilog=EXAMPLES)
 @click.argument("sql")
 @click.option("--json", "form", flag_value="json", help="One JSON array, an object per row")
-@click.option("--csv", "form", flag_value="csv", help="CSV under the names of the columns")
-@click.option("--plot", "form", flag_value="plot", help="A chart: first column across, numbers as lines, text splits")
+@click.option("--csv", "form", flag_value="csv", help="CSV with a header")
+@click.option(
+    "--plot", "form", flag_value="plot", help="A chart: first column as x axis, numbers as lines, split by text"
+)
 @DATA_DIR
 def query(sql: str, form: str | None, data_dir: Path | None) -> None:
-    """Ask the stored files in SQL (DuckDB). Each dataset is a table; `show tables` lists them, `describe NAME` one."""
-    from rackstream.stored.query import Files
+    """Query stored files with SQL.
+
+    The SQL is DuckDB's. Each dataset is a table; `show tables` lists them, `describe NAME` shows one.
+    """
+    from rackstream.stored.query import StoredFiles
     from rackstream.text import table
     from sinks.settings import files_root
 
@@ -32,10 +37,10 @@ def query(sql: str, form: str | None, data_dir: Path | None) -> None:
     roots = [files_root(settings)]
     if data_dir is None:
         roots.append(settings.model_copy(update={"data_dir": settings.data_dir / "demo"}).data_dir / "files")
-    root = next((each for each in roots if each.is_dir()), roots[0])
+    root = next((directory for directory in roots if directory.is_dir()), roots[0])
     if not sql.strip():
-        raise Misconfigured('say what to ask, such as "select * from vm_totals limit 5"')
-    show = {"json": table.as_json, "csv": table.as_csv, "plot": table.as_chart, None: table.as_table}[form]
-    with Files(root) as files:
-        answer = files.ask(sql)
-        show(answer.names, answer.rows)
+        raise Misconfigured('no SQL given, such as "select * from vm_totals limit 5"')
+    show = {"json": table.print_json, "csv": table.print_csv, "plot": table.print_chart, None: table.print_table}[form]
+    with StoredFiles(root) as files:
+        result = files.query(sql)
+        show(result.names, result.rows)

@@ -1,4 +1,4 @@
-"""Commands about alert rules: apply a pack, list those there are, try one out on history or live."""
+"""Commands that test, apply and list alert rules."""
 
 from __future__ import annotations
 
@@ -6,115 +6,145 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event
 from runtime.errors import Misconfigured
 
-WHEN = "Like 2026-01-02T03:04 (UTC), or -2h"
+if TYPE_CHECKING:
+    from processors.alerting.rule import Rule
+    from schemas.records import Alert
+
+WHEN = "Such as 2026-01-02T03:04 (UTC), or -2h"
 FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
 @click.group()
 def rules() -> None:
-    """Alert rules: packs of them are records on fleet.rules, and judge from a time on."""
+    """Test, apply and list alert rules.
+
+    A rule pack is a record on fleet.rules and applies from a given time on.
+    """
 
 
 @rules.command("apply")
 @FILE
 @click.option(
-    "--effective-from", metavar="TIME", help="Judge what is observed from then on  [default: in a few seconds]"
+    "--effective-from", metavar="TIME", help="Apply to records observed from then on  [default: in a few seconds]"
 )
 @click.option("--dry-run", is_flag=True, help="Only check the file")
 @DATA_DIR
 @JSON
 def apply(file: Path, effective_from: str | None, dry_run: bool, data_dir: Path | None, as_json: bool) -> None:
-    """Check a pack and put it on Kafka; the processors judge by it from its time on."""
+    """Check a rule pack and put it on Kafka.
+
+    The processors apply it to records observed from its effective time on.
+    """
     from processors.alerting import rule_pack, rule_topic
-    from rackstream.text.time_arguments import moment
+    from rackstream.text.time_arguments import parse_time
 
     pack = rule_pack.load(file)
-    said: dict[str, Any] = {"pack": pack.fingerprint, "rules": len(pack.rules), "applied": False}
+    result: dict[str, object] = {"pack": pack.fingerprint, "rules": len(pack.rules), "applied": False}
     if not dry_run:
         with connected(data_dir) as (settings, _):
             now = datetime.now(UTC)
-            soonest = now + rule_pack.LEAD
-            begin = moment(effective_from, now) if effective_from else soonest
-            if begin < now:
+            soonest = now + rule_pack.ACTIVATION_DELAY
+            effective = parse_time(effective_from, now) if effective_from else soonest
+            if effective < now:
                 raise Misconfigured(
-                    f"{effective_from} is past: what was observed then has been judged. Give a time to come, or try "
-                    f"the pack out on what was: `rackstream rules test {file} --from {effective_from}`"
+                    f"{effective_from} is in the past, whose records have been evaluated already. Give a future time, "
+                    f"or test the pack on past records: `rackstream rules test {file} --from {effective_from}`"
                 )
             if (
-                begin == soonest
-                and rule_topic.read(settings).at(soonest, soonest + rule_pack.LEAD).fingerprint == pack.fingerprint
+                effective == soonest
+                and rule_topic.read_packs(settings).pack_at(soonest, soonest + rule_pack.ACTIVATION_DELAY).fingerprint
+                == pack.fingerprint
             ):
-                said |= {"already": True}
+                result |= {"already": True}
             else:
-                rule_topic.publish(settings, pack, file.read_text(), begin)
-                said |= {"applied": True, "effective_from": begin.isoformat()}
+                rule_topic.publish(settings, pack, file.read_text(), effective)
+                result |= {"applied": True, "effective_from": effective.isoformat()}
     if as_json:
-        click.echo(json.dumps(said))
-    elif said["applied"]:
-        click.echo(f"pack {pack.fingerprint}, {len(pack.rules)} rules, judges from {begin:%Y-%m-%d %H:%M:%S} UTC on")
-    else:
+        click.echo(json.dumps(result))
+    elif result["applied"]:
         click.echo(
-            f"pack {pack.fingerprint}, {len(pack.rules)} rules: {'it judges already' if not dry_run else 'good'}"
+            f"pack {pack.fingerprint}, {len(pack.rules)} rules, applies from {effective:%Y-%m-%d %H:%M:%S} UTC on"
         )
+    else:
+        click.echo(f"pack {pack.fingerprint}, {len(pack.rules)} rules: {'already applied' if not dry_run else 'valid'}")
 
 
 @rules.command("list")
 @DATA_DIR
 @JSON
 def list_(data_dir: Path | None, as_json: bool) -> None:
-    """The packs on Kafka, and the rules of the one that judges now."""
+    """List applied rule packs and the current rules."""
     from processors.alerting import rule_topic
 
     with connected(data_dir) as (settings, _):
-        found = rule_topic.read(settings)
+        history = rule_topic.read_packs(settings)
     now = datetime.now(UTC)
-    active = found.at(now, now)
-    packs_: list[dict[str, Any]] = [
+    active = history.pack_at(now, now)
+    packs = [
         {
-            "pack": each.pack.fingerprint,
-            "name": each.pack.name,
-            "effective_from": each.effective_from.isoformat(),
-            "rules": len(each.pack.rules),
+            "pack": applied.pack.fingerprint,
+            "name": applied.pack.name,
+            "effective_from": applied.effective_from.isoformat(),
+            "rules": len(applied.pack.rules),
         }
-        for each in found.applied
+        for applied in history.applied
     ]
     if as_json:
-        said = {"active": active.fingerprint, "name": active.name, "packs": packs_}
-        click.echo(json.dumps(said | {"rules": [rule.model_dump(exclude_defaults=True) for rule in active.rules]}))
+        answer = {"active": active.fingerprint, "name": active.name, "packs": packs}
+        click.echo(json.dumps(answer | {"rules": [rule.model_dump(exclude_defaults=True) for rule in active.rules]}))
         return
-    for each in packs_:
-        click.echo(f"{each['effective_from'][:19]}  {each['pack']}  {each['rules']:>3} rules  {each['name']}")
-    origin = "" if packs_ else ", which comes with the code; none was applied yet"
-    click.echo(f"\nnow judges {active.fingerprint} ({active.name}{origin}):")
+    for applied in history.applied:
+        pack = applied.pack
+        click.echo(
+            f"{applied.effective_from:%Y-%m-%dT%H:%M:%S}  {pack.fingerprint}  {len(pack.rules):>3} rules  {pack.name}"
+        )
+    origin = "" if packs else ", built in; no pack was applied yet"
+    click.echo(f"\ncurrent pack {active.fingerprint} ({active.name}{origin}):")
     for rule in active.rules:
-        click.echo(f"  {rule.name:28} {rule.severity:9} {rule.topic:13} {_what(rule)}")
+        click.echo(f"  {rule.name:28} {rule.severity:9} {rule.topic:13} {_condition(rule)}")
 
 
-def _what(rule: Any) -> str:
+def _condition(rule: Rule) -> str:
+    from rackstream.text.units import humanize
+
     if rule.missing:
         return f"missing for {rule.hold} records"
     if rule.word is not None:
-        return f"{rule.word} {'not ' if rule.good else ''}in {', '.join(map(str, rule.good or rule.bad))}"
+        subject = "VM state" if rule.word == "state" and rule.topic == "raw-libvirt" else humanize(rule.word)
+        if rule.good == (False,) or rule.bad == (True,):
+            return subject
+        return f"{subject} is {'not ' if rule.good else ''}{_values(rule)}"
     limit = rule.limit
-    of = f"({' + '.join(limit.fields)})" if limit.plus else limit.field
-    share = f"{limit.ratio:g} × {of}" if of else f"{limit.fixed:g}"
+    assert limit is not None
+    base = f"({' + '.join(limit.field_names)})" if limit.plus else limit.field
+    share = f"{limit.ratio:g} × {base}" if base else f"{limit.fixed:g}"
     otherwise = f", else {limit.otherwise:g}" if limit.otherwise is not None else ""
     at_least = f", at least {limit.at_least:g}" if limit.at_least is not None else ""
     return f"{rule.value} {rule.worse} {share}{otherwise}{at_least}"
 
 
+def _values(rule: Rule) -> str:
+    """Returns the values of a rule on a word, libvirt's state numbers as names."""
+    from rackstream.text.alert_text import DOMAIN_STATES
+
+    values = rule.good or rule.bad or ()
+    if rule.word == "state" and rule.topic == "raw-libvirt":
+        return " or ".join(DOMAIN_STATES.get(int(value), str(value)) for value in values)
+    return " or ".join(map(str, values))
+
+
 @rules.command("test")
 @FILE
-@click.option("--from", "since", metavar="TIME", help=f"First time of observation. {WHEN}")
-@click.option("--to", "until", default="now", show_default=True, metavar="TIME", help="End, itself left out")
-@click.option("--live", is_flag=True, help="On what comes, until Ctrl-C")
+@click.option("--from", "since", metavar="TIME", help=f"Start time, by observation. {WHEN}")
+@click.option("--to", "until", default="now", show_default=True, metavar="TIME", help="End time, exclusive")
+@click.option("--live", is_flag=True, help="Run on live records until Ctrl-C")
 @click.option("--duration", type=click.FloatRange(min=0), help="With --live: seconds")
 @DATA_DIR
 @JSON
@@ -127,39 +157,42 @@ def test(  # noqa: PLR0917  click passes options by name
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """What a pack would do, on history or live, and how that differs from the packs applied. Writes nothing."""
+    """Try a rule pack on past or live records.
+
+    Shows the alerts that the pack would raise, and how they differ from those of the applied packs. Writes nothing.
+    """
     from processors.alerting import rule_pack, rule_topic
-    from processors.alerting.rule_pack import Packs
-    from rackstream.alerts.rule_tryout import Tryout
-    from rackstream.alerts.rule_tryout_kafka import Source
-    from rackstream.text.time_arguments import period
+    from processors.alerting.rule_pack import RulePackHistory
+    from rackstream.alerts.rule_tryout import RuleTryout
+    from rackstream.alerts.rule_tryout_kafka import RuleTryoutSource
+    from rackstream.text.time_arguments import parse_period
 
     if live == (since is not None):
-        raise Misconfigured("give either --from (and --to) or --live")
+        raise Misconfigured("give either --from (and perhaps --to) or --live")
     pack, now = rule_pack.load(file), datetime.now(UTC)
-    first, end = period(since, until, now) if since else (now, now + timedelta(days=36500))
+    first, end = parse_period(since, until, now) if since else (now, now + timedelta(days=36500))
     stop = stop_event()
     with connected(data_dir) as (settings, _):
-        tryout = Tryout(settings.catalog, Packs(pack), rule_topic.read(settings), first)
-        source = Source(settings)
-        source.recorded(tryout, first, end)
+        tryout = RuleTryout(settings.catalog, RulePackHistory(pack), rule_topic.read_packs(settings), first)
+        source = RuleTryoutSource(settings)
+        source.process_history(tryout, first, end)
         if live:
             ends_s = time.monotonic() + duration if duration is not None else float("inf")
-            click.echo("as it comes; Ctrl-C ends it", err=True)
-            source.live(
+            click.echo("running on live records; Ctrl-C to stop", err=True)
+            source.follow(
                 tryout,
-                lambda whose, each: _tell(whose, each, as_json=as_json),
+                lambda origin, transition: _print_transition(origin, transition, as_json=as_json),
                 lambda: stop.is_set() or time.monotonic() >= ends_s,
             )
-    said = {
+    summary = {
         "pack": pack.fingerprint,
         "from": first.isoformat(),
         "to": datetime.now(UTC).isoformat() if live else end.isoformat(),
     }
-    click.echo(json.dumps(said | tryout.as_plain(), ensure_ascii=False) if as_json else tryout.as_text())
+    click.echo(json.dumps(summary | tryout.as_plain(), ensure_ascii=False) if as_json else tryout.as_text())
 
 
-def _tell(whose: str, transition: dict[str, Any], *, as_json: bool) -> None:
+def _print_transition(origin: str, transition: Alert, *, as_json: bool) -> None:
     if not as_json:
         at = f"{transition['observed_at']:%H:%M:%S}"
-        click.echo(f"{at}  {whose:9} {transition['transition']:8} {transition['host']:16} {transition['text']}")
+        click.echo(f"{at}  {origin:9} {transition['transition']:8} {transition['host']:16} {transition['text']}")

@@ -1,4 +1,4 @@
-"""`rackstream simulate`: sources that speak the real protocols and are not there."""
+"""Commands that simulate BMCs over their real protocol."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,45 +16,48 @@ from rackstream.commands.common import JSON
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from rackstream.simulators.faults import Share
-    from rackstream.simulators.processes import Served
+    from rackstream.simulators.bmc import BmcStatistics
+    from rackstream.simulators.faults import FaultShare
+    from rackstream.simulators.processes import ServedBmc
 
 
 @click.group()
 def simulate() -> None:
-    """Simulated sources that speak the real protocols."""
+    """Simulate BMCs or hypervisors."""
 
 
-def _shares(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> list[Share]:
-    from rackstream.simulators.faults import Share
+def _shares(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> list[FaultShare]:
+    from rackstream.simulators.faults import FaultShare
 
     try:
-        return [Share.parse(text) for text in texts]
+        return [FaultShare.parse(text) for text in texts]
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
 
-def _explain(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if not wanted or context.resilient_parsing:
+def _list_faults(context: click.Context, _parameter: click.Parameter, requested: bool) -> None:
+    if not requested or context.resilient_parsing:
         return
-    from rackstream.simulators.faults import KINDS, VALUES
+    from rackstream.simulators.faults import DEFAULT_VALUES, FAULT_KINDS
 
-    for kind, meaning in KINDS.items():
-        usual = f"  [{VALUES[kind]:g}]" if kind in VALUES else ""
-        click.echo(f"{kind:<10} {meaning}{usual}")
+    for kind, meaning in FAULT_KINDS.items():
+        default = f"  [{DEFAULT_VALUES[kind]:g}]" if kind in DEFAULT_VALUES else ""
+        click.echo(f"{kind:<10} {meaning}{default}")
     context.exit()
 
 
 @simulate.command("redfish")
-@click.option("--count", default=1, show_default=True, type=click.IntRange(1), help="How many BMCs, one port each")
-@click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="Over how many processes")
-@click.option("--port", default=0, show_default=True, help="First port on 127.0.0.1; 0: free ones")
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1), help="Number of BMCs, one port each")
+@click.option(
+    "--processes", default=1, show_default=True, type=click.IntRange(1), help="Number of processes to divide them among"
+)
+@click.option("--port", default=0, show_default=True, help="First port on 127.0.0.1; 0: free ports")
 @click.option(
     "--shape",
     default="dell",
     show_default=True,
     type=click.Choice(["dell", "hpe", "lenovo", "supermicro", "openbmc", "blade", "mix"]),
-    help="What they are like; mix: each in turn",
+    help="Model of the BMCs; mix: each in turn",
 )
 @click.option(
     "--fault",
@@ -62,7 +65,7 @@ def _explain(context: click.Context, _parameter: click.Parameter, wanted: bool) 
     multiple=True,
     callback=_shares,
     metavar="KIND=SHARE[:VALUE][@PATH]",
-    help="What is wrong with some of them, such as dead=10% or 404=3@/Thermal; may be repeated",
+    help="Fault of some BMCs, such as dead=10% or 404=3@/Thermal; may be repeated",
 )
 @click.option(
     "--faults",
@@ -70,27 +73,32 @@ def _explain(context: click.Context, _parameter: click.Parameter, wanted: bool) 
     is_flag=True,
     is_eager=True,
     expose_value=False,
-    callback=_explain,
-    help="List the kinds of --fault",
+    callback=_list_faults,
+    help="List the kinds of faults and exit",
 )
 @click.option(
-    "--latency", default=0.0, show_default=True, help="Seconds that the slowest answers take; most others 5 %"
+    "--latency",
+    default=0.0,
+    show_default=True,
+    help="Response time of the slowest requests in seconds; of most others 5 % of it",
 )
-@click.option("--username", help="User of Basic authentication and of sessions  [default: no authentication]")
-@click.option("--password-env", help="Variable that holds the password")
-@click.option("--session-limit", default=8, show_default=True, type=click.IntRange(0), help="Sessions at once of a BMC")
-@click.option("--session-ttl", default=1800.0, show_default=True, help="Seconds until an unused session ends")
-@click.option("--tls", is_flag=True, help="HTTPS with a certificate made for this run")
+@click.option("--username", help="User for Basic authentication and sessions  [default: no authentication]")
+@click.option("--password-env", help="Environment variable with the password")
+@click.option(
+    "--session-limit", default=8, show_default=True, type=click.IntRange(0), help="Concurrent sessions per BMC"
+)
+@click.option("--session-ttl", default=1800.0, show_default=True, help="Seconds until an idle session expires")
+@click.option("--tls", is_flag=True, help="HTTPS with a certificate created for this run")
 @click.option("--cert", type=click.Path(path_type=Path, exists=True), help="Certificate chain; with --key: HTTPS")
 @click.option("--key", type=click.Path(path_type=Path, exists=True), help="Key of the certificate")
-@click.option("--heat-period", default=40.0, show_default=True, help="Seconds from one overheating to the next")
+@click.option("--heat-period", default=40.0, show_default=True, help="Seconds between two overheating events")
 @JSON
 def simulate_redfish(  # noqa: PLR0917  click passes options by name
     count: int,
     processes: int,
     port: int,
     shape: str,
-    faults: list[Share],
+    faults: list[FaultShare],
     latency: float,
     username: str | None,
     password_env: str | None,
@@ -102,12 +110,13 @@ def simulate_redfish(  # noqa: PLR0917  click passes options by name
     heat_period: float,
     as_json: bool,
 ) -> None:
-    """Simulate BMCs over HTTP(S), with values that move and a CPU that overheats and recovers.
+    """Simulate BMCs over HTTP(S).
 
-    Prints each BMC's URL, shape and fault once they listen, and what was asked of them at the end.
+    Readings change, and a CPU overheats and recovers. Prints each BMC's URL, model and fault once they listen, and
+    request counts on exit.
     """
-    from rackstream.simulators.processes import run
-    from rackstream.simulators.redfish import Simulator
+    from rackstream.simulators.processes import serve
+    from rackstream.simulators.redfish import RedfishSimulator
 
     if (tls and cert) or (cert is None) != (key is None):
         raise Misconfigured("give --cert with --key, or --tls alone")
@@ -115,10 +124,10 @@ def simulate_redfish(  # noqa: PLR0917  click passes options by name
         authority = None
         if tls:
             cert, key, authority = _certificates(stack)
-        simulator = Simulator(
+        simulator = RedfishSimulator(
             count,
             first_port=port,
-            shape=shape,
+            model=shape,
             faults=faults,
             username=username,
             password=_password(password_env),
@@ -129,14 +138,14 @@ def simulate_redfish(  # noqa: PLR0917  click passes options by name
             session_limit=session_limit,
             session_ttl_s=session_ttl,
         )
-        told = run(simulator, _Announcer(authority, as_json=as_json), processes=min(processes, count))
-    _tell_counts(told, as_json=as_json)
+        counts = serve(simulator, _Announcer(authority, as_json=as_json), processes=min(processes, count))
+    _print_counts(counts, as_json=as_json)
 
 
 def _password(variable: str | None) -> str | None:
     password = os.environ.get(variable) if variable else None
     if variable and password is None:
-        raise Misconfigured(f"the variable {variable}, named by --password-env, is not set")
+        raise Misconfigured(f"the variable {variable} of --password-env is not set")
     return password
 
 
@@ -144,37 +153,37 @@ def _certificates(stack: ExitStack) -> tuple[Path, Path, Path]:
     from rackstream.demo import fleet
 
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="rackstream-simulate-"))
-    return fleet.certificates(Path(directory))
+    return fleet.create_certificates(Path(directory))
 
 
 class _Announcer:
-    """Prints the BMCs, and says to a supervisor that they are there."""
+    """Prints the BMCs, and notifies the supervisor that they are ready."""
 
     def __init__(self, authority: Path | None, *, as_json: bool) -> None:
         self._authority = authority
         self._as_json = as_json
 
-    def __call__(self, served: Sequence[Served]) -> None:
+    def __call__(self, served: Sequence[ServedBmc]) -> None:
         from runtime import observability
 
         if self._as_json:
             ca = str(self._authority) if self._authority else None
-            click.echo(json.dumps({"bmcs": [each.as_json() for each in served], "ca": ca}))
+            click.echo(json.dumps({"bmcs": [bmc.as_json() for bmc in served], "ca": ca}))
         else:
-            for each in served:
-                click.echo("  ".join(filter(None, (each.url, each.shape, each.fault))))
+            for bmc in served:
+                click.echo("  ".join(filter(None, (bmc.url, bmc.shape, bmc.fault))))
             if self._authority:
-                click.echo(f"authority of their certificates: {self._authority}")
+                click.echo(f"CA of their certificates: {self._authority}")
         observability.notify("READY=1")
 
 
-def _tell_counts(told: dict[str, Any], *, as_json: bool) -> None:
+def _print_counts(counts: BmcStatistics, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"counts": told}))
+        click.echo(json.dumps({"counts": counts}))
         return
-    answers = ", ".join(f"{count} × {code}" for code, count in told["answers"].items() if code != "0")
-    click.echo(f"{told['requests']} requests ({answers or 'none answered'})")
+    answers = ", ".join(f"{count} × {code}" for code, count in counts["answers"].items() if code != "0")
+    click.echo(f"{counts['requests']} requests ({answers or 'none answered'})")
     click.echo(
-        f"{told['logins']} logins, {told['logouts']} logouts, "
-        f"{told['sessions_open'] + told['sessions_expired']} sessions left behind"
+        f"{counts['logins']} logins, {counts['logouts']} logouts, "
+        f"{counts['sessions_open'] + counts['sessions_expired']} sessions left behind"
     )

@@ -1,4 +1,4 @@
-"""`rackstream simulate libvirt`: a load of raw records, as thousands of hypervisors would give them."""
+"""The command that publishes raw libvirt records of thousands of simulated hypervisors."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ import click
 from rackstream.commands.common import DATA_DIR, JSON, bootstrapped, kafka_settings, stop_event
 
 if TYPE_CHECKING:
-    from producers.publishing.publisher import Publication
+    from producers.publishing.publisher import RecordPublisher
 
 PROGRESS_S: Final = 10.0
 
 
 @click.command("libvirt")
-@click.option("--hosts", default=1000, show_default=True, type=click.IntRange(1), help="How many hypervisors")
-@click.option("--vms", default=20, show_default=True, type=click.IntRange(1), help="VMs of each")
-@click.option("--nics", default=1, show_default=True, type=click.IntRange(0), help="NICs of each VM")
-@click.option("--disks", default=1, show_default=True, type=click.IntRange(0, 26), help="Disks of each VM")
+@click.option("--hosts", default=1000, show_default=True, type=click.IntRange(1), help="Number of hypervisors")
+@click.option("--vms", default=20, show_default=True, type=click.IntRange(1), help="VMs per hypervisor")
+@click.option("--nics", default=1, show_default=True, type=click.IntRange(0), help="NICs per VM")
+@click.option("--disks", default=1, show_default=True, type=click.IntRange(0, 26), help="Disks per VM")
 @click.option(
-    "--interval", default=10.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Seconds a round"
+    "--interval", default=10.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Seconds per round"
 )
 @click.option(
     "--churn",
     default=0.001,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="Share of the VMs that restart, migrate or see a NIC's counters reset, in each round",
+    help="Share of VMs per round that restart, migrate or have NIC counters reset",
 )
-@click.option("--seed", default=0, show_default=True, help="Equal seeds make equal events")
-@click.option("--rounds", type=click.IntRange(1), help="End after so many  [default: at Ctrl-C]")
+@click.option("--seed", default=0, show_default=True, help="Seed of the random events")
+@click.option("--rounds", type=click.IntRange(1), help="Number of rounds  [default: until Ctrl-C]")
 @click.option("--name", help="Name of this producer  [default: simulate-libvirt-<host name>]")
 @JSON
 @DATA_DIR
@@ -52,10 +52,13 @@ def simulate_libvirt(  # noqa: PLR0917  click passes options by name
     as_json: bool,
     data_dir: Path | None,
 ) -> None:
-    """Publish raw records of many simulated hypervisors, and say last how many events processors must have seen."""
-    from producers.publishing.publisher import Publication
+    """Publish records of simulated hypervisors.
+
+    Prints at the end how many events the processors must have detected.
+    """
+    from producers.publishing.publisher import RecordPublisher
     from rackstream.simulators import libvirt_load
-    from rackstream.simulators.libvirt import Plan, Simulation
+    from rackstream.simulators.libvirt import LibvirtLoadSettings, LibvirtSimulation
     from runtime import observability
     from runtime.topics import publish_schemas, verify
 
@@ -64,10 +67,12 @@ def simulate_libvirt(  # noqa: PLR0917  click passes options by name
     verify(settings)
     publish_schemas(settings, (settings.catalog["raw-libvirt"].schema,))
     producer = name or f"simulate-libvirt-{socket.gethostname()}"
-    publication = Publication.open(settings, producer)
-    plan = Plan(hosts=hosts, vms=vms, nics=nics, disks=disks, interval_s=interval, churn=churn, seed=seed)
+    publication = RecordPublisher.open(settings, producer)
+    plan = LibvirtLoadSettings(
+        hosts=hosts, vms=vms, nics=nics, disks=disks, interval_s=interval, churn=churn, seed=seed
+    )
     observability.notify("READY=1")
-    summary = libvirt_load.run(publication, Simulation(plan), stop, rounds=rounds, progress=_progress())
+    summary = libvirt_load.publish_load(publication, LibvirtSimulation(plan), stop, rounds=rounds, progress=_progress())
     if as_json:
         click.echo(json.dumps(summary.as_dict()))
     else:
@@ -76,14 +81,14 @@ def simulate_libvirt(  # noqa: PLR0917  click passes options by name
     raise click.exceptions.Exit(1 if summary.dropped or summary.records < summary.rounds * summary.hosts else 0)
 
 
-def _progress() -> Callable[[int, Publication], None]:
-    """Says every now and then how far it is, on stderr."""
-    said_s = time.monotonic()
+def _progress() -> Callable[[int, RecordPublisher], None]:
+    """Returns a function that prints the progress on stderr every few seconds."""
+    printed_s = time.monotonic()
 
-    def say(round_: int, publication: Publication) -> None:
-        nonlocal said_s
-        if time.monotonic() - said_s >= PROGRESS_S:
-            said_s = time.monotonic()
+    def print_progress(round_: int, publication: RecordPublisher) -> None:
+        nonlocal printed_s
+        if time.monotonic() - printed_s >= PROGRESS_S:
+            printed_s = time.monotonic()
             click.echo(f"round {round_}: {publication.records} records, {publication.queued} waiting", err=True)
 
-    return say
+    return print_progress

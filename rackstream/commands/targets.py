@@ -1,91 +1,102 @@
-"""Commands about targets: is the fleet file right, how do the targets stand, and which do shared producers divide."""
+"""Commands that check fleet files, show target status, and edit the targets on Kafka."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected
 from rackstream.text.sanitize import printable
 from runtime.errors import Misconfigured, Retry
+from schemas.sources import SHAREABLE_SOURCES
 
 if TYPE_CHECKING:
-    from producers.shared_targets.admin import Plan
+    from collections.abc import Callable, Mapping
+
+    from producers.shared_targets.admin import TargetPlan
     from runtime.settings import KafkaSettings
+    from schemas.records import Target, TargetStatus
 
 
 @click.group()
 def targets() -> None:
-    """What is polled: check a fleet file, see how targets stand; and those on Kafka that shared producers divide."""
+    """Check, list, add, pause and resume targets.
+
+    Targets are in a fleet file, or stored on Kafka and divided among producers (`producer --shared`).
+    """
 
 
 @targets.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=Path("fleet.yaml"))
-@click.option("--without-secrets", is_flag=True, help="Do not look whether variables and files it names are there")
+@click.option("--without-secrets", is_flag=True, help="Do not check that variables and files it refers to exist")
 def check(file: Path, without_secrets: bool) -> None:
-    """Name everything that is wrong with FILE [default: fleet.yaml], with its lines; exit 2 if anything is."""
+    """Check a fleet file; exit code 2 if it is wrong.
+
+    Reports everything that is wrong with FILE [default: fleet.yaml], with line numbers.
+    """
     from producers.fleet import config as fleet_file
 
     fleet = fleet_file.load(file)
     if not without_secrets:
-        fleet_file.check_references(fleet, file)
+        fleet_file.check_references(fleet.all_targets, file)
     for source in fleet.sources:
-        found = getattr(fleet, source).targets
-        hosts = {host for target in found for host in getattr(target, "systems", {}).values()}
-        more = f", {len(hosts)} more hosts by their systems" if hosts else ""
-        click.echo(f"{source}: {len(found)} target{'s' * (len(found) != 1)}{more}")
+        source_targets = fleet.targets(source)
+        hosts = {host for target in source_targets for host in getattr(target, "systems", {}).values()}
+        systems = f", {len(hosts)} more hosts as systems of these" if hosts else ""
+        click.echo(f"{source}: {len(source_targets)} target{'s' * (len(source_targets) != 1)}{systems}")
     if not fleet.sources:
-        click.echo(f"{file} names no targets", err=True)
+        click.echo(f"{file} has no targets", err=True)
 
 
 @targets.command()
-@click.option("--all", "everything", is_flag=True, help="Those that were removed from the fleet file, too")
+@click.option("--all", "everything", is_flag=True, help="Include targets removed from the fleet")
 @DATA_DIR
 @JSON
 def status(everything: bool, data_dir: Path | None, as_json: bool) -> None:
-    """How each target stands: the worst first, with requests, latency and who polls it."""
-    from producers.polling.status import WORSE
-    from rackstream.topics.tail import plain
+    """Show the status of each target, worst first.
+
+    With requests, latency, and the producer that polls it.
+    """
+    from producers.polling.status import STATUSES_BY_SEVERITY
+    from rackstream.text.json import jsonable
     from runtime import compacted_topic
 
     with connected(data_dir) as (settings, _):
-        found = [
-            each
-            for each in compacted_topic.newest(settings, "state-targets").values()
-            if everything or not each["removed"]
-        ]
-    ranks = {name: -rank for rank, name in enumerate(WORSE)}
-    found.sort(key=lambda each: (ranks.get(each["status"], 1), each["source"], each["host"]))
-    for each in found:
-        click.echo(json.dumps(plain(each), ensure_ascii=False) if as_json else _line(each))
-    if not found and not as_json:
+        latest = cast("Mapping[str, TargetStatus]", compacted_topic.read_latest(settings, "state-targets"))
+    statuses = [status for status in latest.values() if everything or not status["removed"]]
+    ranks = {name: -rank for rank, name in enumerate(STATUSES_BY_SEVERITY)}
+    statuses.sort(key=lambda status: (ranks.get(status["status"], 1), status["source"], status["host"]))
+    for target_status in statuses:
+        click.echo(json.dumps(jsonable(target_status), ensure_ascii=False) if as_json else _status_line(target_status))
+    if not statuses and not as_json:
         click.echo("no target has been polled yet", err=True)
 
 
-SOURCE = click.argument("source", type=click.Choice(["redfish", "libvirt"]))
+SOURCE = click.argument("source", type=click.Choice(SHAREABLE_SOURCES))
 ACCESS = (
     click.option("--username", help="User of a BMC"),
-    click.option("--password", help="env:NAME or file:PATH, where its producer finds it; never the password itself"),
-    click.option("--verify", help="Check certificates: true, false, or a file of CA certificates  [default: true]"),
+    click.option("--password", help="env:NAME or file:PATH as its producer reads it; never the password itself"),
+    click.option("--verify", help="Verify certificates: true, false, or a file of CA certificates  [default: true]"),
     click.option("--interval", type=float, help="Seconds between two polls  [default: 10; libvirt: 1]"),
 )
 
 
-def _access(command: Any) -> Any:
+def _access(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options for access to a target."""
     for option in reversed(ACCESS):
         command = option(command)
     return command
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    """Options that were given, as entries of a fleet file."""
-    found = {name: value for name, value in options.items() if value is not None}
-    if (verify := found.get("verify")) in {"true", "false"}:
-        found["verify"] = verify == "true"
-    return found
+def _fleet_entry(**options: str | float | None) -> dict[str, object]:
+    """Returns the options that were given, as an entry of a fleet file."""
+    entry: dict[str, object] = {name: value for name, value in options.items() if value is not None}
+    if (verify := entry.get("verify")) in {"true", "false"}:
+        entry["verify"] = verify == "true"
+    return entry
 
 
 @targets.command()
@@ -94,7 +105,9 @@ def _given(**options: Any) -> dict[str, Any]:
 @click.argument("address")
 @_access
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="May be repeated")
-@click.option("--system", "systems", multiple=True, metavar="ID=HOST", help="Host of one System of the BMC; repeatable")
+@click.option(
+    "--system", "systems", multiple=True, metavar="ID=HOST", help="Host name of a System of the BMC; may be repeated"
+)
 @DATA_DIR
 @JSON
 def add(  # noqa: PLR0917  click passes options by name
@@ -110,18 +123,27 @@ def add(  # noqa: PLR0917  click passes options by name
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Have shared producers poll HOST at ADDRESS (https://… of its BMC, or a libvirt URI); again: as is said now."""
+    """Add or change a target on Kafka.
+
+    A shared producer polls HOST at ADDRESS (https://… of its BMC, or a libvirt URI). Adding a host again replaces its
+    entry.
+    """
+    from producers.registry import SOURCE_SPECS
     from producers.shared_targets import admin
 
-    entry = {"host": host, "uri" if source == "libvirt" else "address": address, "labels": _pairs("--label", labels)}
-    entry |= _given(username=username, password=password, verify=verify, interval=interval)
+    entry: dict[str, object] = {
+        "host": host,
+        SOURCE_SPECS[source].target.address_field: address,
+        "labels": _pairs("--label", labels),
+    }
+    entry |= _fleet_entry(username=username, password=password, verify=verify, interval=interval)
     if systems:
         entry["systems"] = _pairs("--system", systems)
-    wanted = admin.one(source, entry)
+    target = admin.record_from_entry(source, entry)
     with connected(data_dir) as (settings, _):
-        changes = admin.plan(admin.read(settings), [wanted])
-        admin.write(settings, changes)
-        _tell(settings, changes, as_json=as_json)
+        changes = admin.plan_changes(admin.read_targets(settings), [target])
+        admin.publish_plan(settings, changes)
+        _print_changes(settings, changes, as_json=as_json)
 
 
 @targets.command()
@@ -130,19 +152,22 @@ def add(  # noqa: PLR0917  click passes options by name
 @DATA_DIR
 @JSON
 def remove(source: str, hosts: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
-    """Have shared producers poll these no more."""
+    """Remove targets from Kafka.
+
+    Shared producers stop polling them.
+    """
     from producers.shared_targets import admin
 
     with connected(data_dir) as (settings, _):
-        changes = admin.removal(admin.read(settings), source, hosts)
-        admin.write(settings, changes)
-        _tell(settings, changes, as_json=as_json)
+        changes = admin.plan_removal(admin.read_targets(settings), source, hosts)
+        admin.publish_plan(settings, changes)
+        _print_changes(settings, changes, as_json=as_json)
 
 
 @targets.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--prune", is_flag=True, help="Remove those that FILE does not name, of the sources that it names")
-@click.option("--dry-run", is_flag=True, help="Only say what would be written")
+@click.option("--prune", is_flag=True, help="Remove targets that FILE does not have, of the sources that it has")
+@click.option("--dry-run", is_flag=True, help="Print the changes, write nothing")
 @_access
 @DATA_DIR
 @JSON
@@ -157,99 +182,102 @@ def import_(  # noqa: PLR0917  click passes options by name
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Have shared producers poll what FILE names: a fleet file, CSV (host, address, …), or Prometheus's file_sd.
+    """Put the targets of a file on Kafka.
 
-    --username, --password, --verify and --interval hold for targets of CSV and file_sd that do not say otherwise.
+    FILE is a fleet file, CSV (host, address, …), or Prometheus' file_sd. --username, --password, --verify and
+    --interval are defaults for targets of CSV and file_sd.
     """
     from producers.fleet import importers
     from producers.shared_targets import admin
 
-    given = _given(username=username, password=password, verify=verify, interval=interval)
-    fleet = importers.load(file, given)
-    wanted = admin.records(fleet)
-    if fleet.host.targets:
-        click.echo("section host is left out: each is the machine that its producer runs on", err=True)
-    if not wanted:
-        raise Misconfigured(f"{file} names no targets that can be shared; `targets remove` removes")
+    defaults = _fleet_entry(username=username, password=password, verify=verify, interval=interval)
+    fleet = importers.load(file, defaults)
+    targets = admin.shareable_records(fleet)
+    if fleet.targets("host"):
+        click.echo("section host is skipped: a producer polls the machine it runs on", err=True)
+    if not targets:
+        raise Misconfigured(f"{file} has no targets that can be shared; to remove targets, use `targets remove`")
     with connected(data_dir) as (settings, _):
-        sources = {each["source"] for each in wanted}
-        changes = admin.plan(admin.read(settings), wanted, prune=sources if prune else ())
+        sources = {target["source"] for target in targets}
+        changes = admin.plan_changes(admin.read_targets(settings), targets, prune=sources if prune else ())
         if not dry_run:
-            admin.write(settings, changes)
-        _tell(settings, changes, as_json=as_json, dry_run=dry_run)
+            admin.publish_plan(settings, changes)
+        _print_changes(settings, changes, as_json=as_json, dry_run=dry_run)
 
 
 @targets.command("list")
 @DATA_DIR
 @JSON
 def list_(data_dir: Path | None, as_json: bool) -> None:
-    """The targets on Kafka that shared producers divide; `status` says how they stand."""
+    """List the targets on Kafka.
+
+    They are divided among shared producers; `targets status` shows their status.
+    """
     from producers.shared_targets import admin
 
     with connected(data_dir) as (settings, _):
-        found = [each for _, each in sorted(admin.read(settings).items()) if not each["removed"]]
-    for each in found:
-        click.echo(json.dumps(each, ensure_ascii=False) if as_json else _described(each))
-    if not found and not as_json:
-        click.echo("no targets on Kafka; `rackstream targets import fleet.yaml` puts them there", err=True)
+        stored = [target for _, target in sorted(admin.read_targets(settings).items()) if not target["removed"]]
+    for target in stored:
+        click.echo(json.dumps(target, ensure_ascii=False) if as_json else _target_line(target))
+    if not stored and not as_json:
+        click.echo("no targets on Kafka; add them with `rackstream targets import fleet.yaml`", err=True)
 
 
-def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
-    found = dict(each.partition("=")[::2] for each in given)
-    if not all("=" in each and each[0] != "=" for each in given):
+def _pairs(option: str, arguments: tuple[str, ...]) -> dict[str, str]:
+    pairs = dict(argument.partition("=")[::2] for argument in arguments)
+    if not all("=" in argument and argument[0] != "=" for argument in arguments):
         raise Misconfigured(f"{option}: NAME=VALUE is expected")
-    return found
+    return pairs
 
 
-def _described(each: dict[str, Any]) -> str:
-    """One record."""
-    login = f"as {each['username']} by {each['password']}" if each["username"] else ""
-    labels = " ".join(f"{name}={value}" for name, value in sorted(each["labels"].items()))
-    every = f"every {each['interval_s']:g} s" if each["interval_s"] else ""
-    what = f"{each['source']:<8} {each['host']:<20} {each['address']}"
-    return str(printable("  ".join(filter(None, (what, every, login, labels)))))
+def _target_line(target: Target) -> str:
+    login = f"as {target['username']} by {target['password']}" if target["username"] else ""
+    labels = " ".join(f"{name}={value}" for name, value in sorted(target["labels"].items()))
+    interval = f"every {target['interval_s']:g} s" if target["interval_s"] else ""
+    address = f"{target['source']:<8} {target['host']:<20} {target['address']}"
+    return printable("  ".join(filter(None, (address, interval, login, labels))))
 
 
-def _tell(settings: KafkaSettings, changes: Plan, *, as_json: bool, dry_run: bool = False) -> None:
-    """What a command has changed, and whether anybody polls it."""
+def _print_changes(settings: KafkaSettings, changes: TargetPlan, *, as_json: bool, dry_run: bool = False) -> None:
+    """Prints what a command has changed, and warns if no producer polls the targets."""
     lists = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
     if as_json:
-        said = {name: [each["host"] for each in found] for name, found in lists.items()}
-        click.echo(json.dumps(said | {"unchanged": changes.unchanged, "dry_run": dry_run}, ensure_ascii=False))
+        hosts = {name: [target["host"] for target in targets] for name, targets in lists.items()}
+        click.echo(json.dumps(hosts | {"unchanged": changes.unchanged, "dry_run": dry_run}, ensure_ascii=False))
         return
     signs = {"added": "+", "changed": "~", "removed": "-"}
-    for name, found in lists.items() if dry_run else ():
-        for each in found:
-            click.echo(f"{signs[name]} {_described(each)}")
-    counts = ", ".join(f"{len(found)} {name}" for name, found in lists.items() if found)
-    same = f"{changes.unchanged} as it was" if changes.unchanged else ""
-    click.echo(
-        ("nothing written; it would be: " if dry_run else "") + (", ".join(filter(None, (counts, same))) or "nothing")
-    )
+    for name, targets in lists.items() if dry_run else ():
+        for target in targets:
+            click.echo(f"{signs[name]} {_target_line(target)}")
+    counts = [f"{len(targets)} {name}" for name, targets in lists.items() if targets]
+    counts += [f"{changes.unchanged} unchanged"] if changes.unchanged else []
+    click.echo(("dry run, nothing written: " if dry_run else "") + (", ".join(counts) or "no changes"))
     if dry_run:
         return
-    for source in sorted({each["source"] for each in (*changes.added, *changes.changed)}):
-        _tell_of_group(settings, source)
+    for source in sorted({target["source"] for target in (*changes.added, *changes.changed)}):
+        _warn_if_unshared(settings, source)
 
 
-def _tell_of_group(settings: KafkaSettings, source: str) -> None:
-    """That nobody polls them, if so. Not who may: it costs rights that an import does not need."""
-    from producers.shared_targets.group_member import members
+def _warn_if_unshared(settings: KafkaSettings, source: str) -> None:
+    """Warns if no shared producer polls the source.
+
+    Which one does is not checked: that needs ACLs which an import does not need.
+    """
+    from producers.shared_targets.group_member import count_members
 
     try:
-        if not members(settings, source):
-            click.echo(f"no producer shares them yet: start `rackstream producer {source} --shared`", err=True)
+        if not count_members(settings, source):
+            click.echo(f"no producer polls them yet: start `rackstream producer {source} --shared`", err=True)
     except Retry:
         return
 
 
-def _line(each: dict[str, Any]) -> str:
-    """One target."""
-    polls = f"{each['polls']} polls, {each['failures']} failed, {each['late']} late"
+def _status_line(status: TargetStatus) -> str:
+    polls = f"{status['polls']} polls, {status['failures']} failed, {status['late']} late"
     requests = ""
-    if each["requests"]:
-        mean = "" if each["request_mean_s"] is None else f" of {1000 * each['request_mean_s']:.0f} ms"
-        requests = f", {each['requests']} requests{mean}"
-    who = printable(" ".join(each[name] for name in ("vendor", "model", "firmware") if each[name]))
-    parts = [f"since {each['since']:%Y-%m-%d %H:%M:%S}", polls + requests, who, each["detail"]]
-    return f"{each['status']:<12} {each['source']:<8} {each['host']:<20} " + "; ".join(part for part in parts if part)
+    if status["requests"]:
+        mean = "" if status["request_mean_s"] is None else f" of {1000 * status['request_mean_s']:.0f} ms"
+        requests = f", {status['requests']} requests{mean}"
+    product = printable(" ".join(filter(None, (status["vendor"], status["model"], status["firmware"]))))
+    details = [f"since {status['since']:%Y-%m-%d %H:%M:%S}", polls + requests, product, status["detail"]]
+    return f"{status['status']:<12} {status['source']:<8} {status['host']:<20} " + "; ".join(filter(None, details))

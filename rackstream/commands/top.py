@@ -13,42 +13,43 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 import structlog
 
-from rackstream.commands.common import DATA_DIR, JSON, bootstrapped, kafka_settings, user
+from rackstream.commands.common import DATA_DIR, JSON, bootstrapped, kafka_settings, user_name
 from runtime.errors import Misconfigured, Retry
 
 if TYPE_CHECKING:
     from rackstream.view.model import View
 
 Value = TypeVar("Value")
-READ_S = 60.0
-"""So long may it take to read what Kafka holds, where only one picture is wanted."""
-SIZE = (120, 40)
-"""Columns and lines of a picture where there is no terminal."""
-AROUND = 10
-"""Lines of the fleet's picture that are no hosts."""
+READ_TIMEOUT_S = 60.0
+"""Time to read what Kafka holds before one picture is printed."""
+FALLBACK_SIZE = (120, 40)
+"""Columns and lines if there is no terminal."""
+HEADER_LINES = 10
+"""Lines of the overview other than host rows."""
 
 
 @click.command()
 @click.argument("host", required=False)
-@click.option("--once", is_flag=True, help="Print one picture, as wide as the terminal, and end")
+@click.option("--once", is_flag=True, help="Print one picture and exit")
 @DATA_DIR
 @JSON
 def top(host: str | None, once: bool, data_dir: Path | None, as_json: bool) -> None:
-    """Show the fleet live: hosts, VMs, alerts, the pipeline; with HOST, that one. Keys are named at the bottom.
+    """Show hosts, VMs, alerts and the pipeline live.
 
-    --json: one object, the fleet at a glance (with HOST, all of that host), and end.
+    With HOST, show that host. Keys are listed at the bottom of the screen. --json prints one object, the overview or
+    all of HOST, and exits.
     """
-    from rackstream.view.kafka_feed import Feed
+    from rackstream.view.kafka_feed import KafkaFeed
 
     settings = kafka_settings(data_dir)
-    bootstrapped(settings)  # where no Kafka runs, that is told before the screen is taken
-    with Feed(settings, lambda: bootstrapped(settings)) as feed:
+    bootstrapped(settings)  # fails before the screen is switched if no Kafka runs
+    with KafkaFeed(settings, lambda: bootstrapped(settings)) as feed:
         if not once and not as_json:
-            from rackstream.terminal.app import Top
+            from rackstream.terminal.app import TopApp
 
-            # What is written to a terminal that shows something else would spoil it; it is in the notice, too.
+            # Log lines would spoil the screen, which shows errors itself.
             structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-            Top(feed.view, lambda: bootstrapped(settings), user, host).run()
+            TopApp(feed.view, lambda: bootstrapped(settings), user_name, host).run()
             return
         _wait(feed.view)
         if as_json:
@@ -58,19 +59,19 @@ def top(host: str | None, once: bool, data_dir: Path | None, as_json: bool) -> N
 
 
 def _wait(view: View) -> None:
-    """Until the view has read what there is, and Kafka has said how much is on its topics."""
-    deadline = time.monotonic() + READ_S
+    """Waits until the view has read the topics and knows their ends."""
+    deadline = time.monotonic() + READ_TIMEOUT_S
     while not view.ready or view.kafka:
         if time.monotonic() > deadline:
-            raise Retry(f"Kafka was not read within {READ_S:.0f} s: {view.kafka or 'it has much, try again'}")
+            raise Retry(f"Kafka was not read within {READ_TIMEOUT_S:.0f} s: {view.kafka or 'too much data, try again'}")
         time.sleep(0.1)
 
 
 def _print_json(view: View, host: str | None) -> None:
-    from rackstream.topics.tail import plain
+    from rackstream.text.json import jsonable
 
-    found = asdict(view.overview() if host is None else _known(view.host(host), host))
-    click.echo(json.dumps(plain(found), ensure_ascii=False, indent=2))
+    answer = asdict(view.overview() if host is None else _require_host(view.host(host), host))
+    click.echo(json.dumps(jsonable(answer), ensure_ascii=False, indent=2))
 
 
 def _print(view: View, host: str | None) -> None:
@@ -78,18 +79,18 @@ def _print(view: View, host: str | None) -> None:
 
     from rackstream.terminal import header
 
-    width, height = shutil.get_terminal_size(SIZE)
+    width, height = shutil.get_terminal_size(FALLBACK_SIZE)
     if host is None:
-        lines = header.fleet(view, width, max(3, height - AROUND))
+        lines = header.fleet(view, width, max(3, height - HEADER_LINES))
     else:
-        lines = _known(header.host(view, host, width), host)
+        lines = _require_host(header.host(view, host, width), host)
     console = Console(width=width)
     for line in lines:
         line.text.rstrip()
         console.print(line.text, soft_wrap=True)
 
 
-def _known(found: Value | None, host: str) -> Value:
-    if found is None:
-        raise Misconfigured(f"nothing is known of {host}: see `rackstream targets status`, `rackstream doctor {host}`")
-    return found
+def _require_host(answer: Value | None, host: str) -> Value:
+    if answer is None:
+        raise Misconfigured(f"unknown host {host}: see `rackstream targets status`, `rackstream doctor {host}`")
+    return answer

@@ -1,1 +1,1 @@
-"""Dead letters: listing, and retry."""
+"""Dead letters: listing, retrying and dropping records that a stage could not process."""

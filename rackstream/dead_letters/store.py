@@ -1,112 +1,113 @@
-"""The dead letters that are open: read, chosen, shown, and ended by a tombstone. How they are retried: `retry`."""
+"""Open dead letters on Kafka: reading, filtering, and deleting by tombstone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, cast
 
 from confluent_kafka import KafkaException
 
-from rackstream.topics.tail import plain
+from rackstream.text.json import jsonable
 from runtime import kafka
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
+from schemas.records import DeadLetter
 
-CONFIRM_S: Final = 30.0
-"""For the broker's word."""
+CONFIRM_TIMEOUT_S: Final = 30.0
+"""Time to wait for the broker to confirm a write."""
 
 
 @dataclass(frozen=True)
-class Letter:
-    """One dead letter."""
+class StoredDeadLetter:
+    """Dead letter with its key and partition on the dead-letter topic."""
 
     key: bytes
-    """Its key on the dead-letter topic."""
-    number: int
-    """The partition of that topic that it is on."""
-    record: dict[str, Any]
+    partition: int
+    record: DeadLetter
 
     @property
     def id(self) -> str:
-        """What people call it."""
-        return "/".join(str(self.record[name]) for name in ("topic", "partition", "offset", "stage"))
+        """Identifies it in commands: topic, partition, offset and stage of the failed record."""
+        return "{topic}/{partition}/{offset}/{stage}".format_map(self.record)
 
-    def as_plain(self) -> dict[str, Any]:
-        """For JSON; bytes are base64."""
-        return {"id": self.id} | {name: plain(value) for name, value in self.record.items()}
+    def as_plain(self) -> dict[str, object]:
+        """Returns id and record for JSON; bytes are base64."""
+        return {"id": self.id} | {name: jsonable(value) for name, value in self.record.items()}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which letters are meant; what is empty or None does not restrict."""
+class DeadLetterFilter:
+    """Criteria that select dead letters; an empty one or None matches all."""
 
     ids: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     since: datetime | None = None
-    """Refused at or after."""
+    """Failed at or after this time."""
     until: datetime | None = None
-    """Refused before."""
+    """Failed before this time."""
 
-    def means(self, letter: Letter) -> bool:
-        """Whether a letter is meant."""
-        at = letter.record["failed_at"]
+    def matches(self, dead_letter: StoredDeadLetter) -> bool:
+        """True if a dead letter meets all criteria."""
+        at = dead_letter.record["failed_at"]
         return (
-            (not self.ids or letter.id in self.ids)
-            and (not self.reasons or letter.record["reason"] in self.reasons)
-            and (not self.stages or letter.record["stage"] in self.stages)
+            (not self.ids or dead_letter.id in self.ids)
+            and (not self.reasons or dead_letter.record["reason"] in self.reasons)
+            and (not self.stages or dead_letter.record["stage"] in self.stages)
             and (self.since is None or at >= self.since)
             and (self.until is None or at < self.until)
         )
 
-    def of(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Those that are meant.
+    def select(self, dead_letters: Sequence[StoredDeadLetter]) -> list[StoredDeadLetter]:
+        """Returns the dead letters that match.
 
         Raises:
-            Misconfigured: there is no letter with an id that is asked for.
+            Misconfigured: No dead letter has one of the ids.
         """
-        if unknown := set(self.ids) - {each.id for each in letters}:
+        if missing := set(self.ids) - {dead_letter.id for dead_letter in dead_letters}:
             raise Misconfigured(
-                f"no dead letter {', '.join(sorted(unknown))}: `rackstream dead-letters list` names them"
+                f"no dead letter {', '.join(sorted(missing))}: `rackstream dead-letters list` names them"
             )
-        return [each for each in letters if self.means(each)]
+        return [dead_letter for dead_letter in dead_letters if self.matches(dead_letter)]
 
 
-def read(settings: KafkaSettings) -> list[Letter]:
-    """The open letters, by the time when they were written.
+def read_open(settings: KafkaSettings) -> list[StoredDeadLetter]:
+    """Reads the open dead letters, in the order in which they failed.
 
     Raises:
-        Retry: Kafka is away.
+        Retry: Kafka did not answer.
     """
     decode = decoder(settings, "dead-letter").decode
-    found: dict[bytes, Letter] = {}
+    dead_letters: dict[bytes, StoredDeadLetter] = {}
     try:
         for message in kafka.read_all(settings, settings.catalog["dead-letter"].name):
-            found.pop(message.key(), None)
+            dead_letters.pop(message.key(), None)
             if message.value():
                 try:
                     record = decode(message.value())
-                except codec.Undecodable:
-                    continue  # of a newer version of this code
-                found[message.key()] = Letter(message.key(), message.partition(), record)
+                except codec.DecodeError:
+                    continue  # written by a newer version
+                dead_letters[message.key()] = StoredDeadLetter(
+                    message.key(), message.partition(), cast("DeadLetter", record)
+                )
     except KafkaException as error:
         raise Retry(f"no answer from Kafka at {settings.bootstrap}: {error.args[0].str()}") from error
-    return sorted(found.values(), key=lambda each: (each.record["failed_at"], each.id))
+    return sorted(dead_letters.values(), key=lambda dead_letter: (dead_letter.record["failed_at"], dead_letter.id))
 
 
-def end(settings: KafkaSettings, letters: Iterable[Letter]) -> None:
-    """Writes their tombstones, and waits for the broker's word.
+def resolve(settings: KafkaSettings, dead_letters: Iterable[StoredDeadLetter]) -> None:
+    """Deletes dead letters by writing tombstones, and waits for confirmation.
 
     Raises:
-        Retry: the broker did not confirm.
+        Retry: The broker did not confirm.
     """
-    publisher = kafka.Publisher(settings, "rackstream-dead-letters")
-    for letter in letters:
+    publisher = kafka.KafkaPublisher(settings, "rackstream-dead-letters")
+    for dead_letter in dead_letters:
         name = settings.catalog["dead-letter"].name
-        publisher.send(name, letter.key, None, wait_s=CONFIRM_S, partition=letter.number)
-    if publisher.flush(CONFIRM_S) or publisher.failures:
-        raise Retry(f"not confirmed by {settings.bootstrap}: {next(iter(publisher.failures), 'no answer')}")
+        publisher.send(name, dead_letter.key, None, wait_s=CONFIRM_TIMEOUT_S, partition=dead_letter.partition)
+    if publisher.flush(CONFIRM_TIMEOUT_S) or publisher.delivery_failures:
+        raise Retry(f"not confirmed by {settings.bootstrap}: {next(iter(publisher.delivery_failures), 'no answer')}")

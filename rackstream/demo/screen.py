@@ -1,4 +1,4 @@
-"""The demo in the terminal: the view as `rackstream top` has it, the demo's parts, and what was said of them. Pure."""
+"""The demo's screen: the view of `rackstream top`, the parts and their latest events. Pure."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from rackstream.terminal import list_tables
-from rackstream.terminal.layout import Line, Table, said, whole
+from rackstream.terminal.layout import ScreenLine, TextTable, render_tables, styled
 from rackstream.text.sanitize import printable
 from rackstream.view.model import View
 
 COLOURS: Final = {"ready": "green", "starting": "yellow", "waiting": "red", "failed": "bold red", "stopped": "dim"}
-EDGES: Final = 4
-"""Columns of the frame around."""
-BETWEEN: Final = 3
+BORDER_COLUMNS: Final = 4
+"""Columns taken by the frame."""
+COLUMN_GAP: Final = 3
 
 
-def _text(lines: Iterable[Line]) -> Text:
-    found = Text("\n", no_wrap=True, overflow="ellipsis").join(line.text for line in lines)
-    found.no_wrap, found.overflow = True, "ellipsis"
-    return found
+def _text(lines: Iterable[ScreenLine]) -> Text:
+    text = Text("\n", no_wrap=True, overflow="ellipsis").join(line.text for line in lines)
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _parts(parts: Mapping[str, str]) -> Text:
     return Text("  ").join(Text(printable(f"● {name}"), style=COLOURS.get(state, "")) for name, state in parts.items())
 
 
-def _some(table: Table, total: int, what: str) -> Table:
-    """A table titled by how many of all it has."""
-    shown = len(table.rows)
-    return replace(table, title=f"{what} ({total:,})" if shown == total else f"{what} ({shown} of {total:,})")
+def _titled(table: TextTable, total: int, title: str) -> TextTable:
+    """Adds to a table's title how many of the total are shown."""
+    count = len(table.rows)
+    return replace(table, title=f"{title} ({total:,})" if count == total else f"{title} ({count} of {total:,})")
 
 
 def draw(
@@ -48,30 +48,35 @@ def draw(
     width: int,
     height: int,
 ) -> RenderableType:
-    """The whole screen, cut to what `width` columns and `height` lines hold."""
-    at, inner = datetime.now(UTC), width - EDGES
+    """Draws the render_tables screen, cut to `width` columns and `height` lines."""
+    at, inner = datetime.now(UTC), width - BORDER_COLUMNS
     topics = [topic for topic in view.overview().topics if topic.records]
     page = view.hosts(limit=max(3, (height - len(topics) - 20) // 2))
     room = max(3, height - len(topics) - len(page.rows) - 20)
     busiest = view.vms(sort="cpu", descending=True, limit=room)
-    counts, past = view.counts(), view.alerts(state="history", limit=6)
-    left = min(52, inner // 2)
+    counts, past = view.alert_counts(), view.alerts(state="history", limit=6)
+    left_width = min(52, inner // 2)
     alerts = replace(
         list_tables.transitions(list(reversed(past.rows)), at),
         title=f"Alerts ({counts.active} active, {counts.raised} raised, {counts.cleared} cleared)",
     )
-    side = Grid.grid(padding=(0, BETWEEN, 0, 0))
-    side.add_row(_text(whole([list_tables.topics(topics)], left)), _text(whole([alerts], inner - left - BETWEEN)))
+    side = Grid.grid(padding=(0, COLUMN_GAP, 0, 0))
+    side.add_row(
+        _text(render_tables([list_tables.topics(topics)], left_width)),
+        _text(render_tables([alerts], inner - left_width - COLUMN_GAP)),
+    )
     blocks: list[RenderableType] = [
         _parts(parts),
-        _text(whole([_some(list_tables.hosts(page, at), page.total, "Hosts")], inner)),
-        _text(whole([_some(list_tables.vms(busiest.rows), busiest.total, "VMs, the busiest")], inner)),
+        _text(render_tables([_titled(list_tables.hosts(page, at), page.total, "Hosts")], inner)),
+        _text(render_tables([_titled(list_tables.vms(busiest.rows), busiest.total, "VMs, the busiest")], inner)),
         side,
-        Text("\n").join(said(f"{told:%H:%M:%S} {text.partition(chr(10))[0]}", "soft") for told, text in _last(events)),
+        Text("\n").join(
+            styled(f"{at:%H:%M:%S} {text.partition(chr(10))[0]}", "soft") for at, text in _recent_events(events)
+        ),
     ]
-    body = Group(*(each for block in blocks for each in (block, Text())))
-    return Panel(body, title=said(title), title_align="left", border_style="dim")
+    body = Group(*(item for block in blocks for item in (block, Text())))
+    return Panel(body, title=styled(title), title_align="left", border_style="dim")
 
 
-def _last(events: Sequence[tuple[datetime, str]]) -> list[tuple[datetime, str]]:
-    return [(told.astimezone(UTC), text) for told, text in events[-4:]]
+def _recent_events(events: Sequence[tuple[datetime, str]]) -> list[tuple[datetime, str]]:
+    return [(at.astimezone(UTC), text) for at, text in events[-4:]]

@@ -1,1 +1,4 @@
-"""Where does data stop between a target and its sinks, and what is to be done? Looks, changes nothing."""
+"""`rackstream doctor`: finds where data stops between targets and sinks, and suggests a fix.
+
+Changes nothing.
+"""

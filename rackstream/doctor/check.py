@@ -1,4 +1,4 @@
-"""What a check found, and the walk over a table of checks: which one needs which, and how long each may take."""
+"""Checks, their results, and the scheduler that runs them by dependencies and timeouts."""
 
 from __future__ import annotations
 
@@ -17,119 +17,124 @@ State = Literal["ok", "warn", "fail", "skipped"]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one check found."""
+class CheckResult:
+    """Result of one check."""
 
     state: State
-    """fail: data stops here. warn: it flows, and something is amiss. skipped: not looked at."""
-    seen: str
-    """What was seen, or why nothing was looked at."""
-    do: str = ""
-    """What to do about it."""
-    more: tuple[str, ...] = ()
-    """Single things that it is about, the worst first."""
+    """fail: data stops here. warn: data flows, but something needs attention. skipped: not checked."""
+    observed: str
+    """The observation, or why the check was skipped."""
+    advice: str = ""
+    """How to fix it."""
+    details: tuple[str, ...] = ()
+    """The single items concerned, worst first."""
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing to look at."""
+class DoctorCheck:
+    """A check of the table."""
 
     name: str
-    run: Callable[[], Finding]
-    """May raise Failure or KafkaException, which are findings too."""
+    run: Callable[[], CheckResult]
+    """May raise Failure or KafkaException, which become results too."""
     needs: tuple[str, ...] = ()
-    """Checks that must not have failed; those that are not in the table do not count."""
-    limit_s: float = 8.0
-    late: str = "what is asked does not answer: try again, and look at its load and the network in between"
-    """What to do when it takes longer than that."""
-    late_is: State = "fail"
-    """What it is then; not a failure where data would flow all the same."""
+    """Checks that must not have failed; names that are not in the table are ignored."""
+    timeout_s: float = 8.0
+    timeout_advice: str = "try again; check its load and the network in between"
+    """Advice if the check exceeds its timeout."""
+    timeout_state: State = "fail"
+    """Result if it does; not `fail` where data would flow all the same."""
 
 
-Found = Mapping[str, Finding]
-"""Check → what it found, in the table's order."""
-BARRED: Final = "not looked at, for there is no way past: "
-"""How what is seen begins of a check that was not run, for another one failed."""
-SHORT: Final = ((120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172800.0, 3600.0, "h"), (float("inf"), 86400.0, "d"))
+Results = Mapping[str, CheckResult]
+"""Check → result, in the table's order."""
+SKIPPED: Final = "skipped, because this check failed: "
+"""Prefix of the observation of a check that was skipped because another failed."""
+UNITS: Final = ((120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172800.0, 3600.0, "h"), (float("inf"), 86400.0, "d"))
+"""Upper limit in seconds, seconds per unit, unit."""
 
 
-def ok(seen: str) -> Finding:
-    """All is well."""
-    return Finding("ok", seen)
+def ok(observed: str) -> CheckResult:
+    """Creates the result of a check without findings."""
+    return CheckResult("ok", observed)
 
 
-def warn(seen: str, do: str, more: Sequence[str] = ()) -> Finding:
-    """Data flows, and something is amiss."""
-    return Finding("warn", seen, do, tuple(more))
+def warn(observed: str, advice: str, details: Sequence[str] = ()) -> CheckResult:
+    """Creates a result for a problem that does not stop data."""
+    return CheckResult("warn", observed, advice, tuple(details))
 
 
-def fail(seen: str, do: str, more: Sequence[str] = ()) -> Finding:
-    """Data stops here."""
-    return Finding("fail", seen, do, tuple(more))
+def fail(observed: str, advice: str, details: Sequence[str] = ()) -> CheckResult:
+    """Creates a result for a problem that stops data."""
+    return CheckResult("fail", observed, advice, tuple(details))
 
 
-def skipped(why: str) -> Finding:
-    """Not looked at."""
-    return Finding("skipped", why)
+def skipped(reason: str) -> CheckResult:
+    """Creates the result of a check that was not made."""
+    return CheckResult("skipped", reason)
 
 
-def of_failure(error: Failure) -> Finding:
-    """An error of ours; what follows a semicolon says what to do."""
-    seen, _, do = str(error).partition("; ")
-    return fail(seen, do)
+def from_failure(error: Failure) -> CheckResult:
+    """Converts one of our own errors; its text after a semicolon is the advice."""
+    observed, _, advice = str(error).partition("; ")
+    return fail(observed, advice)
 
 
-def ago(seconds: float) -> str:
-    """A length of time as people say it: 40 s, 12 min, 3 h, 5 d."""
-    return next(f"{seconds / unit:.0f} {name}" for under, unit, name in SHORT if abs(seconds) < under)
+def duration_text(seconds: float) -> str:
+    """Formats a duration: 40 s, 12 min, 3 h, 5 d."""
+    return next(f"{seconds / unit:.0f} {name}" for limit, unit, name in UNITS if abs(seconds) < limit)
 
 
-def count(number: int, what: str) -> str:
-    """1 record, 2 records."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+def quantity(number: int, noun: str) -> str:
+    """Formats a count with its noun: 1 record, 2 records."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def walk(checks: Sequence[Check]) -> dict[str, Finding]:
-    """Runs checks at once, each as soon as what it needs is known. One that hangs is left behind in its thread."""
-    found: dict[str, Finding] = {}
+def run_checks(checks: Sequence[DoctorCheck]) -> dict[str, CheckResult]:
+    """Runs checks in parallel, each as soon as the checks it needs are done.
+
+    A check that hangs is abandoned in its thread.
+    """
+    results: dict[str, CheckResult] = {}
     deadlines: dict[str, float] = {}
-    inbox: SimpleQueue[tuple[str, Finding]] = SimpleQueue()
+    inbox: SimpleQueue[tuple[str, CheckResult]] = SimpleQueue()
     names = {check.name for check in checks}
-    while len(found) < len(checks):
+    while len(results) < len(checks):
         for check in checks:
-            if check.name in found or check.name in deadlines or not names & set(check.needs) <= found.keys():
+            if check.name in results or check.name in deadlines or not names & set(check.needs) <= results.keys():
                 continue
-            if barred := next((need for need in check.needs if _bars(found.get(need))), None):
-                found[check.name] = skipped(f"{BARRED}{barred}")
+            if failed := next((need for need in check.needs if _has_failed(results.get(need))), None):
+                results[check.name] = skipped(f"{SKIPPED}{failed}")
                 continue
-            deadlines[check.name] = time.monotonic() + check.limit_s
+            deadlines[check.name] = time.monotonic() + check.timeout_s
             threading.Thread(target=_run, args=(check, inbox), daemon=True, name=f"doctor-{check.name}").start()
-        waiting = {name: at_s for name, at_s in deadlines.items() if name not in found}
-        if not waiting:
+        running = {name: deadline_s for name, deadline_s in deadlines.items() if name not in results}
+        if not running:
             continue
         try:
-            name, finding = inbox.get(timeout=max(0.0, min(waiting.values()) - time.monotonic()))
-            found.setdefault(name, finding)
+            name, result = inbox.get(timeout=max(0.0, min(running.values()) - time.monotonic()))
+            results.setdefault(name, result)
         except Empty:
             for check in checks:
-                if waiting.get(check.name, float("inf")) <= time.monotonic():
-                    found[check.name] = Finding(check.late_is, f"no answer within {check.limit_s:g} s", check.late)
-    return {check.name: found[check.name] for check in checks}
+                if running.get(check.name, float("inf")) <= time.monotonic():
+                    observed = f"no answer within {check.timeout_s:g} s"
+                    results[check.name] = CheckResult(check.timeout_state, observed, check.timeout_advice)
+    return {check.name: results[check.name] for check in checks}
 
 
-def _bars(finding: Finding | None) -> bool:
-    return finding is not None and finding.state in ("fail", "skipped")
+def _has_failed(result: CheckResult | None) -> bool:
+    return result is not None and result.state in ("fail", "skipped")
 
 
-def _run(check: Check, inbox: SimpleQueue[tuple[str, Finding]]) -> None:
+def _run(check: DoctorCheck, inbox: SimpleQueue[tuple[str, CheckResult]]) -> None:
     try:
-        finding = check.run()
+        result = check.run()
     except Failure as error:
-        finding = of_failure(error)
+        result = from_failure(error)
     except KafkaException as error:
-        finding = fail(f"Kafka did not answer: {error.args[0].str()}", check.late)
+        result = fail(f"Kafka did not answer: {error.args[0].str()}", check.timeout_advice)
     except TimeoutError:
-        finding = fail("no answer in time", check.late)
-    except Exception as error:  # noqa: BLE001  the others have to be told all the same
-        finding = warn(f"could not be looked at: {type(error).__name__}", "this is a fault of the doctor: report it")
-    inbox.put((check.name, finding))
+        result = fail("no answer in time", check.timeout_advice)
+    except Exception as error:  # noqa: BLE001  the other checks go on
+        result = warn(f"check crashed: {type(error).__name__}", "this is a bug in rackstream doctor: please report it")
+    inbox.put((check.name, result))

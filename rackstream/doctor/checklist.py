@@ -1,4 +1,4 @@
-"""The tables of checks: of one host, from its name to the sinks; and of the whole installation."""
+"""Tables of checks: for one host, from its name to the sinks, and for all of the pipeline."""
 
 from __future__ import annotations
 
@@ -8,185 +8,218 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException, Message
 
 from producers.fleet import config as fleet_file
-from producers.fleet.config import Fleet, LibvirtTarget, RedfishSource, RedfishTarget
-from producers.run import TOPICS
+from producers.fleet.config import Fleet
+from producers.fleet.targets import FleetTarget, LibvirtTarget, RedfishTarget
 from rackstream.doctor import consumer_groups, hypervisor, kafka, producers, stores
-from rackstream.doctor.bmc import Bmc
-from rackstream.doctor.check import Check, Finding, Found, fail, ok, skipped, walk
+from rackstream.doctor.bmc import BmcChecks
+from rackstream.doctor.check import CheckResult, DoctorCheck, Results, fail, ok, run_checks, skipped
 from rackstream.doctor.evidence import Evidence
 from rackstream.local import kafka_download
-from rackstream.probe.target import hosts_of
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
+from schemas.sources import SOURCES
+from sinks.registry import SINKS
 
-SLOW_S: Final = 12.0
-"""For what reads a topic whole."""
+if TYPE_CHECKING:
+    from schemas.records import TargetStatus
+
+SLOW_TIMEOUT_S: Final = 12.0
+"""Timeout of checks that read a whole topic."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is asked."""
+class DoctorOptions:
+    """Options of one run of the doctor."""
 
     settings: KafkaSettings
-    reached: KafkaSettings | Misconfigured
-    """The same with an address of Kafka, or why there is none."""
+    kafka: KafkaSettings | Misconfigured
+    """The settings with Kafka's address, or why there is none."""
     fleet: Path
     timeout_s: float
-    """For each question to a target or to Kafka."""
+    """Timeout of each request to a target or to Kafka."""
     embedded: bool
-    """Whether Kafka is the embedded one."""
+    """True if Kafka is the embedded one."""
 
     @cached_property
     def evidence(self) -> Evidence | None:
-        """What Kafka tells, where it has an address."""
-        return None if isinstance(self.reached, Misconfigured) else Evidence(self.reached)
+        """The pipeline's state on Kafka; None if Kafka has no address."""
+        return None if isinstance(self.kafka, Misconfigured) else Evidence(self.kafka)
 
 
-def examine(wanted: Wanted, host: str | None) -> Found:
-    """What is found of a host, or of the whole installation, from targets to sinks.
+def examine(options: DoctorOptions, host: str | None) -> Results:
+    """Checks one host, or the whole installation if `host` is None.
 
     Raises:
-        Misconfigured: neither the fleet file nor Kafka knows the host, or the fleet file is not right.
+        Misconfigured: Neither the fleet file nor Kafka names the host, or the fleet file is invalid.
     """
-    fleet = fleet_file.load(wanted.fleet) if wanted.fleet.exists() else None
-    at_kafka = kafka.checks(wanted.reached, wanted.timeout_s)
+    fleet = fleet_file.load(options.fleet) if options.fleet.exists() else None
+    kafka_checks = kafka.checks(options.kafka, options.timeout_s)
     if host is None:
-        return walk([*at_kafka, *_whole(wanted, fleet), *_ends(wanted, None)])
-    named = _named(fleet, host) or [(source, None) for source in _sources_on_kafka(wanted, host)]
-    if not named:
-        raise Misconfigured(_nobody(wanted, fleet, host))
-    bmcs = {
-        number: Bmc(each, wanted.timeout_s) for number, (_, each) in enumerate(named) if isinstance(each, RedfishTarget)
-    }
-    checks: list[Check] = []
-    arriving: list[Check] = []
-    for number, (source, target) in enumerate(named):
-        own = [Check("target", partial(_target, wanted, source, target))]
-        if number in bmcs:
-            own += bmcs[number].checks()
+        return run_checks([*kafka_checks, *_fleet_checks(options, fleet), *_downstream_checks(options, None)])
+    targets: list[tuple[str, FleetTarget | None]] = [*_targets_of(fleet, host)]
+    if not targets:
+        targets = [(source, None) for source in _sources_on_kafka(options, host)]
+    if not targets:
+        raise Misconfigured(_unknown_host(options, fleet, host))
+    bmcs: list[BmcChecks] = []
+    target_checks: list[DoctorCheck] = []
+    record_checks: list[DoctorCheck] = []
+    for source, target in targets:
+        checks = [DoctorCheck("target", partial(_check_target, options, source, target))]
+        if isinstance(target, RedfishTarget):
+            bmcs.append(BmcChecks(target, options.timeout_s))
+            checks += bmcs[-1].checks()
         elif isinstance(target, LibvirtTarget):
-            own += hypervisor.checks(target, wanted.timeout_s)
-        prefix = f"{source}: " if len(named) > 1 else ""
-        checks += _prefixed(own, prefix)
-        arriving += _prefixed(_arriving(wanted, host, source, target), prefix)
+            checks += hypervisor.checks(target, options.timeout_s)
+        prefix = f"{source}: " if len(targets) > 1 else ""
+        target_checks += _prefixed(checks, prefix)
+        record_checks += _prefixed(_record_checks(options, host, source, target), prefix)
     try:
-        return walk([*checks, *at_kafka, *arriving, *_ends(wanted, host)])
+        return run_checks([*target_checks, *kafka_checks, *record_checks, *_downstream_checks(options, host)])
     finally:
-        for bmc in bmcs.values():
+        for bmc in bmcs:
             bmc.close()
 
 
-def _prefixed(checks: Sequence[Check], prefix: str) -> list[Check]:
-    """The same under names of their own, for a host that several sources read."""
-    own = {check.name for check in checks}
+def _prefixed(checks: Sequence[DoctorCheck], prefix: str) -> list[DoctorCheck]:
+    """Prefixes the names of checks, for a host that several sources poll."""
+    names = {check.name for check in checks}
     return [
         replace(
-            check, name=prefix + check.name, needs=tuple(prefix + need if need in own else need for need in check.needs)
+            check,
+            name=prefix + check.name,
+            needs=tuple(prefix + need if need in names else need for need in check.needs),
         )
         for check in checks
     ]
 
 
-def _target(wanted: Wanted, source: str, target: Any) -> Finding:
+def _check_target(options: DoctorOptions, source: str, target: FleetTarget | None) -> CheckResult:
     if target is None:
-        return skipped(f"{wanted.fleet} does not name it here; Kafka knows it as a target of {source}")
+        return skipped(f"not in {options.fleet}; known from Kafka as a target of {source}")
     if isinstance(target, RedfishTarget):
-        only = Fleet(redfish=RedfishSource(targets=(target,)))
         try:
-            fleet_file.check_references(only, wanted.fleet)
+            fleet_file.check_references([target], options.fleet)
         except Misconfigured as error:
             lines = [line.strip() for line in str(error).splitlines()[1:]]
             return fail("; ".join(lines), "set it for the producer too, or correct the reference in the fleet file")
-    where = {"redfish": "address", "libvirt": "uri"}.get(source)
-    place = "" if where is None else " at " + hypervisor.shown(getattr(target, where))
-    return ok(f"{source}{place}, every {target.interval:g} s, as {wanted.fleet} says")
+    address = f" at {hypervisor.display_uri(target.location)}" if target.location else ""
+    return ok(f"{source}{address}, every {target.interval:g} s ({options.fleet})")
 
 
-def _arriving(wanted: Wanted, host: str, source: str, target: Any) -> list[Check]:
-    """From the producer to raw records."""
-    evidence = wanted.evidence
+def _record_checks(options: DoctorOptions, host: str, source: str, target: FleetTarget | None) -> list[DoctorCheck]:
+    """Returns the checks from the producer to raw records."""
+    evidence = options.evidence
     if evidence is None:
         return []
     settings = evidence.settings
-    named = host if target is None else target.host
+    target_host = host if target is None else target.host
 
-    def status() -> Any:
-        return producers.status_of(evidence, source, named)
+    def status() -> TargetStatus | None:
+        return producers.status_of(evidence, source, target_host)
 
     def newest() -> Message | None:
-        return evidence.newest(TOPICS[source], host, _now())
+        return evidence.newest_record(SOURCES[source].raw_topic, host, _now())
+
+    def producer() -> CheckResult:
+        return producers.check_producer(source, status(), evidence.heartbeats, _now())
+
+    def last_poll() -> CheckResult:
+        return producers.check_last_poll(status(), _now())
+
+    def records() -> CheckResult:
+        return producers.check_records(settings, source, newest(), _now())
+
+    def clock() -> CheckResult:
+        return producers.check_record_clock(settings, source, newest())
 
     return [
-        Check("producer", lambda: producers.producer(source, status(), evidence.beats, _now()), ("topics",), SLOW_S),
-        Check("last poll", lambda: producers.last_poll(status(), _now()), ("producer",), SLOW_S),
-        Check("records", lambda: producers.records(settings, source, newest(), _now()), ("producer",), SLOW_S),
-        Check("clock", lambda: producers.record_clock(settings, source, newest()), ("producer",), SLOW_S),
+        DoctorCheck("producer", producer, ("topics",), SLOW_TIMEOUT_S),
+        DoctorCheck("last poll", last_poll, ("producer",), SLOW_TIMEOUT_S),
+        DoctorCheck("records", records, ("producer",), SLOW_TIMEOUT_S),
+        DoctorCheck("clock", clock, ("producer",), SLOW_TIMEOUT_S),
     ]
 
 
-def _whole(wanted: Wanted, fleet: Fleet | None) -> list[Check]:
-    """All producers and targets."""
-    evidence = wanted.evidence
+def _fleet_checks(options: DoctorOptions, fleet: Fleet | None) -> list[DoctorCheck]:
+    """Returns the checks of all producers and targets."""
+    evidence = options.evidence
     if evidence is None:
         return []
-    names = fleet.sources if fleet else ()
-    expected = [(source, target.host) for source in names for target in getattr(fleet, source).targets]
+    sources = fleet.sources if fleet else ()
+    expected = [(source, target.host) for source, target in _targets(fleet)]
+
+    def all_producers() -> CheckResult:
+        return producers.check_producers(sources, evidence.heartbeats, _now())
+
+    def targets() -> CheckResult:
+        return producers.check_targets(evidence.targets, expected, evidence.heartbeats, _now())
+
+    def clock() -> CheckResult:
+        return producers.check_clocks(evidence.heartbeats)
+
     return [
-        Check("producers", lambda: producers.producers(names, evidence.beats, _now()), ("topics",), SLOW_S),
-        Check(
-            "targets",
-            lambda: producers.targets(evidence.targets, expected, evidence.beats, _now()),
-            ("topics",),
-            SLOW_S,
-        ),
-        Check("clock", lambda: producers.clocks(evidence.beats), ("topics",), SLOW_S),
+        DoctorCheck("producers", all_producers, ("topics",), SLOW_TIMEOUT_S),
+        DoctorCheck("targets", targets, ("topics",), SLOW_TIMEOUT_S),
+        DoctorCheck("clock", clock, ("topics",), SLOW_TIMEOUT_S),
     ]
 
 
-def _ends(wanted: Wanted, host: str | None) -> list[Check]:
-    """From raw records to what is stored, and this machine."""
-    settings, evidence, consuming = wanted.settings, wanted.evidence, list[Check]()
+def _downstream_checks(options: DoctorOptions, host: str | None) -> list[DoctorCheck]:
+    """Returns the checks from raw records to what is stored, and of this machine."""
+    settings, evidence = options.settings, options.evidence
+    group_checks: list[DoctorCheck] = []
     if evidence is not None:
-        consuming = [
-            Check("processors", partial(consumer_groups.processors, evidence, host), ("topics",), SLOW_S),
-            *(
-                Check(f"sink {kind}", partial(consumer_groups.sink, evidence, kind, host), ("topics",), SLOW_S)
-                for kind in consumer_groups.SINKS
+        group_checks = [
+            DoctorCheck(
+                "processors", partial(consumer_groups.check_processors, evidence, host), ("topics",), SLOW_TIMEOUT_S
             ),
-            Check(
+            *(
+                DoctorCheck(
+                    f"sink {kind}",
+                    partial(consumer_groups.check_sink, evidence, kind, host),
+                    ("topics",),
+                    SLOW_TIMEOUT_S,
+                )
+                for kind in SINKS
+            ),
+            DoctorCheck(
                 "dead letters",
-                lambda: consumer_groups.dead_letters(evidence.letters, host),
+                lambda: consumer_groups.check_dead_letters(evidence.dead_letters, host),
                 ("topics",),
-                SLOW_S,
-                late_is="warn",
+                SLOW_TIMEOUT_S,
+                timeout_state="warn",
             ),
         ]
-    places = stores.directories(settings)
+    directories = stores.directories(settings)
     return [
-        *consuming,
-        Check("InfluxDB", partial(stores.influx, wanted.timeout_s), (), 2 * wanted.timeout_s + 1),
-        Check("directories", partial(stores.writable, places)),
-        Check("disk", partial(stores.room, [settings.data_dir, *places.values()])),
-        Check("versions", partial(kafka.versions, kafka_download.VERSION if wanted.embedded else None)),
+        *group_checks,
+        DoctorCheck("InfluxDB", partial(stores.check_influx, options.timeout_s), (), 2 * options.timeout_s + 1),
+        DoctorCheck("directories", partial(stores.check_writable, directories)),
+        DoctorCheck("disk", partial(stores.check_disks, [settings.data_dir, *directories.values()])),
+        DoctorCheck("versions", partial(kafka.versions, kafka_download.VERSION if options.embedded else None)),
     ]
 
 
-def _named(fleet: Fleet | None, host: str) -> Sequence[tuple[str, Any]]:
-    names = fleet.sources if fleet else ()
-    return [
-        (source, target) for source in names for target in getattr(fleet, source).targets if host in hosts_of(target)
-    ]
+def _targets(fleet: Fleet | None) -> list[tuple[str, FleetTarget]]:
+    if fleet is None:
+        return []
+    return [(source, target) for source in fleet.sources for target in fleet.targets(source)]
 
 
-def _sources_on_kafka(wanted: Wanted, host: str) -> list[str]:
-    """Of whom Kafka knows that they poll it; none where Kafka is away, which is found in a moment."""
-    evidence = wanted.evidence
-    if evidence is None or kafka.answers(evidence.settings, wanted.timeout_s).state != "ok":
+def _targets_of(fleet: Fleet | None, host: str) -> list[tuple[str, FleetTarget]]:
+    return [(source, target) for source, target in _targets(fleet) if host in target.hosts]
+
+
+def _sources_on_kafka(options: DoctorOptions, host: str) -> list[str]:
+    """Returns the sources that have polled a host; none if Kafka is unreachable."""
+    evidence = options.evidence
+    if evidence is None or kafka.check_brokers(evidence.settings, options.timeout_s).state != "ok":
         return []
     try:
         return sorted(target["source"] for target in evidence.targets if target["host"] == host)
@@ -194,19 +227,12 @@ def _sources_on_kafka(wanted: Wanted, host: str) -> list[str]:
         return []
 
 
-def _nobody(wanted: Wanted, fleet: Fleet | None, host: str) -> str:
-    names = sorted(
-        {
-            name
-            for source in (fleet.sources if fleet else ())
-            for target in getattr(fleet, source).targets
-            for name in hosts_of(target)
-        }
-    )
-    near = difflib.get_close_matches(host, names, 3)
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
-    where = f"{wanted.fleet} names no {host}" if fleet else f"there is no {wanted.fleet} (name it by --fleet)"
-    return f"{where}, and Kafka knows no such target{hint}"
+def _unknown_host(options: DoctorOptions, fleet: Fleet | None, host: str) -> str:
+    names = sorted({name for _, target in _targets(fleet) for name in target.hosts})
+    matches = difflib.get_close_matches(host, names, 3)
+    hint = f"; did you mean {', '.join(matches)}?" if matches else ""
+    place = f"{options.fleet} has no {host}" if fleet else f"there is no {options.fleet} (name it by --fleet)"
+    return f"{place}, and Kafka has no status of such a target{hint}"
 
 
 def _now() -> datetime:

@@ -1,237 +1,278 @@
-"""From producers to raw records: who polls, how targets stand, what arrives. Pure, but for records' schemas."""
+"""Checks producers, target statuses and raw records.
+
+Pure, apart from looking up the records' schemas.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import Message
 
-from producers.polling.status import WORSE
-from producers.run import TOPICS
-from rackstream.doctor.check import Finding, ago, count, fail, ok, skipped, warn
-from rackstream.doctor.evidence import LOOK_BACK_S, Evidence, Record
+from producers.polling.status import STATUSES_BY_SEVERITY
+from rackstream.doctor.check import CheckResult, duration_text, fail, ok, quantity, skipped, warn
+from rackstream.doctor.evidence import MAX_AGE_S, Evidence, Heartbeats, ReceivedHeartbeat
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
+from schemas.sources import SOURCES
 
-MISSED: Final = 3
-"""Heartbeats, or polls, that are missed before it counts."""
-PATIENCE_S: Final = 30.0
-"""What is younger is not late, however short its interval."""
-CLOCK_S: Final = 30.0
-"""A clock that is off by more is told of."""
-LISTED: Final = 20
-Beats = Mapping[str, tuple[Record, datetime]]
-"""Producer → its newest heartbeat, and when Kafka had it."""
-ACTS: Final = {
+if TYPE_CHECKING:
+    from schemas.records import Heartbeat, TargetStatus
+
+MAX_MISSED: Final = 3
+"""If more heartbeats, or polls, than this are missed, their producer counts as silent, or the record as old."""
+MIN_SILENCE_S: Final = 30.0
+"""Nothing younger than this counts as missed, however short its interval."""
+MAX_CLOCK_OFFSET_S: Final = 30.0
+"""If a clock is off by more than this, it is a warning."""
+MAX_LISTED: Final = 20
+ADVICE: Final = {
     "stopped": "start it again at the console, or put it back into the fleet file if it was removed",
     "auth_failed": "check user and password in the fleet file, and whether the account is locked",
-    "unreachable": "look at the checks above; if all is well from here, look from the producer's machine",
+    "unreachable": "see the checks above; if all is well from here, check from the producer's machine",
     "late": "give the producer more time: longer intervals, or another producer on another machine",
-    "slow": "poll it less often (`interval`, `intervals`); see `rackstream probe` for what takes long",
-    "partial": "see `rackstream probe` for what it does not give",
+    "slow": "poll it less often (`interval`, `intervals`); `rackstream probe` shows what takes long",
+    "partial": "`rackstream probe` shows what is missing",
 }
-"""Status of a target → what to do."""
+"""Status of a target → how to fix it."""
+UNREADABLE: Final = ("stopped", "auth_failed", "unreachable")
 
 
-def late_s(beat: Record) -> float:
-    """After how long without a heartbeat its producer is silent."""
-    return max(PATIENCE_S, MISSED * float(beat["interval_s"]))
+def silence_limit_s(heartbeat: Heartbeat) -> float:
+    """Returns the seconds without a heartbeat after which its producer counts as silent."""
+    return max(MIN_SILENCE_S, MAX_MISSED * float(heartbeat["interval_s"]))
 
 
-def is_heard(beat: Record, at: datetime, now: datetime) -> bool:
-    """Whether the producer of a newest heartbeat lives."""
-    return not beat["stopping"] and (now - at).total_seconds() <= late_s(beat)
+def is_running(heartbeat: ReceivedHeartbeat, now: datetime) -> bool:
+    """True if the producer of a newest heartbeat is running."""
+    record, appended_at = heartbeat
+    return not record["stopping"] and (now - appended_at).total_seconds() <= silence_limit_s(record)
 
 
-def producer(source: str, status: Record | None, beats: Beats, now: datetime) -> Finding:
-    """The producer of one target. `status`: its newest TargetStatus."""
+def check_producer(source: str, status: TargetStatus | None, heartbeats: Heartbeats, now: datetime) -> CheckResult:
+    """Checks the producer of one target, by the target's newest status."""
     start = f"start it: `rackstream producer {source} --fleet FILE`, or everything by `rackstream up`"
     if status is None:
-        living = [name for name, (beat, at) in beats.items() if beat["source"] == source and is_heard(beat, at, now)]
-        if not living:
-            return fail(f"no producer of {source} runs, and none has ever polled this", start)
+        running = [
+            name
+            for name, heartbeat in heartbeats.items()
+            if heartbeat.record["source"] == source and is_running(heartbeat, now)
+        ]
+        if not running:
+            return fail(f"no producer of {source} is running, and none has ever polled this target", start)
         return fail(
-            f"no producer has ever polled this; {', '.join(sorted(living))} would",
-            "is that started with this fleet file? its log says whether the file was refused",
+            f"no producer has ever polled this target; running: {', '.join(sorted(running))}",
+            "was that started with this fleet file? its log says whether the file was rejected",
         )
     name = status["producer"]
-    if name not in beats:
-        return fail(f"{name}, who polled it, has not been heard of for long", start)
-    beat, at = beats[name]
-    silent_s = (now - at).total_seconds()
-    if beat["stopping"]:
-        return fail(f"{name} was stopped {ago(silent_s)} ago", start)
-    if not is_heard(beat, at, now):
+    if name not in heartbeats:
+        return fail(f"{name}, which polled it, has sent no heartbeat for a long time", start)
+    heartbeat = heartbeats[name]
+    silent_s = (now - heartbeat.appended_at).total_seconds()
+    if heartbeat.record["stopping"]:
+        return fail(f"{name} was stopped {duration_text(silent_s)} ago", start)
+    if not is_running(heartbeat, now):
         return fail(
-            f"{name} is silent since {ago(silent_s)}: it died, hangs, or does not reach Kafka",
-            f"look at its log on its machine; {start}",
+            f"no heartbeat from {name} for {duration_text(silent_s)}: it crashed, hangs, or cannot reach Kafka",
+            f"check its log on its machine; {start}",
         )
-    return _living(name, beat, silent_s)
+    return _running_producer(name, heartbeat.record, silent_s)
 
 
-def _living(name: str, beat: Record, silent_s: float) -> Finding:
-    told = f"{name} lives, heard {ago(max(0.0, silent_s))} ago, {count(beat['targets'], 'target')}"
-    waits = beat["queued"]
-    if waits:
-        told += f", {count(waits, 'record')} waiting"
-    if beat["spooled"]:
-        oldest = beat["spool_oldest_at"]
-        old_s = 0.0 if oldest is None else max(0.0, (beat["observed_at"] - oldest).total_seconds())
-        told += f", {beat['spooled']} of them on its disk, the oldest for {ago(old_s)}"
-    if beat["dropped"]:
-        kept = f", {beat['rejected']} of them refused by Kafka and kept beside its spool" if beat["rejected"] else ""
+def _running_producer(name: str, heartbeat: Heartbeat, silent_s: float) -> CheckResult:
+    targets = quantity(heartbeat["targets"], "target")
+    summary = f"{name} is running, last heartbeat {duration_text(max(0.0, silent_s))} ago, {targets}"
+    if heartbeat["queued"]:
+        summary += f", {quantity(heartbeat['queued'], 'record')} waiting"
+    if heartbeat["spooled"]:
+        oldest = heartbeat["spool_oldest_at"]
+        oldest_s = 0.0 if oldest is None else max(0.0, (heartbeat["observed_at"] - oldest).total_seconds())
+        summary += f", {heartbeat['spooled']} of them on its disk, the oldest for {duration_text(oldest_s)}"
+    if heartbeat["dropped"]:
+        rejected = heartbeat["rejected"]
+        kept = f", {rejected} of them rejected by Kafka and kept next to its spool" if rejected else ""
         return warn(
-            f"{told}; it dropped {count(beat['dropped'], 'record')} since it started{kept}",
-            "its log names the cause, mostly that Kafka was away for long; `rackstream audit` names the records",
+            f"{summary}; {quantity(heartbeat['dropped'], 'record')} dropped since its start{kept}",
+            "its log names the cause, usually a long outage of Kafka; `rackstream audit` names the records",
         )
-    if beat["spooled"]:
-        return warn(told, "they are sent, oldest first, as Kafka takes them: if they do not get fewer, look at Kafka")
-    return ok(told)
+    if heartbeat["spooled"]:
+        return warn(summary, "they are sent to Kafka, oldest first: if their number does not fall, check Kafka")
+    return ok(summary)
 
 
-def last_poll(status: Record | None, now: datetime) -> Finding:
-    """How the newest TargetStatus says that the target stands."""
+def check_last_poll(status: TargetStatus | None, now: datetime) -> CheckResult:
+    """Checks the newest status of a target."""
     if status is None:
         return skipped("never polled")
     name, since_s = status["status"], (now - status["since"]).total_seconds()
-    told = f"{name} since {ago(max(0.0, since_s))}" + (f": {status['detail']}" if status["detail"] else "")
+    detail = f": {status['detail']}" if status["detail"] else ""
+    summary = f"{name} for {duration_text(max(0.0, since_s))}{detail}"
     if status["removed"]:
-        return fail(f"{told}; it was removed from the fleet file", ACTS["stopped"])
+        return fail(f"{summary}; it was removed from the fleet file", ADVICE["stopped"])
     if name in ("up", "unknown"):
-        return ok(told)
-    judge = fail if name in ("stopped", "auth_failed", "unreachable") else warn
-    return judge(told, ACTS[name])
+        return ok(summary)
+    return (fail if name in UNREADABLE else warn)(summary, ADVICE[name])
 
 
-def records(settings: KafkaSettings, source: str, message: Message | None, now: datetime) -> Finding:
-    """Whether records arrive, and can be read."""
+def check_records(settings: KafkaSettings, source: str, message: Message | None, now: datetime) -> CheckResult:
+    """Checks that a host's newest raw record is recent and can be decoded."""
     if message is None:
         return fail(
-            f"none came in the last {ago(LOOK_BACK_S)}",
-            "the producer lives and gives none: look at its log, and at how the target stands, above",
+            f"none in the last {duration_text(MAX_AGE_S)}",
+            "the producer is running but publishes none: check its log, and the last poll above",
         )
-    age_s = max(0.0, (now - _appended(message)).total_seconds())
+    age_s = max(0.0, (now - _appended_at(message)).total_seconds())
+    age = duration_text(age_s)
     try:
-        record = decoder(settings, TOPICS[source]).decode(message.value())
-    except codec.Undecodable as error:
+        record = decoder(settings, SOURCES[source].raw_topic).decode(message.value())
+    except codec.DecodeError as error:
         return fail(
-            f"the newest, {ago(age_s)} old, cannot be read: {error}",
-            "whoever writes this is newer than what reads it, or no producer of ours: update, see `dead-letters list`",
+            f"the newest, {age} old, cannot be read: {error}",
+            "its writer is newer than this installation, or no Rackstream producer: update, and see "
+            "`rackstream dead-letters list`",
         )
-    if age_s > max(PATIENCE_S, MISSED * record["interval_s"]):
+    interval_s = record["interval_s"]
+    if age_s > max(MIN_SILENCE_S, MAX_MISSED * interval_s):
         return fail(
-            f"the newest is {ago(age_s)} old, and one is due every {record['interval_s']:g} s",
-            "look at how the target stands, above, and at its producer's log",
+            f"the newest is {age} old; one is due every {interval_s:g} s",
+            "check the last poll above, and the producer's log",
         )
-    return ok(f"the newest ({record['category']}) is {ago(age_s)} old, one is due every {record['interval_s']:g} s")
+    return ok(f"the newest ({record['category']}) is {age} old; one is due every {interval_s:g} s")
 
 
-def clock(name: str, told: datetime, appended: datetime) -> Finding:
-    """A producer's clock beside Kafka's: when it said it wrote, and when Kafka had it."""
-    ahead_s = (told - appended).total_seconds()
-    if abs(ahead_s) <= CLOCK_S:
-        return ok(f"that of {name} agrees with Kafka's")
+def check_clock(name: str, written_at: datetime, appended_at: datetime) -> CheckResult:
+    """Compares a producer's clock with Kafka's.
+
+    Args:
+        name: The producer.
+        written_at: When a record was written, by the producer's clock.
+        appended_at: When it reached Kafka, by Kafka's clock.
+    """
+    ahead_s = (written_at - appended_at).total_seconds()
+    if abs(ahead_s) <= MAX_CLOCK_OFFSET_S:
+        return ok(f"the clock of {name} agrees with Kafka's")
     if ahead_s > 0:
         return warn(
-            f"that of {name} is {ago(ahead_s)} ahead of Kafka's, so its records are of the future",
-            f"give the machine of {name}, or Kafka's, NTP: queries by time miss these rows, or find them too late",
+            f"the clock of {name} is {duration_text(ahead_s)} ahead of Kafka's, so its records are in the future",
+            f"set up NTP on the machine of {name}, or of Kafka: queries by time miss these rows, or find them late",
         )
     return warn(
-        f"that of {name} is {ago(-ahead_s)} behind Kafka's, or its records waited so long",
-        f"give the machine of {name} NTP; records that old are stored, and raise no alerts",
+        f"the clock of {name} is {duration_text(-ahead_s)} behind Kafka's, or its records waited that long",
+        f"set up NTP on the machine of {name}; records that old are stored, but raise no alerts",
     )
 
 
-def record_clock(settings: KafkaSettings, source: str, message: Message | None) -> Finding:
-    """The same by the newest record of a host."""
+def check_record_clock(settings: KafkaSettings, source: str, message: Message | None) -> CheckResult:
+    """Compares the clock of a host's producer with Kafka's, by the newest record."""
     if message is None:
-        return skipped("no record to tell it by")
+        return skipped("no record to compare")
     try:
-        record = decoder(settings, TOPICS[source]).decode(message.value())
-    except codec.Undecodable:
-        return skipped("no record that can be read")
-    return clock(record["producer"], record["observed_at"], _appended(message))
+        record = decoder(settings, SOURCES[source].raw_topic).decode(message.value())
+    except codec.DecodeError:
+        return skipped("no readable record")
+    return check_clock(record["producer"], record["observed_at"], _appended_at(message))
 
 
-def producers(wanted: Iterable[str], beats: Beats, now: datetime) -> Finding:
-    """All of them. `wanted`: sources with targets in the fleet file."""
-    living = {name for name, (beat, at) in beats.items() if is_heard(beat, at, now)}
-    polled = {beats[name][0]["source"] for name in living}
-    told = [
-        f"{name} is silent since {ago((now - at).total_seconds())}"
-        for name, (beat, at) in beats.items()
-        if name not in living and not beat["stopping"]
+def check_producers(sources: Iterable[str], heartbeats: Heartbeats, now: datetime) -> CheckResult:
+    """Checks all producers; `sources` are those with targets in the fleet file."""
+    running = {name for name, heartbeat in heartbeats.items() if is_running(heartbeat, now)}
+    running_sources = {heartbeats[name].record["source"] for name in running}
+    problems = [
+        f"no heartbeat from {name} for {duration_text((now - heartbeat.appended_at).total_seconds())}"
+        for name, heartbeat in heartbeats.items()
+        if name not in running and not heartbeat.record["stopping"]
     ]
-    told += [f"no producer of {source} runs" for source in sorted(set(wanted) - polled)]
-    if told:
+    problems += [f"no producer of {source} is running" for source in sorted(set(sources) - running_sources)]
+    if problems:
         return fail(
-            told[0] if len(told) == 1 else f"{len(told)} are missing",
+            problems[0] if len(problems) == 1 else f"{len(problems)} are missing",
             "start them (`rackstream producer SOURCE`, `rackstream up`); their logs say why they ended",
-            told[:LISTED] if len(told) > 1 else (),
+            problems[:MAX_LISTED] if len(problems) > 1 else (),
         )
-    if not living:
-        return fail("none runs", "start `rackstream up`, or `rackstream producer SOURCE`")
-    dropped = sum(beats[name][0]["dropped"] for name in living)
-    seen = f"{count(len(living), 'producer')} alive: {', '.join(sorted(living)[:5])}" + (
-        " …" if len(living) > 5 else ""
-    )
-    if dropped:
-        return warn(f"{seen}; {count(dropped, 'record')} dropped since they started", "their logs name the causes")
-    if spooled := sum(beats[name][0]["spooled"] for name in living):
+    if not running:
+        return fail("none is running", "start `rackstream up`, or `rackstream producer SOURCE`")
+    more = " …" if len(running) > 5 else ""
+    summary = f"{quantity(len(running), 'producer')} running: {', '.join(sorted(running)[:5])}{more}"
+    if dropped := sum(heartbeats[name].record["dropped"] for name in running):
         return warn(
-            f"{seen}; {count(spooled, 'record')} on their disks",
-            "they are sent as Kafka takes them: if they do not get fewer, look at Kafka",
+            f"{summary}; {quantity(dropped, 'record')} dropped since they started", "their logs name the causes"
         )
-    return ok(seen)
+    if spooled := sum(heartbeats[name].record["spooled"] for name in running):
+        return warn(
+            f"{summary}; {quantity(spooled, 'record')} on their disks",
+            "they are sent to Kafka, oldest first: if their number does not fall, check Kafka",
+        )
+    return ok(summary)
 
 
-def clocks(beats: Beats) -> Finding:
-    """Of all producers, by their newest heartbeats."""
-    found = [clock(name, beat["observed_at"], at) for name, (beat, at) in beats.items()]
-    off = [each for each in found if each.state == "warn"]
-    if off:
-        more = tuple(each.seen for each in off[:LISTED]) if len(off) > 1 else ()
-        return warn(off[0].seen if len(off) == 1 else f"{len(off)} producers are off", off[0].do, more)
-    return ok(f"{count(len(found), 'producer')} agree with Kafka's") if found else skipped("no producer to tell it by")
-
-
-def targets(known: Iterable[Record], expected: Collection[tuple[str, str]], beats: Beats, now: datetime) -> Finding:
-    """All targets, the worst first. `expected`: source and host of those in the fleet file."""
-    standing = {(each["source"], each["host"]): each for each in known if not each["removed"]}
-    heard = {name for name, (beat, at) in beats.items() if is_heard(beat, at, now)}
-    counts: Counter[str] = Counter()
-    amiss: list[tuple[int, str]] = [
-        (-len(WORSE) - 1, f"{source} {host}: never polled")
-        for source, host in expected
-        if (source, host) not in standing
+def check_clocks(heartbeats: Heartbeats) -> CheckResult:
+    """Compares the clocks of all producers with Kafka's, by their newest heartbeats."""
+    results = [
+        check_clock(name, heartbeat.record["observed_at"], heartbeat.appended_at)
+        for name, heartbeat in heartbeats.items()
     ]
-    counts["never polled"] = len(amiss)
-    for (source, host), each in standing.items():
-        name = each["status"] if each["producer"] in heard or each["status"] == "stopped" else "unknown"
+    warnings = [result for result in results if result.state == "warn"]
+    if len(warnings) == 1:
+        return warnings[0]
+    if warnings:
+        details = [result.observed for result in warnings[:MAX_LISTED]]
+        return warn(f"the clocks of {len(warnings)} producers are wrong", warnings[0].advice, details)
+    if not results:
+        return skipped("no producer to compare")
+    return ok(f"{quantity(len(results), 'producer')} agree with Kafka's clock")
+
+
+def check_targets(
+    statuses: Iterable[TargetStatus],
+    expected: Collection[tuple[str, str]],
+    heartbeats: Heartbeats,
+    now: datetime,
+) -> CheckResult:
+    """Checks all targets, worst first.
+
+    Args:
+        statuses: Their newest statuses.
+        expected: Source and host of the targets in the fleet file.
+        heartbeats: The producers' newest heartbeats. The targets of a silent producer are unknown.
+        now: The time.
+    """
+    current = {(status["source"], status["host"]): status for status in statuses if not status["removed"]}
+    running = {name for name, heartbeat in heartbeats.items() if is_running(heartbeat, now)}
+    counts: Counter[str] = Counter()
+    problems: list[tuple[int, str]] = [
+        (-len(STATUSES_BY_SEVERITY) - 1, f"{source} {host}: never polled")
+        for source, host in expected
+        if (source, host) not in current
+    ]
+    counts["never polled"] = len(problems)
+    for (source, host), status in current.items():
+        producer, last_status = status["producer"], status["status"]
+        name = last_status if producer in running or last_status == "stopped" else "unknown"
         counts[name] += 1
         if name != "up":
-            rank = WORSE.index(name) if name in WORSE else len(WORSE)
-            why = each["detail"] if name == each["status"] else f"{each['producer']} is not heard"
-            amiss.append((-rank, f"{source} {host}: {name}" + (f", {why}" if why else "")))
-    told = ", ".join(f"{number} {name}" for name, number in counts.most_common() if number)
-    if not amiss:
-        return ok(told) if told else fail("there are none", "name some in fleet.yaml, and start their producers")
-    listed = [line for _, line in sorted(amiss)]
-    left = len(listed) - LISTED
-    more = [*listed[:LISTED], *([f"… and {left} more: `rackstream targets status`"] if left > 0 else [])]
-    lost = sum(number for name, number in counts.items() if name not in ("up", "partial", "slow", "late"))
-    judge = fail if lost else warn
-    return judge(told, f"ask about one of them: `rackstream doctor {listed[0].split(': ')[0].split(' ', 1)[1]}`", more)
+            rank = STATUSES_BY_SEVERITY.index(name) if name in STATUSES_BY_SEVERITY else len(STATUSES_BY_SEVERITY)
+            reason = status["detail"] if name == last_status else f"no heartbeat from {producer}"
+            problems.append((-rank, f"{source} {host}: {name}" + (f", {reason}" if reason else "")))
+    summary = ", ".join(f"{number} {name}" for name, number in counts.most_common() if number)
+    if not problems:
+        return ok(summary) if summary else fail("none", "add targets to fleet.yaml, and start their producers")
+    lines = [line for _, line in sorted(problems)]
+    details = lines[:MAX_LISTED]
+    if len(lines) > MAX_LISTED:
+        details.append(f"… and {len(lines) - MAX_LISTED} more: `rackstream targets status`")
+    stops_data = any(number for name, number in counts.items() if name not in ("up", "partial", "slow", "late"))
+    worst_host = lines[0].split(": ")[0].split(" ", 1)[1]
+    return (fail if stops_data else warn)(summary, f"check one of them: `rackstream doctor {worst_host}`", details)
 
 
-def _appended(message: Message) -> datetime:
+def status_of(evidence: Evidence, source: str, host: str) -> TargetStatus | None:
+    """Returns the newest status of a target."""
+    return next((status for status in evidence.targets if (status["source"], status["host"]) == (source, host)), None)
+
+
+def _appended_at(message: Message) -> datetime:
     return datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
-
-
-def status_of(evidence: Evidence, source: str, host: str) -> Record | None:
-    """The newest TargetStatus of a target."""
-    return next((target for target in evidence.targets if (target["source"], target["host"]) == (source, host)), None)

@@ -1,105 +1,133 @@
-"""What was found, for people and for programs: a line per check, then where data stops and what to do. Pure."""
+"""Reports results as text or JSON: each check, where data stops, and how to fix it. Pure."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final, TypedDict
 
-from rackstream.doctor.check import BARRED, Finding, Found
+from rackstream.doctor.check import SKIPPED, CheckResult, Results
 from rackstream.text.sanitize import printable
 
-AT_SOURCE: Final = frozenset(
+TARGET_CHECKS: Final = frozenset(
     {"target", "name", "port", "TLS", "service", "login", "capabilities", "BMC's clock", "connection"}
 )
-"""What this machine asks the target itself. Its producer may be elsewhere, and fare better."""
-WORDS: Final = {"ok": "ok", "warn": "warn", "fail": "FAIL", "skipped": "–"}
+"""Checks that this machine makes on the target itself. Its producer may run elsewhere, and succeed."""
+LABELS: Final = {"ok": "ok", "warn": "warn", "fail": "FAIL", "skipped": "–"}
 
 
-def healthy(found: Found) -> bool:
-    """Whether nothing is amiss."""
-    return all(each.state in ("ok", "skipped") for each in found.values())
+class ReportedCheck(TypedDict):
+    """A check, in JSON."""
+
+    check: str
+    state: str
+    seen: str
+    do: str
+    more: list[str]
 
 
-def stop(found: Found) -> str | None:
-    """The check where data stops: the first that failed, but for what a producer elsewhere evidently gets past."""
-    failed = [name for name, each in found.items() if each.state == "fail"]
-    return next((name for name in failed if not _got_past(name, found)), None)
+class DoctorReport(TypedDict):
+    """The whole report, in JSON."""
+
+    host: str | None
+    healthy: bool
+    stops_at: str | None
+    verdict: str
+    do: str
+    findings: list[ReportedCheck]
 
 
-def _got_past(name: str, found: Found) -> bool:
-    """Whether records of the same source arrive though the target is not reached from here."""
-    source, mark, bare = name.rpartition(": ")
-    records = found.get(f"{source}{mark}records")
-    return bare in AT_SOURCE and records is not None and records.state == "ok"
+def is_healthy(results: Results) -> bool:
+    """True if no check failed or warned."""
+    return all(result.state in ("ok", "skipped") for result in results.values())
 
 
-def verdict(found: Found) -> tuple[str, str]:
-    """Where data stops, or what is amiss; and what to do. The second is empty where nothing is."""
-    name = stop(found)
+def stopping_check(results: Results) -> str | None:
+    """Returns the first failed check, unless records arrive all the same."""
+    failed = [name for name, result in results.items() if result.state == "fail"]
+    return next((name for name in failed if not _records_arrive(name, results)), None)
+
+
+def _records_arrive(name: str, results: Results) -> bool:
+    """True if records of the same source arrive although the target is unreachable from here."""
+    source, separator, bare_name = name.rpartition(": ")
+    records = results.get(f"{source}{separator}records")
+    return bare_name in TARGET_CHECKS and records is not None and records.state == "ok"
+
+
+def verdict(results: Results) -> tuple[str, str]:
+    """Returns the summary, and how to fix it; the latter is empty if all is well."""
+    name = stopping_check(results)
     if name is not None:
-        return f"Where data stops: {_told(name, found[name])}{_others(name, found)}", found[name].do
-    here = next((each for each in found if found[each].state == "fail"), None)
-    if here is not None:
-        return f"Data arrives at Kafka all the same. From here, though: {_told(here, found[here])}", found[here].do
-    amiss = [each for each in found if found[each].state == "warn"]
-    if amiss:
-        others = f" (and {len(amiss) - 1} more, above)" if len(amiss) > 1 else ""
-        return f"Data flows. What is amiss: {_told(amiss[0], found[amiss[0]])}{others}", found[amiss[0]].do
-    return "Data flows; nothing is amiss.", ""
+        return f"Data stops here: {_summary(name, results[name])}{_others(name, results)}", results[name].advice
+    failed = next((name for name in results if results[name].state == "fail"), None)
+    if failed is not None:
+        summary = _summary(failed, results[failed])
+        return f"Data arrives in Kafka. From this machine, however: {summary}", results[failed].advice
+    warned = [name for name in results if results[name].state == "warn"]
+    if warned:
+        others = f" (and {len(warned) - 1} more, above)" if len(warned) > 1 else ""
+        return f"Data flows. Warning: {_summary(warned[0], results[warned[0]])}{others}", results[warned[0]].advice
+    return "Data flows; no problems found.", ""
 
 
-def _others(first: str, found: Found) -> str:
-    """What failed besides, and has to be mended too."""
-    names = [name for name, each in found.items() if each.state == "fail" and name != first]
-    return f". After that: {', '.join(names)}" if names else ""
+def _others(first: str, results: Results) -> str:
+    """Names the other checks that failed and need fixing too."""
+    names = [name for name, result in results.items() if result.state == "fail" and name != first]
+    return f". Also failed: {', '.join(names)}" if names else ""
 
 
-def _told(name: str, finding: Finding) -> str:
-    return f"{name}: {finding.seen}"
+def _summary(name: str, result: CheckResult) -> str:
+    return f"{name}: {result.observed}"
 
 
-def as_plain(host: str | None, found: Found) -> dict[str, Any]:
-    """For JSON."""
-    where, do = verdict(found)
+def to_json(host: str | None, results: Results) -> DoctorReport:
+    """Converts the results to JSON's types."""
+    summary, advice = verdict(results)
     return {
         "host": host,
-        "healthy": healthy(found),
-        "stops_at": stop(found),
-        "verdict": where,
-        "do": do,
+        "healthy": is_healthy(results),
+        "stops_at": stopping_check(results),
+        "verdict": summary,
+        "do": advice,
         "findings": [
-            {"check": name, "state": each.state, "seen": each.seen, "do": each.do, "more": list(each.more)}
-            for name, each in found.items()
+            {
+                "check": name,
+                "state": result.state,
+                "seen": result.observed,
+                "do": result.advice,
+                "more": list(result.details),
+            }
+            for name, result in results.items()
         ],
     }
 
 
-def lines(host: str | None, found: Found, width: int) -> Iterator[str]:
-    """For people, at most `width` columns wide."""
+def render_lines(host: str | None, results: Results, width: int) -> Iterator[str]:
+    """Renders the report as text, at most `width` columns wide."""
     yield f"rackstream doctor  {printable(host) if host else 'the whole installation'}"
     yield ""
-    names = max(map(len, found))
-    indent = " " * (names + 8)
-    barred = [name for name, each in found.items() if each.seen.startswith(BARRED)]
-    for name, each in found.items():
-        if name in barred:
+    name_width = max(map(len, results))
+    indent = " " * (name_width + 8)
+    skipped = [name for name, result in results.items() if result.observed.startswith(SKIPPED)]
+    for name, result in results.items():
+        if name in skipped:
             continue
-        start = f"{name:<{names}}  {WORDS[each.state]:<4}  "
-        yield from _wrapped(printable(each.seen), start, indent, width)
-        for line in each.more:
-            yield from _wrapped(printable(line), indent + "  ", indent + "    ", width)
-    if barred:
+        start = f"{name:<{name_width}}  {LABELS[result.state]:<4}  "
+        yield from _wrap(printable(result.observed), start, indent, width)
+        for line in result.details:
+            yield from _wrap(printable(line), indent + "  ", indent + "    ", width)
+    if skipped:
         yield ""
-        yield from _wrapped(", ".join(barred), "Not looked at, for what comes before failed: ", "  ", width)
-    where, do = verdict(found)
+        yield from _wrap(", ".join(skipped), "Skipped, because an earlier check failed: ", "  ", width)
+    summary, advice = verdict(results)
     yield ""
-    yield from _wrapped(printable(where), "", "  ", width)
-    if do:
-        yield from _wrapped(printable(do), "What to do: ", "  ", width)
+    yield from _wrap(printable(summary), "", "  ", width)
+    if advice:
+        yield from _wrap(printable(advice), "What to do: ", "  ", width)
 
 
-def _wrapped(text: str, start: str, indent: str, width: int) -> Iterator[str]:
+def _wrap(text: str, start: str, indent: str, width: int) -> Iterator[str]:
     yield from textwrap.wrap(
         text, width, initial_indent=start, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     ) or [start.rstrip()]

@@ -1,4 +1,4 @@
-"""Is a BMC's certificate accepted as a producer would: who signed it, for whom, until when?"""
+"""Checks a BMC's certificate as its producer would: issuer, name, validity."""
 
 from __future__ import annotations
 
@@ -6,85 +6,91 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, cast
 
-from rackstream.doctor.check import Finding, ago, fail, ok, warn
+from rackstream.doctor.check import CheckResult, duration_text, fail, ok, warn
 
-SOON_S: Final = 14 * 86400.0
-"""A certificate that ends within this is a warning."""
-CA: Final = "give its CA as `verify: FILE` in the fleet file, or replace the certificate by one of a CA known here"
-REFUSED: Final[Mapping[int, tuple[str, str]]] = {
-    9: ("its certificate is not valid yet", "set the clock of this machine, and the BMC's: one of them is wrong"),
+EXPIRES_SOON_S: Final = 14 * 86400.0
+"""If a certificate expires within this time, it is a warning."""
+CA_ADVICE: Final = "set its CA as `verify: FILE` in the fleet file, or replace the certificate by one of a known CA"
+VERIFY_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    9: ("its certificate is not valid yet", "set the clock of this machine, or the BMC's: one of them is wrong"),
     10: ("its certificate has expired", "renew the certificate in the BMC; if it has not expired, set this clock"),
-    18: ("its certificate is self-signed and not trusted", CA),
-    19: ("its certificate is signed by an authority that is not trusted here", CA),
-    20: ("its certificate is signed by an authority that is not known here", CA),
-    21: ("its certificate is signed by an authority that is not known here", CA),
+    18: ("its certificate is self-signed and not trusted", CA_ADVICE),
+    19: ("its certificate is signed by an authority that is not trusted here", CA_ADVICE),
+    20: ("its certificate is signed by an authority that is not known here", CA_ADVICE),
+    21: ("its certificate is signed by an authority that is not known here", CA_ADVICE),
     62: (
-        "its certificate is of another name",
-        "poll it by the name in the certificate, or have one made for this name",
+        "its certificate is issued for another name",
+        "use the name in the certificate as `address`, or have one issued for this name",
     ),
     64: (
-        "its certificate is not of this address",
-        "poll it by the name in the certificate, or have it name the address",
+        "its certificate is not issued for this address",
+        "use the name in the certificate as `address`, or have one issued for the address",
     ),
 }
-"""OpenSSL's verify code → what it means, and what to do. https://docs.openssl.org/3.0/man1/openssl-verification-options/"""
-NO_TLS: Final = ("does not speak TLS on this port", "check the port; if it is plain HTTP, write http:// in `address`")
-OLD: Final = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
-CIPHERS: Final = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "HANDSHAKE_FAILURE", "NO_SHARED_CIPHER", "DH_KEY_TOO_SMALL")
-PLAIN: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+"""OpenSSL's verify code → meaning and advice. https://docs.openssl.org/3.0/man1/openssl-verification-options/"""
+NO_TLS: Final = ("does not speak TLS on this port", "check the port; for plain HTTP, write http:// in `address`")
+OLD_PROTOCOL: Final = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
+WEAK_CIPHERS: Final = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "HANDSHAKE_FAILURE", "NO_SHARED_CIPHER", "DH_KEY_TOO_SMALL")
+PLAIN_TEXT: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 
 
-def look(host: str, port: int, context: ssl.SSLContext, timeout_s: float) -> Finding:
-    """A handshake by `context`, which says how certificates are checked."""
+def check_tls(host: str, port: int, context: ssl.SSLContext, timeout_s: float) -> CheckResult:
+    """Makes a handshake with `context`, which defines how certificates are verified."""
     try:
         with (
             socket.create_connection((host, port), timeout_s) as raw,
-            context.wrap_socket(raw, server_hostname=host) as line,
+            context.wrap_socket(raw, server_hostname=host) as secured,
         ):
-            return _judged(line.version() or "TLS", line.getpeercert() or {})
+            return _check_expiry(secured.version() or "TLS", secured.getpeercert() or {})
     except ssl.SSLCertVerificationError as error:
-        seen, do = REFUSED.get(error.verify_code, (f"certificate not accepted: {error.verify_message}", CA))
-        return fail(seen, do)
+        observed, advice = VERIFY_ERRORS.get(
+            error.verify_code, (f"certificate not accepted: {error.verify_message}", CA_ADVICE)
+        )
+        return fail(observed, advice)
     except ssl.SSLError as error:
-        return _failed(error.reason or "")
+        return _handshake_failed(error.reason or "")
     except TimeoutError:
         if _speaks_http(host, port, timeout_s):
             return fail(*NO_TLS)
         return fail(
-            f"takes connections and says nothing of TLS within {timeout_s:g} s",
+            f"accepts connections but does not answer the TLS handshake within {timeout_s:g} s",
             "the BMC's web server hangs: reset the BMC (not its host)",
         )
     except OSError as error:
-        why = (error.strerror or type(error).__name__).lower()
-        return fail(f"ends the connection instead of TLS: {why}", "is this the port of its HTTPS?")
+        reason = (error.strerror or type(error).__name__).lower()
+        return fail(f"closes the connection during the TLS handshake: {reason}", "check that this is its HTTPS port")
 
 
 def _speaks_http(host: str, port: int, timeout_s: float) -> bool:
-    """A server of plain HTTP may wait for the end of a request that a handshake is not."""
+    """True if the server speaks plain HTTP: it may wait for the end of what is no request."""
     try:
-        with socket.create_connection((host, port), timeout_s) as line:
-            line.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-            return line.recv(5).startswith(b"HTTP/")
+        with socket.create_connection((host, port), timeout_s) as connection:
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            return connection.recv(5).startswith(b"HTTP/")
     except OSError:
         return False
 
 
-def _failed(reason: str) -> Finding:
-    if reason in OLD:
+def _handshake_failed(reason: str) -> CheckResult:
+    if reason in OLD_PROTOCOL:
         return fail("speaks only TLS older than 1.2", "update the BMC's firmware, or allow TLS 1.2 in its settings")
-    if reason in CIPHERS:
-        return fail("has no cipher or key that is still taken as safe", "update the BMC's firmware and its certificate")
-    if reason in PLAIN:
+    if reason in WEAK_CIPHERS:
+        return fail(
+            "offers no cipher or key that is still considered safe", "update the BMC's firmware and its certificate"
+        )
+    if reason in PLAIN_TEXT:
         return fail(*NO_TLS)
-    return fail(f"TLS failed: {reason.replace('_', ' ').lower() or 'unknown'}", "look at the BMC's HTTPS settings")
+    return fail(f"TLS failed: {reason.replace('_', ' ').lower() or 'unknown'}", "check the BMC's HTTPS settings")
 
 
-def _judged(version: str, certificate: Mapping[str, Any]) -> Finding:
-    if not certificate:  # Python gives it only if it is checked
-        return ok(f"{version}; its certificate is not checked (`verify: false`)")
-    left_s = ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()
-    if left_s < SOON_S:
-        return warn(f"{version}; its certificate ends in {ago(left_s)}", "renew the certificate in the BMC")
-    return ok(f"{version}; its certificate is accepted, and ends in {ago(left_s)}")
+def _check_expiry(version: str, certificate: Mapping[str, object]) -> CheckResult:
+    if not certificate:  # Python returns it only if it is verified
+        return ok(f"{version}; its certificate is not verified (`verify: false`)")
+    remaining_s = ssl.cert_time_to_seconds(cast("str", certificate["notAfter"])) - time.time()
+    if remaining_s < EXPIRES_SOON_S:
+        return warn(
+            f"{version}; its certificate expires in {duration_text(remaining_s)}", "renew the certificate in the BMC"
+        )
+    return ok(f"{version}; its certificate is accepted, and expires in {duration_text(remaining_s)}")

@@ -1,1 +1,1 @@
-"""Everything `rackstream up` starts on one machine: the embedded Kafka, the pipeline, its supervisor."""
+"""Runs everything on one machine: embedded Kafka, pipeline, supervisor."""

@@ -1,4 +1,4 @@
-"""The embedded Kafka's directory, `<data_dir>/kafka`: lock, `kafka.json`, ports, configuration. Starts no process."""
+"""The embedded Kafka's directory, `<data_dir>/kafka`: lock, `kafka.json`, configuration."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_BATCH_BYTES: Final = MAX_RECORD_BYTES + 65536
-# Paths are relative to the JVM's working directory: a properties file cannot hold every path.
-SERVER: Final = """\
+# Paths are relative to the JVM's working directory: a properties file cannot hold arbitrary paths.
+SERVER_PROPERTIES: Final = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
@@ -61,7 +61,7 @@ broker.heartbeat.interval.ms=1000
 metadata.max.idle.interval.ms=5000
 metadata.log.segment.bytes=16777216
 """
-LOG4J: Final = """\
+LOG4J_PROPERTIES: Final = """\
 status=error
 appender.file.type=RollingFile
 appender.file.name=file
@@ -80,8 +80,8 @@ rootLogger.appenderRef.file.ref=file
 
 
 @dataclass(frozen=True)
-class Kept:
-    """`kafka.json`: what survives a restart, and where every command finds the broker."""
+class BrokerState:
+    """Content of `kafka.json`: survives restarts, and is how every command finds the broker."""
 
     cluster_id: str
     port: int
@@ -90,27 +90,27 @@ class Kept:
     pid: int | None = None
 
 
-class Directory:
-    """One `<data_dir>/kafka`."""
+class BrokerDirectory:
+    """The directory `<data_dir>/kafka` of a broker. Starts no process."""
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir.resolve() / "kafka"
-        self.mark = f"-Drackstream.data={self.path}"
-        """Tells the JVMs of this directory from others."""
-        self.properties = (
-            self.mark,
+        self.jvm_marker = f"-Drackstream.data={self.path}"
+        """JVM option by which the JVMs of this directory are recognized."""
+        self.jvm_properties = (
+            self.jvm_marker,
             "-Dlog4j2.configurationFile=log4j2.properties",
             "-Djava.net.preferIPv4Stack=true",
             f"-Djava.io.tmpdir={self.path / 'tmp'}",
         )
-        """What every JVM of this directory is started with."""
+        """System properties of every JVM of this directory."""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[int]:
-        """The lock, held until the block ends and every JVM that inherited the descriptor has ended.
+        """Holds the lock until the block ends and all JVMs that inherited the descriptor are gone.
 
         Raises:
-            Misconfigured: it is held (says by whom, and what ends that), or the directory cannot be written.
+            Misconfigured: It is held (the message says by which process), or the directory is not writable.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -121,76 +121,82 @@ class Directory:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Misconfigured(self._holder()) from None
+                raise Misconfigured(self._lock_holder()) from None
             os.ftruncate(lock, 0)
             os.write(lock, str(os.getpid()).encode())
             yield lock
         finally:
             os.close(lock)
 
-    def _holder(self) -> str:
-        starter, broker = (self.path / "lock").read_text(), self.broker()
+    def _lock_holder(self) -> str:
+        """Error message that names the process which holds the lock, and how to stop it."""
+        starter, broker = (self.path / "lock").read_text(), self.running_broker()
         if broker is None:
             return f"process {starter} is starting Kafka in {self.path}: wait, or stop it with `kill {starter}`"
-        here = f"Kafka already runs in {self.path}, at {broker.bootstrap}, as process {broker.pid}"
+        description = f"Kafka already runs in {self.path}, at {broker.bootstrap}, as process {broker.pid}"
         if _parent(broker.pid) == starter:
-            return f"{here} of process {starter}: stop that with `kill {starter}`"
-        return f"{here}, left behind by process {starter}, which is gone: stop it with `kill {broker.pid}`"
+            return f"{description} of process {starter}: stop that with `kill {starter}`"
+        return f"{description}, left behind by process {starter}, which is gone: stop it with `kill {broker.pid}`"
 
-    def broker(self) -> Kept | None:
-        """The broker that runs here. It holds the lock: no such JVM is ever without it. Takes no lock itself."""
-        kept = self.kept()
-        if kept is None or kept.pid is None:
+    def running_broker(self) -> BrokerState | None:
+        """Returns the state of the broker that runs here, or None. Takes no lock.
+
+        A running JVM always holds the lock.
+        """
+        state = self.state()
+        if state is None or state.pid is None:
             return None
         try:
-            words = Path(f"/proc/{kept.pid}/cmdline").read_bytes().split(b"\0")
+            arguments = Path(f"/proc/{state.pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             return None
-        return kept if b"kafka.Kafka" in words and os.fsencode(self.mark) in words else None
+        return state if b"kafka.Kafka" in arguments and os.fsencode(self.jvm_marker) in arguments else None
 
-    def kept(self) -> Kept | None:
-        """`kafka.json`, if there is one and it can be read."""
+    def state(self) -> BrokerState | None:
+        """Content of `kafka.json`, or None if it is missing or unreadable."""
         try:
-            return Kept(**json.loads((self.path / "kafka.json").read_bytes()))
+            return BrokerState(**json.loads((self.path / "kafka.json").read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
 
-    def keep(self, kept: Kept) -> None:
-        """Writes `kafka.json`, whole or not at all."""
+    def save_state(self, state: BrokerState) -> None:
+        """Replaces `kafka.json` atomically."""
         aside = self.path / "kafka.json.new"
-        aside.write_text(json.dumps(asdict(kept), indent=2) + "\n")
+        aside.write_text(json.dumps(asdict(state), indent=2) + "\n")
         aside.replace(self.path / "kafka.json")
 
     def cluster_id(self) -> str | None:
-        """The id the data is formatted with. Kafka writes it last: where it is, the format is whole."""
+        """Cluster id of the data, or None. Kafka writes it last, so it marks a complete format."""
         with contextlib.suppress(OSError):
             for line in (self.path / "data" / "meta.properties").read_text().splitlines():
                 if line.startswith("cluster.id="):
                     return line.removeprefix("cluster.id=")
         return None
 
-    def choose(self, say: Callable[[str], None]) -> Kept:
-        """Id and ports for the next start: those of the last one, as far as the ports are free."""
-        last = self.kept()
-        port = last.port if last and ports.is_free(last.port) else ports.free()
-        controller_port = last.controller_port if last and ports.is_free(last.controller_port) else ports.free(but=port)
+    def next_state(self, progress: Callable[[str], None]) -> BrokerState:
+        """Chooses cluster id and ports for the next start: the previous ones if still free."""
+        last = self.state()
+        port = last.port if last and ports.is_free(last.port) else ports.free_port()
+        controller_port = (
+            last.controller_port if last and ports.is_free(last.controller_port) else ports.free_port(exclude=port)
+        )
         if last and port != last.port:
-            say(f"port {last.port} is taken by another process: this Kafka moves to 127.0.0.1:{port}")
-        # Any 128 bits do; never "-", which StorageTool would take for an option where it comes first.
+            progress(f"port {last.port} is used by another process: this Kafka moves to 127.0.0.1:{port}")
+        # Any 128 bits will do, but no "-": StorageTool would parse a leading one as an option.
         cluster_id = self.cluster_id() or base64.b64encode(uuid.uuid4().bytes, altchars=b"__").decode().rstrip("=")
-        return Kept(cluster_id, port, controller_port, f"127.0.0.1:{port}")
+        return BrokerState(cluster_id, port, controller_port, f"127.0.0.1:{port}")
 
-    def write_files(self, kept: Kept) -> None:
-        """The configuration, and an empty directory for what a JVM leaves there when it is killed."""
+    def write_files(self, state: BrokerState) -> None:
+        """Writes the configuration, and empties the directory for JVM temporary files."""
         shutil.rmtree(self.path / "tmp", ignore_errors=True)
         (self.path / "tmp").mkdir()
-        (self.path / "log4j2.properties").write_text(LOG4J)
+        (self.path / "log4j2.properties").write_text(LOG4J_PROPERTIES)
         (self.path / "server.properties").write_text(
-            SERVER.format(port=kept.port, controller_port=kept.controller_port, max_bytes=MAX_BATCH_BYTES)
+            SERVER_PROPERTIES.format(port=state.port, controller_port=state.controller_port, max_bytes=MAX_BATCH_BYTES)
         )
 
-    def last_lines(self) -> str:
-        """The ends of the logs, to be shown in an error."""
+    def log_tail(self) -> str:
+        """The last lines of the logs, for error messages."""
         lines: list[str] = []
         for name in ("broker.log", "console.log"):
             with contextlib.suppress(OSError):

@@ -1,33 +1,30 @@
-"""Everything on one machine: which parts a fleet needs, in which order they start and stop."""
+"""The pipeline on one machine: its parts, and the order in which they start and stop."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from processors.engine.worker import ProcessorSettings
-from processors.registry import mounted
+from processors.registry import STEPS
 from producers.fleet import config
+from producers.registry import SOURCE_SPECS
 from rackstream.api.settings import ConsoleSettings
 from rackstream.local import prometheus_targets
 from rackstream.local.broker import EmbeddedKafka
-from rackstream.local.supervisor import BACKOFF_S, Part, Supervisor
+from rackstream.local.supervisor import BACKOFF_S, PipelinePart, Supervisor
 from rackstream.topics import lag
 from runtime import topics
 from runtime.errors import Failure, Retry
 from runtime.observability import notify
 from runtime.settings import KafkaSettings
-from sinks.settings import InfluxSettings, WebhookSettings
-
-INFLUX: Final = ("INFLUX_URL", "INFLUX_DB", "INFLUX_TOKEN")
+from sinks.registry import SINKS
 
 
-class Pipeline:
-    """Kafka (embedded, or the one that is configured), producers, processors and sinks of one fleet file."""
+class LocalPipeline:
+    """Kafka (embedded or configured), producers, processors and sinks of one fleet file."""
 
     def __init__(
         self,
@@ -41,26 +38,26 @@ class Pipeline:
     ) -> None:
         self.fleet_path = fleet
         self.fleet = config.load(fleet)
-        self.supervisor = Supervisor(on_event, self._tell_prometheus)
+        self.supervisor = Supervisor(on_event, self._write_prometheus_targets)
         self.broker = None if settings.bootstrap else EmbeddedKafka(settings.data_dir)
         self.settings = settings
         self._environment = dict(environment or {})
-        wanted = {"influx": self._wants_influx(), "webhook": self._wants_webhook()}
-        self._sinks = [*sinks, *(kind for kind, is_wanted in wanted.items() if is_wanted and kind not in sinks)]
+        remote = [kind for kind, spec in SINKS.items() if spec.directory is None and spec.is_configured()]
+        self._sinks = list(dict.fromkeys([*sinks, *remote]))
         self._console = console
         self.part_environment: dict[str, dict[str, str]] = {}
-        """More for single parts, by name."""
+        """Additional environment variables by part name."""
         self._broker_failures = 0
         self._broker_next_s = 0.0
 
-    def part(self, name: str, *arguments: str, ready_timeout_s: float = 30.0, metrics: bool = True) -> Part:
-        """A part that is a `rackstream` command; `metrics`: whether it serves some."""
+    def part(self, name: str, *arguments: str, ready_timeout_s: float = 30.0, metrics: bool = True) -> PipelinePart:
+        """Creates a part that runs a `rackstream` command; `metrics`: True if it serves metrics."""
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.settings.bootstrap,
             "RACKSTREAM_DATA_DIR": str(self.settings.data_dir),
             "RACKSTREAM_TOPIC_PREFIX": self.settings.topic_prefix,
         }
-        return Part(
+        return PipelinePart(
             name,
             [sys.executable, "-m", "rackstream", *arguments],
             self.settings.data_dir / "logs" / f"{name}.log",
@@ -69,45 +66,45 @@ class Pipeline:
             metrics_port=0 if metrics else None,
         )
 
-    def _tell_prometheus(self) -> None:
-        """Keeps the file of targets; where it cannot be written, work goes on."""
+    def _write_prometheus_targets(self) -> None:
+        """Updates Prometheus' target file; if it cannot be written, the pipeline runs on."""
         try:
             prometheus_targets.write(self.settings.data_dir, self.supervisor.parts.values())
         except OSError as error:
-            self.supervisor.say(f"Prometheus is not told where metrics are: {error}")
+            self.supervisor.report(f"Prometheus' target file was not written: {error}")
 
     def start(self) -> None:
-        """Starts everything in order: Kafka, topics and schemas, console, processors, sinks, producers.
+        """Starts Kafka, topics and schemas, console, processors, sinks and producers, in this order.
 
         Raises:
-            Misconfigured: a part did not get ready.
+            Misconfigured: A part did not get ready.
         """
-        say = self.supervisor.say
+        report = self.supervisor.report
         if self.broker is not None:
-            began = time.monotonic()
-            bootstrap = self.broker.start(progress=say)
+            started_s = time.monotonic()
+            bootstrap = self.broker.start(progress=report)
             self.settings = self.settings.model_copy(update={"bootstrap": bootstrap})
-            say(f"kafka ready at {bootstrap} after {time.monotonic() - began:.1f} s")
+            report(f"kafka ready at {bootstrap} after {time.monotonic() - started_s:.1f} s")
         created = topics.create(self.settings)
         topics.verify(self.settings)
         topics.publish_schemas(self.settings)
-        say(f"{len(created)} topics created" if created else "topics verified")
+        report(f"{len(created)} topics created" if created else "topics verified")
         consuming = [self.part("console", "serve")] if self._console else []
         consuming.append(self.part("processor", "processor"))
         consuming += [self.part(f"sink-{kind}", "sink", kind) for kind in self._sinks]
         self._start_together(consuming)
         if self._console:
-            say(f"page at {self.page}")
+            report(f"page at {self.page_url}")
         self._start_together(
             [
-                self.part(f"producer-{source}", "producer", source, "--fleet", str(self.fleet_path))
+                self.part(SOURCE_SPECS[source].role, "producer", source, "--fleet", str(self.fleet_path))
                 for source in self.fleet.sources
             ]
         )
 
     @property
-    def page(self) -> str:
-        """Where the console shows all this; empty where none runs."""
+    def page_url(self) -> str:
+        """URL of the web page; empty if no console runs."""
         if not self._console:
             return ""
         port = self._environment.get("RACKSTREAM_CONSOLE_PORT")
@@ -115,76 +112,66 @@ class Pipeline:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         return f"http://{host}:{settings.port}/"
 
-    def _start_together(self, parts: Sequence[Part]) -> None:
+    def _start_together(self, parts: Sequence[PipelinePart]) -> None:
         for part in parts:
             self.supervisor.start(part, wait=False)
         for part in parts:
             self.supervisor.await_ready(part)
 
-    def _wants_influx(self) -> bool:
-        given = any(os.environ.get(name) for name in INFLUX)
-        if given:
-            InfluxSettings.read()  # says now what is missing or wrong, wherever it may be set
-        return given
-
-    def _wants_webhook(self) -> bool:
-        given = bool(os.environ.get("RACKSTREAM_WEBHOOK_URL"))
-        if given:
-            WebhookSettings.read()
-        return given
-
-    def tend(self) -> None:
-        """One round: starts again what has died, Kafka among it."""
-        self.supervisor.tend()
+    def run_periodic(self) -> None:
+        """Restarts parts that died, including Kafka. Call it several times a second."""
+        self.supervisor.run_periodic()
         if self.broker is None or self.broker.alive():
             return
         now_s = time.monotonic()
         if not self._broker_next_s:
             delay_s = BACKOFF_S[min(self._broker_failures, len(BACKOFF_S) - 1)]
             self._broker_next_s = now_s + delay_s
-            self.supervisor.say(f"kafka died; starting again in {delay_s:g} s")
+            self.supervisor.report(f"kafka died; restarting in {delay_s:g} s")
         elif now_s >= self._broker_next_s:
             self._broker_next_s = 0.0
             try:
                 self.broker.start()
                 self._broker_failures = 0
-                self.supervisor.say(f"kafka ready again after {time.monotonic() - now_s:.1f} s")
+                self.supervisor.report(f"kafka ready again after {time.monotonic() - now_s:.1f} s")
             except Failure as error:
                 self._broker_failures += 1
-                self.supervisor.say(f"kafka did not start: {error}")
+                self.supervisor.report(f"kafka did not start: {error}")
 
     def drain(self) -> None:
-        """Stops producing, and stops the rest once it has worked off what was produced. Kafka keeps running."""
-        say = self.supervisor.say
+        """Stops the producers, then the rest once it has processed everything. Kafka keeps running."""
+        report = self.supervisor.report
         self.supervisor.stop([name for name in self.supervisor.parts if name.startswith("producer-")])
-        say("producers stopped")
-        group, stepped = ProcessorSettings.read().group, {step.input for step in mounted()}
-        left = lag.await_none(self.settings, group, stepped, timeout_s=45, tend=self.tend)
-        if left:
-            say(f"processors still {left} records behind; they go on from there at the next start")
+        report("producers stopped")
+        group, inputs = ProcessorSettings.read().group, {step.input for step in STEPS}
+        lag_records = lag.wait_until_consumed(
+            self.settings, group, inputs, timeout_s=45, run_periodic=self.run_periodic
+        )
+        if lag_records:
+            report(f"processors are still {lag_records} records behind; they continue there at the next start")
         self.supervisor.stop(["processor"])
-        # Sinks drain by themselves: told to stop, they read to the ends of that moment.
+        # Sinks drain by themselves: on SIGTERM they read to the current ends.
         self.supervisor.stop([name for name in self.supervisor.parts if name.startswith("sink-")], timeout_s=60)
-        say("processors and sinks drained and stopped")
+        report("processors and sinks drained and stopped")
 
     def close(self) -> None:
-        """Stops whatever still runs, Kafka last."""
+        """Stops everything that still runs, Kafka last."""
         self.supervisor.close()
         if self.broker is not None:
             self.broker.stop()
 
 
-def run(pipeline: Pipeline, stopping: Callable[[], bool]) -> None:
-    """Starts a pipeline, tends it until `stopping`, stops it in order."""
+def run(pipeline: LocalPipeline, stopping: Callable[[], bool]) -> None:
+    """Starts a pipeline, supervises it until `stopping`, then drains and stops it."""
     try:
         pipeline.start()
         notify("READY=1")
         while not stopping():
-            pipeline.tend()
+            pipeline.run_periodic()
             time.sleep(0.1)
         try:
             pipeline.drain()
         except Retry as error:
-            pipeline.supervisor.say(f"not drained: {error}")
+            pipeline.supervisor.report(f"not drained: {error}")
     finally:
         pipeline.close()

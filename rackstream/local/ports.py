@@ -1,4 +1,4 @@
-"""Ports on 127.0.0.1 for what this machine starts itself."""
+"""Finds free ports on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Final
 
 from runtime.errors import Misconfigured
 
-PORTS: Final = range(20000, 30000)
-"""Below those of outgoing connections, one of which could take a port between its choice and its use."""
+PORT_RANGE: Final = range(20000, 30000)
+"""Below the ephemeral ports: an outgoing connection could take one of those between choice and use."""
 
 
-def free(*, but: int | None = None) -> int:
-    """One that nobody listens on now."""
-    return next(port for [port] in _rows(1) if port != but)
+def free_port(*, exclude: int | None = None) -> int:
+    """Returns a port that nothing listens on now, other than `exclude`."""
+    return next(port for [port] in _free_rows(1) if port != exclude)
 
 
-def free_row(count: int) -> list[int]:
-    """Several in a row that nobody listens on now."""
-    return next(_rows(count))
+def free_ports(count: int) -> list[int]:
+    """Returns `count` consecutive ports that nothing listens on now."""
+    return next(_free_rows(count))
 
 
 def is_free(port: int) -> bool:
-    """Whether it can be listened on now."""
+    """True if the port can be listened on now."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: old connections do not count
         try:
@@ -35,11 +35,11 @@ def is_free(port: int) -> bool:
         return True
 
 
-def _rows(count: int) -> Iterator[list[int]]:
-    """Rows of free ports in no order: several programs may be choosing at this moment."""
-    firsts = PORTS[: len(PORTS) - count + 1]
+def _free_rows(count: int) -> Iterator[list[int]]:
+    """Yields rows of free ports in random order, since several programs may be choosing at once."""
+    firsts = PORT_RANGE[: len(PORT_RANGE) - count + 1]
     for first in random.sample(firsts, len(firsts)):
         row = list(range(first, first + count))
         if all(map(is_free, row)):
             yield row
-    raise Misconfigured(f"no {count} free ports in a row on 127.0.0.1 between {PORTS[0]} and {PORTS[-1]}")
+    raise Misconfigured(f"no {count} free ports in a row on 127.0.0.1 between {PORT_RANGE[0]} and {PORT_RANGE[-1]}")

@@ -1,20 +1,27 @@
-"""Tells Prometheus where the parts on this machine serve their metrics, in its formats file_sd and http_sd."""
+"""Writes the metrics endpoints of the local parts for Prometheus' file_sd and http_sd."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
-from rackstream.local.supervisor import Part
+from rackstream.local.supervisor import PipelinePart
 
 FILE: Final = Path("prometheus", "targets.json")
-"""Within the data directory."""
+"""Path within the data directory."""
 
 
-def targets(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """A group per part. One that died is still there: that it does not answer is what Prometheus has to see."""
+class TargetGroup(TypedDict):
+    """A group of targets in Prometheus' file_sd format."""
+
+    targets: list[str]
+    labels: dict[str, str]
+
+
+def target_groups(parts: Iterable[PipelinePart]) -> list[TargetGroup]:
+    """Returns a target group per part. A dead part stays, so that Prometheus sees it as down."""
     return [
         {"targets": [f"127.0.0.1:{part.metrics_port}"], "labels": {"component": part.name}}
         for part in parts
@@ -22,19 +29,19 @@ def targets(parts: Iterable[Part]) -> list[dict[str, Any]]:
     ]
 
 
-def write(data_dir: Path, parts: Iterable[Part]) -> None:
-    """Writes the file anew, whole: Prometheus looks at it whenever it changes."""
+def write(data_dir: Path, parts: Iterable[PipelinePart]) -> None:
+    """Replaces the file atomically, since Prometheus reloads it on every change."""
     path = data_dir / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".new")
-    aside.write_text(json.dumps(targets(parts), indent=1) + "\n")
+    aside.write_text(json.dumps(target_groups(parts), indent=1) + "\n")
     aside.replace(path)
 
 
-def read(data_dir: Path) -> list[dict[str, Any]]:
-    """What the file says; nothing where no parts run by `rackstream up` or `demo`."""
+def read(data_dir: Path) -> list[TargetGroup]:
+    """Returns the file's content; empty if no `rackstream up` or `demo` runs."""
     try:
-        found: list[dict[str, Any]] = json.loads((data_dir / FILE).read_text())
+        groups: list[TargetGroup] = json.loads((data_dir / FILE).read_text())
     except FileNotFoundError:
         return []
-    return found
+    return groups

@@ -1,4 +1,4 @@
-"""Runs the parts of a pipeline as processes: readiness in order, restart with back-off, orderly stop. Knows no part."""
+"""Supervises the pipeline's processes: readiness, restart with back-off, orderly stop."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from runtime.errors import Misconfigured
 from runtime.settings import SUPERVISED
 
 BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-STEADY_S: Final = 60.0
-"""A part that ran this long begins its back-off anew."""
-NOT_AGAIN: Final = (2, 4)
-"""Exit codes after which a start would end the same way: misconfigured, bad code."""
+STABLE_AFTER_S: Final = 60.0
+"""A part that ran this long starts again from the shortest back-off."""
+FATAL_EXIT_CODES: Final = (2, 4)
+"""Exit codes that a restart would only repeat: misconfigured, faulty code."""
 
 
 @dataclass
-class Part:
-    """One process of the pipeline."""
+class PipelinePart:
+    """A process of the pipeline."""
 
     name: str
     command: Sequence[str]
@@ -36,7 +36,7 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     ready_timeout_s: float = 30.0
     metrics_port: int | None = None
-    """Where it serves metrics on 127.0.0.1; 0: chosen when it starts, and kept while it is free; None: it does not."""
+    """Port of its metrics on 127.0.0.1. 0: chosen at start, and kept while it is free. None: it serves none."""
     process: subprocess.Popen[bytes] | None = None
     state: str = "new"
     """new, starting, ready, waiting (for its next start), stopped, failed."""
@@ -51,8 +51,8 @@ class Part:
         """Process id while it runs."""
         return self.process.pid if self.process is not None and self.process.poll() is None else None
 
-    def last_lines(self, count: int = 5) -> str:
-        """The end of its log."""
+    def log_tail(self, count: int = 5) -> str:
+        """The last lines of its log."""
         try:
             with self.log.open(errors="replace") as lines:
                 return "".join(deque(lines, count)).rstrip()
@@ -61,29 +61,34 @@ class Part:
 
 
 class Supervisor:
-    """Starts parts, restarts those that die, stops them. To be used from one thread: children die with it."""
+    """Starts, restarts and stops parts. Use it from one thread: children die with that thread."""
 
     def __init__(
-        self, on_event: Callable[[str], None] = lambda _: None, on_parts: Callable[[], None] = lambda: None
+        self, on_event: Callable[[str], None] = lambda _: None, on_change: Callable[[], None] = lambda: None
     ) -> None:
-        """`on_parts`: called when a part has been started or stopped."""
-        self.parts: dict[str, Part] = {}
-        self._on_parts = on_parts
+        """Starts with no parts.
+
+        Args:
+            on_event: Receives each event as text.
+            on_change: Called after a part was started or stopped.
+        """
+        self.parts: dict[str, PipelinePart] = {}
+        self._on_change = on_change
         self.events: deque[tuple[datetime, str]] = deque(maxlen=200)
         self.on_event = on_event
-        # A path of its own and short: socket addresses end at 107 bytes.
+        # A short path of its own: socket addresses are limited to 107 bytes.
         self._sockets = tempfile.TemporaryDirectory(prefix="rackstream-")
 
-    def say(self, text: str) -> None:
-        """Notes an event for people."""
+    def report(self, text: str) -> None:
+        """Records an event and passes it to `on_event`."""
         self.events.append((datetime.now(UTC), text))
         self.on_event(text)
 
-    def start(self, part: Part, *, wait: bool = True) -> None:
-        """Starts a part; with `wait`, returns when it says it is ready.
+    def start(self, part: PipelinePart, *, wait: bool = True) -> None:
+        """Starts a part; with `wait`, returns once it reports that it is ready.
 
         Raises:
-            Misconfigured: it ended before it was ready, with what it said last.
+            Misconfigured: It exited before it was ready; the message has the end of its log.
         """
         self.parts[part.name] = part
         part.log.parent.mkdir(parents=True, exist_ok=True)
@@ -91,45 +96,47 @@ class Supervisor:
         if wait:
             self.await_ready(part)
 
-    def await_ready(self, part: Part) -> None:
-        """Waits for a part's READY.
+    def await_ready(self, part: PipelinePart) -> None:
+        """Waits for a part's READY notification.
 
         Raises:
-            Misconfigured: it ended, or did not get ready in time.
+            Misconfigured: It exited, or was not ready in time.
         """
         deadline = time.monotonic() + part.ready_timeout_s
         while part.state != "ready":
-            self._hear(part)
+            self._read_notifications(part)
             if part.process is not None and part.process.poll() is not None:
-                raise Misconfigured(f"{part.name} ended with code {part.process.returncode}:\n{part.last_lines()}")
+                raise Misconfigured(f"{part.name} exited with code {part.process.returncode}:\n{part.log_tail()}")
             if time.monotonic() > deadline:
                 raise Misconfigured(
-                    f"{part.name} was not ready within {part.ready_timeout_s:.0f} s; "
-                    f"see {part.log}\n{part.last_lines()}"
+                    f"{part.name} was not ready within {part.ready_timeout_s:.0f} s; see {part.log}\n{part.log_tail()}"
                 )
             time.sleep(0.02)
 
-    def tend(self) -> None:
-        """One round: hears readiness, notes deaths, starts again what is due. Call it several times a second."""
+    def run_periodic(self) -> None:
+        """Reads notifications, handles exits and restarts parts that are due.
+
+        Call it several times a second.
+        """
         now_s = time.monotonic()
         for part in self.parts.values():
-            self._hear(part)
+            self._read_notifications(part)
             if part.state in ("starting", "ready") and part.process is not None:
                 code = part.process.poll()
                 if code is not None:
-                    self._died(part, code, now_s)
+                    self._handle_exit(part, code, now_s)
             elif part.state == "waiting" and now_s >= part.next_start_s:
                 self._spawn(part)
 
     def kill(self, name: str) -> int | None:
-        """SIGKILL, for chaos; returns the pid."""
+        """Sends SIGKILL, for chaos tests; returns the pid."""
         pid = self.parts[name].pid
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
         return pid
 
     def stop(self, names: Sequence[str], *, timeout_s: float = 30.0) -> None:
-        """SIGTERM to these parts together; SIGKILL to those that are still there after `timeout_s`."""
+        """Sends SIGTERM to the parts together, and SIGKILL to those still running after `timeout_s`."""
         stopping = [self.parts[name] for name in names if name in self.parts]
         for part in stopping:
             part.state = "stopped"
@@ -142,21 +149,21 @@ class Supervisor:
             try:
                 part.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self.say(f"{part.name} did not stop in {timeout_s:.0f} s and was killed")
+                self.report(f"{part.name} did not stop in {timeout_s:.0f} s and was killed")
                 part.process.kill()
                 part.process.wait()
         if stopping:
-            self._on_parts()
+            self._on_change()
 
     def close(self) -> None:
-        """Stops whatever still runs."""
+        """Stops all parts."""
         self.stop(list(self.parts))
         for part in self.parts.values():
             if part.socket is not None:
                 part.socket.close()
         self._sockets.cleanup()
 
-    def _spawn(self, part: Part) -> None:
+    def _spawn(self, part: PipelinePart) -> None:
         if part.socket is None:
             part.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             part.socket.bind(f"{self._sockets.name}/{len(self.parts)}-{part.name}"[:100])
@@ -177,35 +184,35 @@ class Supervisor:
         part.starts += 1
         part.state = "starting"
         part.started_s = time.monotonic()
-        self._on_parts()
+        self._on_change()
 
-    def _metrics_port(self, part: Part) -> int:
+    def _metrics_port(self, part: PipelinePart) -> int:
         if part.metrics_port and ports.is_free(part.metrics_port):
             return part.metrics_port
-        others = {each.metrics_port for each in self.parts.values()}  # some may not listen yet
-        return next(port for port in iter(ports.free, None) if port not in others)
+        others = {other.metrics_port for other in self.parts.values()}  # some may not listen yet
+        return next(port for port in iter(ports.free_port, None) if port not in others)
 
-    def _hear(self, part: Part) -> None:
+    def _read_notifications(self, part: PipelinePart) -> None:
         if part.socket is None:
             return
         while True:
             try:
-                told = part.socket.recv(4096).decode(errors="replace")
+                notification = part.socket.recv(4096).decode(errors="replace")
             except BlockingIOError:
                 return
-            if "READY=1" in told.split("\n") and part.state == "starting":
+            if "READY=1" in notification.split("\n") and part.state == "starting":
                 part.state = "ready"
                 took = time.monotonic() - part.started_s
-                again = f" (start {part.starts})" if part.starts > 1 else ""
-                self.say(f"{part.name} ready after {took:.1f} s{again}")
+                restart = f" (start {part.starts})" if part.starts > 1 else ""
+                self.report(f"{part.name} ready after {took:.1f} s{restart}")
 
-    def _died(self, part: Part, code: int, now_s: float) -> None:
-        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
-        if code in NOT_AGAIN:
+    def _handle_exit(self, part: PipelinePart, code: int, now_s: float) -> None:
+        reason = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+        if code in FATAL_EXIT_CODES:
             part.state = "failed"
-            self.say(f"{part.name} ended {how} and is not started again: {part.last_lines(1)}")
+            self.report(f"{part.name} exited {reason} and is not restarted: {part.log_tail(1)}")
             return
-        part.failures = 0 if now_s - part.started_s > STEADY_S else part.failures + 1
+        part.failures = 0 if now_s - part.started_s > STABLE_AFTER_S else part.failures + 1
         delay_s = BACKOFF_S[min(max(part.failures - 1, 0), len(BACKOFF_S) - 1)]
         part.state, part.next_start_s = "waiting", now_s + delay_s
-        self.say(f"{part.name} ended {how}; starting again in {delay_s:g} s")
+        self.report(f"{part.name} exited {reason}; restarting in {delay_s:g} s")

@@ -1,1 +1,4 @@
-"""What a target gives, asked once and told: `rackstream probe`. `target` says which module asks what kind of target."""
+"""`rackstream probe`: reads one target once and shows what it offers.
+
+`target` selects the module for its kind.
+"""

@@ -1,16 +1,21 @@
-"""Prints what a BMC gives: a table per kind of part, then what it cost and what is odd. Pure but for printing."""
+"""Prints the result of probing a BMC: a table per kind of component, the cost, and quirks.
+
+Pure except for printing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-Json = Mapping[str, Any]
+if TYPE_CHECKING:
+    from producers.redfish.documents import JsonObject
+    from rackstream.probe.redfish import CategoryProbe, RedfishProbe
 
 STATUS: Final = (("health", "health"), ("state", "state"))
 COLUMNS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
@@ -101,30 +106,31 @@ COLUMNS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         *STATUS,
     ),
 }
-"""Array → its fields and what they are called here; columns that are empty are left out."""
-OWNERS: Final = frozenset({"chassis", "system", "storage"})
-"""Columns that become a line above their table where all rows say the same: ids are long, and terminals narrow."""
+"""Array → its fields and their column titles; empty columns are left out."""
+OWNER_COLUMNS: Final = frozenset({"chassis", "system", "storage"})
+"""Columns that become a line above their table if all rows have the same value: ids are long, terminals narrow."""
 GB: Final = 1e9
 
 
-def show(found: Json, console: Console) -> None:
-    """Prints it all."""
-    for each in (*_head(found), *_categories(found["categories"]), *_costs(found), *_offers(found), *_oddities(found)):
-        console.print(each)
+def show(result: RedfishProbe, console: Console) -> None:
+    """Prints a result as tables."""
+    sections = (_head(result), _categories(result["categories"]), _cost(result), _unused(result), _quirks(result))
+    for section in sections:
+        for line in section:
+            console.print(line)
 
 
-def _head(found: Json) -> Iterator[RenderableType]:
-    identity, auth = found["identity"], found["auth"]
-    yield Text(found["address"], style="bold")
+def _head(result: RedfishProbe) -> Iterator[RenderableType]:
+    identity: Mapping[str, object] = result["identity"]
+    auth, expand = result["auth"], result["expand"]
+    yield Text(result["address"], style="bold")
     names = ("vendor", "model", "serial_number", "product", "bmc", "bmc_firmware", "redfish_version")
-    expand = found["expand"]
-    several = "four at once" if found["several_requests_at_once"] else "one at a time"
     rows = {
         **{name.replace("_", " "): identity[name] for name in names if identity[name]},
-        "schemas": found["generation"],
-        "login": auth["way"] + (f" ({auth['why_basic']})" if auth["why_basic"] else ""),
+        "schemas": result["generation"],
+        "login": f"{auth['way']}" + (f" ({auth['why_basic']})" if auth["why_basic"] else ""),
         "$expand": ", ".join(f"{name} {value}" for name, value in expand.items()) if expand else "not offered",
-        "requests": several,
+        "requests": "four at once" if result["several_requests_at_once"] else "one at a time",
     }
     grid = Table.grid(padding=(0, 2))
     for name, value in rows.items():
@@ -132,77 +138,75 @@ def _head(found: Json) -> Iterator[RenderableType]:
     yield grid
 
 
-def _categories(categories: Mapping[str, Json]) -> Iterator[RenderableType]:
-    for name, each in categories.items():
+def _categories(categories: Mapping[str, CategoryProbe]) -> Iterator[RenderableType]:
+    for name, category in categories.items():
         yield Text()
-        requests = "1 request" if each["requests"] == 1 else f"{each['requests']} requests"
-        cost = f"{requests}, {each['seconds']:.2f} s"
-        yield Text.assemble((name, "bold cyan"), (f"  {cost}", "dim"))
-        if each["failed"]:
-            yield Text(each["failed"], style="bold red")
-        arrays = [(array, columns) for array, columns in COLUMNS.items() if array in each]
+        requests = "1 request" if category["requests"] == 1 else f"{category['requests']} requests"
+        yield Text.assemble((name, "bold cyan"), (f"  {requests}, {category['seconds']:.2f} s", "dim"))
+        if category["failed"]:
+            yield Text(category["failed"], style="bold red")
+        arrays = [(array, columns) for array, columns in COLUMNS.items() if array in category]
         for array, columns in arrays:
-            if each[array]:
-                yield from _table(each[array], columns)
-        if not each["failed"] and not any(each[array] for array, _ in arrays):
+            if category[array]:
+                yield from _table(category[array], columns)
+        if not category["failed"] and not any(category[array] for array, _ in arrays):
             yield Text("nothing", style="dim")
-        for error in each["errors"]:
+        for error in category["errors"]:
             yield Text(f"{error['count']} × {error['field']}: {error['cause']}", style="yellow")
 
 
-def _table(records: Sequence[Json], columns: Sequence[tuple[str, str]]) -> Iterator[RenderableType]:
+def _table(readings: Sequence[JsonObject], columns: Sequence[tuple[str, str]]) -> Iterator[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    used = [(field, title) for field, title in columns if any(record.get(field) is not None for record in records)]
-    for field, title in [each for each in used if each[1] in OWNERS]:
-        if len({record.get(field) for record in records}) == 1:
-            yield Text(f"of {title} {records[0][field]}", style="dim")
+    used = [(field, title) for field, title in columns if any(reading.get(field) is not None for reading in readings)]
+    for field, title in [column for column in used if column[1] in OWNER_COLUMNS]:
+        if len({reading.get(field) for reading in readings}) == 1:
+            yield Text(f"of {title} {readings[0][field]}", style="dim")
             used.remove((field, title))
     for field, title in used:
-        values = [record.get(field) for record in records]
+        values = [reading.get(field) for reading in readings]
         numbers = all(isinstance(value, int | float) for value in values if value is not None)
         table.add_column(title, justify="right" if numbers else "left", overflow="fold")
-    for record in records:
-        table.add_row(*(_cell(field, record.get(field)) for field, _ in used))
+    for reading in readings:
+        table.add_row(*(_cell(field, reading.get(field)) for field, _ in used))
     yield table
 
 
-def _cell(field: str, value: Any) -> Text:
+def _cell(field: str, value: object) -> Text:
     if value is None:
         return Text("–", style="dim")
     if isinstance(value, bool):
         return Text("yes", style="bold red") if value else Text("no")
-    if field == "capacity_bytes":
+    if field == "capacity_bytes" and isinstance(value, int | float):
         return Text(f"{value / GB:.0f}")
     bad = field == "health" and value != "OK"
     return Text(f"{value:g}" if isinstance(value, float) else str(value), style="red" if bad else "")
 
 
-def _costs(found: Json) -> Iterator[RenderableType]:
-    requests = found["requests"]
+def _cost(result: RedfishProbe) -> Iterator[RenderableType]:
+    requests = result["requests"]
     yield Text()
     yield Text.assemble(
         ("requests", "bold cyan"),
         f"  {requests['count']} in {requests['seconds']:.2f} s, {requests['mean_s'] * 1000:.0f} ms each",
     )
-    for each in requests["slowest"]:
-        yield Text(f"  {each['seconds']:8.3f} s  {each['link']}", style="dim", no_wrap=True, overflow="fold")
-    for kind, count in requests["faults"].items():
-        yield Text(f"  {count} × {kind}", style="yellow")
+    for request in requests["slowest"]:
+        yield Text(f"  {request['seconds']:8.3f} s  {request['link']}", style="dim", no_wrap=True, overflow="fold")
+    for error, count in requests["faults"].items():
+        yield Text(f"  {count} × {error}", style="yellow")
 
 
-def _offers(found: Json) -> Iterator[RenderableType]:
-    telemetry, events = found["telemetry"], found["events"]
+def _unused(result: RedfishProbe) -> Iterator[RenderableType]:
+    telemetry, events = result["telemetry"], result["events"]
     yield Text()
     yield Text.assemble(("offered, not used", "bold cyan"))
-    reports = telemetry["metric_reports"]
-    yield Text(f"  metric reports: {', '.join(reports) or 'none'}")
+    yield Text(f"  metric reports: {', '.join(telemetry['metric_reports']) or 'none'}")
     enabled = {None: "none", True: "enabled", False: "disabled"}.get(events["enabled"], "enabled")
-    more = [*map(str, events["formats"]), *(["server-sent"] if events["server_sent"] else [])]
-    yield Text(f"  events: {enabled}" + (f" ({', '.join(more)})" if more else ""))
+    formats = [*map(str, events["formats"]), *(["server-sent"] if events["server_sent"] else [])]
+    yield Text(f"  events: {enabled}" + (f" ({', '.join(formats)})" if formats else ""))
 
 
-def _oddities(found: Json) -> Iterator[RenderableType]:
+def _quirks(result: RedfishProbe) -> Iterator[RenderableType]:
     yield Text()
-    yield Text.assemble(("quirks", "bold cyan"), "" if found["quirks"] else "  none met")
-    for quirk in found["quirks"]:
+    yield Text.assemble(("quirks", "bold cyan"), "" if result["quirks"] else "  none")
+    for quirk in result["quirks"]:
         yield Text.assemble(f"  {quirk['count']:4d} × {quirk['what']}", (f"  {quirk['example']}", "dim"))

@@ -1,4 +1,4 @@
-"""What does this target give? Who finds out: by the scheme of a URI, or the section of the fleet file that names it."""
+"""Resolves the target of `rackstream probe`, a URI or a fleet host, and probes it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from typing import Any, Final, Protocol, cast
 import click
 from rich.console import Console
 
+from producers.fleet.targets import FleetTarget
 from rackstream.text.sanitize import printable
 from runtime.errors import Misconfigured
 
+ProbeResult = Mapping[str, Any]
+"""What a target offers, in JSON's types, with `source`, `address` and `whole`: true if all of it could be read."""
 SCHEMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("https", "http"), "redfish"),
     **dict.fromkeys(("qemu", "test", "xen", "lxc", "ch", "bhyve", "vz", "vbox", "esx", "vpx", "hyperv"), "libvirt"),
@@ -24,99 +27,102 @@ SCHEMES: Final[Mapping[str, str]] = {
 PROBERS: Final[Mapping[str, str]] = {"redfish": "rackstream.probe.redfish", "libvirt": "rackstream.probe.libvirt"}
 """Source → the module that probes it, a `Prober`."""
 FILE_WIDTH: Final = 160
-"""Columns where there is no terminal to fit: of a file or a pipe."""
+"""Columns of the output to a file or a pipe."""
 
 
 @dataclass(frozen=True)
-class Access:
-    """How to get in, as far as the command line says."""
+class LoginOptions:
+    """Options of the command line for logging in."""
 
     username: str | None = None
     password: str | None = None
-    """env:NAME or file:PATH, never the password."""
+    """env:NAME or file:PATH, never the password itself."""
     verify: bool | Path = True
 
 
 class Prober(Protocol):
-    """A module that probes one source's targets."""
+    """A module that probes the targets of one source."""
 
-    def target_of(self, uri: str, access: Access) -> Any:
-        """The target at a URI, as the fleet file would have it; raises Misconfigured where that cannot be."""
-        ...
+    def target_of(self, uri: str, login: LoginOptions) -> FleetTarget:
+        """Creates the target at a URI, as the fleet file would have it.
 
-    def probe_target(self, target: Any, timeout_s: float) -> dict[str, Any]:
-        """What it gives, as JSON's types, with `source`, `address` and whether it is `whole`.
-
-        Raises Failure where it gives nothing.
+        Raises:
+            Misconfigured: The URI and the login options do not make a target.
         """
         ...
 
-    def show(self, found: dict[str, Any], console: Console) -> None:
-        """Prints that for people."""
+    def probe_target(self, target: FleetTarget, timeout_s: float) -> ProbeResult:
+        """Reads a target.
+
+        Raises:
+            Failure: It cannot be read.
+        """
+        ...
+
+    def show(self, result: ProbeResult, console: Console) -> None:
+        """Prints a result as tables."""
         ...
 
 
 def prober(source: str) -> Prober:
-    """The module that probes a source's targets."""
+    """Imports the module that probes a source's targets."""
     return cast("Prober", importlib.import_module(PROBERS[source]))
 
 
-def targets(name: str, access: Access, fleet: Path) -> Sequence[tuple[str, Any]]:
-    """Source and target of a URI; or of a host that the fleet file names, one per section that does.
+def targets(name: str, login: LoginOptions, fleet: Path) -> Sequence[tuple[str, FleetTarget]]:
+    """Resolves a URI, or a host of the fleet file, which may have a target per source.
+
+    Returns:
+        Source and target, at least one.
 
     Raises:
-        Misconfigured: there is none, or it cannot be probed.
+        Misconfigured: There is no such target, or it cannot be probed.
     """
-    scheme, mark, rest = name.partition("://")
-    if mark:
-        if "@" in rest.partition("/")[0] and SCHEMES.get(scheme) == "redfish":
-            raise Misconfigured(
-                "no user or password in the URL: give --username, and --password-env or --password-file"
-            )
-        source = SCHEMES.get(scheme.partition("+")[0])
-        if source is None:
-            raise Misconfigured(f"nothing here reads {scheme}://…: give https://HOST or qemu:///system, say")
-        return [(source, prober(source).target_of(name, access))]
-    return _named(name, access, fleet)
+    scheme, separator, rest = name.partition("://")
+    if not separator:
+        return _fleet_targets(name, login, fleet)
+    if "@" in rest.partition("/")[0] and SCHEMES.get(scheme) == "redfish":
+        raise Misconfigured("no user or password in the URL: give --username, and --password-env or --password-file")
+    source = SCHEMES.get(scheme.partition("+")[0])
+    if source is None:
+        raise Misconfigured(f"unsupported scheme {scheme}://: give https://HOST or qemu:///system, for example")
+    return [(source, prober(source).target_of(name, login))]
 
 
-def _named(host: str, access: Access, path: Path) -> Sequence[tuple[str, Any]]:
+def _fleet_targets(host: str, login: LoginOptions, path: Path) -> Sequence[tuple[str, FleetTarget]]:
     from producers.fleet import config as fleet_file
 
-    where = f"{host} is no URI, such as https://10.0.0.11"
+    not_a_uri = f"{host} is not a URI such as https://10.0.0.11"
     if not path.exists():
-        raise Misconfigured(f"{where}, and there is no {path} to look it up in: name it by --fleet")
-    if access != Access():
-        raise Misconfigured(f"{where}: of a host of {path} that file says how to get in")
+        raise Misconfigured(f"{not_a_uri}, and there is no {path} to look it up in: name it by --fleet")
+    if login != LoginOptions():
+        raise Misconfigured(f"login options are for URIs only: for a host of {path}, the login is in that file")
     fleet = fleet_file.load(path)
-    known = {source: getattr(fleet, source).targets for source in PROBERS}
-    found = [(source, each) for source, all_of in known.items() for each in all_of if host in hosts_of(each)]
-    if not found:
-        names = sorted({name for all_of in known.values() for each in all_of for name in hosts_of(each)})
+    candidates = [(source, target) for source in PROBERS for target in fleet.targets(source)]
+    matches = [(source, target) for source, target in candidates if host in target.hosts]
+    if not matches:
+        names = sorted({name for _, target in candidates for name in target.hosts})
         more = ", …" if len(names) > 10 else ""
-        raise Misconfigured(f"{where}, and {path} names no such host: {', '.join(names[:10]) or 'none'}{more}")
-    return found
+        raise Misconfigured(f"{not_a_uri}, and {path} has no such host: {', '.join(names[:10]) or 'none'}{more}")
+    return matches
 
 
-def hosts_of(target: Any) -> set[str]:
-    """The hosts that a target of the fleet file is about."""
-    return {target.host, *getattr(target, "systems", {}).values()}
+def run(selected: Sequence[tuple[str, FleetTarget]], timeout_s: float, *, as_json: bool) -> bool:
+    """Probes targets one after another and prints the results.
 
-
-def run(chosen: Sequence[tuple[str, Any]], timeout_s: float, *, as_json: bool) -> bool:
-    """Probes them one after another and prints what they give; whether all of it could be read."""
-    whole = True
+    Returns True if all of them could be read whole.
+    """
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = FILE_WIDTH
-    found: list[dict[str, Any]] = []
-    for source, target in chosen:
+    results: list[ProbeResult] = []
+    for source, target in selected:
         module = prober(source)
-        found.append(module.probe_target(target, timeout_s))
-        whole = whole and found[-1]["whole"]
+        result = module.probe_target(target, timeout_s)
+        results.append(result)
         if not as_json:
-            module.show(printable(found[-1]), console)
+            module.show(cast("ProbeResult", printable(result)), console)
     if as_json:
-        told = found[0] if len(found) == 1 else {each["source"]: each for each in found}
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2, default=str))
-    return whole
+        document = results[0] if len(results) == 1 else {result["source"]: result for result in results}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+    return all(result["whole"] for result in results)

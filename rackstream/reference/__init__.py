@@ -1,1 +1,1 @@
-"""The reference pages of the documentation, made from the code: `python -m rackstream.reference`."""
+"""Generates the reference pages of the documentation, docs/reference/."""

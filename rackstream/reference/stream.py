@@ -1,4 +1,4 @@
-"""The stream as a picture: who writes which topic, who reads it. Drawn from the catalogue and the steps. Pure."""
+"""Diagram of the stream: which process writes and reads which topic. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
-from processors.registry import joined, mounted
+from processors.registry import JOINS, STEPS
 from schemas import catalog
-from sinks import datasets
+from sinks.registry import SINKS
 
 COLUMNS: Final = (10, 190, 470, 650, 930)
-"""Left edges of sources, raw topics, processors, derived topics, sinks."""
+"""Left edges of producers, raw topics, processors, derived topics, sinks."""
 WIDTHS: Final = (130, 190, 130, 200, 110)
 HEIGHT: Final = 22
 GAP: Final = 10
@@ -30,7 +30,7 @@ Edge = tuple[tuple[str, int], tuple[str, int]]
 
 
 class Box(NamedTuple):
-    """One thing in a column."""
+    """A process or topic in a column."""
 
     name: str
     column: int
@@ -38,11 +38,11 @@ class Box(NamedTuple):
 
 
 def svg() -> str:
-    """The picture."""
+    """Returns the diagram."""
     topics = catalog.load().topics
     edges = list(_edges())
     names = [
-        dict.fromkeys(name for one, two in edges for name, column in (one, two) if column == at) for at in range(5)
+        dict.fromkeys(name for start, end in edges for name, column in (start, end) if column == at) for at in range(5)
     ]
     boxes = {
         (name, at): Box(name, at, "topic" if at in (1, 3) else "box")
@@ -51,50 +51,50 @@ def svg() -> str:
     }
     tallest = max(len(column) for column in names)
     height = 40 + tallest * (HEIGHT + GAP)
-    places = {
+    tops = {
         (name, at): 34 + (height - 40 - len(column) * (HEIGHT + GAP)) / 2 + row * (HEIGHT + GAP)
         for at, column in enumerate(names)
         for row, name in enumerate(column)
     }
-    shown = {alias: topic.name for alias, topic in topics.items()}
+    topic_names = {alias: topic.name for alias, topic in topics.items()}
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1050 {height:.0f}" role="img">',
         f"<style>{STYLE}</style>",
     ]
     for at, title in enumerate(("producers", "raw topics", "processors", "derived topics", "sinks")):
         parts.append(f'<text class="title" x="{COLUMNS[at]}" y="18">{title}</text>')
-    parts += [_arrow(places, one, two) for one, two in dict.fromkeys(edges)]
-    parts += [_box(box, places[key], shown) for key, box in boxes.items()]
+    parts += [_arrow(tops, start, end) for start, end in dict.fromkeys(edges)]
+    parts += [_box(box, tops[key], topic_names) for key, box in boxes.items()]
     return "\n".join([*parts, "</svg>", ""])
 
 
 def _edges() -> Iterator[Edge]:
-    """Arrows between (name, column)."""
+    """Yields arrows between (name, column)."""
     topics = catalog.load().topics
     yield from (((topic.owner, 0), (alias, 1)) for alias, topic in topics.items() if alias.startswith("raw-"))
     # One step for each source of alerts, one box for all of them.
-    first = [(each.name.split("-")[0], (each.input,), each.outputs) for each in mounted() if "raw-" in each.input]
-    for name, inputs, outputs in [*first, *((each.name, each.inputs, each.outputs) for each in joined())]:
+    first = [(step.name.split("-")[0], (step.input,), step.outputs) for step in STEPS if "raw-" in step.input]
+    for name, inputs, outputs in [*first, *((join.name, join.inputs, join.outputs) for join in JOINS)]:
         processor = (f"processors.{name}", 2)
         yield from (((source, 1), processor) for source in inputs)
         yield from ((processor, (output, 3)) for output in outputs)
-    for alias in datasets.aliases():
-        if topics[alias].owner.startswith("processors."):
-            yield from (((alias, 3), (f"sinks.{sink}", 4)) for sink in ("files", "influx"))
-    yield ("alerts", 3), ("sinks.webhook", 4)
+    derived = {alias for step in STEPS for alias in step.outputs} | {alias for join in JOINS for alias in join.outputs}
+    derived |= {step.memory for step in STEPS if isinstance(step.memory, str)}
+    for spec in SINKS.values():
+        yield from (((alias, 3), (f"sinks.{spec.kind}", 4)) for alias in spec.topics() if alias in derived)
 
 
-def _box(box: Box, y: float, shown: Mapping[str, str]) -> str:
+def _box(box: Box, y: float, topic_names: Mapping[str, str]) -> str:
     x, width = COLUMNS[box.column], WIDTHS[box.column]
-    name = escape(shown.get(box.name, box.name) if box.kind == "topic" else box.name)
+    name = escape(topic_names.get(box.name, box.name) if box.kind == "topic" else box.name)
     return (
         f'<rect class="{box.kind}" x="{x}" y="{y:.0f}" width="{width}" height="{HEIGHT}" rx="4"/>'
         f'<text x="{x + 8}" y="{y + 15:.0f}">{name}</text>'
     )
 
 
-def _arrow(places: Mapping[tuple[str, int], float], one: tuple[str, int], two: tuple[str, int]) -> str:
-    x1, y1 = COLUMNS[one[1]] + WIDTHS[one[1]], places[one] + HEIGHT / 2
-    x2, y2 = COLUMNS[two[1]], places[two] + HEIGHT / 2
+def _arrow(tops: Mapping[tuple[str, int], float], start: tuple[str, int], end: tuple[str, int]) -> str:
+    x1, y1 = COLUMNS[start[1]] + WIDTHS[start[1]], tops[start] + HEIGHT / 2
+    x2, y2 = COLUMNS[end[1]], tops[end] + HEIGHT / 2
     middle = (x1 + x2) / 2
     return f'<path class="arrow" d="M{x1} {y1:.0f}C{middle:.0f} {y1:.0f} {middle:.0f} {y2:.0f} {x2} {y2:.0f}"/>'

@@ -1,1 +1,1 @@
-"""History made again: which records are read (`source`, `plan`), stepped (`refold`), left to live parts (`fence`)."""
+"""Replay of past records: what to read, what to recompute, what is left to the live sink."""

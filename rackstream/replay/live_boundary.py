@@ -1,8 +1,8 @@
-"""What of a replay the live sink will store itself: it was not there yet when the replay began. Reads only.
+"""Decides which records a replay stores and which are left to the live sink.
 
-A row must be stored by one of the two. The sink stores what is on a topic from a known offset on. A recomputed fact has
-no offset: its identity is looked for in the tail of its topic. What comes of records that the processors have committed
-is on its topic for sure; of later ones it may still come.
+Each row must be stored by one of the two. The live sink will store what is on a topic from a known offset on. A
+recomputed record has no offset, so its identity is looked up in the tail of its topic. Outputs of records that the
+processors have committed are on their topic; those of later records may still arrive.
 """
 
 from __future__ import annotations
@@ -10,88 +10,90 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from processors.engine.worker import ProcessorSettings
-from processors.registry import joined, mounted
-from rackstream.replay.recompute import Fact
+from processors.registry import JOINS, STEPS
+from rackstream.replay.recompute import ReplayRecord
 from rackstream.topics.lag import committed, positions
 from runtime import kafka
-from runtime.kafka import Span
+from runtime.kafka import OffsetRange
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder, topic_id
 from schemas import codec
-from sinks.consuming.assignment import begin
+from sinks.consuming.assignment import starting_offset
 from sinks.files.manifest import read_manifest
-from sinks.run import group
+from sinks.registry import SINKS
+from sinks.sink import AnyRecord
 
-Positions = dict[tuple[str, int], int]
+OffsetMap = dict[tuple[str, int], int]
 """(alias, partition) → offset."""
 
 
 @dataclass(frozen=True)
-class Noted:
-    """Where everything stood when a replay began."""
+class StartOffsets:
+    """Positions of the pipeline when a replay began."""
 
-    spans: Mapping[str, Mapping[int, Span]]
-    """Of each topic and partition."""
-    stepped: Positions = field(default_factory=dict)
-    """Where the processors are: what comes of records before is on its topic."""
-    stored: Positions | None = None
-    """Where the live sink is: it will store what is there and later. None: storing a fact twice does no harm."""
+    spans: Mapping[str, Mapping[int, OffsetRange]]
+    """First and end offset by alias and partition."""
+    processed: OffsetMap = field(default_factory=dict)
+    """Committed offsets of the processors: outputs of earlier records are on their topics."""
+    stored: OffsetMap | None = None
+    """Offsets from which the live sink will store; None if storing a record twice is harmless."""
     ids: Mapping[str, str] = field(default_factory=dict)
-    """Kafka's ids of the topics."""
+    """Kafka's topic ids by alias."""
 
-    def end(self, alias: str, number: int) -> int:
-        """Below it a replay stores the records of a topic."""
+    def end_offset(self, alias: str, number: int) -> int:
+        """Returns the offset below which a replay stores the records of a topic."""
         _, end = self.spans[alias].get(number, (0, 0))
         return end if self.stored is None else min(end, self.stored.get((alias, number), end))
 
 
-def note(
+def record_start(
     settings: KafkaSettings,
     aliases: Iterable[str],
     sink: str | None = None,
     *,
     files: Path | None = None,
-    look: Callable[[], None] | None = None,
-) -> Noted:
-    """Notes it, in the order in which a record makes its way, so that none is between two notes.
+    inspect_stored: Callable[[], None] | None = None,
+) -> StartOffsets:
+    """Records the positions in the order of the data flow, so that no record is missed.
 
     Args:
-        settings: where Kafka is.
-        aliases: the topics.
-        sink: the live sink that stores there too (`files`, `influx`). None: storing a fact twice does no harm.
-        files: where the files sink stores, if it is that one.
-        look: looks at what is stored, when that sink stores it for sure and before the ends are noted.
+        settings: Connection to Kafka.
+        aliases: The topics.
+        sink: The live sink that stores in the same place (`files`, `influx`). None: storing a record twice is harmless.
+        files: Directory of the files sink, if it is that one.
+        inspect_stored: Called between reading the sink's positions and the topics' ends.
     """
     topics = tuple(dict.fromkeys(aliases))
     if sink is None:
-        return Noted({alias: kafka.watermarks(settings, settings.catalog[alias].name) for alias in topics})
+        return StartOffsets({alias: kafka.watermarks(settings, settings.catalog[alias].name) for alias in topics})
     processors = ProcessorSettings.read().group
-    inputs = ({step.input for step in mounted()} | {alias for join in joined() for alias in join.inputs}) & set(topics)
-    stepped = {
+    inputs = ({step.input for step in STEPS} | {alias for join in JOINS for alias in join.inputs}) & set(topics)
+    processed = {
         (alias, number): offset
         for alias in inputs
         for number, offset in committed(settings, processors, settings.catalog[alias].name).items()
     }
     ids = {alias: topic_id(settings, settings.catalog[alias].name) for alias in topics}
-    resume = _manifests(files) if files is not None else {}
+    resume = _resume_offsets(files) if files is not None else {}
     stored = {
-        (alias, number): begin(offset, resume.get((settings.catalog[alias].name, ids[alias], number)), span)[0]
+        (alias, number): starting_offset(offset, resume.get((settings.catalog[alias].name, ids[alias], number)), span)[
+            0
+        ]
         for alias in topics
-        for number, (offset, span) in positions(settings, group(sink), settings.catalog[alias].name).items()
-        # Where no InfluxDB sink ever was, all that is stored is a replay's.
+        for number, (offset, span) in positions(settings, SINKS[sink].group(), settings.catalog[alias].name).items()
+        # Without an InfluxDB sink, all stored rows come from replays.
         if files is not None or offset is not None
     }
-    if look is not None:
-        look()
+    if inspect_stored is not None:
+        inspect_stored()
     spans = {alias: kafka.watermarks(settings, settings.catalog[alias].name) for alias in topics}
-    return Noted(spans, stepped, stored, ids)
+    return StartOffsets(spans, processed, stored, ids)
 
 
-def _manifests(files: Path) -> dict[tuple[str, str, int], int]:
-    """Where the sink resumes by its manifests: (topic, topic id, partition) → offset."""
+def _resume_offsets(files: Path) -> dict[tuple[str, str, int], int]:
+    """Returns where the files sink resumes by its manifests, by topic, topic id and partition."""
     return {
         (entry.topic, entry.topic_id, entry.partition): entry.last + 1
         for entry in read_manifest(files)
@@ -99,77 +101,89 @@ def _manifests(files: Path) -> dict[tuple[str, str, int], int]:
     }
 
 
-class Fence:
-    """Tells a replay's facts of one partition number from those of the live parts."""
+class LiveBoundary:
+    """Separates a replay's records of one partition number from those left to the live sink."""
 
-    def __init__(self, settings: KafkaSettings, noted: Noted, number: int, recomputed: Mapping[str, set[str]]) -> None:
-        """`recomputed`: output alias → the inputs that it is recomputed from."""
-        self._settings, self._noted, self._number, self._recomputed = settings, noted, number, recomputed
-        self._later: dict[str, set[Hashable]] = {}
-        """Identities on a topic that the sink will store."""
-        self._there: dict[str, set[Hashable]] = {}
-        """Identities that it has stored once, of records that the processors may step again."""
-        self._unsure: dict[str, int | None] = {}
-        """When the first record of a topic that is not stepped for sure was appended, in ms; None: there is none."""
-        if noted.stored is not None:
+    def __init__(
+        self, settings: KafkaSettings, start: StartOffsets, number: int, recomputed: Mapping[str, set[str]]
+    ) -> None:
+        """Reads the tails of the recomputed topics.
+
+        Args:
+            settings: Connection to Kafka.
+            start: Positions when the replay began.
+            number: The partition number.
+            recomputed: Output alias → input aliases.
+        """
+        self._settings, self._start, self._number, self._recomputed = settings, start, number, recomputed
+        self._to_be_stored: dict[str, set[Hashable]] = {}
+        """Identities on a topic that the live sink will store."""
+        self._already_stored: dict[str, set[Hashable]] = {}
+        """Identities it has stored, made from records that the processors may process again."""
+        self._first_unprocessed_ms: dict[str, int | None] = {}
+        """Arrival time of the first record not committed by the processors; None if there is none."""
+        if start.stored is not None:
             for alias, sources in recomputed.items():
                 for source in sources:
-                    self._look(alias, source)
+                    self._scan(alias, source)
 
-    def takes(self, fact: Fact) -> bool:
-        """Whether the replay stores it."""
-        if self._noted.stored is None:
+    def includes(self, record: ReplayRecord) -> bool:
+        """True if the replay stores this record."""
+        if self._start.stored is None:
             return True
-        if fact.is_record:
-            return fact.offset < self._noted.end(fact.alias, self._number)
-        identity = self._identity(fact.alias, fact.record)
-        if self._is_stepped(fact):
-            return identity not in self._later[fact.alias]
-        # The processors step it again after a restart, and know what they have sent of it before.
-        return identity in self._there[fact.alias]
+        if record.is_original:
+            return record.offset < self._start.end_offset(record.alias, self._number)
+        identity = self._identity(record.alias, record.record)
+        if self._is_processed(record):
+            return identity not in self._to_be_stored[record.alias]
+        # The processors may process it again after a restart, but do not send again what they have sent.
+        return identity in self._already_stored[record.alias]
 
-    def _is_stepped(self, fact: Fact) -> bool:
-        if any(fact.alias in join.outputs for join in joined()):
-            # Which record of which side settles it depends on the interleaving.
-            ends = (self._unsure[source] for source in self._recomputed[fact.alias])
-            return all(end is None or fact.appended_ms < end for end in ends)
-        return fact.offset < self._stepped(fact.source)
+    def _is_processed(self, record: ReplayRecord) -> bool:
+        if any(record.alias in join.outputs for join in JOINS):
+            # Which input completes a join depends on the order of arrival.
+            ends = (self._first_unprocessed_ms[source] for source in self._recomputed[record.alias])
+            return all(end is None or record.appended_ms < end for end in ends)
+        return record.offset < self._processed(record.source)
 
-    def _identity(self, alias: str, record: dict[str, Any]) -> Hashable:
-        # A compacted topic's identity says whose state it is, not which.
+    def _identity(self, alias: str, record: AnyRecord) -> Hashable:
+        # The identity on a compacted topic names the subject of the state, not its version.
         return (*self._settings.catalog[alias].identity_of(record), record["observed_at"])
 
-    def _stepped(self, source: str) -> int:
-        return self._noted.stepped.get((source, self._number), 0)
+    def _processed(self, source: str) -> int:
+        return self._start.processed.get((source, self._number), 0)
 
-    def _look(self, alias: str, source: str) -> None:
-        _, end = self._noted.spans[alias].get(self._number, (0, 0))
-        stored = self._noted.end(alias, self._number)
-        later, there = self._later.setdefault(alias, set()), self._there.setdefault(alias, set())
-        for offset, record in self._records(alias, (min(self._tail(alias, source), stored), end)):
-            (there if offset < stored else later).add(self._identity(alias, record))
+    def _scan(self, alias: str, source: str) -> None:
+        _, end = self._start.spans[alias].get(self._number, (0, 0))
+        stored = self._start.end_offset(alias, self._number)
+        to_be_stored, already_stored = (
+            self._to_be_stored.setdefault(alias, set()),
+            self._already_stored.setdefault(alias, set()),
+        )
+        for offset, record in self._records(alias, (min(self._tail_start(alias, source), stored), end)):
+            (already_stored if offset < stored else to_be_stored).add(self._identity(alias, record))
 
-    def _tail(self, alias: str, source: str) -> int:
-        """Where the outputs of records not surely stepped begin: appended no sooner than the first of those."""
-        if source not in self._unsure:
-            self._unsure[source] = self._first_unsure(source)
-        appended_ms = self._unsure[source]
-        if appended_ms is None or self._number not in self._noted.spans[alias]:
-            return self._noted.end(alias, self._number)
-        return kafka.offsets_at(self._settings, self._settings.catalog[alias].name, self._number, appended_ms)
+    def _tail_start(self, alias: str, source: str) -> int:
+        """Returns the offset of the first output that may come from an uncommitted record."""
+        if source not in self._first_unprocessed_ms:
+            self._first_unprocessed_ms[source] = self._find_first_unprocessed_ms(source)
+        appended_ms = self._first_unprocessed_ms[source]
+        if appended_ms is None or self._number not in self._start.spans[alias]:
+            return self._start.end_offset(alias, self._number)
+        return kafka.offset_at_time(self._settings, self._settings.catalog[alias].name, self._number, appended_ms)
 
-    def _first_unsure(self, source: str) -> int | None:
-        low, end = self._noted.spans[source].get(self._number, (0, 0))
-        first = max(low, self._stepped(source))
+    def _find_first_unprocessed_ms(self, source: str) -> int | None:
+        low, end = self._start.spans[source].get(self._number, (0, 0))
+        first = max(low, self._processed(source))
         name = self._settings.catalog[source].name
-        message = next(kafka.read(self._settings, name, {self._number: (first, min(first + 1, end))}), None)
+        message = next(kafka.read_ranges(self._settings, name, {self._number: (first, min(first + 1, end))}), None)
         return None if message is None else int(message.timestamp()[1])
 
-    def _records(self, alias: str, span: Span) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _records(self, alias: str, span: OffsetRange) -> Iterator[tuple[int, AnyRecord]]:
         decode = decoder(self._settings, alias).decode
-        for message in kafka.read(self._settings, self._settings.catalog[alias].name, {self._number: span}):
+        for message in kafka.read_ranges(self._settings, self._settings.catalog[alias].name, {self._number: span}):
             try:
                 if message.value():
                     yield message.offset(), decode(message.value())
-            except codec.Undecodable:
+            except codec.DecodeError:
                 continue

@@ -1,4 +1,4 @@
-"""How far long work is: a bar with rate and time left on a terminal, a line now and then elsewhere. On stderr."""
+"""Progress of long work on stderr: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -12,60 +12,64 @@ from typing import Any, Final
 
 import click
 
-TELL_S: Final = 2.0
+LINE_INTERVAL_S: Final = 2.0
 """Time between two lines."""
-DRAWN_S: Final = 0.1
-"""Time between two looks of the bar."""
+REDRAW_INTERVAL_S: Final = 0.1
+"""Time between two redraws of the bar."""
 
 
-def words(done: int, total: int, elapsed_s: float) -> str:
-    """One line: how many, how fast, how long still. Pure."""
+def progress_text(done: int, total: int, elapsed_s: float) -> str:
+    """Formats records done, rate and time left. Pure."""
     rate = done / elapsed_s if elapsed_s > 0 else 0.0
-    left = f", {max(0, total - done) / rate:,.0f} s left" if rate > 0 else ""
-    return f"{done:,} of {total:,} records, {rate:,.0f}/s{left}"
+    time_left = f", {max(0, total - done) / rate:,.0f} s left" if rate > 0 else ""
+    return f"{done:,} of {total:,} records, {rate:,.0f}/s{time_left}"
 
 
-class Progress:
-    """Progress over records. `tell` takes the lines; default: stderr, as a bar if that is a terminal."""
+class ReplayProgress:
+    """Progress over records, passed to `print_line`; by default on stderr, a bar on terminals."""
 
-    def __init__(self, what: str, tell: Callable[[str], None] | None = None) -> None:
-        self._what = what
-        self._tell = tell or partial(click.echo, err=True)
-        self._bar = tell is None and sys.stderr.isatty() and find_spec("rich") is not None
+    def __init__(self, label: str, print_line: Callable[[str], None] | None = None) -> None:
+        self._label = label
+        self._print_line = print_line or partial(click.echo, err=True)
+        self._bar = print_line is None and sys.stderr.isatty() and find_spec("rich") is not None
         self._done = self._total = 0
-        self._began_s = self._told_s = time.monotonic()
-        self._show: Callable[[], object] = lambda: None
-        self._every_s = TELL_S
+        self._began_s = self._updated_s = time.monotonic()
+        self._update: Callable[[], object] = lambda: None
+        self._interval_s = LINE_INTERVAL_S
 
     @contextlib.contextmanager
-    def over(self, total: int) -> Iterator[None]:
-        """While the work goes on, which has so many records at most."""
+    def track(self, total: int) -> Iterator[None]:
+        """Shows progress during the block, which processes at most `total` records."""
         self._total = total
-        self._began_s = self._told_s = time.monotonic()
+        self._began_s = self._updated_s = time.monotonic()
         if not self._bar:
-            self._show = lambda: self._tell(f"{self._what}: {words(self._done, total, self._elapsed_s())}")
+            self._update = lambda: self._print_line(
+                f"{self._label}: {progress_text(self._done, total, self._elapsed_s())}"
+            )
             yield
             return
-        with _drawn(self._what, total) as (bar, task):
-            self._every_s = DRAWN_S
-            self._show = lambda: bar.update(task, completed=self._done, rate=f"{self._done / self._elapsed_s():,.0f}/s")
+        with _progress_bar(self._label, total) as (bar, task):
+            self._interval_s = REDRAW_INTERVAL_S
+            self._update = lambda: bar.update(
+                task, completed=self._done, rate=f"{self._done / self._elapsed_s():,.0f}/s"
+            )
             yield
             bar.update(task, completed=total)
 
-    def one(self) -> None:
-        """One record more."""
+    def advance(self) -> None:
+        """Counts one record."""
         self._done += 1
-        # A look at the clock for each would cost as much as reading some records.
-        if self._done % 64 == 0 and time.monotonic() - self._told_s >= self._every_s:
-            self._told_s = time.monotonic()
-            self._show()
+        # Reading the clock for every record would cost as much as reading some records.
+        if self._done % 64 == 0 and time.monotonic() - self._updated_s >= self._interval_s:
+            self._updated_s = time.monotonic()
+            self._update()
 
     def _elapsed_s(self) -> float:
         return max(1e-6, time.monotonic() - self._began_s)
 
 
 @contextlib.contextmanager
-def _drawn(what: str, total: int) -> Iterator[tuple[Any, Any]]:
+def _progress_bar(label: str, total: int) -> Iterator[tuple[Any, Any]]:
     from rich import progress
     from rich.console import Console
 
@@ -77,4 +81,4 @@ def _drawn(what: str, total: int) -> Iterator[tuple[Any, Any]]:
         progress.TimeRemainingColumn(),
     )
     with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield bar, bar.add_task(what, total=total, rate="")
+        yield bar, bar.add_task(label, total=total, rate="")

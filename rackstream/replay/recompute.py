@@ -1,4 +1,4 @@
-"""Steps the records of one partition number again, and picks what a replay is about. Pure: no Kafka, no clock."""
+"""Recomputes derived records of one partition number. Pure: no Kafka, no clock."""
 
 from __future__ import annotations
 
@@ -6,119 +6,133 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from processors.alerting.rule_pack import Packs, builtin
-from processors.engine.join import Joint
-from processors.engine.partition import Encoded, Partition
-from processors.engine.step import Join, Step
+from processors.alerting.rule_pack import RulePackHistory, builtin
+from processors.engine.join import JoinPartition
+from processors.engine.partition import EncodedOutput, Partition
+from processors.engine.step import AnyJoin, AnyStep
 from schemas import catalog, codec
-from sinks.files.manifest import Range
-
-Record = dict[str, Any]
+from sinks.files.manifest import ReplayRange
+from sinks.sink import AnyRecord
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What a replay is asked for."""
+class ReplayRequest:
+    """Parameters of a replay."""
 
-    range: Range
+    range: ReplayRange
     aliases: tuple[str, ...]
-    """Topics whose records are wanted."""
-    packs: Packs | None = None
-    """The rules to judge by; None: those of then."""
+    """Topics to replay."""
+    packs: RulePackHistory | None = None
+    """Rules to apply; None for those in effect at the time."""
     raw: bool = False
-    """Nothing is recomputed: each topic's records are taken as they are."""
+    """True to copy each topic's records, without recomputing any."""
 
 
 @dataclass(frozen=True)
-class Fact:
-    """One record that is wanted, and the record on Kafka that it comes from: itself, or the one that was stepped."""
+class ReplayRecord:
+    """A record to store, and the Kafka record it comes from: itself, or the step's input."""
 
     alias: str
-    record: Record
+    record: AnyRecord
     source: str
-    """Alias of the topic of the record it comes from."""
+    """Topic alias of the original record."""
     offset: int
-    """That record's."""
+    """Offset of the original record."""
     appended_ms: int = 0
-    """When that record reached Kafka."""
-    is_record: bool = False
-    """It is that record itself."""
+    """When the original record reached Kafka."""
+    is_original: bool = False
+    """True if it is the original record itself."""
 
 
-class Refold:
-    """The steps and joins of one partition number, over all input topics."""
+class Recomputation:
+    """Steps and joins of one partition number, over all input topics."""
 
     def __init__(
         self,
         topics: catalog.Catalog,
-        ask: Ask,
-        steps: Sequence[Step],
-        begin: Mapping[str, int],
+        request: ReplayRequest,
+        steps: Sequence[AnyStep],
+        first_offsets: Mapping[str, int],
         *,
-        joins: Sequence[Join] = (),
+        joins: Sequence[AnyJoin] = (),
         memories: AbstractSet[str] = frozenset(),
     ) -> None:
-        """Begins with no memory.
+        """Starts with empty state.
 
         Args:
-            topics: the catalogue.
-            ask: what is wanted, and by which rules; None of them: those that come with the code.
-            steps: those that run.
-            begin: from which offset on the records of a topic (alias) count.
-            joins: those that run.
-            memories: topics of steps' memories whose records are facts here.
+            topics: The catalogue.
+            request: The replay's parameters; if it names no rules, the built-in ones apply.
+            steps: Steps to run.
+            first_offsets: First offset to replay, by topic alias.
+            joins: Joins to run.
+            memories: Memory topics of steps whose records are replayed.
         """
-        self._ask, self._begin, self._memories = ask, begin, memories
+        self._request, self._first_offsets, self._memories = request, first_offsets, memories
         inputs = {step.input for step in steps}
         self._partitions = {
             alias: Partition(topics, [step for step in steps if step.input == alias]) for alias in inputs
         }
         for partition in self._partitions.values():
-            partition.packs = ask.packs or builtin()
-        self._joints = [Joint(topics, join) for join in joins]
+            partition.packs = request.packs or builtin()
+        self._join_partitions = [JoinPartition(topics, join) for join in joins]
         outputs = {alias for step in steps for alias in step.outputs} | {
             alias for join in joins for alias in join.outputs
         }
         self._decoders = {alias: codec.Decoder(catalog.schema(topics[alias].schema)) for alias in outputs | memories}
         self.failures: list[str] = []
-        """What a step said of records that it failed on."""
+        """Errors of steps that failed on a record."""
 
-    def take(self, alias: str, offset: int, record: Record, appended_at: datetime | None = None) -> Iterator[Fact]:
-        """The facts that one record is or leads to. One before its topic's `begin` is only remembered by the steps.
+    def process(
+        self, alias: str, offset: int, record: AnyRecord, appended_at: datetime | None = None
+    ) -> Iterator[ReplayRecord]:
+        """Yields the records that one input record is or leads to.
 
-        `appended_at`: when it reached Kafka; default: as soon as it was observed.
+        Records before their topic's first offset only warm up the steps.
+
+        Args:
+            alias: Topic of the record.
+            offset: Its offset.
+            record: The record.
+            appended_at: When it reached Kafka; by default, when it was observed.
         """
         at_ms = round((appended_at or record["observed_at"]).timestamp() * 1000)
-        counts = offset >= self._begin[alias]
-        if counts and alias in self._ask.aliases and self._ask.range.holds(record):
-            yield Fact(alias, record, alias, offset, at_ms, is_record=True)
+        is_replayed = offset >= self._first_offsets[alias]
+        if is_replayed and alias in self._request.aliases and self._request.range.contains(record):
+            yield ReplayRecord(alias, record, alias, offset, at_ms, is_original=True)
         if (partition := self._partitions.get(alias)) is not None:
             applied = partition.apply(record, appended_at=appended_at)
-            if counts and self._ask.range.holds(record):
+            if is_replayed and self._request.range.contains(record):
                 self.failures += [f"{name}: {error!r}" for name, error in applied.failures]
-                yield from self._facts(applied.outputs, alias, offset, at_ms)
-        for joint in self._joints:
-            if alias in joint.join.inputs:
-                outputs = [each for side in joint.join.inputs for each in joint.quiet(side, at_ms - 1)]
-                outputs += joint.take(alias, offset, record, at_ms)
-                if counts:
-                    self.failures += [f"{joint.join.name}: {error!r}" for error in joint.failures]
-                    yield from self._facts(outputs, alias, offset, at_ms)
-                joint.failures.clear()
+                yield from self._replay_records(applied.outputs, alias, offset, at_ms)
+        for join_partition in self._join_partitions:
+            if alias in join_partition.join.inputs:
+                outputs = [
+                    output
+                    for source in join_partition.join.inputs
+                    for output in join_partition.advance_watermark(source, at_ms - 1)
+                ]
+                outputs += join_partition.apply(alias, offset, record, at_ms)
+                if is_replayed:
+                    self.failures += [f"{join_partition.join.name}: {error!r}" for error in join_partition.failures]
+                    yield from self._replay_records(outputs, alias, offset, at_ms)
+                join_partition.failures.clear()
 
-    def finish(self) -> Iterator[Fact]:
-        """The facts that joins settle when they know that there is no more."""
-        for joint in self._joints:
-            for side in joint.join.inputs:
-                outputs = joint.quiet(side, joint.appended_ms)
-                yield from self._facts(outputs, side, joint.next.get(side, 0), joint.appended_ms)
+    def finish(self) -> Iterator[ReplayRecord]:
+        """Yields the outputs of joins that are final once no more input follows."""
+        for join_partition in self._join_partitions:
+            for source in join_partition.join.inputs:
+                outputs = join_partition.advance_watermark(source, join_partition.appended_ms)
+                yield from self._replay_records(
+                    outputs, source, join_partition.next_offsets.get(source, 0), join_partition.appended_ms
+                )
 
-    def _facts(self, outputs: Iterable[Encoded], source: str, offset: int, at_ms: int) -> Iterator[Fact]:
+    def _replay_records(
+        self, outputs: Iterable[EncodedOutput], source: str, offset: int, at_ms: int
+    ) -> Iterator[ReplayRecord]:
         for output in outputs:
-            if (not output.is_memory or output.alias in self._memories) and output.alias in self._ask.aliases:
-                # As a reader of its topic gets it: with defaults filled in, and times cut to microseconds.
-                fact = self._decoders[output.alias].decode(output.value)
-                if self._ask.range.holds(fact):
-                    yield Fact(output.alias, fact, source, offset, at_ms)
+            if (not output.is_memory or output.alias in self._memories) and output.alias in self._request.aliases:
+                # As a reader decodes it: defaults filled in, times cut to microseconds.
+                record = self._decoders[output.alias].decode(output.value)
+                if self._request.range.contains(record):
+                    yield ReplayRecord(output.alias, record, source, offset, at_ms)

@@ -1,4 +1,4 @@
-"""Where a replay's records come from: Kafka, or an archive of it. Both answer the same questions."""
+"""Sources of a replay: Kafka, or an archive."""
 
 from __future__ import annotations
 
@@ -8,102 +8,102 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from processors.alerting import rule_topic
-from processors.alerting.rule_pack import Packs, builtin
-from rackstream.replay.live_boundary import Noted
+from processors.alerting.rule_pack import RulePackHistory, builtin
+from rackstream.replay.live_boundary import StartOffsets
 from runtime import kafka
-from runtime.kafka import Span
+from runtime.kafka import OffsetRange
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import catalog, codec
-from sinks.consuming.assignment import wire_of
+from sinks.consuming.decoding import kafka_record
 from sinks.files.archive_reader import Archive
-from sinks.files.archive_sink import aliases
-from sinks.sink import Wire
+from sinks.files.archive_sink import archived_topics
+from sinks.sink import KafkaRecord
 
 
-class Read(NamedTuple):
-    """One record."""
+class SourceRecord(NamedTuple):
+    """A record as it was on Kafka."""
 
     offset: int
-    wire: Wire
+    wire: KafkaRecord
 
 
-class Source(Protocol):
-    """Records by topic (alias), partition and offset, up to the ends noted when it was made."""
+class RecordSource(Protocol):
+    """Records by topic, partition and offset, up to the ends when it was created."""
 
-    spans: Mapping[str, Mapping[int, Span]]
+    spans: Mapping[str, Mapping[int, OffsetRange]]
     gaps: list[str]
-    """What is known to lack, for people."""
+    """Descriptions of missing data."""
 
-    def at(self, alias: str, number: int, moment: datetime) -> int:
-        """The first offset appended at or after a time; the end if there is none."""
+    def offset_at(self, alias: str, number: int, moment: datetime) -> int:
+        """Returns the first offset appended at or after a time, or the end."""
         ...
 
-    def read(self, alias: str, number: int, span: Span) -> Iterator[Read]:
-        """The records in [first, end), in their order."""
+    def read(self, alias: str, number: int, span: OffsetRange) -> Iterator[SourceRecord]:
+        """Yields the records in [first, end), in order."""
         ...
 
-    def whole(self, alias: str, number: int) -> bool:
-        """Whether every record from the topic's first on is here."""
+    def is_complete(self, alias: str, number: int) -> bool:
+        """True if the source has every record from the topic's first on."""
         ...
 
     def decoder(self, alias: str) -> codec.Decoder:
-        """A decoder of a topic's records."""
+        """Returns a decoder of a topic's records."""
         ...
 
-    def packs(self) -> Packs:
-        """The packs of rules, each with the time from which it judges.
+    def packs(self) -> RulePackHistory:
+        """Returns the rule packs, each with the time from which it applies.
 
         Raises:
-            KafkaException: the broker did not answer.
+            KafkaException: The broker did not answer.
         """
         ...
 
 
 class KafkaSource:
-    """Kafka, as a member of no group."""
+    """Reads from Kafka without joining a group."""
 
-    def __init__(self, settings: KafkaSettings, spans: Mapping[str, Mapping[int, Span]]) -> None:
+    def __init__(self, settings: KafkaSettings, spans: Mapping[str, Mapping[int, OffsetRange]]) -> None:
         self._settings, self.spans = settings, spans
         self.gaps: list[str] = []
-        self._known: dict[tuple[str, int, int], int] = {}
+        self._offset_cache: dict[tuple[str, int, int], int] = {}
 
-    def at(self, alias: str, number: int, moment: datetime) -> int:
-        """The first offset appended at or after a time; the end noted if there is none."""
-        asked = (alias, number, max(0, int(moment.timestamp() * 1000)))
-        if asked not in self._known:  # several steps ask the same
-            self._known[asked] = kafka.offsets_at(self._settings, self._settings.catalog[alias].name, *asked[1:])
-        return min(self._known[asked], self.spans[alias][number][1])
+    def offset_at(self, alias: str, number: int, moment: datetime) -> int:
+        """Returns the first offset appended at or after a time, or the recorded end."""
+        key = (alias, number, max(0, int(moment.timestamp() * 1000)))
+        if key not in self._offset_cache:  # several steps need the same offset
+            self._offset_cache[key] = kafka.offset_at_time(self._settings, self._settings.catalog[alias].name, *key[1:])
+        return min(self._offset_cache[key], self.spans[alias][number][1])
 
-    def read(self, alias: str, number: int, span: Span) -> Iterator[Read]:
-        """The records in [first, end)."""
+    def read(self, alias: str, number: int, span: OffsetRange) -> Iterator[SourceRecord]:
+        """Yields the records in [first, end)."""
         name = self._settings.catalog[alias].name
-        for message in kafka.read(self._settings, name, {number: span}):
-            yield Read(message.offset(), wire_of(message))
+        for message in kafka.read_ranges(self._settings, name, {number: span}):
+            yield SourceRecord(message.offset(), kafka_record(message))
 
-    def whole(self, alias: str, number: int) -> bool:
-        """Whether retention has deleted nothing."""
+    def is_complete(self, alias: str, number: int) -> bool:
+        """True if retention has deleted nothing."""
         return self.spans[alias][number][0] == 0
 
     def decoder(self, alias: str) -> codec.Decoder:
-        """A decoder that looks unknown schemas up on Kafka."""
+        """Returns a decoder that looks up unknown schemas on Kafka."""
         return decoder(self._settings, alias)
 
-    def packs(self) -> Packs:
-        """The packs on Kafka."""
-        return rule_topic.read(self._settings)
+    def packs(self) -> RulePackHistory:
+        """Returns the packs on Kafka."""
+        return rule_topic.read_packs(self._settings)
 
 
 class ArchiveSource:
-    """An archive.
+    """Reads from an archive.
 
     Args:
-        topics: the catalogue.
-        root: its directory.
-        current: topic (its name) → its id on Kafka now; None: Kafka is gone.
+        topics: The catalogue.
+        root: Directory of the archive.
+        current: Current topic id by topic name; None if Kafka is gone.
 
     Raises:
-        Misconfigured: there is no archive.
+        Misconfigured: There is no archive.
     """
 
     def __init__(self, topics: catalog.Catalog, root: Path, current: Mapping[str, str] | None) -> None:
@@ -111,54 +111,56 @@ class ArchiveSource:
         self._archive = Archive(root, current)
         self._schemas = self._archive.schemas()
         names = {topic.name: alias for alias, topic in topics.topics.items()}
-        found = {names[name]: spans for name, spans in self._archive.spans.items() if name in names}
-        # A partition that has nothing in the archive had nothing on Kafka.
-        numbers = {topics[alias].group: max(spans) + 1 for alias, spans in found.items()}
-        for alias, spans in found.items():
+        spans_by_alias = {names[name]: spans for name, spans in self._archive.spans.items() if name in names}
+        # A partition without records in the archive had none on Kafka.
+        numbers = {topics[alias].group: max(spans) + 1 for alias, spans in spans_by_alias.items()}
+        for alias, spans in spans_by_alias.items():
             numbers[topics[alias].group] = max(numbers[topics[alias].group], max(spans) + 1)
-        self.spans: Mapping[str, Mapping[int, Span]] = {
-            alias: {at: found.get(alias, {}).get(at, (0, 0)) for at in range(numbers.get(topics[alias].group, 0))}
-            for alias in aliases()
+        self.spans: Mapping[str, Mapping[int, OffsetRange]] = {
+            alias: {
+                at: spans_by_alias.get(alias, {}).get(at, (0, 0)) for at in range(numbers.get(topics[alias].group, 0))
+            }
+            for alias in archived_topics()
         }
-        missing = self._archive.missing
-        self.gaps = [f"{len(missing)} files of the archive are gone, the first: {missing[0]}"] if missing else []
+        missing = self._archive.missing_files
+        self.gaps = [f"{len(missing)} files of the archive are missing, the first: {missing[0]}"] if missing else []
 
-    def noted(self) -> Noted:
-        """Where everything stood as far as the archive knows, without Kafka: topics that are not in it are empty."""
+    def start_offsets(self) -> StartOffsets:
+        """Returns the positions known without Kafka: topics outside the archive count as empty."""
         numbers: dict[str, set[int]] = {}
         for alias, spans in self.spans.items():
             numbers.setdefault(self._topics[alias].group, set()).update(spans)
-        found: dict[str, Mapping[int, Span]] = {
+        spans_by_alias: dict[str, Mapping[int, OffsetRange]] = {
             alias: dict.fromkeys(numbers.get(topic.group, ()), (0, 0)) for alias, topic in self._topics.topics.items()
         }
-        ids = {alias: self._archive.ids.get(self._topics[alias].name, "") for alias in self.spans}
-        return Noted(found | dict(self.spans), ids=ids)
+        ids = {alias: self._archive.topic_ids.get(self._topics[alias].name, "") for alias in self.spans}
+        return StartOffsets(spans_by_alias | dict(self.spans), ids=ids)
 
-    def at(self, alias: str, number: int, moment: datetime) -> int:
-        """The first offset appended at or after a time."""
+    def offset_at(self, alias: str, number: int, moment: datetime) -> int:
+        """Returns the first offset appended at or after a time."""
         if self.spans[alias][number] == (0, 0):
             return 0
-        return self._archive.at((self._topics[alias].name, number), int(moment.timestamp() * 1000))
+        return self._archive.offset_at((self._topics[alias].name, number), int(moment.timestamp() * 1000))
 
-    def read(self, alias: str, number: int, span: Span) -> Iterator[Read]:
-        """The records in [first, end)."""
+    def read(self, alias: str, number: int, span: OffsetRange) -> Iterator[SourceRecord]:
+        """Yields the records in [first, end)."""
         if span[0] < span[1] and self.spans[alias][number] != (0, 0):
-            for each in self._archive.read((self._topics[alias].name, number), span):
-                yield Read(*each)
+            for entry in self._archive.read((self._topics[alias].name, number), span):
+                yield SourceRecord(*entry)
 
-    def whole(self, alias: str, number: int) -> bool:
-        """Whether it has every record from the topic's first on."""
-        return self.spans[alias][number] == (0, 0) or self._archive.whole((self._topics[alias].name, number))
+    def is_complete(self, alias: str, number: int) -> bool:
+        """True if the archive has every record from the topic's first on."""
+        return self.spans[alias][number] == (0, 0) or self._archive.is_complete((self._topics[alias].name, number))
 
     def decoder(self, alias: str) -> codec.Decoder:
-        """A decoder that looks unknown schemas up in the archive."""
+        """Returns a decoder that looks up unknown schemas in the archive."""
         return codec.Decoder(catalog.schema(self._topics[alias].schema), self._schemas.get)
 
-    def packs(self) -> Packs:
-        """The packs in the archive."""
-        found, decode = builtin(), self.decoder("rules").decode
+    def packs(self) -> RulePackHistory:
+        """Returns the packs in the archive."""
+        packs, decode = builtin(), self.decoder("rules").decode
         for number, span in self.spans.get("rules", {}).items():
-            for each in self.read("rules", number, span):
-                if each.wire.value:
-                    found = rule_topic.added(found, decode, each.wire.value, each.wire.appended_at)
-        return found
+            for record in self.read("rules", number, span):
+                if record.wire.value:
+                    packs = rule_topic.add_record(packs, decode, record.wire.value, record.wire.appended_at)
+        return packs

@@ -1,4 +1,4 @@
-"""One simulated BMC: what it answers, by its shape, its sessions and its fault. No I/O; the time is an argument."""
+"""Responses of one simulated BMC, according to its model, sessions and fault. No I/O; the time is an argument."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import json
 import secrets
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final, TypedDict
 from urllib.parse import unquote
 
-from rackstream.simulators.faults import Fault
-from rackstream.simulators.http import Answer, Request
-from rackstream.simulators.model import ROOT, collection, link, resource
-from rackstream.simulators.readings import Moment
-from rackstream.simulators.resource_tree import BadQuery, Tree
-from rackstream.simulators.sessions import Sessions
+from rackstream.simulators.faults import InjectedFault
+from rackstream.simulators.http import HttpRequest, SimulatedResponse
+from rackstream.simulators.model import ROOT, Document, collection, link, resource
+from rackstream.simulators.readings import SimulatedReadings
+from rackstream.simulators.resource_tree import BadQuery, ResourceTree
+from rackstream.simulators.sessions import SimulatedSessions
 
-OPEN: Final = ("/redfish", ROOT)
-"""What DSP0266 serves without a login."""
-SERVICE: Final = f"{ROOT}/SessionService"
-SESSIONS: Final = f"{SERVICE}/Sessions"
-SLOWEST: Final = frozenset(
+PUBLIC_PATHS: Final = ("/redfish", ROOT)
+"""Resources that DSP0266 makes available without a login."""
+SESSION_SERVICE: Final = f"{ROOT}/SessionService"
+SESSIONS: Final = f"{SESSION_SERVICE}/Sessions"
+SLOW_RESOURCES: Final = frozenset(
     {
         "Thermal",
         "Power",
@@ -35,183 +35,203 @@ SLOWEST: Final = frozenset(
         "Storage",
     }
 )
-"""Ends of the URIs that BMCs take longest for, at least one in each category; and the Systems themselves."""
-USUAL: Final = 0.05
-"""The share of the longest time that all others take."""
-JSON: Final = {"Content-Type": "application/json", "OData-Version": "4.0"}
+"""Last segments of the URIs that take the full latency, as do the Systems: at least one in each category."""
+FAST_LATENCY_SHARE: Final = 0.05
+"""Share of the latency that all other resources take."""
+JSON_HEADERS: Final = {"Content-Type": "application/json", "OData-Version": "4.0"}
 GARBAGE: Final = b"\x00\xff<html><body>Please log in</body>"
+MISSING_CODE: Final = "Base.1.8.ResourceMissingAtURI"
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """What all BMCs of a fleet have in common."""
+class SimulatedBmcSettings:
+    """Settings that all BMCs of a fleet share."""
 
     username: str | None = None
+    """User for Basic authentication and sessions; None for no authentication."""
     password: str = ""
     latency_s: float = 0.0
-    """How long the slowest answers take."""
+    """Response time of the slowest resources."""
     heat_period_s: float = 40.0
     session_limit: int = 8
     session_ttl_s: float = 1800.0
 
 
-class Bmc:
-    """One BMC."""
+class BmcStatistics(TypedDict):
+    """Requests and sessions of one BMC, or of several together."""
 
-    def __init__(self, number: int, tree: Tree, manner: Manner, fault: Fault | None = None) -> None:
+    requests: int
+    answers: dict[str, int]
+    """HTTP status → responses; "0" for requests without a response."""
+    logins: int
+    logouts: int
+    sessions_open: int
+    sessions_most: int
+    """Most sessions open at once."""
+    sessions_expired: int
+    """Sessions that their clients abandoned."""
+    sessions_refused: int
+
+
+class SimulatedBmc:
+    """Simulated BMC: responds to requests."""
+
+    def __init__(
+        self, number: int, tree: ResourceTree, settings: SimulatedBmcSettings, fault: InjectedFault | None = None
+    ) -> None:
         self.number = number
-        self.shape = tree.shape
-        self.answers: Counter[int] = Counter()
-        """HTTP status → answers; 0: none was given."""
+        self.model = tree.model
+        self.response_counts: Counter[int] = Counter()
+        """HTTP status → responses; 0 for requests without a response."""
         self._tree = tree
-        self._manner = manner
-        self.sessions = Sessions(manner.session_limit, manner.session_ttl_s)
-        self._login = _basic(manner.username, manner.password) if manner.username else None
-        self.fault: Fault | None = None
-        self.suffer(fault)
+        self._settings = settings
+        self.sessions = SimulatedSessions(settings.session_limit, settings.session_ttl_s)
+        self._basic = _basic(settings.username, settings.password) if settings.username else None
+        self.fault: InjectedFault | None = None
+        self.set_fault(fault)
 
-    def suffer(self, fault: Fault | None) -> None:
-        """Has this fault from now on, and no other."""
+    def set_fault(self, fault: InjectedFault | None) -> None:
+        """Replaces the fault; None removes it."""
         self.fault = fault
         kind = fault.kind if fault else ""
         value = fault.value if fault else 0.0
-        self.sessions.limit = int(value) if kind == "sessions" else self._manner.session_limit
-        self.sessions.ttl_s = value if kind == "expiry" else self._manner.session_ttl_s
+        self.sessions.limit = int(value) if kind == "sessions" else self._settings.session_limit
+        self.sessions.ttl_s = value if kind == "expiry" else self._settings.session_ttl_s
         self.sessions.leaks = kind == "leak"
         if kind == "dead":
-            self.sessions.forget()
+            self.sessions.clear()
 
-    def counts(self) -> dict[str, Any]:
-        """What was asked of it so far."""
+    def statistics(self) -> BmcStatistics:
+        """Returns the requests and sessions so far."""
         sessions = self.sessions
         return {
-            "requests": self.answers.total(),
-            "answers": {str(code): count for code, count in sorted(self.answers.items())},
+            "requests": self.response_counts.total(),
+            "answers": {str(code): count for code, count in sorted(self.response_counts.items())},
             "logins": sessions.opened,
             "logouts": sessions.closed,
             "sessions_open": len(sessions.ids),
-            "sessions_most": sessions.most,
+            "sessions_most": sessions.max_open,
             "sessions_expired": sessions.expired,
             "sessions_refused": sessions.refused,
         }
 
-    def answer(self, request: Request, at_s: float) -> Answer:
-        """What it says at a time, seconds since its start."""
+    def respond(self, request: HttpRequest, elapsed_s: float) -> SimulatedResponse:
+        """Returns the response at a time, in seconds since the BMC started."""
         path = unquote(request.path).rstrip("/")
-        answer = self._faulty(path) or self._right(request, path, at_s)
-        answer = self._late(answer, path)
-        self.answers[0 if answer.reset or answer.after_s == float("inf") else answer.status] += 1
-        return answer
+        response = self._fault_response(path) or self._regular_response(request, path, elapsed_s)
+        response = self._delayed(response, path)
+        has_response = not response.reset and response.delay_s != float("inf")
+        self.response_counts[response.status if has_response else 0] += 1
+        return response
 
-    def _has(self, path: str) -> str:
-        """The kind of fault that this path has."""
+    def _fault_kind(self, path: str) -> str:
+        """Returns the kind of fault that applies to a path; empty for none."""
         return self.fault.kind if self.fault and self.fault.path in path else ""
 
-    def _faulty(self, path: str) -> Answer | None:
-        """An answer that has nothing to do with the question."""
-        kind = self._has(path)
+    def _fault_response(self, path: str) -> SimulatedResponse | None:
+        """Returns the response of a fault that does not depend on the request."""
+        kind = self._fault_kind(path)
         if kind == "hang":
-            return Answer(0, after_s=float("inf"))
+            return SimulatedResponse(0, delay_s=float("inf"))
         if kind == "reset":
-            return Answer(0, reset=True)
-        if kind == "401" and path not in OPEN:
-            return _unauthorised()
+            return SimulatedResponse(0, reset=True)
+        if kind == "401" and path not in PUBLIC_PATHS:
+            return _unauthorized()
         if kind == "404":
-            return _error(404, "Base.1.8.ResourceMissingAtURI")
+            return _error(404, MISSING_CODE)
         if kind == "5xx" and self.fault:
             return _error(int(self.fault.value), "Base.1.8.InternalError")
         return None
 
-    def _late(self, answer: Answer, path: str) -> Answer:
-        """The answer, with the time it takes and what is wrong with its body."""
-        usual_s = self._usual_s(path)
-        kind = self._has(path)
+    def _delayed(self, response: SimulatedResponse, path: str) -> SimulatedResponse:
+        """Returns the response with its delay, and with the faults of its body."""
+        latency_s = self._latency_s(path)
+        kind = self._fault_kind(path)
         if not (kind and self.fault):
-            return replace(answer, after_s=usual_s) if usual_s else answer
+            return replace(response, delay_s=latency_s) if latency_s else response
         value = self.fault.value
-        after_s = answer.after_s + usual_s * (value if kind == "slow" else 1) + value * (kind == "latency")
+        delay_s = response.delay_s + latency_s * (value if kind == "slow" else 1) + value * (kind == "latency")
         if kind in {"garbage", "empty"}:
-            return replace(answer, status=200, body=GARBAGE if kind == "garbage" else b"", after_s=after_s)
-        return replace(answer, after_s=after_s, cut=kind == "truncated", drip_s=value * (kind == "drip"))
+            return replace(response, status=200, body=GARBAGE if kind == "garbage" else b"", delay_s=delay_s)
+        return replace(response, delay_s=delay_s, cut=kind == "truncated", drip_s=value * (kind == "drip"))
 
-    def _usual_s(self, path: str) -> float:
-        above, _, end = path.rpartition("/")
-        longest = end in SLOWEST or above.endswith("/Systems")
-        return self._manner.latency_s * (1 if longest else USUAL)
+    def _latency_s(self, path: str) -> float:
+        parent, _, name = path.rpartition("/")
+        is_slow = name in SLOW_RESOURCES or parent.endswith("/Systems")
+        return self._settings.latency_s * (1 if is_slow else FAST_LATENCY_SHARE)
 
-    def _right(self, request: Request, path: str, at_s: float) -> Answer:
-        if request.method == "POST" and path == SESSIONS and self.shape.sessions:
-            return self._open(request, at_s)
-        if not self._admits(request, path, at_s):
-            return _unauthorised()
+    def _regular_response(self, request: HttpRequest, path: str, elapsed_s: float) -> SimulatedResponse:
+        if request.method == "POST" and path == SESSIONS and self.model.sessions:
+            return self._log_in(request, elapsed_s)
+        if not self._is_authorized(request, path, elapsed_s):
+            return _unauthorized()
         if request.method == "DELETE" and path.startswith(f"{SESSIONS}/"):
             closed = self.sessions.close(path.rpartition("/")[2])
-            return Answer(204, headers=JSON) if closed else _error(404, "Base.1.8.ResourceMissingAtURI")
+            return SimulatedResponse(204, headers=JSON_HEADERS) if closed else _error(404, MISSING_CODE)
         if request.method not in ("GET", "HEAD"):
             return _error(405, "Base.1.8.OperationNotAllowed", Allow="GET, HEAD")
-        if self.shape.slashes and request.path == ROOT:
-            return Answer(308, headers={"Location": f"{ROOT}/"})
-        return self._document(request, path, at_s)
+        if self.model.trailing_slashes and request.path == ROOT:
+            return SimulatedResponse(308, headers={"Location": f"{ROOT}/"})
+        return self._resource(request, path, elapsed_s)
 
-    def _document(self, request: Request, path: str, at_s: float) -> Answer:
-        body = self._of_sessions(path, at_s) if self.shape.sessions else None
+    def _resource(self, request: HttpRequest, path: str, elapsed_s: float) -> SimulatedResponse:
+        body = self._session_document(path, elapsed_s) if self.model.sessions else None
         if body is None:
-            moment = Moment(self.number, at_s, self._manner.heat_period_s)
+            readings = SimulatedReadings(self.number, elapsed_s, self._settings.heat_period_s)
             try:
-                body = self._tree.body(path, unquote(request.query), moment)
+                body = self._tree.body(path, unquote(request.query), readings)
             except BadQuery:
                 return _error(400, "Base.1.8.QueryParameterValueFormatError")
         if body is None:
-            return _error(404, "Base.1.8.ResourceMissingAtURI")
+            return _error(404, MISSING_CODE)
         etag = self._tree.etag(body)
         if etag is None:
-            return Answer(200, body, JSON)
+            return SimulatedResponse(200, body, JSON_HEADERS)
         if request.headers.get("if-none-match") == etag:
-            return Answer(304, headers={"ETag": etag})
-        return Answer(200, body, {**JSON, "ETag": etag})
+            return SimulatedResponse(304, headers={"ETag": etag})
+        return SimulatedResponse(200, body, {**JSON_HEADERS, "ETag": etag})
 
-    def _admits(self, request: Request, path: str, at_s: float) -> bool:
-        if self._login is None or path in OPEN:
+    def _is_authorized(self, request: HttpRequest, path: str, elapsed_s: float) -> bool:
+        if self._basic is None or path in PUBLIC_PATHS:
             return True
         if (token := request.headers.get("x-auth-token")) is not None:
-            return self.sessions.accepts(token, at_s)
-        given = request.headers.get("authorization", "")
-        return secrets.compare_digest(given.encode(), self._login.encode())
+            return self.sessions.accepts(token, elapsed_s)
+        authorization = request.headers.get("authorization", "")
+        return secrets.compare_digest(authorization.encode(), self._basic.encode())
 
-    def _open(self, request: Request, at_s: float) -> Answer:
-        """A login."""
+    def _log_in(self, request: HttpRequest, elapsed_s: float) -> SimulatedResponse:
         try:
-            told = json.loads(request.body)
-            pair = (told["UserName"], told["Password"])
+            login = json.loads(request.body)
+            user_password = (login["UserName"], login["Password"])
         except (ValueError, TypeError, KeyError):
             return _error(400, "Base.1.8.MalformedJSON")
-        if self._login is not None and pair != (self._manner.username, self._manner.password):
-            return _unauthorised()
-        opened = self.sessions.open(at_s)
+        if self._basic is not None and user_password != (self._settings.username, self._settings.password):
+            return _unauthorized()
+        opened = self.sessions.open(elapsed_s)
         if opened is None:
-            return _error(503, self.shape.full)
-        ident, token = opened
-        uri = f"{SESSIONS}/{ident}"
-        body = json.dumps(_session(uri, self._manner.username)).encode()
-        return Answer(201, body, {**JSON, "X-Auth-Token": token, "Location": uri})
+            return _error(503, self.model.sessions_full_code)
+        session_id, token = opened
+        uri = f"{SESSIONS}/{session_id}"
+        body = json.dumps(_session(uri, self._settings.username)).encode()
+        return SimulatedResponse(201, body, {**JSON_HEADERS, "X-Auth-Token": token, "Location": uri})
 
-    def _of_sessions(self, path: str, at_s: float) -> bytes | None:
-        """A document of the SessionService."""
-        self.sessions.expire(at_s)
-        above, _, ident = path.rpartition("/")
-        if path == SERVICE:
+    def _session_document(self, path: str, elapsed_s: float) -> bytes | None:
+        """Returns a document of the SessionService; None for other paths."""
+        self.sessions.expire(elapsed_s)
+        parent, _, session_id = path.rpartition("/")
+        if path == SESSION_SERVICE:
             timeout_s = round(self.sessions.ttl_s)
-            found = resource(SERVICE, "SessionService.v1_1_8", SessionTimeout=timeout_s, Sessions=link(SESSIONS))
+            document = resource(path, "SessionService.v1_1_8", SessionTimeout=timeout_s, Sessions=link(SESSIONS))
         elif path == SESSIONS:
-            found = collection(SESSIONS, "Session", [f"{SESSIONS}/{each}" for each in self.sessions.ids])
-        elif above == SESSIONS and ident in self.sessions.ids:
-            found = _session(path, self._manner.username)
+            document = collection(SESSIONS, "Session", [f"{SESSIONS}/{open_id}" for open_id in self.sessions.ids])
+        elif parent == SESSIONS and session_id in self.sessions.ids:
+            document = _session(path, self._settings.username)
         else:
             return None
-        return json.dumps(found).encode()
+        return json.dumps(document).encode()
 
 
-def _session(uri: str, username: str | None) -> dict[str, Any]:
+def _session(uri: str, username: str | None) -> Document:
     return resource(uri, "Session.v1_5_0", UserName=username)
 
 
@@ -219,10 +239,10 @@ def _basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def _unauthorised() -> Answer:
+def _unauthorized() -> SimulatedResponse:
     return _error(401, "Base.1.8.NoValidSession", **{"WWW-Authenticate": 'Basic realm="redfish"'})
 
 
-def _error(status: int, code: str, **headers: str) -> Answer:
+def _error(status: int, code: str, **headers: str) -> SimulatedResponse:
     body = {"error": {"code": code, "message": "See @Message.ExtendedInfo of a real BMC."}}
-    return Answer(status, json.dumps(body).encode(), {**JSON, **headers})
+    return SimulatedResponse(status, json.dumps(body).encode(), {**JSON_HEADERS, **headers})

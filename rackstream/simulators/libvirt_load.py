@@ -1,4 +1,4 @@
-"""Publishes what simulated hypervisors say, at their cadence, on the path of every producer. I/O; no record logic."""
+"""Publishes the records of simulated hypervisors at their interval, through the publisher that producers use."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from producers.publishing.publisher import Publication
+from producers.publishing.publisher import RecordPublisher
 from producers.reader import Problems, Sample
-from rackstream.simulators.libvirt import EVENTS, Simulation
+from rackstream.simulators.libvirt import EVENTS, LibvirtSimulation
 
 CATEGORY: Final = "domains"
-DRAIN_S: Final = 30.0
+DRAIN_TIMEOUT_S: Final = 30.0
 
 
 @dataclass(frozen=True)
-class Host:
-    """One simulated hypervisor: what `Publication` wants to know of the source of a record."""
+class SimulatedHost:
+    """Simulated hypervisor, as the `Subject` of its records."""
 
     host: str
     intervals: Mapping[str, float]
@@ -26,14 +26,14 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What was published, and what a processor must therefore have seen."""
+class LoadSummary:
+    """Records published, and the events that a processor must have found in them."""
 
     rounds: int
     hosts: int
     vms: int
     records: int
-    """Confirmed by Kafka."""
+    """Records that Kafka has confirmed."""
     dropped: int
     restarts: int
     resets: int
@@ -41,53 +41,54 @@ class Summary:
     epoch: str
     seconds: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+    def as_dict(self) -> dict[str, object]:
+        """Returns the fields for JSON."""
         return asdict(self)
 
 
-def run(
-    publication: Publication,
-    simulation: Simulation,
+def publish_load(
+    publisher: RecordPublisher,
+    simulation: LibvirtSimulation,
     stop: threading.Event,
     *,
     rounds: int | None = None,
-    progress: Callable[[int, Publication], None] = lambda _round, _publication: None,
-) -> Summary:
-    """Publishes round after round until `stop` is set or `rounds` are made; a round that has begun is finished.
+    progress: Callable[[int, RecordPublisher], None] = lambda _round, _publisher: None,
+) -> LoadSummary:
+    """Publishes rounds until `stop` is set or `rounds` of them are complete; a started round is finished.
 
-    Hosts are spread over the interval. A round that takes longer than the interval delays the next: nothing is skipped.
+    Hosts are spread over the interval. A round that takes longer than the interval delays the next; none is skipped.
     """
-    plan = simulation.plan
-    hosts = [Host(f"sim-{n:04d}", {CATEGORY: plan.interval_s}) for n in range(plan.hosts)]
-    began_s = due_s = time.monotonic()
+    settings = simulation.settings
+    hosts = [SimulatedHost(f"sim-{number:04d}", {CATEGORY: settings.interval_s}) for number in range(settings.hosts)]
+    started_s = round_due_s = time.monotonic()
     while rounds is None or simulation.round + 1 < rounds:
-        if stop.wait(max(0.0, due_s - time.monotonic())):
+        if stop.wait(max(0.0, round_due_s - time.monotonic())):
             break
         simulation.advance()
-        for n, host in enumerate(hosts):
-            stop.wait(max(0.0, due_s + n / plan.hosts * plan.interval_s - time.monotonic()))
-            _publish(publication, simulation, host, n)
-        progress(simulation.round, publication)
-        due_s = max(due_s + plan.interval_s, time.monotonic())
-    publication.close(DRAIN_S)
-    return Summary(
+        for number, host in enumerate(hosts):
+            host_due_s = round_due_s + number / settings.hosts * settings.interval_s
+            stop.wait(max(0.0, host_due_s - time.monotonic()))
+            _publish(publisher, simulation, host, number)
+        progress(simulation.round, publisher)
+        round_due_s = max(round_due_s + settings.interval_s, time.monotonic())
+    publisher.close(DRAIN_TIMEOUT_S)
+    return LoadSummary(
         rounds=simulation.round + 1,
-        hosts=plan.hosts,
-        vms=plan.hosts * plan.vms,
-        records=publication.records,
-        dropped=publication.dropped,
-        epoch=publication.epoch,
-        seconds=round(time.monotonic() - began_s, 3),
-        **{event: simulation.made[event] for event in EVENTS},
+        hosts=settings.hosts,
+        vms=settings.hosts * settings.vms,
+        records=publisher.records,
+        dropped=publisher.dropped,
+        epoch=publisher.epoch,
+        seconds=round(time.monotonic() - started_s, 3),
+        **{event: simulation.event_counts[event] for event in EVENTS},
     )
 
 
-def _publish(publication: Publication, simulation: Simulation, host: Host, n: int) -> None:
-    began_s = time.monotonic()
+def _publish(publisher: RecordPublisher, simulation: LibvirtSimulation, host: SimulatedHost, number: int) -> None:
+    started_s = time.monotonic()
     body = {
         "uri": f"qemu+tls://{host.host}/system",
         "hypervisor": "QEMU",
-        "domains": simulation.domains(n, int(time.time())),
+        "domains": simulation.domains(number, int(time.time())),
     }
-    publication.publish("raw-libvirt", host, CATEGORY, Sample(body, Problems()), began_s=began_s)
+    publisher.publish("raw-libvirt", host, CATEGORY, Sample(body, Problems()), began_s=started_s)

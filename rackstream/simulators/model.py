@@ -1,136 +1,145 @@
-"""What a shape of BMC is, and what the documents of all shapes have in common. Data and pure functions."""
+"""Model of a simulated BMC, and the documents that all models have in common. Data and pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from rackstream.simulators.readings import Moment
+from rackstream.simulators.readings import SimulatedReadings
 
 Document = dict[str, Any]
-Make = Callable[[Moment], Document]
-Part = Document | Make
-"""A document that does not move, or what makes one of a moment."""
-Parts = Mapping[str, Part]
-"""URI, without a slash at its end → its document."""
+"""A JSON document that the BMC serves."""
+DocumentFactory = Callable[[SimulatedReadings], Document]
+DocumentSource = Document | DocumentFactory
+"""A constant document, or a function that returns it for the current readings."""
+DocumentTree = Mapping[str, DocumentSource]
+"""URI without a trailing slash → document."""
 
-NUMBER: Final = "@NUMBER@"
-"""Stands for the BMC's number, six digits, in texts of documents that do not move: they are encoded once for all."""
+NUMBER_PLACEHOLDER: Final = "@NUMBER@"
+"""Stands for the BMC's number (six digits) in constant documents, which are encoded once for all BMCs."""
 ROOT: Final = "/redfish/v1"
-UUID: Final = f"00000000-0000-4000-8000-000000{NUMBER}"
+UUID: Final = f"00000000-0000-4000-8000-000000{NUMBER_PLACEHOLDER}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
-    """One vendor's BMC of one generation."""
+class BmcModel:
+    """BMC of one vendor and generation."""
 
     name: str
     vendor: str | None
-    """As the service root says it; None: it does not."""
+    """Vendor in the service root; None to omit it."""
     manager: str
-    """Id of its Manager."""
+    """Id of the Manager."""
     firmware: str
-    version: str = "1.17.0"
-    """RedfishVersion."""
-    documents: Parts
-    """All but the service root, the Managers and the SessionService."""
-    dead: frozenset[str] = frozenset()
-    """Links that lead nowhere, as they do in normal operation."""
-    expand: int | None = None
-    """Levels that `$expand` goes down; 0: the root says that there is none; None: it says nothing."""
-    expand_ways: str = ".*~"
-    """The forms of `$expand` it knows."""
+    redfish_version: str = "1.17.0"
+    documents: DocumentTree
+    """All documents except the service root, the Managers and the SessionService."""
+    dead_links: frozenset[str] = frozenset()
+    """Linked URIs without a resource, which real BMCs have in normal operation."""
+    expand_levels: int | None = None
+    """Maximum depth of `$expand`; 0 if the root declares it unsupported, None if the root does not mention it."""
+    expand_forms: str = ".*~"
+    """Supported forms of `$expand`."""
     etags: bool = False
-    page: int | None = None
-    """Members of a collection in one answer; None: all."""
-    slashes: bool = False
-    """Links end in a slash, and a root without one is redirected."""
+    page_size: int | None = None
+    """Members of a collection in one response; None for all."""
+    trailing_slashes: bool = False
+    """Links end in a slash, and the root without one is redirected."""
     sessions: bool = True
-    """Whether there is a SessionService."""
-    alone: bool = False
-    """Whether it takes one request at a time only (`MultipleHTTPRequests`: false)."""
-    full: str = field(default="Base.1.8.SessionLimitExceeded")
-    """The message when all sessions are used up."""
+    """The BMC has a SessionService."""
+    one_request_at_a_time: bool = False
+    """`MultipleHTTPRequests` is false."""
+    sessions_full_code: str = "Base.1.8.SessionLimitExceeded"
+    """Message id of the error when all sessions are in use."""
 
 
 def status(health: str = "OK", state: str = "Enabled") -> Document:
-    """Status of something that is there."""
+    """Returns the Status of a part that is present."""
     return {"State": state, "Health": health}
 
 
-ABSENT: Final = {"State": "Absent"}
+ABSENT_STATUS: Final = {"State": "Absent"}
 
 
 def link(uri: str) -> Document:
-    """A link."""
+    """Returns a link."""
     return {"@odata.id": uri}
 
 
 def links(uri: str, *names: str) -> Document:
-    """Properties that link the resources of their names below a URI."""
+    """Returns properties that link the resources with the same names below a URI."""
     return {name: link(f"{uri}/{name}") for name in names}
 
 
-def resource(uri: str, kind: str, **properties: Any) -> Document:
-    """A resource; `kind` is its schema and version, such as Thermal.v1_7_1."""
-    ident = uri.rpartition("/")[2]
-    name = kind.partition(".")[0]
-    return {"@odata.id": uri, "@odata.type": f"#{kind}.{name}", "Id": ident, "Name": name, **properties}
+def resource(uri: str, schema: str, **properties: Any) -> Document:
+    """Returns a resource; `schema` is its schema with the version, such as Thermal.v1_7_1."""
+    resource_id = uri.rpartition("/")[2]
+    name = schema.partition(".")[0]
+    return {"@odata.id": uri, "@odata.type": f"#{schema}.{name}", "Id": resource_id, "Name": name, **properties}
 
 
-def collection(uri: str, kind: str, uris: Sequence[str]) -> Document:
-    """A collection of what is at these URIs."""
+def collection(uri: str, schema: str, uris: Sequence[str]) -> Document:
+    """Returns a collection of the resources at some URIs."""
     return {
         "@odata.id": uri,
-        "@odata.type": f"#{kind}Collection.{kind}Collection",
-        "Name": f"{kind} Collection",
-        "Members": [link(each) for each in uris],
+        "@odata.type": f"#{schema}Collection.{schema}Collection",
+        "Name": f"{schema} Collection",
+        "Members": [link(member) for member in uris],
         "Members@odata.count": len(uris),
     }
 
 
-def members(uri: str, kind: str, parts: Mapping[str, Part], *, unlisted: Parts | None = None) -> dict[str, Part]:
-    """A collection, its members by id, and what is `unlisted` below them by the rest of its URI."""
-    found: dict[str, Part] = {uri: collection(uri, kind, [f"{uri}/{each}" for each in parts])}
-    found |= {f"{uri}/{ident}": part for ident, part in parts.items()}
-    return found | {f"{uri}/{rest}": part for rest, part in (unlisted or {}).items()}
+def members(
+    uri: str, schema: str, resources: Mapping[str, DocumentSource], *, unlisted: DocumentTree | None = None
+) -> dict[str, DocumentSource]:
+    """Returns a collection with its members.
+
+    Args:
+        uri: URI of the collection.
+        schema: Schema of the members, without a version.
+        resources: Id → member.
+        unlisted: Rest of the URI below the collection → resource that is no member, such as metrics of a member.
+    """
+    tree: dict[str, DocumentSource] = {uri: collection(uri, schema, [f"{uri}/{name}" for name in resources])}
+    return tree | {f"{uri}/{path}": source for path, source in {**resources, **(unlisted or {})}.items()}
 
 
-def service(shape: Shape) -> Parts:
-    """The documents that all services have."""
-    protocol: Document = {"ExcerptQuery": False, "FilterQuery": False, "SelectQuery": False}
-    if shape.expand is not None:
-        whole = "*" in shape.expand_ways
-        protocol["ExpandQuery"] = {
-            "ExpandAll": whole,
-            "Levels": bool(shape.expand),
-            "Links": whole and bool(shape.expand),
-            "NoLinks": bool(shape.expand),
-            **({"MaxLevels": shape.expand} if shape.expand else {}),
+def service_documents(model: BmcModel) -> DocumentTree:
+    """Returns the service root and the Managers."""
+    features: Document = {"ExcerptQuery": False, "FilterQuery": False, "SelectQuery": False}
+    if model.expand_levels is not None:
+        supports_all = "*" in model.expand_forms
+        features["ExpandQuery"] = {
+            "ExpandAll": supports_all,
+            "Levels": bool(model.expand_levels),
+            "Links": supports_all and bool(model.expand_levels),
+            "NoLinks": bool(model.expand_levels),
+            **({"MaxLevels": model.expand_levels} if model.expand_levels else {}),
         }
-    if shape.alone:
-        protocol["MultipleHTTPRequests"] = False
+    if model.one_request_at_a_time:
+        features["MultipleHTTPRequests"] = False
+    has_features = model.expand_levels is not None or model.one_request_at_a_time
     root = resource(
         ROOT,
         "ServiceRoot.v1_15_0",
         Id="RootService",
-        RedfishVersion=shape.version,
+        RedfishVersion=model.redfish_version,
         UUID=UUID,
-        **({"Vendor": shape.vendor} if shape.vendor else {}),
-        **({} if shape.expand is None and not shape.alone else {"ProtocolFeaturesSupported": protocol}),
-        **links(ROOT, "Systems", "Chassis", "Managers", *(["SessionService"] if shape.sessions else [])),
-        Links={"Sessions": link(f"{ROOT}/SessionService/Sessions")} if shape.sessions else {},
+        **({"Vendor": model.vendor} if model.vendor else {}),
+        **({"ProtocolFeaturesSupported": features} if has_features else {}),
+        **links(ROOT, "Systems", "Chassis", "Managers", *(["SessionService"] if model.sessions else [])),
+        Links={"Sessions": link(f"{ROOT}/SessionService/Sessions")} if model.sessions else {},
     )
     manager = resource(
-        f"{ROOT}/Managers/{shape.manager}",
+        f"{ROOT}/Managers/{model.manager}",
         "Manager.v1_19_0",
         ManagerType="BMC",
-        FirmwareVersion=shape.firmware,
+        FirmwareVersion=model.firmware,
         Status=status(),
     )
     return {
         "/redfish": {"v1": f"{ROOT}/"},
         ROOT: root,
-        **members(f"{ROOT}/Managers", "Manager", {shape.manager: manager}),
+        **members(f"{ROOT}/Managers", "Manager", {model.manager: manager}),
     }

@@ -1,4 +1,4 @@
-"""Simulated BMCs: real HTTP(S) servers on loopback, one port each, one asyncio loop for all."""
+"""Simulates BMCs: HTTP(S) servers on loopback, one port each, all in one asyncio event loop."""
 
 from __future__ import annotations
 
@@ -9,79 +9,83 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from rackstream.simulators.bmc import Bmc, Manner
-from rackstream.simulators.faults import Fault, Share, assign
-from rackstream.simulators.http import Answer, Request
-from rackstream.simulators.listener import HOST, Port
-from rackstream.simulators.models import shape_of
-from rackstream.simulators.resource_tree import tree_of
+from rackstream.simulators.bmc import BmcStatistics, SimulatedBmc, SimulatedBmcSettings
+from rackstream.simulators.faults import FaultShare, InjectedFault, assign_faults
+from rackstream.simulators.http import HttpRequest, SimulatedResponse
+from rackstream.simulators.listener import HOST, BmcListener
+from rackstream.simulators.models import model_for
+from rackstream.simulators.resource_tree import resource_tree
 from runtime.errors import Misconfigured
 
-START_S: Final = 60.0
-FILES_EACH: Final = 6
-"""Files that a BMC may have open: its port, and connections."""
-FILES_ELSE: Final = 200
+START_TIMEOUT_S: Final = 60.0
+FILES_PER_BMC: Final = 6
+"""Open files of a BMC: its port and its connections."""
+MIN_FILES_PER_BMC: Final = 2
+OTHER_FILES: Final = 200
+"""Open files of the process besides those."""
 
 
 @dataclass
-class Simulator:
-    """A number of BMCs. `async with`, or `with`, which serves them from a thread of its own.
+class RedfishSimulator:
+    """A number of simulated BMCs, served while the context is entered.
+
+    `async with` serves them in the running event loop, `with` in a thread of its own.
 
     Raises:
-        Misconfigured: when it is entered: a port is taken, or the certificate is of no use.
+        Misconfigured: On entering: a port is in use, or the certificate cannot be used.
     """
 
     count: int = 1
-    """How many."""
+    """Number of BMCs."""
     _: KW_ONLY
     first_port: int = 0
-    """Port of the first, the others following; 0: free ports."""
-    shape: str = "dell"
-    """A name of `shapes.SHAPES`, or `mix`."""
-    faults: Sequence[Share] = ()
+    """Port of the first BMC, followed by those of the others; 0 for free ports."""
+    model: str = "dell"
+    """A name in `models.MODELS`, or `mix`."""
+    faults: Sequence[FaultShare] = ()
     username: str | None = None
-    """User of Basic authentication and of sessions; none: no authentication."""
+    """User for Basic authentication and sessions; None for no authentication."""
     password: str | None = field(default=None, repr=False)
     cert: Path | None = None
-    """File of a PEM certificate; none: plain HTTP."""
+    """File with a PEM certificate; None for plain HTTP."""
     key: Path | None = None
-    """File of its key."""
+    """File with the key of the certificate."""
     heat_period_s: float = 40.0
-    """Length of the temperature's cycle."""
+    """Length of the temperature cycle."""
     latency_s: float = 0.0
-    """How long the slowest answer of a category takes; most others take a twentieth of it."""
+    """Response time of the slowest resource of a category; most others take a twentieth of it."""
     session_limit: int = 8
     session_ttl_s: float = 1800.0
     numbers: range | None = None
-    """Those of the BMCs that are served here; none: all."""
+    """Numbers of the BMCs to serve here; None for all."""
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
-    """Seconds that only grow."""
+    """Monotonic clock, in seconds."""
 
     def __post_init__(self) -> None:
-        self.bmcs: list[Bmc] = []
-        """The BMCs, from the start on."""
+        self.bmcs: list[SimulatedBmc] = []
+        """The BMCs, once started."""
         self.urls: list[str] = []
-        """Their addresses, while they are served."""
-        self._ports: list[Port] = []
-        self._began_s = self.clock()
+        """Addresses of the BMCs, while they are served."""
+        self._listeners: list[BmcListener] = []
+        self._started_s = self.clock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: Callable[[], object] = lambda: None
 
     async def __aenter__(self) -> Self:
-        self._began_s = self.clock()
+        self._started_s = self.clock()
         self._loop = asyncio.get_running_loop()
         numbers = self.numbers if self.numbers is not None else range(self.count)
-        _allow_files(len(numbers))
-        tls = _tls(self.cert, self.key) if self.cert else None
-        manner = Manner(
+        _raise_file_limit(len(numbers))
+        tls = _tls_context(self.cert, self.key) if self.cert else None
+        settings = SimulatedBmcSettings(
             self.username,
             self.password or "",
             self.latency_s,
@@ -89,19 +93,20 @@ class Simulator:
             self.session_limit,
             self.session_ttl_s,
         )
-        faults = self._assigned()
+        faults = self._assign_faults()
         self.bmcs = [
-            Bmc(number, tree_of(shape_of(self.shape, number).name), manner, faults.get(number)) for number in numbers
+            SimulatedBmc(number, resource_tree(model_for(self.model, number).name), settings, faults.get(number))
+            for number in numbers
         ]
         for bmc in self.bmcs:
             await self._open(bmc, tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for port in self._ports:
-            port.close()
-        await asyncio.sleep(0.01)  # connections are told of their end by the loop's next rounds
-        self._ports.clear()
+        for listener in self._listeners:
+            listener.close()
+        await asyncio.sleep(0.01)  # the next iterations of the loop close the connections
+        self._listeners.clear()
         self.urls.clear()
 
     def __enter__(self) -> Self:
@@ -110,37 +115,41 @@ class Simulator:
             target=asyncio.run, args=(self._serve(ready),), name="simulated-bmcs", daemon=True
         )
         self._thread.start()
-        ready.result(START_S)
+        ready.result(START_TIMEOUT_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop()
         if self._thread is not None:
-            self._thread.join(START_S)
+            self._thread.join(START_TIMEOUT_S)
 
-    def suffer(self, place: int, fault: Fault | None) -> None:
-        """Gives the BMC at a place of `bmcs` another fault, or none. From another thread than that which serves."""
+    def set_fault(self, index: int, fault: InjectedFault | None) -> None:
+        """Replaces the fault of `bmcs[index]`; None removes it. Called from a thread other than the serving one."""
         assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(self._suffer(place, fault), self._loop).result(START_S)
+        asyncio.run_coroutine_threadsafe(self._set_fault(index, fault), self._loop).result(START_TIMEOUT_S)
 
-    def counts(self) -> dict[str, Any]:
-        """What was asked of all of them together."""
-        return total([bmc.counts() for bmc in self.bmcs])
+    def statistics(self) -> BmcStatistics:
+        """Returns the requests and sessions of all BMCs together."""
+        return add_statistics(bmc.statistics() for bmc in self.bmcs)
 
-    def _assigned(self) -> dict[int, Fault]:
-        if not self.latency_s and any(each.fault.kind == "slow" for each in self.faults):
-            raise Misconfigured("slow multiplies --latency, and there is none: give one")
+    def respond(self, bmc: SimulatedBmc, request: HttpRequest) -> SimulatedResponse:
+        """Returns a BMC's response to a request."""
+        return bmc.respond(request, self.clock() - self._started_s)
+
+    def _assign_faults(self) -> dict[int, InjectedFault]:
+        if not self.latency_s and any(share.fault.kind == "slow" for share in self.faults):
+            raise Misconfigured("the fault slow multiplies --latency, which is 0: set it")
         try:
-            return assign(self.count, self.faults)
+            return assign_faults(self.count, self.faults)
         except ValueError as error:
             raise Misconfigured(str(error)) from None
 
-    async def _suffer(self, place: int, fault: Fault | None) -> None:
-        self.bmcs[place].suffer(fault)
+    async def _set_fault(self, index: int, fault: InjectedFault | None) -> None:
+        self.bmcs[index].set_fault(fault)
         if fault and fault.kind == "dead":
-            await self._ports[place].refuse()
+            await self._listeners[index].refuse()
         else:
-            await self._ports[place].listen()
+            await self._listeners[index].listen()
 
     async def _serve(self, ready: Future[None]) -> None:
         stopped = asyncio.Event()
@@ -155,56 +164,60 @@ class Simulator:
                 raise
             ready.set_exception(error)
 
-    async def _open(self, bmc: Bmc, tls: ssl.SSLContext | None) -> None:
-        port = Port(partial(self._answer, bmc), tls)
-        wanted = self.first_port + bmc.number if self.first_port else 0
+    async def _open(self, bmc: SimulatedBmc, tls: ssl.SSLContext | None) -> None:
+        listener = BmcListener(partial(self.respond, bmc), tls)
+        port = self.first_port + bmc.number if self.first_port else 0
         try:
-            await port.open(wanted, listening=not (bmc.fault and bmc.fault.kind == "dead"))
+            await listener.open(port, listening=not (bmc.fault and bmc.fault.kind == "dead"))
         except OSError as error:
             await self.__aexit__()
-            why = os.strerror(error.errno or 0).lower()
-            named = wanted or "of the system's choice"
-            raise Misconfigured(f"port {named} cannot be listened on: {why}; choose another --port") from error
-        self._ports.append(port)
-        self.urls.append(f"{'https' if tls else 'http'}://{HOST}:{port.number}")
-
-    def _answer(self, bmc: Bmc, request: Request) -> Answer:
-        return bmc.answer(request, self.clock() - self._began_s)
+            reason = os.strerror(error.errno or 0).lower()
+            name = f"port {port}" if port else "a free port"
+            raise Misconfigured(f"{name} cannot be opened: {reason}; choose another --port") from error
+        self._listeners.append(listener)
+        self.urls.append(f"{'https' if tls else 'http'}://{HOST}:{listener.port}")
 
 
-def total(counts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The counts of several BMCs added up."""
-    found: dict[str, Any] = {}
-    for count in counts:
-        for name, value in count.items():
-            found[name] = (
-                dict(Counter(found.get(name, {})) + Counter(value))
-                if isinstance(value, dict)
-                else (found.get(name, 0) + value)
-            )
-    return found
+def add_statistics(statistics: Iterable[BmcStatistics]) -> BmcStatistics:
+    """Adds up the statistics of several BMCs."""
+    numbers: Counter[str] = Counter()
+    responses: Counter[str] = Counter()
+    for one in statistics:
+        responses.update(one["answers"])
+        numbers.update({name: value for name, value in one.items() if isinstance(value, int)})
+    return {
+        "requests": numbers["requests"],
+        "answers": dict(responses),
+        "logins": numbers["logins"],
+        "logouts": numbers["logouts"],
+        "sessions_open": numbers["sessions_open"],
+        "sessions_most": numbers["sessions_most"],
+        "sessions_expired": numbers["sessions_expired"],
+        "sessions_refused": numbers["sessions_refused"],
+    }
 
 
-def _allow_files(bmcs: int) -> None:
-    """Raises this process's limit of open files as far as so many BMCs may need it.
+def _raise_file_limit(bmcs: int) -> None:
+    """Raises this process's limit of open files as far as this many BMCs may need it.
 
     Raises:
-        Misconfigured: it must not be raised so far that there is a port for each.
+        Misconfigured: The limit cannot be raised far enough.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = bmcs * FILES_EACH + FILES_ELSE
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    needed = bmcs * FILES_PER_BMC + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
         return
-    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    if most < bmcs * 2 + FILES_ELSE:
+    possible = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+    minimum = bmcs * MIN_FILES_PER_BMC + OTHER_FILES
+    if possible < minimum:
         raise Misconfigured(
-            f"{bmcs} BMCs need {bmcs * 2 + FILES_ELSE} open files in one process, and it may have {most}: "
+            f"{bmcs} BMCs need {minimum} open files in one process, which may have {possible}: "
             "raise the limit (ulimit -n), or give more --processes"
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, possible), hard))
 
 
-def _tls(cert: Path, key: Path | None) -> ssl.SSLContext:
+def _tls_context(cert: Path, key: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(cert, key)

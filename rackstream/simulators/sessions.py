@@ -1,4 +1,4 @@
-"""The sessions of one simulated BMC: few, each with a time to live; what clients leave behind is counted. Pure."""
+"""Sessions of one simulated BMC: a limited number, each with a time to live. Counts abandoned ones. Pure."""
 
 from __future__ import annotations
 
@@ -7,78 +7,79 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Session:
-    """One login."""
+class SimulatedSession:
+    """Session of one client."""
 
     token: str
-    used_s: float
-    """When it was used last."""
+    last_used_s: float
     closed: bool = False
-    """Closed by its client; a BMC that leaks keeps it all the same."""
+    """Closed by its client. Only a BMC that leaks sessions keeps it nevertheless."""
 
 
 @dataclass(slots=True)
-class Sessions:
-    """All logins of one BMC. Times are on any one clock."""
+class SimulatedSessions:
+    """All sessions of one BMC. Times are seconds on any monotonic clock."""
 
     limit: int
-    """How many there may be at once."""
+    """Sessions that may be open at once."""
     ttl_s: float
-    """One that is unused for so long ends."""
+    """A session that is unused for this long expires."""
     leaks: bool = False
-    """Closed sessions are kept until their time is over, as some firmware does."""
+    """Closed sessions are kept until they expire, as with some firmware."""
     opened: int = 0
     closed: int = 0
     expired: int = 0
-    """Ended by their time, not by their client: what a client leaked."""
+    """Sessions that expired without being closed: abandoned by their client."""
     refused: int = 0
-    """Logins refused since all sessions were in use."""
-    most: int = 0
-    """Most at once."""
-    _open: dict[str, Session] = field(default_factory=dict)
+    """Logins refused because all sessions were in use."""
+    max_open: int = 0
+    """Maximum of sessions open at once so far."""
+    _open: dict[str, SimulatedSession] = field(default_factory=dict)
 
     @property
     def ids(self) -> list[str]:
-        """Those that are open."""
+        """Ids of the open sessions."""
         return list(self._open)
 
     def open(self, now_s: float) -> tuple[str, str] | None:
-        """Id and token of a new one; None: there are as many as may be."""
+        """Opens a session. Returns its id and token, or None if all sessions are in use."""
         self.expire(now_s)
         if len(self._open) >= self.limit:
             self.refused += 1
             return None
         self.opened += 1
-        ident, token = str(self.opened), secrets.token_hex(16)
-        self._open[ident] = Session(token, now_s)
-        self.most = max(self.most, len(self._open))
-        return ident, token
+        session_id, token = str(self.opened), secrets.token_hex(16)
+        self._open[session_id] = SimulatedSession(token, now_s)
+        self.max_open = max(self.max_open, len(self._open))
+        return session_id, token
 
     def accepts(self, token: str, now_s: float) -> bool:
-        """Whether a request with this token is let in; it keeps its session alive."""
+        """True if a request with this token is authorized. Extends the session."""
         self.expire(now_s)
         for session in self._open.values():
             if secrets.compare_digest(session.token, token):
-                session.used_s = now_s
+                session.last_used_s = now_s
                 return not session.closed
         return False
 
-    def close(self, ident: str) -> bool:
-        """Ends one; false: there is none of this id."""
-        session = self._open.get(ident)
+    def close(self, session_id: str) -> bool:
+        """Closes a session. False if there is none with this id."""
+        session = self._open.get(session_id)
         if session is None or session.closed:
             return False
         self.closed += 1
         session.closed = True
         if not self.leaks:
-            del self._open[ident]
+            del self._open[session_id]
         return True
 
     def expire(self, now_s: float) -> None:
-        """Ends those whose time is over."""
-        for ident in [ident for ident, each in self._open.items() if now_s - each.used_s >= self.ttl_s]:
-            self.expired += not self._open.pop(ident).closed
+        """Removes expired sessions."""
+        for session_id, session in list(self._open.items()):
+            if now_s - session.last_used_s >= self.ttl_s:
+                del self._open[session_id]
+                self.expired += not session.closed
 
-    def forget(self) -> None:
-        """Ends all, as a restart of the BMC does."""
+    def clear(self) -> None:
+        """Removes all sessions, as a restart of the BMC does."""
         self._open.clear()

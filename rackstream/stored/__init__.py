@@ -1,1 +1,1 @@
-"""Stored history: its files, SQL over them, charts of them."""
+"""Reads stored files: rows, SQL queries, series for charts."""

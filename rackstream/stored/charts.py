@@ -1,4 +1,4 @@
-"""Time series for charts from the stored files: one question per chart, averaged to as many points as a chart shows."""
+"""Series for charts from the stored files: one query per chart, averaged to its resolution."""
 
 from __future__ import annotations
 
@@ -8,70 +8,75 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from rackstream.stored.query import Files
+from rackstream.stored.query import StoredFiles
 from runtime.errors import Misconfigured
 
-POINTS: Final = 240
-"""Steps that a period is divided into."""
-LINES: Final = 12
-"""Lines of one chart: those that go highest."""
-Line = tuple[str, list[tuple[float, float]]]
-"""Its name, and its points: Unix time in milliseconds, value."""
+MAX_POINTS: Final = 240
+"""Points per line: a period is divided into so many steps."""
+MAX_LINES: Final = 12
+"""Lines of one chart; those with the highest peaks are kept."""
+ChartLine = tuple[str, list[tuple[float, float]]]
+"""Name of a line, and its points: Unix time in milliseconds, value."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """One chart, equal to itself only. The SQL in it is ours; what users give goes in as parameters."""
+    """Definition of one chart, equal only to itself.
+
+    Its SQL is constant; user input is passed as parameters.
+    """
 
     title: str
     unit: str
     dataset: str
     values: Mapping[str, str]
-    """Name of a line → SQL of its value; where a chart is split, the one name is not shown."""
+    """Line name → SQL of its value. In a split chart, the only name is not shown."""
     split: str = ""
-    """SQL of what its lines are split by and named after; empty: it is not split."""
+    """SQL of the expression that splits the chart into lines and names them; empty for no split."""
 
 
 @dataclass(frozen=True)
-class Period:
-    """What a chart shows."""
+class ChartPeriod:
+    """Time range of a chart."""
 
     since: datetime
     until: datetime
 
     @property
     def step(self) -> timedelta:
-        """Between two points, whole seconds."""
-        return timedelta(seconds=max(1, round((self.until - self.since).total_seconds() / POINTS)))
+        """Time between two points, in whole seconds."""
+        return timedelta(seconds=max(1, round((self.until - self.since).total_seconds() / MAX_POINTS)))
 
 
-def lines(root: Path, chart: Chart, where: Mapping[str, str], period: Period) -> list[Line]:
-    """The lines of a chart; none where nothing is stored of that time. A step without values has no point.
+def chart_lines(root: Path, chart: Chart, filters: Mapping[str, str], period: ChartPeriod) -> list[ChartLine]:
+    """Reads the lines of a chart; empty if nothing is stored in the period.
+
+    Steps without values have no point.
 
     Args:
-        root: where the files sink stores.
-        chart: what to draw.
-        where: column → value that rows must have.
-        period: from when until when.
+        root: Directory of the files sink.
+        chart: The chart to draw.
+        filters: Column → value that rows must have.
+        period: Time range to draw.
     """
     try:
-        stored = Files(root, since=period.since)
+        stored = StoredFiles(root, since=period.since)
     except Misconfigured:
         return []
-    found: dict[str, list[tuple[float, float]]] = {}
+    lines: dict[str, list[tuple[float, float]]] = {}
     with stored as files:
-        asked = files.ask(_sql(chart, where), (period.step, *where.values(), period.since, period.until))
-        for at, split, *means in asked.rows:
+        result = files.query(_sql(chart, filters), (period.step, *filters.values(), period.since, period.until))
+        for at, split, *means in result.rows:
             for name, mean in zip(chart.values, means, strict=True):
                 if mean is not None:
-                    found.setdefault(str(split) if chart.split else name, []).append((at, round(mean, 3)))
-    highest = sorted(found.items(), key=lambda line: -max(mean for _, mean in line[1]))
-    return sorted(highest[:LINES], key=lambda line: line[0])
+                    lines.setdefault(str(split) if chart.split else name, []).append((at, round(mean, 3)))
+    by_peak = sorted(lines.items(), key=lambda line: -max(mean for _, mean in line[1]))
+    return sorted(by_peak[:MAX_LINES], key=lambda line: line[0])
 
 
-def _sql(chart: Chart, where: Mapping[str, str]) -> str:
+def _sql(chart: Chart, filters: Mapping[str, str]) -> str:
     means = ", ".join(f"avg({value})" for value in chart.values.values())
-    conditions = " AND ".join([*(f'"{column}" = ?' for column in where), "time >= ?", "time < ?"])
+    conditions = " AND ".join([*(f'"{column}" = ?' for column in filters), "time >= ?", "time < ?"])
     return (
         f"SELECT epoch_ms(time_bucket(?, time)), {chart.split or 'NULL'}, {means} FROM {chart.dataset} "  # noqa: S608  our own words
         f"WHERE {conditions} GROUP BY ALL ORDER BY 1"

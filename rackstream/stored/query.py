@@ -1,4 +1,4 @@
-"""SQL over the stored files: DuckDB, with a view per dataset. Reads committed files only, and changes none."""
+"""SQL over the stored files: DuckDB with a view per dataset. Reads committed files only."""
 
 from __future__ import annotations
 
@@ -14,41 +14,43 @@ import duckdb
 from rackstream.stored import files
 from runtime.errors import Misconfigured
 from sinks import datasets
-from sinks.rows import Dataset, Type
+from sinks.rows import ColumnType, Dataset
 
-TYPES: Final[dict[Type, str]] = {
+DUCKDB_TYPES: Final[dict[ColumnType, str]] = {
     "string": "VARCHAR",
     "long": "BIGINT",
     "double": "DOUBLE",
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMPTZ",
 }
-"""Type of a column → DuckDB's."""
-BATCH: Final = 1000
+"""DuckDB's type by column type."""
+Value = Any
+"""Value of a result, of any type that DuckDB returns."""
+FETCH_SIZE: Final = 1000
 """Rows fetched at once."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The rows that a statement gives, read as they are asked for."""
+class QueryResult:
+    """Column names and rows of a statement; rows are fetched as they are iterated."""
 
     names: tuple[str, ...]
-    rows: Iterator[tuple[Any, ...]]
+    rows: Iterator[tuple[Value, ...]]
 
 
-class Files:
-    """The stored files as tables. `with` closes the database.
+class StoredFiles:
+    """Database over the stored files, closed by `with`.
 
     Args:
-        root: where the files sink stores.
-        since: rows of hours before this one are left out; None: none are.
+        root: Directory of the files sink.
+        since: Files of earlier hours are left out; None for all.
 
     Raises:
-        Misconfigured: nothing is stored there.
+        Misconfigured: Nothing is stored there.
     """
 
     def __init__(self, root: Path, since: datetime | None = None) -> None:
-        self._stored = files.files(root, since)
+        self._stored = files.committed_files(root, since)
         if not self._stored:
             raise Misconfigured(f"no files are stored in {root}: run the files sink first, or name another --data-dir")
         self._database = duckdb.connect()
@@ -60,64 +62,66 @@ class Files:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    def ask(self, sql: str, parameters: Sequence[object] = ()) -> Answer:
-        """Runs one statement; where there are parameters, each `?` in it is one.
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
+        """Runs one statement, with a parameter for each `?` if parameters are given.
 
         Raises:
-            Misconfigured: it is none that DuckDB understands; the message is DuckDB's.
+            Misconfigured: DuckDB rejects the statement; the message is DuckDB's.
         """
         try:
             # Names are looked up in the statement as if it had no parameters: DuckDB refuses to parse it otherwise.
-            for each in self._meant(sql.replace("?", "NULL") if parameters else sql):
-                self._database.execute(_view(each, self._stored.get(each.name, [])))
+            for dataset in self._referenced_datasets(sql.replace("?", "NULL") if parameters else sql):
+                self._database.execute(_create_view(dataset, self._stored.get(dataset.name, [])))
             result = self._database.execute(sql, parameters)
         except duckdb.Error as error:
-            raise Misconfigured(_explained(str(error))) from None
-        names = tuple(each[0] for each in result.description or ())
-        return Answer(names, _fetched(result))
+            raise Misconfigured(_error_text(str(error))) from None
+        names = tuple(column[0] for column in result.description or ())
+        return QueryResult(names, _fetch_rows(result))
 
-    def _meant(self, sql: str) -> list[Dataset]:
-        """The datasets that a statement names; all where it asks what there is. A view costs a look into its files."""
-        named = {name.lower() for name in self._database.get_table_names(sql)}
+    def _referenced_datasets(self, sql: str) -> list[Dataset]:
+        """Returns the datasets a statement uses, or all for `show tables`: a view opens its files."""
+        names = {name.lower() for name in self._database.get_table_names(sql)}
         if re.match(r"\s*(show|describe|summarize|from\s+information_schema)\b", sql, re.IGNORECASE):
-            named |= {each.name for each in datasets.ALL if re.search(rf"\b{each.name}\b", sql)} or {*self._stored}
-        return [each for each in datasets.ALL if each.name in named]
+            names |= {dataset.name for dataset in datasets.ALL if re.search(rf"\b{dataset.name}\b", sql)} or {
+                *self._stored
+            }
+        return [dataset for dataset in datasets.ALL if dataset.name in names]
 
 
-def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+def _fetch_rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Value, ...]]:
     try:
-        while rows := result.fetchmany(BATCH):
+        while rows := result.fetchmany(FETCH_SIZE):
             yield from rows
     except duckdb.Error as error:  # a value that cannot be cast, a file that was deleted meanwhile
-        raise Misconfigured(_explained(str(error))) from None
+        raise Misconfigured(_error_text(str(error))) from None
 
 
-def _explained(message: str) -> str:
-    """DuckDB's message; for a table that is none, which there are."""
+def _error_text(message: str) -> str:
+    """DuckDB's message; for an unknown table, with the list of tables."""
     if "Table with name" not in message:
         return message
-    return f"{message.partition(chr(10))[0]}\ntables: {', '.join(each.name for each in datasets.ALL)}"
+    return f"{message.partition(chr(10))[0]}\ntables: {', '.join(dataset.name for dataset in datasets.ALL)}"
 
 
-def _view(dataset: Dataset, paths: list[Path]) -> str:
-    """A dataset's files as a table: all columns of today, null where an older file has none."""
+def _create_view(dataset: Dataset, paths: list[Path]) -> str:
+    """Statement that creates a dataset's view: all current columns, null where a file lacks one."""
     columns = {
         "time": "TIMESTAMPTZ",
-        **{column.name: TYPES[column.type] for column in dataset.columns},
+        **{column.name: DUCKDB_TYPES[column.type] for column in dataset.columns},
         "labels": "MAP(VARCHAR, VARCHAR)",
     }
     nothing = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items())
     parts = [f"SELECT {nothing} WHERE false"]
     if parquet := [path for path in paths if path.suffix == ".parquet"]:
-        read = f"read_parquet({_list(parquet)}, union_by_name = true, hive_partitioning = false)"
+        read = f"read_parquet({_path_list(parquet)}, union_by_name = true, hive_partitioning = false)"
         parts.append(f"SELECT * FROM {read}")  # noqa: S608  our own paths
     if lines := [path for path in paths if path.suffix == ".jsonl"]:
         kinds = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
         options = f"format = 'newline_delimited', columns = {{{kinds}}}, hive_partitioning = false"
-        parts.append(f"SELECT * FROM read_json({_list(lines)}, {options})")  # noqa: S608
+        parts.append(f"SELECT * FROM read_json({_path_list(lines)}, {options})")  # noqa: S608
     return f'CREATE OR REPLACE TEMP VIEW "{dataset.name}" AS {" UNION ALL BY NAME ".join(parts)}'
 
 
-def _list(paths: list[Path]) -> str:
+def _path_list(paths: list[Path]) -> str:
     quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
     return f"[{quoted}]"

@@ -1,5 +1,5 @@
-"""The view in a terminal: `rackstream top`, and what the demo shows of it.
+"""Terminal UI: `rackstream top`, and the tables that the demo shows.
 
-`layout` fits tables into a width, `tables` and `wholes` say what is in them: pure, and of Rich alone. `app` is the live
-view on Textual, `frame` one picture of it.
+`layout` fits tables into a width; `list_tables` and `detail_tables` fill them. All three are pure and need Rich only.
+`app` is the live UI, built on Textual; `header` has the summary and the one-shot picture of `top --once`.
 """

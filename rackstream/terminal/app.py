@@ -1,4 +1,4 @@
-"""The live view in a terminal: `rackstream top`."""
+"""The live terminal UI: `rackstream top`."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Input, Static
 
 from rackstream.terminal import header
-from rackstream.terminal.layout import BETWEEN, joined, said
+from rackstream.terminal.layout import COLUMN_GAP, join, styled
 from rackstream.terminal.listing import Listing
-from rackstream.terminal.silence_dialog import Silence
-from rackstream.terminal.views import Look, Name, matchers, opened
+from rackstream.terminal.silence_dialog import SilenceDialog
+from rackstream.terminal.views import OpenView, ViewName, open_link, suggested_matchers
 from rackstream.topics.schema_lookup import Connect
 from rackstream.view.model import View
 
-EVERY_S: Final = 1.0
-SEARCH: Final = "words that must all occur; Enter keeps them, Esc drops them"
-TABS: Final[dict[str, Name]] = {"f": "fleet", "v": "vms", "a": "alerts", "p": "pipeline"}
-"""Key → view; the first line names them."""
+REFRESH_INTERVAL_S: Final = 1.0
+SEARCH_HINT: Final = "words that must all occur; Enter keeps the search, Esc clears it"
+TABS: Final[dict[str, ViewName]] = {"f": "fleet", "v": "vms", "a": "alerts", "p": "pipeline"}
+"""Key → view, as shown in the first line."""
 
 
-class Top(App[None]):
-    """One view at a time, and the way back."""
+class TopApp(App[None]):
+    """Shows one view at a time, with a path back."""
 
     TITLE = "rackstream top"
     ENABLE_COMMAND_PALETTE = False
-    # The terminal's own colours: 16 are enough, and whoever chose a light background keeps it.
+    # The terminal's own 16 colours, so that a light background stays light.
     CSS = """
-    #tabs, #summary, #asked, #notice { height: auto; }
+    #tabs, #summary, #status, #notice { height: auto; }
     Listing { height: 1fr; }
     #search { display: none; }
     #search.open { display: block; }
-    Silence { align: center middle; background: ansi_default; }
-    #dialogue { width: 76; max-width: 100%; height: auto; border: solid ansi_blue; padding: 0 1; }
-    #dialogue Input { margin-bottom: 1; background: ansi_default; text-style: underline; }
+    SilenceDialog { align: center middle; background: ansi_default; }
+    #dialog { width: 76; max-width: 100%; height: auto; border: solid ansi_blue; padding: 0 1; }
+    #dialog Input { margin-bottom: 1; background: ansi_default; text-style: underline; }
     .strong { text-style: bold; margin-bottom: 1; }
     .soft { text-style: dim; }
     """
@@ -50,178 +50,177 @@ class Top(App[None]):
         Binding("s", "sort", "Sort"),
         Binding("r", "reverse", "Reverse"),
         Binding("h", "health", "Health"),
-        Binding("m", "mute", "Silence"),
-        Binding("escape", "leave", "Back", key_display="Esc"),
+        Binding("m", "silence", "Silence"),
+        Binding("escape", "go_back", "Back", key_display="Esc"),
     ]
 
-    def __init__(self, view: View, connect: Connect, who: Callable[[], str], host: str | None = None) -> None:
-        """Shows `view`, which is fed elsewhere.
+    def __init__(self, view: View, connect: Connect, user: Callable[[], str], host: str | None = None) -> None:
+        """Creates the application.
 
         Args:
-            view: what is shown.
-            connect: asked for Kafka's address when a silence is made.
-            who: the name of whoever makes it.
-            host: the host to begin with; default: the fleet.
+            view: The view to show; the caller feeds it.
+            connect: Returns settings with Kafka's address, when a silence is created.
+            user: Returns the name to record as a silence's author.
+            host: The host to start with; default: the fleet.
         """
-        super().__init__(ansi_color=True)  # told here, or NO_COLOR is taken for black on black
+        super().__init__(ansi_color=True)  # set here, because with NO_COLOR Textual would draw black on black
         self.theme = "ansi-dark"
-        self._view, self._connect, self._who = view, connect, who
-        self._tabs: dict[Name, Look] = {name: Look(name) for name in TABS.values()}
-        # Kept, for a query would look for them on the prompt that lies above.
-        self._above = {name: Static(id=name, markup=False) for name in ("tabs", "summary", "notice", "asked")}
+        self._view, self._connect, self._user = view, connect, user
+        self._tabs: dict[ViewName, OpenView] = {name: OpenView(name) for name in TABS.values()}
+        # Kept, because a query would search the dialog on top for them.
+        self._header = {name: Static(id=name, markup=False) for name in ("tabs", "summary", "notice", "status")}
         self._listing = Listing()
-        self._search = Input(id="search", placeholder=SEARCH, compact=True)
-        self._path = [self._tabs["fleet"], *([Look("host", (host,))] if host else [])]
+        self._search = Input(id="search", placeholder=SEARCH_HINT, compact=True)
+        self._path = [self._tabs["fleet"], *([OpenView("host", (host,))] if host else [])]
 
     @property
-    def look(self) -> Look:
-        """The view that is seen."""
+    def current(self) -> OpenView:
+        """The view on display."""
         return self._path[-1]
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
-        yield from self._above.values()
+        """Lays out the widgets from top to bottom."""
+        yield from self._header.values()
         yield self._listing
         yield self._search
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        """Begins to look."""
+        """Shows the first view and starts the refresh timer."""
         self._listing.focus()
-        self._show()
-        self.set_interval(EVERY_S, self._renew)
+        self._show_current()
+        self.set_interval(REFRESH_INTERVAL_S, self.reload)
 
-    def _show(self) -> None:
-        """Shows the view that is to be seen now."""
-        look = self.look
-        self._listing.look(lambda *asked: look.window(self._view, *asked), look.where)
-        self._around()
+    def _show_current(self) -> None:
+        """Switches to the current view, after it was changed."""
+        current = self.current
+        self._listing.open_list(lambda *lines: current.load(self._view, *lines), current.scroll)
+        self._update_header()
         self.refresh_bindings()
 
-    def _renew(self) -> None:
-        """Shows the same as it is now."""
-        self._listing.renew()
-        self._around()
+    def reload(self) -> None:
+        """Refreshes the current view."""
+        self._listing.reload()
+        self._update_header()
 
-    def _around(self) -> None:
-        """What stands above the lines."""
-        found = self._view.overview()
-        self._put("tabs", self._tab_line(sum(found.alerts.values())))
-        self._put("summary", joined(header.summary(found), "   "))
-        told = header.notice(self._view)
-        self._put("notice", told or Text())
-        self._above["notice"].display = told is not None
-        self._put("asked", self.look.asked(self._listing.seen))
+    def _update_header(self) -> None:
+        overview = self._view.overview()
+        self._set_header("tabs", self._tab_line(sum(overview.alerts.values())))
+        self._set_header("summary", join(header.summary(overview), "   "))
+        notice = header.notice(self._view)
+        self._set_header("notice", notice or Text())
+        self._header["notice"].display = notice is not None
+        self._set_header("status", self.current.status_line(self._listing.visible_range))
 
-    def _put(self, where: str, text: Text) -> None:
-        # Appended, a colour stays one of the terminal's; as the style of a whole text Textual would make it its own.
-        self._above[where].update(Text().append_text(text))
+    def _set_header(self, name: str, text: Text) -> None:
+        # Appended, a colour stays one of the terminal's; as the style of a whole text Textual would replace it.
+        self._header[name].update(Text().append_text(text))
 
     def _tab_line(self, alerts: int) -> Text:
-        many = f" {alerts:,}" if alerts else ""
-        here = self._path[0].name
+        count = f" {alerts:,}" if alerts else ""
+        active = self._path[0].name
         tabs = [
             Text(f"{key} ", "dim")
             + Text(
-                f" {self._tabs[name].title}{many if name == 'alerts' else ''} ",
-                "bold reverse" if name == here else "bold",
+                f" {self._tabs[name].title}{count if name == 'alerts' else ''} ",
+                "bold reverse" if name == active else "bold",
             )
             for key, name in TABS.items()
         ]
-        path = "".join(f" › {each.title}" for each in self._path[1:])
-        return joined(tabs) + said(path or " ", "") + Text(f"{BETWEEN}{datetime.now(UTC):%H:%M:%S} UTC", "dim")
+        path = "".join(f" › {opened.title}" for opened in self._path[1:])
+        return join(tabs) + styled(path or " ") + Text(f"{COLUMN_GAP}{datetime.now(UTC):%H:%M:%S} UTC", "dim")
 
-    # What keys do
+    # Actions of the keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only keys that do something here are shown and taken."""
+        """True if a key has a function in the current view; others are hidden and ignored."""
         del parameters
-        look = self.look
+        current = self.current
         return {
-            "search": look.is_searched,
-            "sort": look.is_list,
-            "reverse": look.is_list,
-            "health": look.name == "fleet",
-            "mute": look.name in ("alerts", "host"),
-            "open": look.name not in ("pipeline", "vm"),
-            "leave": len(self._path) > 1 or bool(look.search) or self._is_searching,
+            "search": current.is_searchable,
+            "sort": current.is_list,
+            "reverse": current.is_list,
+            "health": current.name == "fleet",
+            "silence": current.name in ("alerts", "host"),
+            "open": current.name not in ("pipeline", "vm"),
+            "go_back": len(self._path) > 1 or bool(current.search) or self._is_searching,
         }.get(action, True)
 
     def action_open(self) -> None:
-        """Goes where the line leads."""
+        """Opens the selected line."""
         self._listing.action_choose()
 
-    def action_tab(self, name: Name) -> None:
-        """Another view."""
+    def action_tab(self, name: ViewName) -> None:
+        """Switches to another tab."""
         self._path = [self._tabs[name]]
-        self._show()
+        self._show_current()
 
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
-        """Deeper."""
-        found = opened(event.leads, self._view)
-        if found is not None and found.of != self.look.of:
-            self._path.append(found)
-            self._show()
+        """Opens the view of a link."""
+        opened = open_link(event.link, self._view)
+        if opened is not None and opened.subject != self.current.subject:
+            self._path.append(opened)
+            self._show_current()
 
     def on_listing_moved(self) -> None:
-        """Other lines are seen."""
-        self._put("asked", self.look.asked(self._listing.seen))
+        """Updates the visible range."""
+        self._set_header("status", self.current.status_line(self._listing.visible_range))
 
-    def action_leave(self) -> None:
-        """Drops what was searched for, or goes where one came from."""
-        if self.look.search:
-            self.look.find("")
+    def action_go_back(self) -> None:
+        """Clears the search, or returns to the previous view."""
+        if self.current.search:
+            self.current.set_search("")
         elif not self._is_searching and len(self._path) > 1:
             self._path.pop()
         self._close_search()
 
     def action_sort(self) -> None:
-        """By the next column."""
-        self.look.next_sort()
-        self._show()
+        """Sorts by the next column."""
+        self.current.next_sort()
+        self._show_current()
 
     def action_reverse(self) -> None:
-        """The other way round."""
-        self.look.reverse()
-        self._show()
+        """Reverses the sort order."""
+        self.current.reverse()
+        self._show_current()
 
     def action_health(self) -> None:
-        """Only hosts of the next health."""
-        self.look.next_health()
-        self._show()
+        """Filters hosts by the next health."""
+        self.current.next_health()
+        self._show_current()
 
     def action_search(self) -> None:
-        """Asks for words."""
-        self._search.value = self.look.search
+        """Opens the search field."""
+        self._search.value = self.current.search
         self._search.add_class("open")
         self._search.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Finds while it is typed."""
+        """Searches while the user types."""
         if event.input is self._search and self._is_searching:
-            self.look.find(event.value)
-            self._show()
+            self.current.set_search(event.value)
+            self._show_current()
 
     def on_input_submitted(self) -> None:
-        """Keeps what was found."""
+        """Closes the search field and keeps the search."""
         self._close_search()
 
     @property
     def _is_searching(self) -> bool:
-        """Whether the field for words is open."""
+        """True if the search field is open."""
         return self._search.has_class("open")
 
     def _close_search(self) -> None:
         self._search.remove_class("open")
         self._listing.focus()
-        self._show()
+        self._show_current()
 
-    def action_mute(self) -> None:
-        """Asks for a silence of what is under the cursor."""
-        given = matchers(self._listing.leads, self.look, self._view)
-        self.push_screen(Silence(self._connect, given, self._who), self._muted)
+    def action_silence(self) -> None:
+        """Opens the dialog to silence the selected alert or host."""
+        matchers = suggested_matchers(self._listing.selected_link, self.current, self._view)
+        self.push_screen(SilenceDialog(self._connect, matchers, self._user), self._on_silence_closed)
 
-    def _muted(self, made: bool | None) -> None:  # noqa: FBT001  Textual calls it so
-        if made:
-            self.notify("Silenced", markup=False)
-        self._renew()
+    def _on_silence_closed(self, is_created: bool | None) -> None:  # noqa: FBT001  Textual calls it so
+        if is_created:
+            self.notify("Silence created", markup=False)
+        self.reload()

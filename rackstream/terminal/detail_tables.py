@@ -1,122 +1,132 @@
-"""What the views of one host, one VM and the alerts, and of the pipeline, are made of. Pure: answers in, tables out."""
+"""Tables of the host, VM, alerts and pipeline views. Pure: answers of the view in, tables out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.text import Text
 
 from rackstream.terminal import list_tables
-from rackstream.terminal.layout import Column, Row, Table, joined, said, state
+from rackstream.terminal.layout import TableColumn, TableRow, TextTable, join, status_text, styled
 from rackstream.text import units
-from rackstream.view import answers, detail_answers
+from rackstream.view.answers import AlertPage, PipelineStatus
+from rackstream.view.detail_answers import (
+    DeviceDetail,
+    DriveDetail,
+    FanDetail,
+    FilesystemDetail,
+    HostDetail,
+    OperatingSystemDetail,
+    PowerSupplyDetail,
+    TargetDetail,
+    TemperatureDetail,
+    VmDetail,
+)
+from schemas.records import Silence
 
 TARGETS: Final = (
-    Column("Source", wide=7),
-    Column("Status", wide=8),
-    Column("Since", right=True, wide=8),
-    Column("Told", right=True, wide=8, rank=1),
-    Column("A poll took", right=True, rank=2),
-    Column("Address", least=16, rank=4),
-    Column("By", least=12, rank=5),
-    Column("Detail", least=16, rank=3),
+    TableColumn("Source", min_width=7),
+    TableColumn("Status", min_width=8),
+    TableColumn("Last change", align_right=True, min_width=8),
+    TableColumn("Last report", align_right=True, min_width=8, drop_rank=1),
+    TableColumn("Poll duration", align_right=True, drop_rank=2),
+    TableColumn("Address", shrink_to=16, drop_rank=4),
+    TableColumn("Producer", shrink_to=12, drop_rank=5),
+    TableColumn("Detail", shrink_to=16, drop_rank=3),
 )
 TEMPERATURES: Final = (
-    Column("Sensor", wide=16, least=20),
-    Column("Now", right=True, wide=8),
-    Column("Critical", right=True, wide=8),
-    Column("Fatal", right=True, wide=6, rank=1),
-    Column("Health"),
+    TableColumn("Sensor", min_width=16, shrink_to=20),
+    TableColumn("Reading", align_right=True, min_width=8),
+    TableColumn("Critical", align_right=True, min_width=8),
+    TableColumn("Fatal", align_right=True, min_width=6, drop_rank=1),
+    TableColumn("Health"),
 )
 FANS: Final = (
-    Column("Fan", wide=16, least=20),
-    Column("Speed", right=True, wide=10),
-    Column("Lowest", right=True, wide=10),
-    Column("Health"),
+    TableColumn("Fan", min_width=16, shrink_to=20),
+    TableColumn("Speed", align_right=True, min_width=10),
+    TableColumn("Critical", align_right=True, min_width=10),
+    TableColumn("Health"),
 )
 SUPPLIES: Final = (
-    Column("Supply", wide=16, least=16),
-    Column("In", right=True, wide=7),
-    Column("Out", right=True, wide=7),
-    Column("Capacity", right=True, wide=8),
-    Column("Efficiency", right=True, rank=2),
-    Column("Model", least=10, rank=1),
-    Column("Health"),
+    TableColumn("Supply", min_width=16, shrink_to=16),
+    TableColumn("Input", align_right=True, min_width=7),
+    TableColumn("Output", align_right=True, min_width=7),
+    TableColumn("Capacity", align_right=True, min_width=8),
+    TableColumn("Efficiency", align_right=True, drop_rank=2),
+    TableColumn("Model", shrink_to=10, drop_rank=1),
+    TableColumn("Health"),
 )
 DRIVES: Final = (
-    Column("Drive", wide=16, least=16),
-    Column("Model", least=12, rank=1),
-    Column("Capacity", right=True, wide=8),
-    Column("Kind", rank=2),
-    Column("Serial", least=10, rank=3),
-    Column("Health", least=8),
-    Column("", rank=1),
+    TableColumn("Drive", min_width=16, shrink_to=16),
+    TableColumn("Model", shrink_to=12, drop_rank=1),
+    TableColumn("Capacity", align_right=True, min_width=8),
+    TableColumn("Type", drop_rank=2),
+    TableColumn("Serial", shrink_to=10, drop_rank=3),
+    TableColumn("Health", shrink_to=8),
+    TableColumn("", drop_rank=1),
 )
 FILESYSTEMS: Final = (
-    Column("Mounted at", wide=16, least=20),
-    Column("Used", right=True, wide=9),
-    Column("Of", right=True, wide=9),
-    Column("Share", right=True, wide=6),
+    TableColumn("Mount point", min_width=16, shrink_to=20),
+    TableColumn("Used", align_right=True, min_width=9),
+    TableColumn("Size", align_right=True, min_width=9),
+    TableColumn("Usage", align_right=True, min_width=6),
 )
 NICS: Final = (
-    Column("NIC", wide=8),
-    Column("Received", right=True, wide=11),
-    Column("Sent", right=True, wide=11),
-    Column("Received in all", right=True, wide=9, rank=2),
-    Column("Sent in all", right=True, wide=9, rank=2),
-    Column("Errors", right=True),
-    Column("Drops", right=True),
-    Column("About", least=12, rank=1),
+    TableColumn("NIC", min_width=8),
+    TableColumn("Received", align_right=True, min_width=11),
+    TableColumn("Sent", align_right=True, min_width=11),
+    TableColumn("Total received", align_right=True, min_width=9, drop_rank=2),
+    TableColumn("Total sent", align_right=True, min_width=9, drop_rank=2),
+    TableColumn("Errors", align_right=True),
+    TableColumn("Drops", align_right=True),
+    TableColumn("Details", shrink_to=12, drop_rank=1),
 )
 DISKS: Final = (
-    Column("Disk", wide=8),
-    Column("Read", right=True, wide=11),
-    Column("Written", right=True, wide=11),
-    Column("Read in all", right=True, wide=9, rank=2),
-    Column("Written in all", right=True, wide=9, rank=2),
-    Column("Errors", right=True),
-    Column("About", least=12, rank=1),
+    TableColumn("Disk", min_width=8),
+    TableColumn("Read", align_right=True, min_width=11),
+    TableColumn("Written", align_right=True, min_width=11),
+    TableColumn("Total read", align_right=True, min_width=9, drop_rank=2),
+    TableColumn("Total written", align_right=True, min_width=9, drop_rank=2),
+    TableColumn("Errors", align_right=True),
+    TableColumn("Details", shrink_to=12, drop_rank=1),
 )
 RATES: Final = (
-    Column("Counter", wide=20, least=20),
-    Column("Per second", right=True, wide=14),
-    Column("Angle", right=True, wide=8),
+    TableColumn("Counter", min_width=20, shrink_to=20),
+    TableColumn("Per second", align_right=True, min_width=14),
+    TableColumn("Angle", align_right=True, min_width=8),
 )
-MEMORY: Final = (Column("Memory", wide=20), Column("Now", right=True, wide=10))
+MEMORY: Final = (TableColumn("Memory", min_width=20), TableColumn("Value", align_right=True, min_width=10))
 
 
-def host(found: detail_answers.Host, at: datetime) -> list[Table]:
-    """All of a host, what matters most first."""
+def host(detail: HostDetail, at: datetime) -> list[TextTable]:
+    """Tables of one host, the most important first."""
+    filesystems = detail.own.filesystems if detail.own else []
     return [
-        Table("", rows=[Row((joined(_about(found), "   "),))]),
-        Table("Sources", TARGETS, [_target(target, at) for target in found.targets], "No source reads it now."),
-        list_tables.alerts(found.alerts, at),
-        Table("Findings", rows=[Row((said(finding, "warn"),)) for finding in found.findings]),
-        list_tables.vms(found.vms) if found.vms else Table("VMs"),
-        Table("Temperatures", TEMPERATURES, [_temperature(temperature) for temperature in found.temperatures]),
-        Table("Fans", FANS, [_fan(fan) for fan in found.fans]),
-        Table("Power supplies", SUPPLIES, [_supply(supply) for supply in found.supplies]),
-        Table("Drives", DRIVES, [_drive(drive) for drive in found.drives]),
-        Table("Operating system", rows=[Row((each,)) for each in _own(found.own)]),
-        Table(
-            "Filesystems",
-            FILESYSTEMS,
-            [_filesystem(filesystem) for filesystem in found.own.filesystems] if found.own else [],
-        ),
+        TextTable("", rows=[TableRow((join(_host_facts(detail), "   "),))]),
+        TextTable("Sources", TARGETS, [_target(target, at) for target in detail.targets], "No source polls this host."),
+        list_tables.alerts(detail.alerts, at),
+        TextTable("Findings", rows=[TableRow((styled(finding, "warn"),)) for finding in detail.findings]),
+        list_tables.vms(detail.vms) if detail.vms else TextTable("VMs"),
+        TextTable("Temperatures", TEMPERATURES, [_temperature(temperature) for temperature in detail.temperatures]),
+        TextTable("Fans", FANS, [_fan(fan) for fan in detail.fans]),
+        TextTable("Power supplies", SUPPLIES, [_supply(supply) for supply in detail.supplies]),
+        TextTable("Drives", DRIVES, [_drive(drive) for drive in detail.drives]),
+        TextTable("Operating system", rows=[TableRow((text,)) for text in _operating_system(detail.own)]),
+        TextTable("Filesystems", FILESYSTEMS, [_filesystem(filesystem) for filesystem in filesystems]),
     ]
 
 
-def _pairs(pairs: Iterable[tuple[str, object]]) -> list[Text]:
-    """Names with values; those without a value are left out."""
-    return [said(f"{name} ", "soft") + said(value) for name, value in pairs if value]
+def _facts(pairs: Iterable[tuple[str, object]]) -> list[Text]:
+    """Names with values; pairs without a value are left out."""
+    return [styled(f"{name} ", "soft") + styled(value) for name, value in pairs if value]
 
 
-def _about(found: detail_answers.Host) -> list[Text]:
+def _host_facts(detail: HostDetail) -> list[Text]:
     pairs: list[tuple[str, object]] = []
-    for system in found.systems[:2]:
-        memory = units.number(system.memory_gib, " GiB") if system.memory_gib else None
+    for system in detail.systems[:2]:
+        memory = units.format_number(system.memory_gib, " GiB") if system.memory_gib else None
         pairs += [
             ("model", " ".join(word for word in (system.manufacturer, system.model) if word)),
             ("serial", system.serial),
@@ -125,219 +135,233 @@ def _about(found: detail_answers.Host) -> list[Text]:
             ("CPUs", system.processors),
             ("memory", memory),
         ]
-    pairs.append(("BMC firmware", ", ".join(sorted({target.firmware for target in found.targets if target.firmware}))))
-    available = found.power.get("available_watts")
-    of = f" of {available:,.0f} W" if available else ""
-    pairs.append(("consumes", None if found.row.watts is None else f"{found.row.watts:,.0f} W{of}"))
-    labels = [said(f"{name}={value}", "soft") for name, value in sorted(found.row.labels.items())]
-    return [state(found.row.health, "health"), *_pairs(pairs), *labels]
+    firmware = sorted({target.firmware for target in detail.targets if target.firmware})
+    pairs.append(("BMC firmware", ", ".join(firmware)))
+    available = detail.power.get("available_watts")
+    limit = f" of {available:,.0f} W" if available else ""
+    pairs.append(("consumption", None if detail.row.watts is None else f"{detail.row.watts:,.0f} W{limit}"))
+    labels = [styled(f"{name}={value}", "soft") for name, value in sorted(detail.row.labels.items())]
+    return [status_text(detail.row.health, "health"), *_facts(pairs), *labels]
 
 
-def _target(each: detail_answers.Target, at: datetime) -> Row:
-    return Row(
+def _target(target: TargetDetail, at: datetime) -> TableRow:
+    return TableRow(
         (
-            said(each.source),
-            state(each.status),
-            said(units.age(each.since, at), "soft"),
-            said(units.age(each.observed_at, at), "soft"),
-            said(units.number(each.duration_s, " s", 2)),
-            said(each.address, "soft"),
-            said(each.producer, "soft"),
-            said(each.detail),
+            styled(target.source),
+            status_text(target.status),
+            styled(units.format_age(target.since, at), "soft"),
+            styled(units.format_age(target.observed_at, at), "soft"),
+            styled(units.format_number(target.duration_s, " s", 2)),
+            styled(target.address, "soft"),
+            styled(target.producer, "soft"),
+            styled(target.detail),
         )
     )
 
 
-def _health(
-    part: detail_answers.Temperature | detail_answers.Fan | detail_answers.Supply | detail_answers.Drive,
-) -> Text:
-    """Health, and the state where it is not simply enabled."""
-    word = state(part.health)
-    return word if part.state in (None, "Enabled") else word + said(f" {part.state}", "soft")
+def _health(part: TemperatureDetail | FanDetail | PowerSupplyDetail | DriveDetail) -> Text:
+    """Health of a part, with its state unless that is Enabled."""
+    health = status_text(part.health)
+    return health if part.state in (None, "Enabled") else health + styled(f" {part.state}", "soft")
 
 
-def _temperature(each: detail_answers.Temperature) -> Row:
-    now = units.number(each.celsius, " °C", 1)
-    return Row(
+def _temperature(temperature: TemperatureDetail) -> TableRow:
+    reading = units.format_number(temperature.celsius, " °C", 1)
+    return TableRow(
         (
-            said(each.name),
-            said(now, units.near(each.celsius, each.upper_critical)),
-            said(units.number(each.upper_critical, " °C")),
-            said(units.number(each.upper_fatal, " °C")),
-            _health(each),
+            styled(temperature.name),
+            styled(reading, units.limit_tone(temperature.celsius, temperature.upper_critical)),
+            styled(units.format_number(temperature.upper_critical, " °C")),
+            styled(units.format_number(temperature.upper_fatal, " °C")),
+            _health(temperature),
         )
     )
 
 
-def _fan(each: detail_answers.Fan) -> Row:
-    speed, unit = (each.rpm, " RPM") if each.percent is None else (each.percent, " %")
-    low = "bad" if speed is not None and each.lower_critical is not None and speed <= each.lower_critical else ""
-    return Row(
+def _fan(fan: FanDetail) -> TableRow:
+    speed, unit = (fan.rpm, " RPM") if fan.percent is None else (fan.percent, " %")
+    is_low = speed is not None and fan.lower_critical is not None and speed <= fan.lower_critical
+    return TableRow(
         (
-            said(each.name),
-            said(units.number(speed, unit), low),
-            said(units.number(each.lower_critical, unit)),
-            _health(each),
+            styled(fan.name),
+            styled(units.format_number(speed, unit), "bad" if is_low else ""),
+            styled(units.format_number(fan.lower_critical, unit)),
+            _health(fan),
         )
     )
 
 
-def _supply(each: detail_answers.Supply) -> Row:
-    return Row(
+def _supply(supply: PowerSupplyDetail) -> TableRow:
+    return TableRow(
         (
-            said(each.name),
-            said(units.number(each.input_watts, " W")),
-            said(units.number(each.output_watts, " W")),
-            said(units.number(each.capacity_watts, " W")),
-            said(units.number(each.efficiency_percent, " %")),
-            said(each.model),
-            _health(each),
+            styled(supply.name),
+            styled(units.format_number(supply.input_watts, " W")),
+            styled(units.format_number(supply.output_watts, " W")),
+            styled(units.format_number(supply.capacity_watts, " W")),
+            styled(units.format_number(supply.efficiency_percent, " %")),
+            styled(supply.model),
+            _health(supply),
         )
     )
 
 
-def _drive(each: detail_answers.Drive) -> Row:
-    return Row(
+def _drive(drive: DriveDetail) -> TableRow:
+    return TableRow(
         (
-            said(each.name),
-            said(each.model),
-            said(units.size(each.capacity_bytes, "B")),
-            said(" ".join(word for word in (each.media, each.protocol) if word)),
-            said(each.serial),
-            _health(each),
-            said("failure predicted", "bad") if each.failure_predicted else Text(),
+            styled(drive.name),
+            styled(drive.model),
+            styled(units.format_bytes(drive.capacity_bytes, "B")),
+            styled(" ".join(word for word in (drive.media, drive.protocol) if word)),
+            styled(drive.serial),
+            _health(drive),
+            styled("failure predicted", "bad") if drive.failure_predicted else Text(),
         )
     )
 
 
-def _own(own: detail_answers.Own | None) -> list[Text]:
-    if own is None:
+def _operating_system(system: OperatingSystemDetail | None) -> list[Text]:
+    if system is None:
         return []
-    known = own.figures
-    load = " ".join(units.number(known.get(f"load_{minutes}"), digits=2) for minutes in (1, 5, 15))
-    memory = f"{units.size(known.get('memory_used'), 'B')} of {units.size(known.get('memory_total'), 'B')}"
-    swap = f"{units.size(known.get('swap_used'), 'B')} of {units.size(known.get('swap_total'), 'B')}"
+    figures = system.figures
+
+    def usage(used: str, total: str) -> str:
+        return f"{units.format_bytes(figures.get(used), 'B')} of {units.format_bytes(figures.get(total), 'B')}"
+
     pairs = (
-        ("CPU", units.number(known.get("cpu_percent"), " %")),
-        ("load", load),
-        ("memory", memory),
-        ("swap", swap),
-        ("processes", units.number(known.get("processes"))),
+        ("CPU", units.format_number(figures.get("cpu_percent"), " %")),
+        ("load", " ".join(units.format_number(figures.get(f"load_{minutes}"), digits=2) for minutes in (1, 5, 15))),
+        ("memory", usage("memory_used", "memory_total")),
+        ("swap", usage("swap_used", "swap_total")),
+        ("processes", units.format_number(figures.get("processes"))),
     )
-    return [joined(_pairs(pairs), "   ")]
+    return [join(_facts(pairs), "   ")]
 
 
-def _filesystem(each: Mapping[str, Any]) -> Row:
-    used, total = each["used"], each["total"]
+def _filesystem(filesystem: FilesystemDetail) -> TableRow:
+    used, total = filesystem.used, filesystem.total
     share = used / total if used is not None and total else None
-    return Row(
+    return TableRow(
         (
-            said(each["mountpoint"]),
-            said(units.size(used, "B")),
-            said(units.size(total, "B")),
-            said(units.number(None if share is None else 100 * share, " %"), units.near(share, 1)),
+            styled(filesystem.mountpoint),
+            styled(units.format_bytes(used, "B")),
+            styled(units.format_bytes(total, "B")),
+            styled(units.format_number(None if share is None else 100 * share, " %"), units.limit_tone(share, 1)),
         )
     )
 
 
-def vm(found: detail_answers.Vm) -> list[Table]:
-    """All of a VM."""
-    row = found.row
-    about = [
-        state(row.state),
-        *([said("does not answer its hypervisor: figures are old", "warn")] if found.stale else []),
-        *_pairs(
+def vm(detail: VmDetail) -> list[TextTable]:
+    """Tables of one VM."""
+    row = detail.row
+    facts = [
+        status_text(row.state),
+        *([styled("no answer to its hypervisor: values are old", "warn")] if detail.stale else []),
+        *_facts(
             [
-                ("on", row.host),
+                ("host", row.host),
                 ("UUID", row.uuid),
-                ("number", found.vmid),
+                ("number", detail.vmid),
                 ("CPUs", row.cpus),
-                ("CPU", units.number(row.cpu_percent, " %")),
-                ("memory", units.kib(row.memory_kib)),
-                ("network", units.size(row.net_bytes_s)),
-                ("disks", units.size(row.disk_bytes_s)),
-                ("power, an estimate", units.number(found.watts, " W", 1)),
-                *sorted(found.cloud.items()),
+                ("CPU", units.format_number(row.cpu_percent, " %")),
+                ("memory", units.format_kib(row.memory_kib)),
+                ("network", units.format_bytes(row.net_bytes_s)),
+                ("disks", units.format_bytes(row.disk_bytes_s)),
+                ("power (estimate)", units.format_number(detail.watts, " W", 1)),
+                *sorted(detail.cloud.items()),
             ]
         ),
     ]
-    memory = [
-        Row((said(name.replace("_", " ")), said(units.number(value) if "fault" in name else units.kib(value))))
-        for name, value in found.memory.items()
-        if value is not None
-    ]
     return [
-        Table("", rows=[Row((joined(about, "   "),))]),
-        Table("NICs", NICS, [_nic(nic) for nic in found.nics], "It has no NIC."),
-        Table("Disks", DISKS, [_disk(disk) for disk in found.disks], "It has no disk."),
-        Table("Rates and angles", RATES, _rates(found), "They come with the second poll."),
-        Table("Memory", MEMORY, memory),
+        TextTable("", rows=[TableRow((join(facts, "   "),))]),
+        TextTable("NICs", NICS, [_nic(nic) for nic in detail.nics], "No NICs."),
+        TextTable("Disks", DISKS, [_disk(disk) for disk in detail.disks], "No disks."),
+        TextTable("Rates and angles", RATES, _rates(detail), "Available after the second poll."),
+        TextTable(
+            "Memory",
+            MEMORY,
+            [_memory(name, value) for name, value in detail.memory.items() if value is not None],
+        ),
     ]
 
 
-def _sum(figures_: Mapping[str, float | None], *names: str) -> Text:
-    known = [value for name in names if (value := figures_.get(name)) is not None]
-    return said(units.number(sum(known)) if known else None, "warn" if any(known) else "")
+def _memory(name: str, value: int) -> TableRow:
+    text = units.format_number(value) if "fault" in name else units.format_kib(value)
+    return TableRow((styled(name.replace("_", " ")), styled(text)))
 
 
-def _nic(each: detail_answers.Device) -> Row:
-    return Row(
+def _sum(counters: Mapping[str, float | None], *names: str) -> Text:
+    values = [value for name in names if (value := counters.get(name)) is not None]
+    return styled(units.format_number(sum(values)) if values else None, "warn" if any(values) else "")
+
+
+def _nic(nic: DeviceDetail) -> TableRow:
+    return TableRow(
         (
-            said(each.name),
-            said(units.size(each.rates.get("rxbytes"))),
-            said(units.size(each.rates.get("txbytes"))),
-            said(units.size(each.counters.get("rxbytes"), "B")),
-            said(units.size(each.counters.get("txbytes"), "B")),
-            _sum(each.counters, "rxerrors", "txerrors"),
-            _sum(each.counters, "rxdrops", "txdrops"),
-            said(" ".join(value for value in each.about.values() if value), "soft"),
+            styled(nic.name),
+            styled(units.format_bytes(nic.rates.get("rxbytes"))),
+            styled(units.format_bytes(nic.rates.get("txbytes"))),
+            styled(units.format_bytes(nic.counters.get("rxbytes"), "B")),
+            styled(units.format_bytes(nic.counters.get("txbytes"), "B")),
+            _sum(nic.counters, "rxerrors", "txerrors"),
+            _sum(nic.counters, "rxdrops", "txdrops"),
+            styled(" ".join(value for value in nic.about.values() if value), "soft"),
         )
     )
 
 
-def _disk(each: detail_answers.Device) -> Row:
-    return Row(
+def _disk(disk: DeviceDetail) -> TableRow:
+    return TableRow(
         (
-            said(each.name),
-            said(units.size(each.rates.get("rd_bytes"))),
-            said(units.size(each.rates.get("wr_bytes"))),
-            said(units.size(each.counters.get("rd_bytes"), "B")),
-            said(units.size(each.counters.get("wr_bytes"), "B")),
-            _sum(each.counters, "errors"),
-            said(" ".join(value for value in each.about.values() if value), "soft"),
+            styled(disk.name),
+            styled(units.format_bytes(disk.rates.get("rd_bytes"))),
+            styled(units.format_bytes(disk.rates.get("wr_bytes"))),
+            styled(units.format_bytes(disk.counters.get("rd_bytes"), "B")),
+            styled(units.format_bytes(disk.counters.get("wr_bytes"), "B")),
+            _sum(disk.counters, "errors"),
+            styled(" ".join(value for value in disk.about.values() if value), "soft"),
         )
     )
 
 
-def _rates(found: detail_answers.Vm) -> list[Row]:
+def _rates(detail: VmDetail) -> list[TableRow]:
     return [
-        Row((said(name), said(units.number(value, digits=1)), said(units.number(found.angles.get(name), "°", 1))))
-        for name, value in sorted(found.rates.items())
+        TableRow(
+            (
+                styled(name),
+                styled(units.format_number(rate, digits=1)),
+                styled(units.format_number(detail.angles.get(name), "°", 1)),
+            )
+        )
+        for name, rate in sorted(detail.rates.items())
     ]
 
 
-def alerts(
-    active: answers.AlertPage, past: answers.AlertPage, silences: Iterable[Mapping[str, Any]], at: datetime
-) -> list[Table]:
-    """Alerts that are active, silences, and the last transitions."""
-    left = active.total - len(active.rows)
-    more = Table("", rows=[Row((said(f"{left:,} more: search for them", "soft"),))] if left > 0 else [])
+def alerts(active: AlertPage, past: AlertPage, silences: Iterable[Silence], at: datetime) -> list[TextTable]:
+    """Tables of active alerts, silences and the latest transitions."""
+    remaining = active.total - len(active.rows)
+    more = [TableRow((styled(f"{remaining:,} more: search for them", "soft"),))] if remaining > 0 else []
     return [
-        list_tables.alerts(active.rows, at, "No alert is active."),
-        more,
+        list_tables.alerts(active.rows, at, "No active alerts."),
+        TextTable("", rows=more),
         list_tables.silences(silences, at),
         list_tables.transitions(past.rows, at),
     ]
 
 
-def pipeline(found: answers.Pipeline) -> list[Table]:
-    """How the pipeline itself stands."""
-    missing = [Row((said(f"not there: {', '.join(found.missing)}", "bad"),))] if found.missing else []
-    unread = [Row((said(f"{found.undecodable:,} could not be read", "warn"),))] if found.undecodable else []
+def pipeline(status: PipelineStatus) -> list[TextTable]:
+    """Tables of producers, topics, consumer groups and dead letters."""
+    missing = f"Missing topics: {', '.join(status.missing)}"
+    undecodable = f"{status.undecodable:,} records could not be decoded"
     return [
-        Table("", rows=[*missing, *unread]),
-        list_tables.producers(found.producers, found.at),
-        list_tables.topics(found.topics),
-        list_tables.groups(found.groups),
-        list_tables.letters(found.letters),
+        TextTable(
+            "",
+            rows=[
+                *([TableRow((styled(missing, "bad"),))] if status.missing else []),
+                *([TableRow((styled(undecodable, "warn"),))] if status.undecodable else []),
+            ],
+        ),
+        list_tables.producers(status.producers, status.at),
+        list_tables.topics(status.topics),
+        list_tables.consumer_groups(status.groups),
+        list_tables.dead_letters(status.letters),
     ]

@@ -1,4 +1,4 @@
-"""The fleet in a few lines, what is wrong with Kafka, and one picture of it all. Pure: a view in, text out."""
+"""Summary line, notice about Kafka, and the one-shot picture of `rackstream top --once`. Pure: a view in, text out."""
 
 from __future__ import annotations
 
@@ -8,66 +8,68 @@ from datetime import UTC, datetime
 from rich.text import Text
 
 from rackstream.terminal import detail_tables, list_tables
-from rackstream.terminal.layout import Line, Row, Table, joined, said, whole
+from rackstream.terminal.layout import ScreenLine, TableRow, TextTable, join, render_tables, styled
 from rackstream.text import units
-from rackstream.view import answers
-from rackstream.view.model import NOT_ASKED, View
+from rackstream.view.answers import KAFKA_NOT_CONTACTED, Overview
+from rackstream.view.model import View
 
 
-def summary(found: answers.Overview) -> list[Text]:
-    """The fleet at a glance, in parts that a line may be broken between."""
-    up, targets = found.statuses.get("up", 0), sum(found.statuses.values())
-    active = sum(found.alerts.values())
-    worst = "bad" if found.alerts.get("critical") else "warn" if active else ""
-    alerts = said(f"{active:,} alert{'s' * (active != 1)}", worst) + _counts(found.alerts)
-    rate = [said(units.number(found.records_s, " records/s"))] if found.records_s is not None else []
-    silent = [said(f"{len(found.silent)} producers silent", "bad")] if found.silent else []
+def summary(overview: Overview) -> list[Text]:
+    """The fleet's totals, in parts between which the line may be broken."""
+    up, targets = overview.statuses.get("up", 0), sum(overview.statuses.values())
+    active = sum(overview.alerts.values())
+    worst = "bad" if overview.alerts.get("critical") else "warn" if active else ""
+    alerts = styled(f"{active:,} alert{'s' * (active != 1)}", worst) + _counts(overview.alerts)
+    records_s = overview.records_s
+    rate = [styled(units.format_number(records_s, " records/s"))] if records_s is not None else []
+    silent = [styled(f"{len(overview.silent)} producers silent", "bad")] if overview.silent else []
     return [
-        said(f"{found.hosts:,} host{'s' * (found.hosts != 1)}") + _counts(found.health),
+        styled(f"{overview.hosts:,} host{'s' * (overview.hosts != 1)}") + _counts(overview.health),
         alerts,
-        said(f"{up:,} of {targets:,} targets up", "" if up == targets else "warn"),
+        styled(f"{up:,} of {targets:,} targets up", "" if up == targets else "warn"),
         *silent,
-        said(units.number(found.watts, " W")),
-        said(f"{found.vms:,} VM{'s' * (found.vms != 1)}"),
+        styled(units.format_number(overview.watts, " W")),
+        styled(f"{overview.vms:,} VM{'s' * (overview.vms != 1)}"),
         *rate,
     ]
 
 
 def _counts(counts: Mapping[str, int]) -> Text:
-    """Those that are not zero, in brackets."""
-    parts = [said(f"{count:,} {word}", units.tone(word)) for word, count in counts.items() if count]
-    return Text(" (") + joined(parts, ", ") + Text(")") if parts else Text()
+    """The counts above zero, in brackets."""
+    parts = [styled(f"{count:,} {word}", units.tone(word)) for word, count in counts.items() if count]
+    return Text(" (") + join(parts, ", ") + Text(")") if parts else Text()
 
 
 def notice(view: View) -> Text | None:
-    """What whoever looks must know of the view itself; None: nothing."""
+    """Warning that the view is incomplete or out of date; None if it is current."""
     if not view.ready:
-        waiting = "" if view.kafka in ("", NOT_ASKED) else f": {view.kafka}"
-        return said(f"Reading what Kafka holds …{waiting}", "bad" if waiting else "warn")
+        error = "" if view.kafka in ("", KAFKA_NOT_CONTACTED) else f": {view.kafka}"
+        return styled(f"Reading from Kafka …{error}", "bad" if error else "warn")
     if view.kafka:
-        return said(f"Kafka is away ({view.kafka}); shown is what was known, and it goes on when Kafka is back", "bad")
+        return styled(view.pipeline().outage_notice, "bad")
     return None
 
 
-def fleet(view: View, width: int, rows: int) -> list[Line]:
-    """The fleet: its sums, hosts (the first `rows` by name) and active alerts (the first ten)."""
+def fleet(view: View, width: int, rows: int) -> list[ScreenLine]:
+    """Renders the fleet: totals, the first `rows` hosts by name, and the first ten active alerts."""
     at = datetime.now(UTC)
     page, alerts = view.hosts(limit=rows), view.alerts(limit=10)
-    told = notice(view)
-    left = page.total - len(page.rows)
-    more = [Row((said(f"… and {left:,} more hosts", "soft"),))] if left > 0 else []
-    return whole(
+    warning = notice(view)
+    remaining = page.total - len(page.rows)
+    more = [TableRow((styled(f"… and {remaining:,} more hosts", "soft"),))] if remaining > 0 else []
+    totals = TableRow((join(summary(view.overview(at)), "   "),))
+    return render_tables(
         [
-            Table("", rows=[*([Row((told,))] if told else []), Row((joined(summary(view.overview(at)), "   "),))]),
+            TextTable("", rows=[*([TableRow((warning,))] if warning else []), totals]),
             list_tables.hosts(page, at),
-            Table("", rows=more),
-            list_tables.alerts(alerts.rows, at, "No alert is active."),
+            TextTable("", rows=more),
+            list_tables.alerts(alerts.rows, at, "No active alerts."),
         ],
         width,
     )
 
 
-def host(view: View, name: str, width: int) -> list[Line] | None:
-    """All of one host; None: nothing is known of it."""
-    found = view.host(name)
-    return None if found is None else whole(detail_tables.host(found, datetime.now(UTC)), width)
+def host(view: View, name: str, width: int) -> list[ScreenLine] | None:
+    """Renders the details of one host; None if there is no host of this name."""
+    detail = view.host(name)
+    return None if detail is None else render_tables(detail_tables.host(detail, datetime.now(UTC)), width)

@@ -1,6 +1,6 @@
-"""Tables as lines of a terminal: columns share the width there is, the least important go first. Pure.
+"""Renders tables as terminal lines: columns share the width, the least important are dropped first. Pure.
 
-Whatever a machine tells becomes text here and nothing else: neither markup nor control characters of it have an effect.
+Names reported by machines are plain text here: neither markup nor control characters in them have any effect.
 """
 
 from __future__ import annotations
@@ -16,167 +16,166 @@ from rackstream.text import units
 from rackstream.text.sanitize import printable
 
 STYLES: Final = {"good": "green", "warn": "yellow", "bad": "bold red", "soft": "dim"}
-"""Tone → how it looks in a terminal's own colours; any other is plain. The word beside it says the same."""
-BETWEEN: Final = "  "
-Place = tuple[str, ...]
-"""What a row leads to: a view and what it is of, such as ("host", "node-1")."""
+"""Tone → Rich style, in the terminal's own colours. Colour is never the only sign: the text says the same."""
+COLUMN_GAP: Final = "  "
+Link = tuple[str, ...]
+"""What a row opens: a view and its subject, such as ("host", "node-1")."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column."""
+class TableColumn:
+    """A column of a table."""
 
     title: str
-    right: bool = False
-    """For numbers."""
-    wide: int = 0
-    """Cells that it takes at least, so that it does not jump with its values."""
-    least: int | None = None
-    """Cells that it can be cut to; None: it is not cut."""
-    rank: int = 0
-    """Columns of the highest rank go first where there is no room; 0: never."""
+    align_right: bool = False
+    """True for numbers."""
+    min_width: int = 0
+    """Cells it takes at least, so that it does not jump as its values change."""
+    shrink_to: int | None = None
+    """Cells it may be cut down to; None: it is not cut."""
+    drop_rank: int = 0
+    """Columns of the highest rank are dropped first when width is short; 0: never dropped."""
     sort: str = ""
-    """By what its list is asked for to be in its order."""
+    """Sort order of the query that corresponds to this column; empty: not sortable."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row."""
+class TableRow:
+    """A row of a table."""
 
     cells: Sequence[Text]
-    leads: Place | None = None
+    link: Link | None = None
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table, or without columns a paragraph: then each row has one cell, which is wrapped."""
+class TextTable:
+    """A table; without columns, paragraphs: each row then has one cell, which is wrapped."""
 
     title: str
-    columns: Sequence[Column] = ()
-    rows: Sequence[Row] = field(default_factory=list)
+    columns: Sequence[TableColumn] = ()
+    rows: Sequence[TableRow] = field(default_factory=list)
     empty: str = ""
-    """What is said without rows; without it, nothing is shown then."""
+    """Text shown if there are no rows; without it, an empty table is hidden."""
 
-    def sorted(self, by: str, *, descending: bool) -> Table:
-        """The same, with an arrow at the column that it is sorted by."""
+    def with_sort_mark(self, sort: str, *, descending: bool) -> TextTable:
+        """Returns the table with an arrow at the column that it is sorted by."""
         arrow = "▼" if descending else "▲"
-        marked = (
-            replace(column, title=f"{column.title} {arrow}") if column.sort == by else column for column in self.columns
+        columns = (
+            replace(column, title=f"{column.title} {arrow}") if column.sort == sort else column
+            for column in self.columns
         )
-        return replace(self, columns=tuple(marked))
+        return replace(self, columns=tuple(columns))
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a terminal."""
+class ScreenLine:
+    """A line of the terminal."""
 
     text: Text
-    leads: Place | None = None
+    link: Link | None = None
     is_row: bool = False
-    """One that can be chosen."""
+    """True if the cursor can be placed on it."""
 
 
-def said(value: object, tone: str = "") -> Text:
-    """Any value as text; a dash where there is none."""
+def styled(value: object, tone: str = "") -> Text:
+    """Any value as text; a dash for None and the empty string."""
     if value is None or value == "":
         return Text("–", "dim")
     return Text(str(printable(str(value))), STYLES.get(tone, ""))
 
 
-def state(word: str | None, before: str = "") -> Text:
-    """A state in the colour of its meaning. `before`: whose it is."""
-    return said(" ".join(each for each in (before, units.words(word)) if each), units.tone(word))
+def status_text(word: str | None, prefix: str = "") -> Text:
+    """A status in the colour of its meaning. `prefix`: whose status it is."""
+    return styled(" ".join(part for part in (prefix, units.humanize(word)) if part), units.tone(word))
 
 
-def joined(parts: Iterable[Text], between: str = " ") -> Text:
-    """Texts in one line."""
-    return Text(between).join(parts)
+def join(parts: Iterable[Text], separator: str = " ") -> Text:
+    """Joins texts into one line."""
+    return Text(separator).join(parts)
 
 
-def heading(title: str) -> Line:
-    """The title of a table."""
-    return Line(Text(title, "bold"))
-
-
-def whole(tables: Iterable[Table], width: int) -> list[Line]:
-    """Tables below each other, each with its title."""
-    found: list[Line] = []
+def render_tables(tables: Iterable[TextTable], width: int) -> list[ScreenLine]:
+    """Renders tables below each other, each with its title."""
+    lines: list[ScreenLine] = []
     for table in tables:
         if not table.rows and not table.empty:
             continue
-        found += [Line(Text())] if found else []
-        found += [heading(table.title)] if table.title else []
+        lines += [ScreenLine(Text())] if lines else []
+        lines += [ScreenLine(Text(table.title, "bold"))] if table.title else []
         if not table.rows:
-            found.append(Line(said(table.empty, "soft")))
+            lines.append(ScreenLine(styled(table.empty, "soft")))
         elif table.columns:
-            top, rows = fit(table, width)
-            found += [Line(top), *rows]
+            header, rows = render_table(table, width)
+            lines += [ScreenLine(header), *rows]
         else:
-            found += paragraph(table.rows, width)
-    return found
+            lines += _paragraphs(table.rows, width)
+    return lines
 
 
-def paragraph(rows: Iterable[Row], width: int) -> list[Line]:
-    """Rows of one cell, wrapped at spaces, and within words that are longer than a line."""
-    return [Line(part, row.leads, is_row=True) for row in rows for part in _wrapped(row.cells[0], width)]
+def _paragraphs(rows: Iterable[TableRow], width: int) -> list[ScreenLine]:
+    """Wraps rows of one cell at spaces, and within words that are longer than a line."""
+    return [ScreenLine(part, row.link, is_row=True) for row in rows for part in _wrap(row.cells[0], width)]
 
 
-def _wrapped(text: Text, width: int) -> list[Text]:
-    found, start, space = [], 0, 0
-    for at, each in enumerate(text.plain):
-        if each == " ":
+def _wrap(text: Text, width: int) -> list[Text]:
+    parts, start, space = [], 0, 0
+    for at, character in enumerate(text.plain):
+        if character == " ":
             space = at
         if cell_len(text.plain[start : at + 1]) > max(width, 2):
             end = space if space > start else at
-            found.append(text[start:end])
+            parts.append(text[start:end])
             start = end + (text.plain[end] == " ")
-    return [*found, text[start:]]
+    return [*parts, text[start:]]
 
 
-def fit(table: Table, width: int) -> tuple[Text, list[Line]]:
-    """The line of titles, and a line for each row."""
-    widths = _widths(table, width)
-    top = Text(BETWEEN).join(
-        _cell(Text(table.columns[at].title, "dim"), table.columns[at], wide) for at, wide in widths.items()
+def render_table(table: TextTable, width: int) -> tuple[Text, list[ScreenLine]]:
+    """Renders the column titles, and one line per row."""
+    widths = _column_widths(table, width)
+    columns = table.columns
+    header = Text(COLUMN_GAP).join(
+        _pad(Text(columns[at].title, "dim"), columns[at], cells) for at, cells in widths.items()
     )
     rows = [
-        Line(
-            Text(BETWEEN).join(_cell(row.cells[at], table.columns[at], wide) for at, wide in widths.items()),
-            row.leads,
+        ScreenLine(
+            Text(COLUMN_GAP).join(_pad(row.cells[at], columns[at], cells) for at, cells in widths.items()),
+            row.link,
             is_row=True,
         )
         for row in table.rows
     ]
-    return top, rows
+    return header, rows
 
 
-def _widths(table: Table, width: int) -> dict[int, int]:
-    """Column → its cells, of those that are shown."""
+def _column_widths(table: TextTable, width: int) -> dict[int, int]:
+    """Index of each column that fits → its width in cells."""
     full = {
-        at: max([column.wide, cell_len(column.title), *(cell_len(row.cells[at].plain) for row in table.rows)])
+        at: max([column.min_width, cell_len(column.title), *(cell_len(row.cells[at].plain) for row in table.rows)])
         for at, column in enumerate(table.columns)
     }
-    given = {at: wide if (least := table.columns[at].least) is None else min(wide, least) for at, wide in full.items()}
+    widths = {
+        at: cells if (least := table.columns[at].shrink_to) is None else min(cells, least) for at, cells in full.items()
+    }
 
-    def left() -> int:
-        return width - sum(given.values()) - len(BETWEEN) * (len(given) - 1)
+    def spare() -> int:
+        return width - sum(widths.values()) - len(COLUMN_GAP) * (len(widths) - 1)
 
-    while left() < 0:
-        worst = max(given, key=lambda at: (table.columns[at].rank, at))
-        if not table.columns[worst].rank:
+    while spare() < 0:
+        last = max(widths, key=lambda at: (table.columns[at].drop_rank, at))
+        if not table.columns[last].drop_rank:
             break
-        del given[worst]
-    if left() < 0:  # not even those that never go: the widest are cut, whatever they are
-        while left() < 0 and max(given.values()) > 3:
-            given[max(given, key=lambda at: given[at])] -= 1
-        return given
-    for at, wide in given.items():
-        given[at] += min(left(), full[at] - wide)
-    return given
+        del widths[last]
+    if spare() < 0:  # even the columns that are never dropped do not fit: cut the widest ones
+        while spare() < 0 and max(widths.values()) > 3:
+            widths[max(widths, key=lambda at: widths[at])] -= 1
+        return widths
+    for at, cells in widths.items():
+        widths[at] += min(spare(), full[at] - cells)
+    return widths
 
 
-def _cell(text: Text, column: Column, width: int) -> Text:
+def _pad(text: Text, column: TableColumn, width: int) -> Text:
     cell = text.copy()
     cell.truncate(width, overflow="ellipsis")
-    missing = width - cell_len(cell.plain)
-    return Text(" " * missing) + cell if column.right else cell + Text(" " * missing)
+    padding = Text(" " * (width - cell_len(cell.plain)))
+    return padding + cell if column.align_right else cell + padding

@@ -1,237 +1,274 @@
-"""What the lists show: hosts, VMs, alerts, silences, and the pipeline's. Pure: answers in, tables out."""
+"""Tables of hosts, VMs, alerts, silences, producers, topics, consumer groups and dead letters. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.text import Text
 
-from rackstream.terminal.layout import Column, Row, Table, joined, said, state
+from rackstream.terminal.layout import TableColumn, TableRow, TextTable, join, status_text, styled
 from rackstream.text import units
-from rackstream.view import answers
+from rackstream.view.answers import (
+    AlertRow,
+    ConsumerGroupRow,
+    DeadLetterRow,
+    HostPage,
+    HostRow,
+    HottestReading,
+    ProducerRow,
+    TopicRow,
+    VmRow,
+)
+from schemas.records import Silence
 
 HOSTS: Final = (
-    Column("Host", wide=12, least=14, sort="name"),
-    Column("Health", wide=8, sort="health"),
-    Column("Sources", wide=8, least=14, sort="status"),
-    Column("Power", right=True, wide=7, sort="watts"),
-    Column("Nearest its limit", wide=18, least=17, sort="temperature"),
-    Column("VMs", right=True, wide=3, rank=2, sort="vms"),
-    Column("CPU", right=True, wide=5, rank=3, sort="cpu"),
-    Column("Alerts", right=True, rank=1, sort="alerts"),
-    Column("Labels", least=12, rank=4),
-    Column("Read", right=True, wide=8, rank=5, sort="seen"),
+    TableColumn("Host", min_width=12, shrink_to=14, sort="name"),
+    TableColumn("Health", min_width=8, sort="health"),
+    TableColumn("Sources", min_width=8, shrink_to=14, sort="status"),
+    TableColumn("Power", align_right=True, min_width=7, sort="watts"),
+    TableColumn("Hottest sensor", min_width=18, shrink_to=17, sort="temperature"),
+    TableColumn("VMs", align_right=True, min_width=3, drop_rank=2, sort="vms"),
+    TableColumn("CPU", align_right=True, min_width=5, drop_rank=3, sort="cpu"),
+    TableColumn("Alerts", align_right=True, drop_rank=1, sort="alerts"),
+    TableColumn("Labels", shrink_to=12, drop_rank=4),
+    TableColumn("Last reading", align_right=True, min_width=8, drop_rank=5, sort="seen"),
 )
 VMS: Final = (
-    Column("VM", wide=12, least=14, sort="name"),
-    Column("Host", wide=8, least=12, sort="host"),
-    Column("State", wide=8, rank=2, sort="state"),
-    Column("CPUs", right=True, rank=3),
-    Column("CPU", right=True, wide=6, sort="cpu"),
-    Column("Memory", right=True, wide=9, rank=1, sort="memory"),
-    Column("Network", right=True, wide=10, sort="network"),
-    Column("Disks", right=True, wide=10, sort="disk"),
+    TableColumn("VM", min_width=12, shrink_to=14, sort="name"),
+    TableColumn("Host", min_width=8, shrink_to=12, sort="host"),
+    TableColumn("State", min_width=8, drop_rank=2, sort="state"),
+    TableColumn("CPUs", align_right=True, drop_rank=3),
+    TableColumn("CPU", align_right=True, min_width=6, sort="cpu"),
+    TableColumn("Memory", align_right=True, min_width=9, drop_rank=1, sort="memory"),
+    TableColumn("Network", align_right=True, min_width=10, sort="network"),
+    TableColumn("Disks", align_right=True, min_width=10, sort="disk"),
 )
-ACTIVE: Final = (
-    Column("Since", wide=8),
-    Column("Severity", wide=8),
-    Column("Host", wide=8, least=14),
-    Column("Rule", least=12, rank=2),
-    Column("What", least=40),
-    Column("Muted by", least=12, rank=1),
+ACTIVE_ALERTS: Final = (
+    TableColumn("Start", min_width=8),
+    TableColumn("Severity", min_width=8),
+    TableColumn("Host", min_width=8, shrink_to=14),
+    TableColumn("Rule", shrink_to=12, drop_rank=2),
+    TableColumn("Description", shrink_to=40),
+    TableColumn("Muted by", shrink_to=12, drop_rank=1),
 )
-PAST: Final = (
-    Column("At", wide=8),
-    Column("Transition", least=10),
-    Column("Host", wide=8, least=14),
-    Column("Rule", least=12, rank=1),
-    Column("What", least=32),
+TRANSITIONS: Final = (
+    TableColumn("Time", min_width=8),
+    TableColumn("Transition", shrink_to=10),
+    TableColumn("Host", min_width=8, shrink_to=14),
+    TableColumn("Rule", shrink_to=12, drop_rank=1),
+    TableColumn("Description", shrink_to=32),
 )
 SILENCES: Final = (
-    Column("Matches", least=20),
-    Column("Holds", wide=7),
-    Column("Until", wide=8),
-    Column("Who", least=8, rank=1),
-    Column("Why", least=16),
+    TableColumn("Matchers", shrink_to=20),
+    TableColumn("State", min_width=7),
+    TableColumn("End", min_width=8),
+    TableColumn("Author", shrink_to=8, drop_rank=1),
+    TableColumn("Reason", shrink_to=16),
 )
 PRODUCERS: Final = (
-    Column("Producer", least=16),
-    Column("State", wide=6),
-    Column("Heard", right=True, wide=8),
-    Column("Targets", right=True),
-    Column("Not read", right=True),
-    Column("Records", right=True, rank=2),
-    Column("Queued", right=True),
-    Column("Spooled", right=True),
-    Column("Oldest", right=True, rank=1),
-    Column("Dropped", right=True),
-    Column("Polls", right=True, rank=3),
+    TableColumn("Producer", shrink_to=16),
+    TableColumn("State", min_width=6),
+    TableColumn("Last heartbeat", align_right=True, min_width=8),
+    TableColumn("Targets", align_right=True),
+    TableColumn("Failing", align_right=True),
+    TableColumn("Records", align_right=True, drop_rank=2),
+    TableColumn("Queued", align_right=True),
+    TableColumn("Spooled", align_right=True),
+    TableColumn("Oldest", align_right=True, drop_rank=1),
+    TableColumn("Dropped", align_right=True),
+    TableColumn("Polls", align_right=True, drop_rank=3),
 )
 TOPICS: Final = (
-    Column("Topic", least=20),
-    Column("Partitions", right=True, rank=1),
-    Column("Records", right=True, wide=9),
-    Column("Per s", right=True, wide=8),
+    TableColumn("Topic", shrink_to=20),
+    TableColumn("Partitions", align_right=True, drop_rank=1),
+    TableColumn("Records", align_right=True, min_width=9),
+    TableColumn("Records/s", align_right=True, min_width=8),
 )
-GROUPS: Final = (
-    Column("Group", least=16),
-    Column("Topic", least=16),
-    Column("State", rank=1),
-    Column("Behind", right=True, wide=6),
+CONSUMER_GROUPS: Final = (
+    TableColumn("Group", shrink_to=16),
+    TableColumn("Topic", shrink_to=16),
+    TableColumn("State", drop_rank=1),
+    TableColumn("Lag", align_right=True, min_width=6),
 )
-LETTERS: Final = (Column("Stage"), Column("Reason", least=16), Column("Records", right=True))
+DEAD_LETTERS: Final = (
+    TableColumn("Stage"),
+    TableColumn("Reason", shrink_to=16),
+    TableColumn("Records", align_right=True),
+)
 
 
-def hosts(page: answers.HostPage, at: datetime) -> Table:
+def hosts(page: HostPage, at: datetime) -> TextTable:
     """A page of hosts."""
-    return Table("Hosts", HOSTS, [_host(row, at) for row in page.rows], empty="No host.")
+    return TextTable("Hosts", HOSTS, [_host(row, at) for row in page.rows], empty="No hosts.")
 
 
-def _host(host: answers.HostRow, at: datetime) -> Row:
+def _host(host: HostRow, at: datetime) -> TableRow:
     labels = " ".join(f"{name}={value}" for name, value in sorted(host.labels.items()))
     cells = (
-        said(host.name),
-        state(host.health),
-        joined(state(word, name) for name, word in sorted(host.statuses.items())),
-        said(units.number(host.watts, " W")),
+        styled(host.name),
+        status_text(host.health),
+        join(status_text(status, source) for source, status in sorted(host.statuses.items())),
+        styled(units.format_number(host.watts, " W")),
         hottest(host.hottest),
-        said(units.number(host.vms)),
-        said(units.number(host.cpu_percent, " %")),
-        said(host.alerts, "bad" if host.alerts else "soft"),
-        said(labels, "soft"),
-        said(units.age(host.seen_at, at), "soft"),
+        styled(units.format_number(host.vms)),
+        styled(units.format_number(host.cpu_percent, " %")),
+        styled(host.alerts, "bad" if host.alerts else "soft"),
+        styled(labels, "soft"),
+        styled(units.format_age(host.seen_at, at), "soft"),
     )
-    return Row(cells, ("host", host.name))
+    return TableRow(cells, ("host", host.name))
 
 
-def hottest(hot: answers.Hottest | None) -> Text:
-    """The reading nearest its limit: how warm, its limit, which sensor."""
-    if hot is None:
-        return said(None)
-    limit = f" of {hot.limit_celsius:.0f}" if hot.limit_celsius else ""
-    reading = said(f"{hot.celsius:.1f} °C", units.near(hot.celsius, hot.limit_celsius))
-    return reading + said(f"{limit} {hot.sensor}", "soft")
+def hottest(reading: HottestReading | None) -> Text:
+    """The reading closest to its limit: temperature, limit, sensor."""
+    if reading is None:
+        return styled(None)
+    limit = f" of {reading.limit_celsius:.0f}" if reading.limit_celsius else ""
+    celsius = styled(f"{reading.celsius:.1f} °C", units.limit_tone(reading.celsius, reading.limit_celsius))
+    return celsius + styled(f"{limit} {reading.sensor}", "soft")
 
 
-def vms(rows: Iterable[answers.VmRow]) -> Table:
+def vms(rows: Iterable[VmRow]) -> TextTable:
     """VMs of one host or of all."""
-    return Table("VMs", VMS, [_vm(row) for row in rows], empty="No VM.")
+    return TextTable("VMs", VMS, [_vm(row) for row in rows], empty="No VMs.")
 
 
-def _vm(vm: answers.VmRow) -> Row:
+def _vm(vm: VmRow) -> TableRow:
     cells = (
-        said(vm.name),
-        said(vm.host),
-        state(vm.state),
-        said(units.number(vm.cpus)),
-        said(units.number(vm.cpu_percent, " %")),
-        said(units.kib(vm.memory_kib)),
-        said(units.size(vm.net_bytes_s)),
-        said(units.size(vm.disk_bytes_s)),
+        styled(vm.name),
+        styled(vm.host),
+        status_text(vm.state),
+        styled(units.format_number(vm.cpus)),
+        styled(units.format_number(vm.cpu_percent, " %")),
+        styled(units.format_kib(vm.memory_kib)),
+        styled(units.format_bytes(vm.net_bytes_s)),
+        styled(units.format_bytes(vm.disk_bytes_s)),
     )
-    return Row(cells, ("vm", vm.host, vm.uuid))
+    return TableRow(cells, ("vm", vm.host, vm.uuid))
 
 
-def alerts(page: Sequence[answers.Alert], at: datetime, empty: str = "") -> Table:
-    """Active alerts."""
-    rows = [_alert(each, at) for each in page]
-    if any(each.muted_by for each in page):
-        return Table("Active alerts", ACTIVE, rows, empty)
-    return Table("Active alerts", ACTIVE[:-1], [replace(row, cells=row.cells[:-1]) for row in rows], empty)
+def alerts(rows: Sequence[AlertRow], at: datetime, empty: str = "") -> TextTable:
+    """Active alerts; the column of mutes is left out if none is muted."""
+    table = TextTable("Active alerts", ACTIVE_ALERTS, [_alert(row, at) for row in rows], empty)
+    if any(row.muted_by for row in rows):
+        return table
+    return replace(table, columns=ACTIVE_ALERTS[:-1], rows=[replace(row, cells=row.cells[:-1]) for row in table.rows])
 
 
-def _alert(each: answers.Alert, at: datetime) -> Row:
+def _alert(alert: AlertRow, at: datetime) -> TableRow:
     cells = (
-        moment(each.started_at, at),
-        state(each.severity),
-        said(each.host),
-        said(each.rule),
-        said(each.text),
-        said(", ".join(each.muted_by)),
+        format_moment(alert.started_at, at),
+        status_text(alert.severity),
+        styled(alert.host),
+        styled(alert.rule),
+        styled(alert.text),
+        styled(", ".join(alert.muted_by)),
     )
-    return Row(cells, ("alert", each.id))
+    return TableRow(cells, ("alert", alert.id))
 
 
-def transitions(page: Iterable[answers.Alert], at: datetime) -> Table:
-    """How alerts came and went."""
-    rows = [_transition(each, at) for each in page]
-    return Table("Last transitions", PAST, rows, "No alert has come or gone yet.")
+def transitions(rows: Iterable[AlertRow], at: datetime) -> TextTable:
+    """Latest transitions of alerts."""
+    return TextTable("Last transitions", TRANSITIONS, [_transition(row, at) for row in rows], "No transitions yet.")
 
 
-def _transition(each: answers.Alert, at: datetime) -> Row:
-    told = each.transition + (f" ({each.cause})" if each.cause else "")
-    tone = units.tone(each.transition if each.transition == "cleared" else each.severity)
-    cells = (moment(each.observed_at, at), said(told, tone), said(each.host), said(each.rule), said(each.text))
-    return Row(cells, ("alert", each.id))
-
-
-def silences(known: Iterable[Mapping[str, Any]], at: datetime) -> Table:
-    """Those that hold now or will."""
-    return Table("Silences", SILENCES, [_silence(each, at) for each in known if each["ends_at"] > at])
-
-
-def _silence(each: Mapping[str, Any], at: datetime) -> Row:
-    matchers = " ".join(f"{matcher['name']}={matcher['pattern']}" for matcher in each["matchers"])
-    holds = "not yet" if each["starts_at"] > at else "now"
-    return Row((said(matchers), said(holds), moment(each["ends_at"], at), said(each["who"]), said(each["why"])))
-
-
-def moment(when: datetime, now: datetime) -> Text:
-    """A moment, UTC: the time alone while it is of this day."""
-    return said(f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when:%m-%d %H:%M}", "soft")
-
-
-def producers(rows: Iterable[answers.Producer], at: datetime) -> Table:
-    """Producers, and what waits at them."""
-    return Table("Producers", PRODUCERS, [_producer(row, at) for row in rows], "No producer has been heard.")
-
-
-def _producer(each: answers.Producer, at: datetime) -> Row:
-    spooled = f"{each.spooled:,} ({units.size(each.spooled_bytes, 'B')})" if each.spooled else "0"
-    oldest = units.span((at - each.spool_oldest_at).total_seconds()) if each.spool_oldest_at else None
-    dropped = f"{each.dropped:,}" + (f" ({each.rejected:,} refused)" if each.rejected else "")
-    queued = said(f"{each.queued:,}", "warn" if each.queued > units.MANY_QUEUED else "")
+def _transition(alert: AlertRow, at: datetime) -> TableRow:
+    transition = alert.transition + (f" ({alert.cause})" if alert.cause else "")
+    tone = units.tone(alert.transition if alert.transition == "cleared" else alert.severity)
     cells = (
-        said(each.name),
-        state(each.status),
-        said(units.age(each.observed_at, at), "soft"),
-        said(units.number(each.targets)),
-        said(f"{each.failing:,}", "bad" if each.failing else ""),
-        said(units.number(each.records)),
-        queued,
-        said(spooled, "warn" if each.spooled else ""),
-        said(oldest),
-        said(dropped, "bad" if each.dropped else ""),
-        said(units.number(each.polls)),
+        format_moment(alert.observed_at, at),
+        styled(transition, tone),
+        styled(alert.host),
+        styled(alert.rule),
+        styled(alert.text),
     )
-    return Row(cells)
+    return TableRow(cells, ("alert", alert.id))
 
 
-def topics(rows: Iterable[answers.TopicRow]) -> Table:
-    """Topics: how much is on them, and how fast it comes."""
-    return Table("Topics", TOPICS, [_topic(row) for row in rows], "No topic.")
+def silences(records: Iterable[Silence], at: datetime) -> TextTable:
+    """Active and pending silences."""
+    return TextTable("Silences", SILENCES, [_silence(silence, at) for silence in records if silence["ends_at"] > at])
 
 
-def _topic(each: answers.TopicRow) -> Row:
-    rate = units.number(each.records_s, digits=1)
-    partitions, records = units.number(each.partitions), units.number(each.records)
-    return Row((said(each.name), said(partitions), said(records), said(rate)))
+def _silence(silence: Silence, at: datetime) -> TableRow:
+    matchers = " ".join(f"{matcher['name']}={matcher['pattern']}" for matcher in silence["matchers"])
+    state = "pending" if silence["starts_at"] > at else "active"
+    return TableRow(
+        (
+            styled(matchers),
+            styled(state),
+            format_moment(silence["ends_at"], at),
+            styled(silence["who"]),
+            styled(silence["why"]),
+        )
+    )
 
 
-def groups(rows: Iterable[answers.GroupRow]) -> Table:
-    """How far consumer groups are behind."""
-    return Table("Consumer groups", GROUPS, [_group(row) for row in rows], "No group reads a topic of ours.")
+def format_moment(at: datetime, now: datetime) -> Text:
+    """A UTC time; without its date if it is today."""
+    return styled(f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%m-%d %H:%M}", "soft")
 
 
-def _group(each: answers.GroupRow) -> Row:
-    behind = said(f"{each.lag:,}", "warn" if each.lag > units.MANY_BEHIND else "")
-    return Row((said(each.group), said(each.topic), said(each.state.lower()), behind))
+def producers(rows: Iterable[ProducerRow], at: datetime) -> TextTable:
+    """Producers with their queues and spools."""
+    return TextTable("Producers", PRODUCERS, [_producer(row, at) for row in rows], "No producers yet.")
 
 
-def letters(rows: Iterable[answers.LetterRow]) -> Table:
-    """Dead letters."""
-    found = [Row((said(row.stage), said(row.reason), said(f"{row.count:,}", "warn"))) for row in rows]
-    return Table("Dead letters", LETTERS, found, "Nothing was refused.")
+def _producer(producer: ProducerRow, at: datetime) -> TableRow:
+    spool_bytes = units.format_bytes(producer.spooled_bytes, "B")
+    spooled = f"{producer.spooled:,} ({spool_bytes})" if producer.spooled else "0"
+    oldest_at = producer.spool_oldest_at
+    oldest = units.format_duration((at - oldest_at).total_seconds()) if oldest_at else None
+    dropped = f"{producer.dropped:,}" + (f" ({producer.rejected:,} rejected)" if producer.rejected else "")
+    cells = (
+        styled(producer.name),
+        status_text(producer.status),
+        styled(units.format_age(producer.observed_at, at), "soft"),
+        styled(units.format_number(producer.targets)),
+        styled(f"{producer.failing:,}", "bad" if producer.failing else ""),
+        styled(units.format_number(producer.records)),
+        styled(f"{producer.queued:,}", "warn" if producer.queued > units.QUEUE_WARNING_RECORDS else ""),
+        styled(spooled, "warn" if producer.spooled else ""),
+        styled(oldest),
+        styled(dropped, "bad" if producer.dropped else ""),
+        styled(units.format_number(producer.polls)),
+    )
+    return TableRow(cells)
+
+
+def topics(rows: Iterable[TopicRow]) -> TextTable:
+    """Topics with record counts and append rates."""
+    return TextTable("Topics", TOPICS, [_topic(row) for row in rows], "No topics.")
+
+
+def _topic(topic: TopicRow) -> TableRow:
+    return TableRow(
+        (
+            styled(topic.name),
+            styled(units.format_number(topic.partitions)),
+            styled(units.format_number(topic.records)),
+            styled(units.format_number(topic.records_s, digits=1)),
+        )
+    )
+
+
+def consumer_groups(rows: Iterable[ConsumerGroupRow]) -> TextTable:
+    """Consumer groups with their lag."""
+    table_rows = [_consumer_group(row) for row in rows]
+    return TextTable("Consumer groups", CONSUMER_GROUPS, table_rows, "No consumer groups on these topics.")
+
+
+def _consumer_group(group: ConsumerGroupRow) -> TableRow:
+    lag = styled(f"{group.lag:,}", "warn" if group.lag > units.LAG_WARNING_RECORDS else "")
+    return TableRow((styled(group.group), styled(group.topic), styled(group.state.lower()), lag))
+
+
+def dead_letters(rows: Iterable[DeadLetterRow]) -> TextTable:
+    """Dead letters by stage and reason."""
+    table_rows = [TableRow((styled(row.stage), styled(row.reason), styled(f"{row.count:,}", "warn"))) for row in rows]
+    return TextTable(
+        "Dead letters", DEAD_LETTERS, table_rows, "No dead letters. Inspect them with `rackstream dead-letters`."
+    )

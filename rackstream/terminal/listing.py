@@ -1,4 +1,4 @@
-"""The part of the screen that is walked through: lines with a cursor. Only those that are seen are asked for."""
+"""Scrollable list with a cursor. Only the visible lines are loaded."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from rackstream.terminal.layout import Place
-from rackstream.terminal.scroll_window import Where, Window
+from rackstream.terminal.layout import Link
+from rackstream.terminal.scroll_window import LineWindow, ScrollPosition
 
-Ask = Callable[[int, int, int], Window]
-"""(first line, lines, cells of width) → these lines at least; or a few fewer, where there are no more."""
-NOTHING: Final = Window(0, ())
+LoadLines = Callable[[int, int, int], LineWindow]
+"""(first line, number of lines, width in cells) → at least these lines; fewer where the list ends."""
+EMPTY: Final = LineWindow(0, ())
 
 
 class Listing(Widget, can_focus=True):
@@ -24,129 +24,131 @@ class Listing(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
-        Binding("pageup,ctrl+b", "turn(-1)", show=False),
-        Binding("pagedown,ctrl+f,space", "turn(1)", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", show=False),
+        Binding("pagedown,ctrl+f,space", "page(1)", show=False),
         Binding("home,g", "edge(0)", show=False),
         Binding("end,G", "edge(1)", show=False),
     ]
 
     class Chosen(Message):
-        """Enter was pressed on a line that leads somewhere."""
+        """Enter was pressed on a line that has a link."""
 
-        def __init__(self, leads: Place) -> None:
-            self.leads = leads
+        def __init__(self, link: Link) -> None:
+            self.link = link
             super().__init__()
 
     class Moved(Message):
-        """Other lines are seen."""
+        """Other lines have become visible."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._ask: Ask = lambda *_: NOTHING
-        self._window = NOTHING
-        self.where = Where()
+        self._load_lines: LoadLines = lambda *_: EMPTY
+        self._window = EMPTY
+        self._scroll = ScrollPosition()
 
-    def look(self, ask: Ask, where: Where) -> None:
-        """Shows something else, from where it was left."""
-        self._ask, self.where = ask, where
-        self.renew()
+    def open_list(self, load_lines: LoadLines, scroll: ScrollPosition) -> None:
+        """Shows another list, at the position where it was left."""
+        self._load_lines, self._scroll = load_lines, scroll
+        self.reload()
 
-    def renew(self) -> None:
-        """Asks again for what is seen; the cursor stays with what it is on, but at the top it stays there."""
+    def reload(self) -> None:
+        """Loads the visible lines again. The cursor follows its line, except at the top, where it stays."""
         if not self.size.width:  # not on the screen yet
             return
-        where, seen = self.where, self._seen
-        found = self._ask(where.first, seen, self.size.width)
-        if where.first >= found.total > 0:
-            where.first = max(0, found.total - seen)
-            found = self._ask(where.first, seen, self.size.width)
-        self._window = found
-        if where.cursor and where.leads is not None:
-            same = (found.first + at for at, line in enumerate(found.lines) if line.leads == where.leads)
-            where.cursor = next(same, where.cursor)
-        self._to(min(where.cursor, found.total - 1), 1)
+        scroll, count = self._scroll, self._visible_count
+        window = self._load_lines(scroll.first, count, self.size.width)
+        if scroll.first >= window.total > 0:
+            scroll.first = max(0, window.total - count)
+            window = self._load_lines(scroll.first, count, self.size.width)
+        self._window = window
+        if scroll.cursor and scroll.link is not None:
+            same = (window.first + at for at, line in enumerate(window.lines) if line.link == scroll.link)
+            scroll.cursor = next(same, scroll.cursor)
+        self._move_cursor(min(scroll.cursor, window.total - 1), 1)
 
     @property
-    def leads(self) -> Place | None:
-        """What the line under the cursor leads to."""
-        return self.where.leads
+    def selected_link(self) -> Link | None:
+        """Link of the line under the cursor."""
+        return self._scroll.link
 
     @property
-    def seen(self) -> tuple[int, int, int]:
-        """The first line that is seen and the last, counted from 1, and how many there are."""
-        first, total = self.where.first, self._window.total
-        return min(first + 1, total), min(first + self._seen, total), total
+    def visible_range(self) -> tuple[int, int, int]:
+        """First and last visible line, counted from 1, and the number of all lines."""
+        first, total = self._scroll.first, self._window.total
+        return min(first + 1, total), min(first + self._visible_count, total), total
 
     @property
-    def _seen(self) -> int:
-        return max(1, self.size.height - (self._window.top is not None))
+    def _visible_count(self) -> int:
+        return max(1, self.size.height - (self._window.header is not None))
 
     def on_resize(self) -> None:
-        """Another width fits other columns."""
-        self.renew()
+        """Reloads, because another width fits other columns."""
+        self.reload()
 
     def render(self) -> Text:
-        """The lines that are seen."""
-        where, window = self.where, self._window
-        shown = [window.top] if window.top is not None else []
-        for number in range(where.first, where.first + self._seen):
-            line = window.at(number)
+        """Draws the visible lines."""
+        scroll, window = self._scroll, self._window
+        lines = [window.header] if window.header is not None else []
+        for number in range(scroll.first, scroll.first + self._visible_count):
+            line = window.line(number)
             if line is None:
                 break
             text = line.text.copy()
-            if number == where.cursor and line.is_row:
+            if number == scroll.cursor and line.is_row:
                 text.pad_right(max(0, self.size.width - text.cell_len))
                 text.stylize("reverse")
-            shown.append(text)
-        found = Text("\n").join(shown)
-        found.no_wrap, found.overflow = True, "crop"
-        return found
+            lines.append(text)
+        drawn = Text("\n").join(lines)
+        drawn.no_wrap, drawn.overflow = True, "crop"
+        return drawn
 
-    def _to(self, number: int, step: int) -> None:
-        """Puts the cursor on a line, or on the next one in that direction that can be chosen, and shows it."""
-        where, window = self.where, self._window
+    def _move_cursor(self, number: int, step: int) -> None:
+        """Places the cursor on a line, or on the next selectable one in that direction, and scrolls to it."""
+        scroll, window = self._scroll, self._window
         number = max(0, min(number, window.total - 1))
-        wanted = number
-        while (line := window.at(number)) is not None and not line.is_row:
+        requested = number
+        while (line := window.line(number)) is not None and not line.is_row:
             number += step
-        if (line := window.at(number)) is None and window.at(wanted) is not None:
-            number = where.cursor if (kept := window.at(where.cursor)) is not None and kept.is_row else wanted
-        where.cursor = number
-        first = where.first
-        if number < first or wanted < first:
-            first = min(number, wanted)
-            while first > 0 and (above := window.at(first - 1)) is not None and not above.is_row:
-                first -= 1  # with the titles of what is chosen
-        elif number >= first + self._seen:
-            first = number - self._seen + 1
-        if first != where.first:
-            where.first = first
-            if window.at(first) is None or window.at(min(first + self._seen, window.total) - 1) is None:
-                self._window = self._ask(first, self._seen, self.size.width)
+        if (line := window.line(number)) is None and window.line(requested) is not None:
+            current = window.line(scroll.cursor)
+            number = scroll.cursor if current is not None and current.is_row else requested
+        scroll.cursor = number
+        first = scroll.first
+        if number < first or requested < first:
+            first = min(number, requested)
+            while first > 0 and (above := window.line(first - 1)) is not None and not above.is_row:
+                first -= 1  # includes the titles above the selected line
+        elif number >= first + self._visible_count:
+            first = number - self._visible_count + 1
+        if first != scroll.first:
+            scroll.first = first
+            last = min(first + self._visible_count, window.total) - 1
+            if window.line(first) is None or window.line(last) is None:
+                self._window = self._load_lines(first, self._visible_count, self.size.width)
             self.post_message(self.Moved())
-        chosen = self._window.at(where.cursor)
-        where.leads = chosen.leads if chosen is not None else None
+        selected = self._window.line(scroll.cursor)
+        scroll.link = selected.link if selected is not None else None
         self.refresh()
 
     def action_move(self, step: int) -> None:
-        """One line on."""
-        before = self.where.cursor
-        self._to(before + step, step)
-        if self.where.cursor == before and step > 0:  # lines below that cannot be chosen are seen all the same
-            self.where.first = max(0, min(self.where.first + 1, self._window.total - self._seen))
-        elif self.where.cursor == before:
-            self.where.first = max(0, self.where.first - 1)
+        """Moves the cursor by one line; at either end, scrolls over the remaining lines without a row."""
+        before = self._scroll.cursor
+        self._move_cursor(before + step, step)
+        if self._scroll.cursor == before and step > 0:
+            self._scroll.first = max(0, min(self._scroll.first + 1, self._window.total - self._visible_count))
+        elif self._scroll.cursor == before:
+            self._scroll.first = max(0, self._scroll.first - 1)
         self.refresh()
 
-    def action_turn(self, pages: int) -> None:
-        """One page on."""
-        self._to(self.where.cursor + pages * self._seen, pages)
+    def action_page(self, pages: int) -> None:
+        """Moves the cursor by one page."""
+        self._move_cursor(self._scroll.cursor + pages * self._visible_count, pages)
 
     def action_edge(self, end: int) -> None:
-        """To the first line, or to the last."""
-        self._to(self._window.total - 1 if end else 0, -1 if end else 1)
+        """Moves the cursor to the first line, or to the last."""
+        self._move_cursor(self._window.total - 1 if end else 0, -1 if end else 1)
 
     def action_choose(self) -> None:
-        """Goes where the line leads."""
-        if self.leads is not None:
-            self.post_message(self.Chosen(self.leads))
+        """Opens the link of the selected line."""
+        if self.selected_link is not None:
+            self.post_message(self.Chosen(self.selected_link))

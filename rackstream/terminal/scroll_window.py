@@ -1,4 +1,4 @@
-"""Some lines out of many, and where one stands among them. Values only."""
+"""A window of lines out of a longer list, and the scroll position in it. Values only."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from rackstream.terminal.layout import Line, Place
+from rackstream.terminal.layout import Link, ScreenLine
 
 
 @dataclass(frozen=True)
-class Window:
-    """Some lines out of all."""
+class LineWindow:
+    """Some consecutive lines of a longer list."""
 
     total: int
-    lines: Sequence[Line]
+    """Lines of the whole list."""
+    lines: Sequence[ScreenLine]
     first: int = 0
-    """Which of all the first of `lines` is."""
-    top: Text | None = None
-    """Stays above them."""
+    """Number of the first of `lines` in the whole list."""
+    header: Text | None = None
+    """Line that stays above the list."""
 
-    def at(self, number: int) -> Line | None:
-        """One of all lines, if it is among these."""
-        within = number - self.first
-        return self.lines[within] if 0 <= within < len(self.lines) else None
+    def line(self, number: int) -> ScreenLine | None:
+        """The line with this number of the whole list, if the window contains it."""
+        index = number - self.first
+        return self.lines[index] if 0 <= index < len(self.lines) else None
 
 
 @dataclass
-class Where:
-    """Where a view is being looked at."""
+class ScrollPosition:
+    """Scroll position and cursor of one view."""
 
     first: int = 0
-    """The line that is seen first."""
+    """Number of the topmost visible line."""
     cursor: int = 0
-    """The line that is chosen."""
-    leads: Place | None = None
-    """What was there when it was drawn last."""
+    """Number of the selected line."""
+    link: Link | None = None
+    """Link of the selected line when it was last drawn."""

@@ -1,4 +1,4 @@
-"""Asks for a silence: what it matches, for how long, why."""
+"""Dialog that creates a silence: matchers, duration, reason."""
 
 from __future__ import annotations
 
@@ -15,68 +15,79 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from rackstream.alerts import silences
-from rackstream.terminal.layout import said
-from rackstream.text.time_arguments import duration
+from rackstream.terminal.layout import styled
+from rackstream.text.time_arguments import parse_duration
 from rackstream.topics.schema_lookup import Connect
 from runtime.errors import Failure
 from sinks.webhook import silences as silence_records
 
-LASTING: Final = "2h"
+DEFAULT_DURATION: Final = "2h"
 
 
-class Silence(ModalScreen[bool]):
-    """Made on Enter in the last field; false: it was thought better of."""
+class SilenceDialog(ModalScreen[bool]):
+    """Creates the silence on Enter in the last field. Its result is False if it was cancelled."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
 
-    def __init__(self, connect: Connect, matchers: Mapping[str, str], who: Callable[[], str]) -> None:
-        """`matchers`: what it is to match unless that is changed; `who`: the user's name, asked for when it is made."""
+    def __init__(self, connect: Connect, matchers: Mapping[str, str], user: Callable[[], str]) -> None:
+        """Prepares the dialog.
+
+        Args:
+            connect: Returns settings with Kafka's address, when the silence is created.
+            matchers: Initial matchers, which the user may change.
+            user: Returns the name to record as the silence's author.
+        """
         super().__init__()
-        self._connect, self._matchers, self._who = connect, matchers, who
+        self._connect, self._matchers, self._user = connect, matchers, user
 
     def compose(self) -> ComposeResult:
-        """The fields."""
-        with Vertical(id="dialogue"):
-            yield Label("Silence: alerts that match are shown, but not delivered", classes="strong", markup=False)
-            yield Label("Matches (rule=, host=, severity=, a label; * and ? are wild)", markup=False)
-            yield Input(_safe(silences.line(self._matchers)), id="matchers", compact=True)
-            yield Label("For (90m, 2h, 1d12h)", markup=False)
-            yield Input(LASTING, id="lasting", compact=True)
-            yield Label("Why", markup=False)
-            yield Input(id="why", compact=True)
-            yield Static(id="wrong", markup=False)
-            yield Label("Enter: next field, and after the last it is made. Esc: cancel.", classes="soft", markup=False)
+        """Builds the fields."""
+        with Vertical(id="dialog"):
+            yield Label("Silence: matching alerts are shown, but not delivered", classes="strong", markup=False)
+            yield Label("Matchers (rule=, host=, severity=, a label; wildcards: * and ?)", markup=False)
+            yield Input(_printable(silences.format_matchers(self._matchers)), id="matchers", compact=True)
+            yield Label("Duration (90m, 2h, 1d12h)", markup=False)
+            yield Input(DEFAULT_DURATION, id="duration", compact=True)
+            yield Label("Reason", markup=False)
+            yield Input(id="reason", compact=True)
+            yield Static(id="error", markup=False)
+            yield Label("Enter: next field; in the last field: create. Esc: cancel.", classes="soft", markup=False)
 
     def on_mount(self) -> None:
-        """Matchers are mostly right: begin where they end."""
-        self.query_one("#why" if self._matchers else "#matchers").focus()
+        """Focuses the reason, because suggested matchers are mostly right."""
+        self.query_one("#reason" if self._matchers else "#matchers").focus()
 
-    def action_leave(self) -> None:
-        """Nothing is silenced."""
+    def action_cancel(self) -> None:
+        """Closes the dialog without creating a silence."""
         self.dismiss(False)
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
-        """The next field; after the last, it is made."""
+        """Moves to the next field; in the last one, creates the silence."""
         event.stop()
-        if event.input.id != "why":
+        if event.input.id != "reason":
             self.focus_next()
             return
-        matchers, lasting, why = (self.query_one(f"#{name}", Input).value for name in ("matchers", "lasting", "why"))
+        matchers, length, reason = (
+            self.query_one(f"#{name}", Input).value for name in ("matchers", "duration", "reason")
+        )
         try:
-            if not why.strip():
-                raise Failure("say why: somebody will wonder why nothing came")  # noqa: TRY301
+            if not reason.strip():
+                raise Failure("a reason is required")  # noqa: TRY301
             now = datetime.now(UTC)
-            pairs = silences.pairs(silences.split(matchers))
-            made = silence_records.new_silence(
-                pairs, now, now + duration(lasting.strip()), who=self._who(), why=why.strip()
+            silence = silence_records.new_silence(
+                silences.parse_matchers(silences.split_words(matchers)),
+                now,
+                now + parse_duration(length.strip()),
+                who=self._user(),
+                why=reason.strip(),
             )
-            await asyncio.to_thread(lambda: silences.add(self._connect(), made))
+            await asyncio.to_thread(lambda: silences.add_silence(self._connect(), silence))
         except (Failure, KafkaException) as error:
-            self.query_one("#wrong", Static).update(said(error, "bad"))
+            self.query_one("#error", Static).update(styled(error, "bad"))
         else:
             self.dismiss(True)
 
 
-def _safe(matchers: str) -> str:
-    """The same for a terminal: what cannot be printed becomes a ?, which matches it."""
-    return "".join(matcher if matcher.isprintable() else "?" for matcher in matchers)
+def _printable(matchers: str) -> str:
+    """Replaces unprintable characters by ?, which matches them."""
+    return "".join(character if character.isprintable() else "?" for character in matchers)

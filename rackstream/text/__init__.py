@@ -1,1 +1,1 @@
-"""Formatting of text for terminal, page and command line: units, tables, times, safe names."""
+"""Formatting for terminal, web page and command line: units, tables, JSON, times, safe text."""

@@ -1,16 +1,25 @@
-"""Words for people: what an alert says, and what libvirt's numbers mean. Pure."""
+"""Sentences about alerts, and names for libvirt's domain states. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-STATES: Final = {1: "running", 2: "blocked", 3: "paused", 4: "shutdown", 5: "shut off", 6: "crashed", 7: "suspended"}
-"""State of a domain, by libvirt's number (virDomainState)."""
+from schemas.records import Alert
+
+DOMAIN_STATES: Final = {
+    1: "running",
+    2: "blocked",
+    3: "paused",
+    4: "shutdown",
+    5: "shut off",
+    6: "crashed",
+    7: "suspended",
+}
+"""Domain state by libvirt's number (virDomainState)."""
 
 
-def sentence(alert: Mapping[str, Any]) -> str:
-    """What an alert transition says to a person; a cleared one tells the value now."""
+def alert_sentence(alert: Alert) -> str:
+    """The text of an alert transition; for a cleared alert it ends with the current value."""
     now = alert["value"]
-    told = str(alert["text"])
-    return f"{told}; now {now:.1f}" if alert["transition"] == "cleared" and now is not None else told
+    text = alert["text"]
+    return f"{text}; now {now:.1f}" if alert["transition"] == "cleared" and now is not None else text

@@ -1,14 +1,18 @@
-"""Text that machines gave, made fit for a terminal. Pure."""
+"""Makes text from devices safe to print on a terminal. Pure."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import overload
 
 
-def printable(value: Any) -> Any:
-    """The same for a terminal, which no name that a machine tells may steer."""
+@overload
+def printable(value: str) -> str: ...
+@overload
+def printable(value: object) -> object: ...
+def printable(value: object) -> object:
+    """Replaces control characters in all strings of a value, so that no name steers a terminal."""
     if isinstance(value, str):
-        return "".join(each if each.isprintable() else "�" for each in value)
+        return "".join(char if char.isprintable() else "�" for char in value)
     if isinstance(value, dict):
-        return {printable(name): printable(each) for name, each in value.items()}
-    return [printable(each) for each in value] if isinstance(value, list | tuple) else value
+        return {printable(name): printable(item) for name, item in value.items()}
+    return [printable(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Times as people type them at a command line. Pure: the caller says what time it is."""
+"""Parses times and durations typed on a command line. Pure: callers pass the current time."""
 
 from __future__ import annotations
 
@@ -8,54 +8,56 @@ from typing import Final
 
 from runtime.errors import Misconfigured
 
-AGO: Final = re.compile(r"-(?=\d)(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?")
+AGO_PATTERN: Final = re.compile(
+    r"-(?=\d)(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?"
+)
 
 
-def moment(text: str, now: datetime) -> datetime:
-    """The time that a text says, in UTC. One without a zone is UTC.
+def parse_time(text: str, now: datetime) -> datetime:
+    """Parses ISO 8601, `now`, or a time ago such as `-2h`, into UTC. Without a zone it is UTC.
 
     Raises:
-        Misconfigured: it says none.
+        Misconfigured: The text is none of these.
     """
     try:
         if text == "now":
             return now
-        if ago := AGO.fullmatch(text):
-            return now - _length(ago)
+        if ago := AGO_PATTERN.fullmatch(text):
+            return now - _to_timedelta(ago)
         at = datetime.fromisoformat(text)
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise Misconfigured(
-            f"{text!r} is no time: give ISO 8601 (2026-01-02, 2026-01-02T03:04, 2026-01-02T03:04:05+01:00; UTC unless "
-            "it says otherwise), how long ago (-2h, -90m, -1d12h) or now"
+            f"{text!r} is not a time: give ISO 8601 (2026-01-02, 2026-01-02T03:04, 2026-01-02T03:04:05+01:00; UTC by "
+            "default), a time ago (-2h, -90m, -1d12h) or now"
         ) from None
 
 
-def _length(found: re.Match[str]) -> timedelta:
-    return timedelta(**{unit: int(count) for unit, count in found.groupdict(default="0").items()})
+def _to_timedelta(match: re.Match[str]) -> timedelta:
+    return timedelta(**{unit: int(count) for unit, count in match.groupdict(default="0").items()})
 
 
-def duration(text: str) -> timedelta:
-    """How long a text says.
+def parse_duration(text: str) -> timedelta:
+    """Parses a duration such as `90m` or `1d12h`.
 
     Raises:
-        Misconfigured: it says nothing of the kind.
+        Misconfigured: The text is not a duration.
     """
     try:
-        if found := AGO.fullmatch(f"-{text}"):
-            return _length(found)
+        if match := AGO_PATTERN.fullmatch(f"-{text}"):
+            return _to_timedelta(match)
     except OverflowError:
         pass
-    raise Misconfigured(f"{text!r} is no duration: give 90m, 2h or 1d12h")
+    raise Misconfigured(f"{text!r} is not a duration: give 90m, 2h or 1d12h")
 
 
-def period(since: str, until: str, now: datetime) -> tuple[datetime, datetime]:
-    """From when until when, the end excluded.
+def parse_period(since: str, until: str, now: datetime) -> tuple[datetime, datetime]:
+    """Parses a start and an end time; the end is exclusive.
 
     Raises:
-        Misconfigured: a text is no time, or the first is not before the second.
+        Misconfigured: A text is not a time, or the start is not before the end.
     """
-    first, end = moment(since, now), moment(until, now)
+    first, end = parse_time(since, now), parse_time(until, now)
     if first >= end:
         raise Misconfigured(f"{since} ({first.isoformat()}) is not before {until} ({end.isoformat()})")
     return first, end

@@ -1,4 +1,4 @@
-"""Values as people read them, in terminals and on the page: with units, and what a word or reading means. Pure."""
+"""Formats values with units, and rates states and readings by tone. Pure."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ TONES: Final[Mapping[str, str]] = {
     "silent": "bad",
     "crashed": "bad",
 }
-"""What a state's word means; any other is idle."""
-NEAR: Final = 0.9
-"""The share of its limit from which a reading is one to look at."""
-MANY_QUEUED: Final = 1000
-"""Records that wait at a producer: more are told as a warning."""
-MANY_BEHIND: Final = 10_000
-"""The same of records that a consumer group has not committed."""
+"""Tone of a state; any other state is idle."""
+NEAR_LIMIT_RATIO: Final = 0.9
+"""Share of its limit from which a reading is shown as a warning."""
+QUEUE_WARNING_RECORDS: Final = 1000
+"""Records queued at a producer from which the number is shown as a warning."""
+LAG_WARNING_RECORDS: Final = 10_000
+"""Lag of a consumer group, in records, from which it is shown as a warning."""
 
 
 def tone(word: str | None) -> str:
-    """good, warn, bad or idle."""
+    """Returns `good`, `warn`, `bad` or `idle`."""
     return TONES.get((word or "").lower(), "idle")
 
 
-def near(value: float | None, limit: float | None) -> str:
-    """The tone of a reading by its upper limit; empty: it is well below, or has none."""
+def limit_tone(value: float | None, limit: float | None) -> str:
+    """Rates a reading by its upper limit. Empty if it is well below, or has no limit."""
     if value is None or not limit or limit <= 0:
         return ""
-    return "bad" if value >= limit else "warn" if value >= NEAR * limit else ""
+    return "bad" if value >= limit else "warn" if value >= NEAR_LIMIT_RATIO * limit else ""
 
 
-def number(value: float | None, unit: str = "", digits: int = 0) -> str:
-    """A value with its unit, or a dash where there is none."""
+def format_number(value: float | None, unit: str = "", digits: int = 0) -> str:
+    """Formats a value with its unit; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}{unit}"
 
 
-def size(value: float | None, unit: str = "B/s") -> str:
-    """Bytes in the unit that keeps three digits."""
+def format_bytes(value: float | None, unit: str = "B/s") -> str:
+    """Formats bytes with the prefix that leaves three digits."""
     if value is None:
         return "–"
     for prefix in ("", "k", "M", "G"):
@@ -62,28 +62,28 @@ def size(value: float | None, unit: str = "B/s") -> str:
     return f"{value:.1f} T{unit}"
 
 
-def kib(value: float | None) -> str:
-    """KiB as bytes in the unit that keeps three digits."""
-    return size(None if value is None else value * 1024, "B")
+def format_kib(value: float | None) -> str:
+    """Formats KiB as bytes with the prefix that leaves three digits."""
+    return format_bytes(None if value is None else value * 1024, "B")
 
 
-def words(state: str | None) -> str:
-    """A state as its words."""
+def humanize(state: str | None) -> str:
+    """A state as lower-case words."""
     return (state or "unknown").replace("_", " ").lower()
 
 
-def age(at: datetime | None, now: datetime) -> str:
-    """How long ago, in the one unit that says it; coarse, so that it changes seldom."""
-    return "–" if at is None else f"{span((now - at).total_seconds())} ago"
+def format_age(at: datetime | None, now: datetime) -> str:
+    """Formats the time since `at` in one unit; coarse, so that it rarely changes on screen."""
+    return "–" if at is None else f"{format_duration((now - at).total_seconds())} ago"
 
 
-def span(seconds: float) -> str:
-    """A length of time in one unit."""
+def format_duration(seconds: float) -> str:
+    """Formats a duration in one unit."""
     seconds = max(0.0, seconds)
     if seconds < 10:
         return "< 10 s"
-    for unit, length, most in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 86400)):
-        if seconds < most:
-            whole = int(seconds // length)
-            return f"{whole - whole % 10 if unit == 's' else whole} {unit}"
+    for unit, length, limit in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 86400)):
+        if seconds < limit:
+            count = int(seconds // length)
+            return f"{count - count % 10 if unit == 's' else count} {unit}"
     return f"{seconds // 86400:.0f} d"

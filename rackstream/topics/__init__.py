@@ -1,1 +1,1 @@
-"""Reading of topics: schemas by id, lag, live tail."""
+"""Reads topics directly: consumer lag, schemas by id, printing and following records."""

@@ -1,5 +1,5 @@
-"""What the fleet looks like now: the one view model that terminal, page and API show.
+"""In-memory view of the fleet as it is now, shared by the terminal, the web page and the REST API.
 
-`feed` reads Kafka into `fold.View`, which answers questions in the shapes of `answers`. Nothing is computed twice, and
-of 10,000 hosts only what is shown is decoded: the rest is kept as the bytes it came in.
+`kafka_feed.KafkaFeed` reads Kafka into `state.FleetState`; `model.View` answers queries with the types of `answers` and
+`detail_answers`. Records stay packed as they arrived: of 10,000 hosts, only those on display are decoded.
 """

@@ -1,94 +1,102 @@
-"""The alerts that are active and the transitions of late: from the log, and of what is older from the engine's memory.
+"""Active alerts and recent transitions, from the alert log and, for older ones, from the alert engine's state. Pure.
 
-Pure. The log tells of an alert before the memory does, so an alert that the log has told of is as the log says.
+A transition is on the log before the engine's state has it. So an alert that the log mentions is as the log says.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from rackstream.text.alert_text import sentence
-from rackstream.view.answers import Alert
+from rackstream.text.alert_text import alert_sentence
+from rackstream.view.answers import AlertRow
+from schemas.records import Alert, PresenceState, Silence
 from sinks.webhook import active_alerts, inhibition
 
-Record = dict[str, Any]
-TRANSITIONS: Final = 2000
-"""Transitions that are remembered."""
-TOLD: Final = 20_000
-"""Alerts of which it is remembered that the log told of them."""
+MAX_TRANSITIONS: Final = 2000
+"""Transitions that the history holds."""
+MAX_LOGGED_IDS: Final = 20_000
+"""Alert ids remembered as seen on the log, so that the engine's older state does not override them."""
 SEVERITIES: Final = ("critical", "warning")
 
 
-class Book:
-    """Not thread-safe."""
+class AlertLog:
+    """Active alerts by id, and the latest transitions. Not thread-safe."""
 
     def __init__(self) -> None:
-        self.active: dict[str, Record] = {}
-        """By id: the newest transition."""
-        self.transitions: deque[Record] = deque(maxlen=TRANSITIONS)
+        self.active: dict[str, Alert] = {}
+        """Alert id → its newest transition."""
+        self.transitions: deque[Alert] = deque(maxlen=MAX_TRANSITIONS)
         self.raised = 0
         self.cleared = 0
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._logged_ids: OrderedDict[str, None] = OrderedDict()
 
-    def log(self, transition: Record) -> None:
-        """Takes a transition of the log."""
-        name = transition["id"]
-        self._told[name] = None
-        self._told.move_to_end(name)
-        if len(self._told) > TOLD:
-            self._told.popitem(last=False)
+    def append(self, transition: Alert) -> None:
+        """Applies one transition of the log."""
+        alert_id = transition["id"]
+        self._logged_ids[alert_id] = None
+        self._logged_ids.move_to_end(alert_id)
+        if len(self._logged_ids) > MAX_LOGGED_IDS:
+            self._logged_ids.popitem(last=False)
         self.transitions.append(transition)
         self.raised += transition["transition"] == "raised"
         self.cleared += transition["transition"] == "cleared"
-        active_alerts.fold(self.active, transition)
+        active_alerts.apply_transition(self.active, transition)
 
-    def remember(self, alerts: Iterable[Record]) -> None:
-        """Takes what the memory says is active."""
+    def restore(self, alerts: Iterable[Alert]) -> None:
+        """Adds alerts that are active in the engine's state, unless the log has mentioned them."""
         for alert in alerts:
-            if alert["id"] not in self._told:
+            if alert["id"] not in self._logged_ids:
                 self.active.setdefault(alert["id"], alert)
 
-    def by_host(self) -> Counter[str]:
-        """Active alerts of each host."""
-        return Counter(each["host"] for each in self.active.values())
+    def count_by_host(self) -> Counter[str]:
+        """Active alerts per host."""
+        return Counter(alert["host"] for alert in self.active.values())
 
-    def by_severity(self) -> dict[str, int]:
-        """Active alerts of each severity."""
-        found = Counter(each["severity"] for each in self.active.values())
-        return {name: found.pop(name, 0) for name in SEVERITIES} | dict(found)
+    def count_by_severity(self) -> dict[str, int]:
+        """Active alerts per severity; critical and warning are always present."""
+        counts: Counter[str] = Counter(alert["severity"] for alert in self.active.values())
+        return {severity: counts.pop(severity, 0) for severity in SEVERITIES} | dict(counts)
 
-    def story(self, name: str) -> list[Record]:
-        """What is known of one alert, oldest first; empty: nothing."""
-        found = [each for each in self.transitions if each["id"] == name]
-        newest = self.active.get(name)
-        return found or ([newest] if newest else [])
+    def history(self, alert_id: str) -> list[Alert]:
+        """Transitions of one alert, oldest first; empty if the id is unknown."""
+        transitions = [transition for transition in self.transitions if transition["id"] == alert_id]
+        newest = self.active.get(alert_id)
+        return transitions or ([newest] if newest else [])
 
 
-class Mutes:
-    """What keeps alerts from being delivered: silences, and targets and producers that are not heard."""
+class AlertMuting:
+    """Decides which silence or inhibition keeps an active alert from being delivered."""
 
     def __init__(self) -> None:
-        self.silences: dict[str, Record] = {}
-        self.presence: dict[str, Record] = {}
-        self._unheard: dict[inhibition.Target, str] | None = {}
+        self.silences: dict[str, Silence] = {}
+        """By id."""
+        self.presence: dict[str, PresenceState] = {}
+        """By producer."""
+        self._inhibited: dict[inhibition.TargetKey, str] | None = {}
 
-    def changed(self) -> None:
-        """Presence, or who reads a target, is not as it was."""
-        self._unheard = None
+    def invalidate(self) -> None:
+        """Drops the cached inhibitions: presence, or the producer of a target, has changed."""
+        self._inhibited = None
 
-    def muted_by(self, alert: Record, targets: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
-        """What mutes an active alert; `targets`: source, host and producer of each."""
-        if self._unheard is None:
-            self._unheard = inhibition.inhibited(self.presence.values(), targets)
-        return inhibition.muted_by(alert, self.silences.values(), self._unheard, now)
+    def muted_by(self, alert: Alert, targets: Iterable[inhibition.InhibitingTarget], now: datetime) -> list[str]:
+        """Silences and inhibitions that mute an active alert.
+
+        Args:
+            alert: Newest transition of the alert.
+            targets: All targets of the fleet.
+            now: Time at which silences must be active.
+        """
+        if self._inhibited is None:
+            self._inhibited = inhibition.inhibited_targets(self.presence.values(), targets)
+        return inhibition.muted_by(alert, self.silences.values(), self._inhibited, now)
 
 
-def shown(record: Record, muted_by: list[str], *, is_active: bool) -> Alert:
-    """A transition as it is shown."""
-    return Alert(
+def alert_row(record: Alert, muted_by: list[str], *, is_active: bool) -> AlertRow:
+    """Converts a transition to the row that lists show."""
+    return AlertRow(
         id=record["id"],
         revision=record["revision"],
         transition=record["transition"],
@@ -100,7 +108,7 @@ def shown(record: Record, muted_by: list[str], *, is_active: bool) -> Alert:
         category=record["category"],
         value=record["value"],
         threshold=record["threshold"],
-        text=sentence(record),
+        text=alert_sentence(record),
         started_at=record["started_at"],
         observed_at=record["observed_at"],
         cause=record["cause"],

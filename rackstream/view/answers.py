@@ -1,65 +1,71 @@
-"""What the view answers: one shape per question, for the terminal, the page and the API alike. Values only."""
+"""Answers of the view to list queries, shared by the terminal, the web page and the REST API. Values only.
+
+Field names are the keys of the REST API's JSON.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Final
+
+KAFKA_NOT_CONTACTED: Final = "not contacted yet"
+"""Stands for Kafka's error until the first request has been answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hottest:
-    """The temperature of a host that is nearest its limit."""
+class HottestReading:
+    """Temperature of a host that is closest to its limit."""
 
     sensor: str
     celsius: float
     limit_celsius: float | None
-    """Upper critical threshold; None: the BMC tells none."""
+    """Upper critical threshold; None if the sensor reports none."""
     nearness: float
-    """Reading over limit; without one, over 100 °C."""
+    """Reading divided by its limit, or by 100 °C where there is no limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class HotSensor(Hottest):
-    """The same with its host."""
+class HotSensor(HottestReading):
+    """Temperature closest to its limit, with its host."""
 
     host: str
 
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
-    """One host in a list."""
+    """A host in a list."""
 
     name: str
     health: str
-    """ok, warning, critical or unknown, as its BMC tells."""
+    """ok, warning, critical or unknown, as reported by its BMC."""
     statuses: dict[str, str]
     """Source → up, slow, partial, late, auth_failed, unreachable, stopped or unknown."""
     watts: float | None
-    hottest: Hottest | None
+    hottest: HottestReading | None
     vms: int | None
-    """None: no hypervisor."""
+    """None: not a hypervisor."""
     cpu_percent: float | None
     alerts: int
-    """Active ones."""
+    """Active alerts."""
     seen_at: datetime | None
-    """When the newest of its readings was taken."""
+    """Time of the newest reading."""
     labels: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class HostPage:
-    """Some of the hosts that were asked for."""
+    """A page of the hosts that match a query."""
 
     total: int
-    """All that were asked for."""
+    """Hosts on all pages."""
     offset: int
     rows: list[HostRow]
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The fleet at a glance."""
+    """Totals of the whole fleet."""
 
     at: datetime
     hosts: int
@@ -68,35 +74,35 @@ class Overview:
     statuses: dict[str, int]
     """Targets by status."""
     watts: float | None
-    """Of the hosts that tell theirs."""
+    """Sum over the hosts that report power."""
     vms: int
     alerts: dict[str, int]
     """Active alerts by severity."""
     hottest: list[HotSensor]
-    """Of the ten hosts that are nearest their limits."""
+    """The ten hosts closest to their temperature limits, hottest first."""
     records_s: float | None
-    """Records per second on all topics; None: not known yet."""
+    """Records per second on all topics; None until two measurements exist."""
     topics: list[TopicRow]
     silent: list[str]
-    """Producers that are not heard."""
+    """Producers whose heartbeats are missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicRow:
-    """One topic."""
+    """A topic in a list."""
 
     alias: str
     name: str
     partitions: int
     records: int | None
-    """Offsets from its first to its end; of a compacted topic not all of them are left. None: not known."""
+    """End offset minus start offset; a compacted topic holds fewer records. None: not measured yet."""
     records_s: float | None
-    """Appended per second of late; None: not known yet."""
+    """Recent append rate per second; None until two measurements exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class VmRow:
-    """One VM in a list."""
+    """A VM in a list."""
 
     host: str
     uuid: str
@@ -104,16 +110,16 @@ class VmRow:
     state: str
     cpus: int | None
     memory_kib: int | None
-    """In use."""
+    """Memory in use."""
     cpu_percent: float | None
-    """Of one CPU: two busy ones are 200."""
+    """Percent of one CPU: two busy CPUs are 200."""
     net_bytes_s: float | None
     disk_bytes_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class VmPage:
-    """Some of the VMs that were asked for."""
+    """A page of the VMs that match a query."""
 
     total: int
     offset: int
@@ -121,7 +127,7 @@ class VmPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class AlertRow:
     """An alert, or one transition of it."""
 
     id: str
@@ -137,21 +143,21 @@ class Alert:
     value: float | None
     threshold: float | None
     text: str
-    """For people; of a cleared one with the value now."""
+    """Message for people; of a cleared alert, with the present value."""
     started_at: datetime
     observed_at: datetime
     cause: str | None
-    """Why it was cleared: recovered, gone or unknown."""
+    """Reason for clearing: recovered, gone or unknown."""
     labels: dict[str, str]
     muted_by: list[str]
-    """What keeps an active one from being delivered now; empty: nothing."""
+    """Silences and inhibitions that keep an active alert from being delivered."""
     pack: str
-    """Fingerprint of the rules that raised it."""
+    """Fingerprint of the rule pack that raised it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertCounts:
-    """Alerts since the view's look-back."""
+    """Alerts since the start of the view's look-back."""
 
     active: int
     raised: int
@@ -160,30 +166,31 @@ class AlertCounts:
 
 @dataclass(frozen=True, slots=True)
 class AlertPage:
-    """Some of the alerts that were asked for."""
+    """A page of the alerts that match a query."""
 
     total: int
     offset: int
-    rows: list[Alert]
+    rows: list[AlertRow]
 
 
 @dataclass(frozen=True, slots=True)
-class AlertStory:
-    """One alert: its newest transition, and those before that are still known, oldest first."""
+class AlertTimeline:
+    """An alert: its newest transition, and all transitions still held, oldest first."""
 
-    alert: Alert
-    transitions: list[Alert]
+    alert: AlertRow
+    transitions: list[AlertRow]
 
 
 @dataclass(frozen=True, slots=True)
-class Producer:
-    """One producer process, by its newest heartbeat."""
+class ProducerRow:
+    """A producer process, from its newest heartbeat."""
 
     name: str
     source: str
     status: str
     """alive, silent, stopped or unknown."""
     observed_at: datetime | None
+    """Time of the newest heartbeat."""
     interval_s: float | None
     targets: int
     polls: int
@@ -191,33 +198,33 @@ class Producer:
     records: int
     dropped: int
     queued: int
-    """Records that Kafka has not taken yet."""
+    """Records that Kafka has not acknowledged."""
     spooled: int
-    """Those of them that wait on the producer's disk."""
+    """Queued records that wait on the producer's disk."""
     spooled_bytes: int
     spool_oldest_at: datetime | None
-    """When the oldest of them was handed over; None: none waits."""
+    """Time at which the oldest spooled record was queued; None: the spool is empty."""
     rejected: int
-    """Records that Kafka refused for good, kept in a file beside the spool; counted in dropped, too."""
+    """Records that Kafka refused permanently, kept in a file beside the spool; also counted in dropped."""
     failing: int
-    """Targets that it cannot read."""
+    """Targets that cannot be polled."""
 
 
 @dataclass(frozen=True, slots=True)
-class GroupRow:
-    """How far one consumer group is behind one topic."""
+class ConsumerGroupRow:
+    """Lag of one consumer group on one topic."""
 
     group: str
     topic: str
     state: str
-    """As Kafka says: stable, empty, …"""
+    """Kafka's state of the group: stable, empty, …"""
     lag: int
-    """Records that it has not committed."""
+    """Records not committed yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class LetterRow:
-    """Open dead letters of one stage and reason."""
+class DeadLetterRow:
+    """Number of open dead letters of one stage and reason."""
 
     stage: str
     reason: str
@@ -225,32 +232,41 @@ class LetterRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Pipeline:
-    """How the pipeline itself stands."""
+class PipelineStatus:
+    """Status of the pipeline: producers, topics, consumer groups, dead letters."""
 
     at: datetime
     ready: bool
-    """The view has read what there was when it began."""
+    """True if the view has read everything that was on Kafka when it started."""
     kafka: str
-    """Empty: Kafka answers; else what is wrong."""
+    """Error of the last request to Kafka; empty: Kafka answers."""
     asked_at: datetime | None
-    """When topics and groups were last asked."""
-    producers: list[Producer]
+    """Time of the last answer from Kafka about topics and groups."""
+    producers: list[ProducerRow]
     topics: list[TopicRow]
-    groups: list[GroupRow]
-    letters: list[LetterRow]
-    """Of those written since the view's look-back."""
+    groups: list[ConsumerGroupRow]
+    letters: list[DeadLetterRow]
+    """Dead letters written since the start of the view's look-back."""
     missing: list[str]
-    """Topics that are not there."""
+    """Topics that do not exist."""
     undecodable: int
-    """Records that the view could not read."""
+    """Records that the view could not decode."""
+
+    @property
+    def outage_notice(self) -> str:
+        """Sentence for people while Kafka does not answer; empty while it does, or has not been contacted."""
+        if self.kafka in ("", KAFKA_NOT_CONTACTED):
+            return ""
+        if self.asked_at is None:
+            return f"Kafka has not answered yet: {self.kafka}"
+        return f"Kafka has not answered since {self.asked_at:%H:%M:%S}. The values below are from then."
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, in the order in which the view learnt it."""
+class ViewEvent:
+    """A change of the fleet, numbered in the order in which the view learned of it."""
 
     number: int
     kind: str
     """alert, status, health, host or producer."""
-    data: dict[str, Any]
+    data: dict[str, object]

@@ -1,22 +1,60 @@
-"""All of one host and of one VM, from their newest records. Pure: decoded records in, answers out."""
+"""Builds the details of one host and of one VM from their newest records. Pure: decoded records in, answers out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, Literal, get_args
 
-from rackstream.view import answers, detail_answers
-from rackstream.view.host_state import Slot
+from rackstream.view.answers import AlertRow, HostRow, ProducerRow, VmRow
+from rackstream.view.detail_answers import (
+    ComponentDetail,
+    DeviceDetail,
+    DriveDetail,
+    FanDetail,
+    Figures,
+    FilesystemDetail,
+    HostDetail,
+    HostDiskDetail,
+    HostInterfaceDetail,
+    OperatingSystemDetail,
+    PowerSupplyDetail,
+    SystemDetail,
+    TargetDetail,
+    TemperatureDetail,
+    VmDetail,
+    VoltageDetail,
+)
+from schemas.records import (
+    DeviceRates,
+    DomainDisk,
+    DomainNic,
+    Health,
+    Heartbeat,
+    HostDiskRates,
+    HostFilesystem,
+    HostInterfaceRates,
+    HostRates,
+    HostSample,
+    HostTemperature,
+    LibvirtSample,
+    Power,
+    PresenceState,
+    RedfishDrive,
+    RedfishFan,
+    RedfishPowerSupply,
+    RedfishSample,
+    RedfishSystem,
+    RedfishTemperature,
+    RedfishVoltage,
+    TargetStatus,
+    VmFeatures,
+    VmPower,
+)
 
-Record = dict[str, Any]
-Records = Mapping[Slot, Record]
-PARTS: Final = ("system", "thermal", "power", "processor", "memory", "storage")
-COUNTERS: Final = {
-    "nics": ("rxbytes", "rxpackets", "rxerrors", "rxdrops", "txbytes", "txpackets", "txerrors", "txdrops"),
-    "disks": ("rd_req", "rd_bytes", "wr_reqs", "wr_bytes", "errors"),
-}
-MEMORY: Final = (
+HealthComponent = Literal["system", "thermal", "power", "processor", "memory", "storage"]
+MemoryField = Literal[
     "memory_max_kb",
     "memory_used_kb",
     "memactual",
@@ -28,8 +66,8 @@ MEMORY: Final = (
     "memmajor_fault",
     "memminor_fault",
     "memdisk_cache",
-)
-OWN: Final = (
+]
+HostField = Literal[
     "cpu_percent",
     "load_1",
     "load_5",
@@ -41,8 +79,8 @@ OWN: Final = (
     "swap_total",
     "swap_used",
     "processes",
-)
-POWER: Final = (
+]
+PowerField = Literal[
     "consumed_watts",
     "available_watts",
     "power_utilization_percent",
@@ -50,247 +88,327 @@ POWER: Final = (
     "psu_input_watts",
     "psu_output_watts",
     "consumed_of_psu_input_percent",
-)
-CLOUD: Final = {"cloud_name": "name", "cloud_project": "project", "cloud_user": "user", "cloud_flavor": "flavor"}
+]
+NicCounter = Literal["rxbytes", "rxpackets", "rxerrors", "rxdrops", "txbytes", "txpackets", "txerrors", "txdrops"]
+DiskCounter = Literal["rd_req", "rd_bytes", "wr_reqs", "wr_bytes", "errors"]
+COMPONENTS: Final[tuple[HealthComponent, ...]] = get_args(HealthComponent)
+MEMORY_FIELDS: Final[tuple[MemoryField, ...]] = get_args(MemoryField)
+HOST_FIELDS: Final[tuple[HostField, ...]] = get_args(HostField)
+POWER_FIELDS: Final[tuple[PowerField, ...]] = get_args(PowerField)
+NIC_COUNTERS: Final[tuple[NicCounter, ...]] = get_args(NicCounter)
+DISK_COUNTERS: Final[tuple[DiskCounter, ...]] = get_args(DiskCounter)
 
 
-def host(
-    row: answers.HostRow,
-    records: Records,
-    targets: Iterable[Record],
-    vms: list[answers.VmRow],
-    alerts: list[answers.Alert],
-) -> detail_answers.Host:
-    """All of a host."""
-    redfish = [each for (alias, _), each in records.items() if alias == "raw-redfish"]
-    health = _one(records, "state-health")
+@dataclass(frozen=True, slots=True)
+class HostRecords:
+    """The newest decoded record of each kind of one host; None where there is none."""
 
-    def listed(name: str, made: Callable[[Record], Any]) -> list[Any]:
-        return [made(each) for record in redfish for each in record[name]]
+    redfish: Mapping[str, RedfishSample] = field(default_factory=dict)
+    """By category."""
+    libvirt: LibvirtSample | None = None
+    host: HostSample | None = None
+    host_rates: HostRates | None = None
+    health: Health | None = None
+    power: Power | None = None
+    vm_features: VmFeatures | None = None
+    device_rates: DeviceRates | None = None
+    vm_power: VmPower | None = None
+    observed_at: Mapping[str, datetime] = field(default_factory=dict)
+    """Kind of record (topic alias, or Redfish category) → its time."""
 
-    power = _one(records, "power")
-    return detail_answers.Host(
+
+def host_detail(
+    row: HostRow, records: HostRecords, targets: Iterable[TargetStatus], vms: list[VmRow], alerts: list[AlertRow]
+) -> HostDetail:
+    """Builds the details of one host."""
+    redfish = records.redfish.values()
+    health, power = records.health, records.power
+    own_temperatures = records.host["temperatures"] if records.host else []
+    return HostDetail(
         row=row,
-        targets=[_target(target) for target in sorted(targets, key=lambda each: each["source"])],
-        components=[_component(part, health[part]) for part in PARTS] if health else [],
+        targets=[_target(target) for target in sorted(targets, key=lambda target: target["source"])],
+        components=[_component(component, health[component]) for component in COMPONENTS] if health else [],
         health_since=health["since"] if health else None,
         findings=[alert["text"] for alert in health["alerts"]] if health else [],
-        systems=listed("systems", _system),
-        temperatures=listed("temperatures", _temperature) + _own_temperatures(_one(records, "raw-host")),
-        fans=listed("fans", _fan),
-        supplies=listed("power_supplies", _supply),
-        voltages=listed("voltages", _voltage),
-        drives=listed("drives", _drive),
-        power={name: power[name] for name in POWER} if power else {},
-        own=_own(_one(records, "raw-host"), _one(records, "host-rates")),
+        systems=[_system(system) for sample in redfish for system in sample["systems"]],
+        temperatures=[
+            *(_temperature(temperature) for sample in redfish for temperature in sample["temperatures"]),
+            *(_host_temperature(temperature) for temperature in own_temperatures),
+        ],
+        fans=[_fan(fan) for sample in redfish for fan in sample["fans"]],
+        supplies=[_supply(supply) for sample in redfish for supply in sample["power_supplies"]],
+        voltages=[_voltage(voltage) for sample in redfish for voltage in sample["voltages"]],
+        drives=[_drive(drive) for sample in redfish for drive in sample["drives"]],
+        power={name: power[name] for name in POWER_FIELDS} if power else {},
+        own=_operating_system(records.host, records.host_rates),
         vms=vms,
         alerts=alerts,
-        observed_at={_kind(slot): each["observed_at"] for slot, each in sorted(records.items())},
+        observed_at=dict(records.observed_at),
     )
 
 
-def _one(records: Records, alias: str) -> Record | None:
-    return next((each for (found, _), each in records.items() if found == alias), None)
-
-
-def _kind(slot: Slot) -> str:
-    alias, category = slot
-    return category if alias == "raw-redfish" else alias
-
-
-def _target(record: Record) -> detail_answers.Target:
-    names = (
-        "source",
-        "status",
-        "detail",
-        "address",
-        "producer",
-        "since",
-        "observed_at",
-        "polls",
-        "failures",
-        "late",
-        "duration_s",
-        "vendor",
-        "model",
-        "firmware",
-        "left_out",
-    )
-    return detail_answers.Target(**{name: record[name] for name in names})
-
-
-def _component(name: str, part: Record) -> detail_answers.Component:
-    return detail_answers.Component(
-        name, part["status"], {key: value for key, value in part.items() if key != "status"}
+def _target(status: TargetStatus) -> TargetDetail:
+    return TargetDetail(
+        source=status["source"],
+        status=status["status"],
+        detail=status["detail"],
+        address=status["address"],
+        producer=status["producer"],
+        since=status["since"],
+        observed_at=status["observed_at"],
+        polls=status["polls"],
+        failures=status["failures"],
+        late=status["late"],
+        duration_s=status["duration_s"],
+        vendor=status["vendor"],
+        model=status["model"],
+        firmware=status["firmware"],
+        left_out=status["left_out"],
     )
 
 
-def _system(each: Record) -> detail_answers.System:
-    return detail_answers.System(
-        id=each["system_id"],
-        manufacturer=each["manufacturer"],
-        model=each["model"],
-        serial=each["serial_number"],
-        bios=each["bios_version"],
-        power_state=each["power_state"],
-        processors=each["processor_summary"]["count"],
-        memory_gib=each["memory_summary"]["total_system_memory_gib"],
-        health=each["health"],
+def _component(name: str, health: Mapping[str, object]) -> ComponentDetail:
+    details = {field_name: value for field_name, value in health.items() if field_name != "status"}
+    return ComponentDetail(name, str(health["status"]), details)
+
+
+def _system(system: RedfishSystem) -> SystemDetail:
+    return SystemDetail(
+        id=system["system_id"],
+        manufacturer=system["manufacturer"],
+        model=system["model"],
+        serial=system["serial_number"],
+        bios=system["bios_version"],
+        power_state=system["power_state"],
+        processors=system["processor_summary"]["count"],
+        memory_gib=system["memory_summary"]["total_system_memory_gib"],
+        health=system["health"],
     )
 
 
-def _name(each: Record) -> str:
-    return str(each["sensor_name"] or each["sensor_id"])
-
-
-def _temperature(each: Record) -> detail_answers.Temperature:
-    return detail_answers.Temperature(
-        name=_name(each),
-        celsius=each["reading_celsius"],
-        upper_critical=each["upper_threshold_critical"],
-        upper_fatal=each["upper_threshold_fatal"],
-        lower_critical=each["lower_threshold_critical"],
-        health=each["health"],
-        state=each["state"],
-        context=each["physical_context"],
+def _temperature(temperature: RedfishTemperature) -> TemperatureDetail:
+    return TemperatureDetail(
+        name=temperature["sensor_name"] or temperature["sensor_id"],
+        celsius=temperature["reading_celsius"],
+        upper_critical=temperature["upper_threshold_critical"],
+        upper_fatal=temperature["upper_threshold_fatal"],
+        lower_critical=temperature["lower_threshold_critical"],
+        health=temperature["health"],
+        state=temperature["state"],
+        context=temperature["physical_context"],
     )
 
 
-def _own_temperatures(sample: Record | None) -> list[detail_answers.Temperature]:
-    found = sample["temperatures"] if sample else []
-    return [
-        detail_answers.Temperature(
-            each["sensor"], each["reading_celsius"], each["upper_threshold_critical"], None, None, None, None, None
-        )
-        for each in found
-    ]
-
-
-def _fan(each: Record) -> detail_answers.Fan:
-    return detail_answers.Fan(
-        name=_name(each),
-        rpm=each["speed_rpm"],
-        percent=each["speed_percent"],
-        lower_critical=each["lower_threshold_critical"],
-        health=each["health"],
-        state=each["state"],
+def _host_temperature(temperature: HostTemperature) -> TemperatureDetail:
+    return TemperatureDetail(
+        name=temperature["sensor"],
+        celsius=temperature["reading_celsius"],
+        upper_critical=temperature["upper_threshold_critical"],
+        upper_fatal=None,
+        lower_critical=None,
+        health=None,
+        state=None,
+        context=None,
     )
 
 
-def _supply(each: Record) -> detail_answers.Supply:
-    return detail_answers.Supply(
-        name=_name(each),
-        model=each["model"],
-        capacity_watts=each["power_capacity_watts"],
-        input_watts=each["power_input_watts"],
-        output_watts=each["power_output_watts"],
-        efficiency_percent=each["efficiency_percent"],
-        firmware=each["firmware_version"],
-        health=each["health"],
-        state=each["state"],
+def _fan(fan: RedfishFan) -> FanDetail:
+    return FanDetail(
+        name=fan["sensor_name"] or fan["sensor_id"],
+        rpm=fan["speed_rpm"],
+        percent=fan["speed_percent"],
+        lower_critical=fan["lower_threshold_critical"],
+        health=fan["health"],
+        state=fan["state"],
     )
 
 
-def _voltage(each: Record) -> detail_answers.Voltage:
-    return detail_answers.Voltage(
-        name=_name(each),
-        volts=each["reading_volts"],
-        upper_critical=each["upper_threshold_critical"],
-        lower_critical=each["lower_threshold_critical"],
-        health=each["health"],
-        state=each["state"],
+def _supply(supply: RedfishPowerSupply) -> PowerSupplyDetail:
+    return PowerSupplyDetail(
+        name=supply["sensor_name"] or supply["sensor_id"],
+        model=supply["model"],
+        capacity_watts=supply["power_capacity_watts"],
+        input_watts=supply["power_input_watts"],
+        output_watts=supply["power_output_watts"],
+        efficiency_percent=supply["efficiency_percent"],
+        firmware=supply["firmware_version"],
+        health=supply["health"],
+        state=supply["state"],
     )
 
 
-def _drive(each: Record) -> detail_answers.Drive:
-    return detail_answers.Drive(
-        name=each["name"] or each["drive_id"],
-        model=each["model"],
-        serial=each["serial_number"],
-        media=each["media_type"],
-        protocol=each["protocol"],
-        capacity_bytes=each["capacity_bytes"],
-        failure_predicted=each["failure_predicted"],
-        health=each["health"],
-        state=each["state"],
+def _voltage(voltage: RedfishVoltage) -> VoltageDetail:
+    return VoltageDetail(
+        name=voltage["sensor_name"] or voltage["sensor_id"],
+        volts=voltage["reading_volts"],
+        upper_critical=voltage["upper_threshold_critical"],
+        lower_critical=voltage["lower_threshold_critical"],
+        health=voltage["health"],
+        state=voltage["state"],
     )
 
 
-def _own(sample: Record | None, rates: Record | None) -> detail_answers.Own | None:
+def _drive(drive: RedfishDrive) -> DriveDetail:
+    return DriveDetail(
+        name=drive["name"] or drive["drive_id"],
+        model=drive["model"],
+        serial=drive["serial_number"],
+        media=drive["media_type"],
+        protocol=drive["protocol"],
+        capacity_bytes=drive["capacity_bytes"],
+        failure_predicted=drive["failure_predicted"],
+        health=drive["health"],
+        state=drive["state"],
+    )
+
+
+def _operating_system(sample: HostSample | None, rates: HostRates | None) -> OperatingSystemDetail | None:
     if sample is None:
         return None
-    of_time = {name: value for name, value in (rates or {}).items() if name.endswith("_rate")}
-    return detail_answers.Own(
+    host_rates: Figures = {f"{name}_rate": rate for name, rate in _with_suffix(rates or {}, "_rate").items()}
+    return OperatingSystemDetail(
         observed_at=sample["observed_at"],
         boot_at=sample["boot_at"],
-        figures={name: sample[name] for name in OWN} | of_time,
-        filesystems=sample["filesystems"],
-        disks=[_without_angles(disk) for disk in rates["disks"]] if rates else [],
-        interfaces=[_without_angles(interface) for interface in rates["interfaces"]] if rates else [],
+        figures={name: sample[name] for name in HOST_FIELDS} | host_rates,
+        filesystems=[_filesystem(filesystem) for filesystem in sample["filesystems"]],
+        disks=[_host_disk(disk) for disk in rates["disks"]] if rates else [],
+        interfaces=[_host_interface(interface) for interface in rates["interfaces"]] if rates else [],
     )
 
 
-def _without_angles(each: Record) -> Record:
-    return {name: value for name, value in each.items() if not name.endswith("_angle")}
+def _filesystem(filesystem: HostFilesystem) -> FilesystemDetail:
+    return FilesystemDetail(
+        mountpoint=filesystem["mountpoint"],
+        device=filesystem["device"],
+        fstype=filesystem["fstype"],
+        total=filesystem["total"],
+        used=filesystem["used"],
+        free=filesystem["free"],
+    )
 
 
-def vm(row: answers.VmRow, records: Records) -> detail_answers.Vm | None:
-    """All of a VM; None: its newest sample does not have it."""
-    sample = _one(records, "raw-libvirt")
-    domain = _of(sample, "domains", row.uuid)
+def _host_disk(rates: HostDiskRates) -> HostDiskDetail:
+    return HostDiskDetail(
+        device=rates["device"],
+        read_bytes_rate=rates["read_bytes_rate"],
+        write_bytes_rate=rates["write_bytes_rate"],
+        read_count_rate=rates["read_count_rate"],
+        write_count_rate=rates["write_count_rate"],
+        busy_ms_rate=rates["busy_ms_rate"],
+    )
+
+
+def _host_interface(rates: HostInterfaceRates) -> HostInterfaceDetail:
+    return HostInterfaceDetail(
+        device=rates["device"],
+        rxbytes_rate=rates["rxbytes_rate"],
+        rxpackets_rate=rates["rxpackets_rate"],
+        rxerrors_rate=rates["rxerrors_rate"],
+        rxdrops_rate=rates["rxdrops_rate"],
+        txbytes_rate=rates["txbytes_rate"],
+        txpackets_rate=rates["txpackets_rate"],
+        txerrors_rate=rates["txerrors_rate"],
+        txdrops_rate=rates["txdrops_rate"],
+    )
+
+
+def vm_detail(row: VmRow, records: HostRecords) -> VmDetail | None:
+    """Builds the details of one VM; None if the newest sample of its host does not contain it."""
+    sample = records.libvirt
+    domains = sample["domains"] if sample else []
+    domain = next((domain for domain in domains if domain["uuid"] == row.uuid), None)
     if sample is None or domain is None:
         return None
-    features = _of(_one(records, "vm-features"), "vms", row.uuid) or {}
-    devices = _one(records, "device-rates")
-    rates = {each["device"]: each for each in (devices["devices"] if devices else []) if each["uuid"] == row.uuid}
-    watts = _of(_one(records, "vm-power"), "vms", row.uuid)
-    return detail_answers.Vm(
+    features = records.vm_features["vms"] if records.vm_features else []
+    feature: Mapping[str, object] = next((feature for feature in features if feature["uuid"] == row.uuid), {})
+    devices = records.device_rates["devices"] if records.device_rates else []
+    rates = {device["device"]: _with_suffix(device, "_rate") for device in devices if device["uuid"] == row.uuid}
+    shares = records.vm_power["vms"] if records.vm_power else []
+    cloud = {
+        "name": domain["cloud_name"],
+        "project": domain["cloud_project"],
+        "user": domain["cloud_user"],
+        "flavor": domain["cloud_flavor"],
+    }
+    return VmDetail(
         row=row,
         vmid=domain["vmid"],
         observed_at=sample["observed_at"],
         stale=domain["stale"],
-        memory={name: domain[name] for name in MEMORY},
-        nics=[_device(nic, "nics", ("mac", "source"), rates) for nic in domain["nics"]],
-        disks=[_device(disk, "disks", ("bus",), rates) for disk in domain["disks"]],
-        rates=_ending(features, "_rate") | _ending(features, "_rate_kb_per_sec"),
-        angles=_ending(features, "_angle") | _ending(features, "_angle_deg"),
-        watts=watts["estimated_watts"] if watts else None,
-        cloud={short: domain[name] for name, short in CLOUD.items() if domain[name]},
+        memory={name: domain[name] for name in MEMORY_FIELDS},
+        nics=[_nic(nic, rates.get(nic["device"])) for nic in domain["nics"]],
+        disks=[_disk(disk, rates.get(disk["device"])) for disk in domain["disks"]],
+        rates=_with_suffix(feature, "_rate") | _with_suffix(feature, "_rate_kb_per_sec"),
+        angles=_with_suffix(feature, "_angle") | _with_suffix(feature, "_angle_deg"),
+        watts=next((share["estimated_watts"] for share in shares if share["uuid"] == row.uuid), None),
+        cloud={name: value for name, value in cloud.items() if value},
     )
 
 
-def _of(record: Record | None, name: str, uuid: str) -> Record | None:
-    return next((each for each in record[name] if each["uuid"] == uuid), None) if record else None
+def _with_suffix(record: Mapping[str, object], suffix: str) -> Figures:
+    """Numbers of a record whose field names end in `suffix`, by their names without it."""
+    return {
+        name.removesuffix(suffix): value
+        for name, value in record.items()
+        if name.endswith(suffix) and (value is None or isinstance(value, float | int))
+    }
 
 
-def _ending(record: Record, end: str) -> detail_answers.Figures:
-    return {name.removesuffix(end): value for name, value in record.items() if name.endswith(end)}
-
-
-def _device(each: Record, kind: str, about: Iterable[str], rates: Mapping[str, Record]) -> detail_answers.Device:
-    found = rates.get(each["device"])
-    names = COUNTERS[kind]
-    return detail_answers.Device(
-        name=each["device"],
-        about={name: each[name] for name in about},
-        counters={name: each[name] for name in names},
-        rates={name: found[f"{name}_rate"] for name in names} if found else {},
+def _nic(nic: DomainNic, rates: Figures | None) -> DeviceDetail:
+    return DeviceDetail(
+        name=nic["device"],
+        about={"mac": nic["mac"], "source": nic["source"]},
+        counters={name: nic[name] for name in NIC_COUNTERS},
+        rates={name: rates[name] for name in NIC_COUNTERS} if rates else {},
     )
 
 
-def producer(name: str, beat: Record | None, presence: Record | None) -> answers.Producer:
-    """A producer, by its newest heartbeat and by what presence says of it."""
-    known = beat or presence or {}
-    interval_s: float | None = known.get("interval_s")
-    observed_at: datetime | None = beat["observed_at"] if beat else presence["appended_at"] if presence else None
-    numbers = ("targets", "polls", "failures", "records", "dropped", "queued", "spooled", "spooled_bytes", "rejected")
-    return answers.Producer(
+def _disk(disk: DomainDisk, rates: Figures | None) -> DeviceDetail:
+    return DeviceDetail(
+        name=disk["device"],
+        about={"bus": disk["bus"]},
+        counters={name: disk[name] for name in DISK_COUNTERS},
+        rates={name: rates[name] for name in DISK_COUNTERS} if rates else {},
+    )
+
+
+def producer_row(name: str, heartbeat: Heartbeat | None, presence: PresenceState | None) -> ProducerRow:
+    """Builds the row of a producer from its newest heartbeat and its presence record."""
+    status = presence["status"] if presence else "unknown"
+    if heartbeat is not None:
+        return ProducerRow(
+            name=name,
+            source=heartbeat["source"],
+            status=status,
+            observed_at=heartbeat["observed_at"],
+            interval_s=heartbeat["interval_s"],
+            targets=heartbeat["targets"],
+            polls=heartbeat["polls"],
+            failures=heartbeat["failures"],
+            records=heartbeat["records"],
+            dropped=heartbeat["dropped"],
+            queued=heartbeat["queued"],
+            spooled=heartbeat["spooled"],
+            spooled_bytes=heartbeat["spooled_bytes"],
+            spool_oldest_at=heartbeat["spool_oldest_at"],
+            rejected=heartbeat["rejected"],
+            failing=heartbeat["failing_count"],
+        )
+    return ProducerRow(
         name=name,
-        source=known.get("source", ""),
-        status=presence["status"] if presence else "unknown",
-        observed_at=observed_at,
-        interval_s=interval_s,
-        **{number: known.get(number, 0) for number in numbers},
-        spool_oldest_at=beat["spool_oldest_at"] if beat else None,
-        failing=beat["failing_count"] if beat else 0,
+        source=presence["source"] if presence else "",
+        status=status,
+        observed_at=presence["appended_at"] if presence else None,
+        interval_s=presence["interval_s"] if presence else None,
+        targets=presence["targets"] if presence else 0,
+        polls=0,
+        failures=0,
+        records=0,
+        dropped=0,
+        queued=0,
+        spooled=0,
+        spooled_bytes=0,
+        spool_oldest_at=None,
+        rejected=0,
+        failing=0,
     )

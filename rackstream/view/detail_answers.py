@@ -1,20 +1,22 @@
-"""What the view answers about one host and one VM: all that their newest records tell. Values only."""
+"""Answers of the view about one host or one VM, with all that its newest records contain. Values only.
+
+Field names are the keys of the REST API's JSON.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from rackstream.view.answers import Alert, HostRow, VmRow
+from rackstream.view.answers import AlertRow, HostRow, VmRow
 
 Figures = dict[str, float | None]
-"""By the names of their fields in `schemas/avsc`."""
+"""Values by the names of their fields in `schemas/avsc`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """How one source of a host stands."""
+class TargetDetail:
+    """Status of one source of a host."""
 
     source: str
     status: str
@@ -22,7 +24,9 @@ class Target:
     address: str
     producer: str
     since: datetime
+    """Time of the last change of status."""
     observed_at: datetime
+    """Time of the last report."""
     polls: int
     failures: int
     late: int
@@ -31,22 +35,22 @@ class Target:
     model: str | None
     firmware: str | None
     left_out: list[str]
-    """What it does not give."""
+    """Parts that are not polled now, or whose values are stale."""
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
-    """The health of one part of a host: system, thermal, power, processor, memory or storage."""
+class ComponentDetail:
+    """Health of one part of a host: system, thermal, power, processor, memory or storage."""
 
     name: str
     status: str
-    details: dict[str, Any]
+    details: dict[str, object]
     """Counts and names, by the fields of `Health`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Temperature:
-    """One temperature sensor."""
+class TemperatureDetail:
+    """Reading and limits of a temperature sensor."""
 
     name: str
     celsius: float | None
@@ -59,8 +63,8 @@ class Temperature:
 
 
 @dataclass(frozen=True, slots=True)
-class Fan:
-    """One fan."""
+class FanDetail:
+    """Reading and limit of a fan."""
 
     name: str
     rpm: float | None
@@ -71,8 +75,8 @@ class Fan:
 
 
 @dataclass(frozen=True, slots=True)
-class Supply:
-    """One power supply."""
+class PowerSupplyDetail:
+    """Readings and identity of a power supply."""
 
     name: str
     model: str | None
@@ -86,8 +90,8 @@ class Supply:
 
 
 @dataclass(frozen=True, slots=True)
-class Voltage:
-    """One voltage sensor."""
+class VoltageDetail:
+    """Reading and limits of a voltage sensor."""
 
     name: str
     volts: float | None
@@ -98,8 +102,8 @@ class Voltage:
 
 
 @dataclass(frozen=True, slots=True)
-class Drive:
-    """One drive."""
+class DriveDetail:
+    """Identity and health of a drive."""
 
     name: str
     model: str | None
@@ -113,8 +117,8 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True)
-class System:
-    """One system that a BMC tells of."""
+class SystemDetail:
+    """Identity and health of a Redfish system of a BMC."""
 
     id: str
     manufacturer: str | None
@@ -128,77 +132,113 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """What a host's operating system tells of itself."""
+class FilesystemDetail:
+    """A file system of a host, sizes in bytes."""
+
+    mountpoint: str
+    device: str
+    fstype: str
+    total: int | None
+    used: int | None
+    free: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostDiskDetail:
+    """Rates per second of one block device of a host."""
+
+    device: str
+    read_bytes_rate: float | None
+    write_bytes_rate: float | None
+    read_count_rate: float | None
+    write_count_rate: float | None
+    busy_ms_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostInterfaceDetail:
+    """Rates per second of one network interface of a host."""
+
+    device: str
+    rxbytes_rate: float | None
+    rxpackets_rate: float | None
+    rxerrors_rate: float | None
+    rxdrops_rate: float | None
+    txbytes_rate: float | None
+    txpackets_rate: float | None
+    txerrors_rate: float | None
+    txdrops_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingSystemDetail:
+    """Values that a host's operating system reports about itself."""
 
     observed_at: datetime
     boot_at: datetime | None
     figures: Figures
-    """Single values: CPU, load, memory (bytes), swap, processes; and rates of the same."""
-    filesystems: list[dict[str, Any]]
-    """Bytes by mountpoint, by the fields of `HostFilesystem`."""
-    disks: list[dict[str, Any]]
-    """Rates per second by device, by the fields of `HostDiskRates`."""
-    interfaces: list[dict[str, Any]]
-    """Rates per second by device, by the fields of `HostInterfaceRates`."""
+    """CPU, load, memory (bytes), swap and processes, and the rates of the host's counters."""
+    filesystems: list[FilesystemDetail]
+    disks: list[HostDiskDetail]
+    interfaces: list[HostInterfaceDetail]
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class DeviceDetail:
     """A NIC or disk of a VM."""
 
     name: str
     about: dict[str, str | None]
-    """MAC and source of a NIC; bus of a disk."""
+    """MAC address and source of a NIC; bus of a disk."""
     counters: dict[str, int | None]
-    """Since it was attached, by the fields of `DomainNic` or `DomainDisk`."""
+    """Totals since it was attached, by the fields of `DomainNic` or `DomainDisk`."""
     rates: Figures
-    """Per second, by the same names; empty: not known yet."""
+    """Rates per second of the same counters; empty until the second poll."""
 
 
 @dataclass(frozen=True, slots=True)
-class Vm:
-    """All of one VM."""
+class VmDetail:
+    """All values of one VM."""
 
     row: VmRow
     vmid: str
     observed_at: datetime
     stale: bool
-    """Its figures are old: it does not answer its hypervisor."""
+    """True if the values are old, because the VM does not answer its hypervisor."""
     memory: dict[str, int | None]
-    """KiB and counters, by the fields of `Domain`."""
-    nics: list[Device]
-    disks: list[Device]
+    """Sizes in KiB, and counters, by the fields of `Domain`."""
+    nics: list[DeviceDetail]
+    disks: list[DeviceDetail]
     rates: Figures
-    """Of its counters, per second."""
+    """Rates per second of its counters."""
     angles: Figures
-    """The same as degrees."""
+    """The same rates as angles, in degrees."""
     watts: float | None
-    """An estimate: its share of the host's watts, by CPU time."""
+    """Estimate: the VM's share of the host's power, by CPU time."""
     cloud: dict[str, str]
-    """Name, project, user and flavour, where a cloud tells them."""
+    """Name, project, user and flavour, if a cloud manages the VM."""
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
-    """All of one host. What no source tells is empty or None."""
+class HostDetail:
+    """All values of one host. Values that no source reports are empty or None."""
 
     row: HostRow
-    targets: list[Target]
-    components: list[Component]
+    targets: list[TargetDetail]
+    components: list[ComponentDetail]
     health_since: datetime | None
     findings: list[str]
-    """What its health is made of, in words."""
-    systems: list[System]
-    temperatures: list[Temperature]
-    fans: list[Fan]
-    supplies: list[Supply]
-    voltages: list[Voltage]
-    drives: list[Drive]
+    """Reasons for its health, in words."""
+    systems: list[SystemDetail]
+    temperatures: list[TemperatureDetail]
+    fans: list[FanDetail]
+    supplies: list[PowerSupplyDetail]
+    voltages: list[VoltageDetail]
+    drives: list[DriveDetail]
     power: Figures
-    own: Own | None
+    own: OperatingSystemDetail | None
     vms: list[VmRow]
-    alerts: list[Alert]
-    """Active ones."""
+    alerts: list[AlertRow]
+    """Active alerts."""
     observed_at: dict[str, datetime]
-    """Kind of record → when the newest was taken."""
+    """Kind of record → time of the newest one."""

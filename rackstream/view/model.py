@@ -1,4 +1,4 @@
-"""The view model: asks and answers. Thread-safe; knows no Kafka, and no time but the one it is told."""
+"""Thread-safe facade of the view: applies what the feed reads, and answers queries. Independent of Kafka."""
 
 from __future__ import annotations
 
@@ -8,123 +8,155 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final, cast
 
-from rackstream.view import answers, detail, detail_answers, lists
-from rackstream.view.alert_log import shown
-from rackstream.view.host_state import Entry
-from rackstream.view.state import Decode, Fold, decoding
-from rackstream.view.traffic import Answered, Traffic
+from rackstream.view import lists
+from rackstream.view.alert_log import alert_row
+from rackstream.view.answers import (
+    KAFKA_NOT_CONTACTED,
+    AlertCounts,
+    AlertPage,
+    AlertRow,
+    AlertTimeline,
+    ConsumerGroupRow,
+    DeadLetterRow,
+    HostPage,
+    HotSensor,
+    Overview,
+    PipelineStatus,
+    ViewEvent,
+    VmPage,
+)
+from rackstream.view.detail import host_detail, producer_row, vm_detail
+from rackstream.view.detail_answers import HostDetail, VmDetail
+from rackstream.view.host_state import HostState
+from rackstream.view.state import Decode, FleetState, make_decoder
+from rackstream.view.traffic import OffsetSnapshot, TopicTraffic
 from schemas import catalog
+from schemas.records import Alert, Domain, Silence, TargetStatus
+from sinks.webhook.inhibition import InhibitingTarget
 
-Record = dict[str, Any]
-HOTTEST: Final = 10
-NOT_ASKED: Final = "not asked yet"
-"""What is wrong with Kafka until it is known."""
+MAX_HOTTEST: Final = 10
+"""Sensors in the overview's list of the hottest."""
 HEALTHS: Final = ("ok", "warning", "critical", "unknown")
 
 
 class View:
-    """What the fleet looks like now."""
+    """The fleet as it is now. All methods may be called from any thread."""
 
     def __init__(self, topics: catalog.Catalog | None = None, decode: Decode | None = None) -> None:
+        """Creates an empty view.
+
+        Args:
+            topics: Catalogue of the topics; default: the one with default names.
+            decode: Decodes a record of a topic; default: by the schemas of this release.
+        """
         self._topics = topics or catalog.load()
-        self._fold = Fold(decode or decoding(self._topics))
+        self._state = FleetState(decode or make_decoder(self._topics))
         self._lock = threading.RLock()
-        self._traffic = Traffic()
-        self._kafka = NOT_ASKED
+        self._traffic = TopicTraffic()
+        self._kafka = KAFKA_NOT_CONTACTED
 
-    # What the feed tells
+    # Updates, called by the feed
 
-    def take(self, records: Iterable[tuple[str, bytes, bytes | None]]) -> None:
-        """Takes records in: alias of the topic, key, value."""
+    def apply(self, records: Iterable[tuple[str, bytes, bytes | None]]) -> None:
+        """Applies records, each as (topic alias, key, value)."""
         with self._lock:
             for alias, key, value in records:
-                self._fold.take(alias, key, value)
+                self._state.apply(alias, key, value)
 
-    def remember(self, memories: Iterable[bytes]) -> None:
-        """Takes what the alert engine remembers: the newest AlertState of each host and source."""
+    def restore_alerts(self, values: Iterable[bytes]) -> None:
+        """Adds the active alerts of the alert engine's state: the newest AlertState of each host and source."""
         with self._lock:
-            self._fold.remember(memories)
+            self._state.restore_alerts(values)
 
-    def settle(self, budget_s: float = float("inf")) -> bool:
-        """Reads of the records that came what lists show of them; false: the budget ended first."""
+    def update_lists(self, budget_s: float = float("inf")) -> bool:
+        """Decodes new records and updates the list columns. Returns False if the time budget ran out."""
         with self._lock:
-            return self._fold.settle(budget_s)
+            return self._state.update_lists(budget_s)
 
-    def note(self, answered: Answered, groups: list[answers.GroupRow] | None, missing: list[str], at: datetime) -> None:
-        """Takes what Kafka says of topics and of groups (None: not asked this time), and which topics there are not."""
+    def record_offsets(
+        self, snapshot: OffsetSnapshot, groups: list[ConsumerGroupRow] | None, missing: list[str], at: datetime
+    ) -> None:
+        """Records an answer from Kafka.
+
+        Args:
+            snapshot: Offsets of the topics.
+            groups: Lag of the consumer groups; None: not requested this time.
+            missing: Topics that do not exist.
+            at: Time of the answer.
+        """
         with self._lock:
-            self._traffic.note(answered, at)
+            self._traffic.record(snapshot, at)
             self._traffic.groups = self._traffic.groups if groups is None else groups
             self._traffic.missing = missing
             self._kafka = ""
 
-    def note_trouble(self, trouble: str) -> None:
-        """Kafka does not answer."""
+    def record_kafka_error(self, error: str) -> None:
+        """Records that Kafka did not answer."""
         with self._lock:
-            self._kafka = trouble
+            self._kafka = error
 
     def set_ready(self) -> None:
-        """What there was at the beginning has been taken in: from now on what happens is an event."""
+        """Marks the initial read as complete: changes become events from now on."""
         with self._lock:
-            self._fold.telling = True
+            self._state.emits_events = True
 
-    # How it stands
+    # Status of the view itself
 
     @property
     def ready(self) -> bool:
-        """Whether what there was at the beginning has been taken in."""
-        return self._fold.telling
+        """True if everything that was on Kafka at the start has been applied."""
+        return self._state.emits_events
 
     @property
     def kafka(self) -> str:
-        """What is wrong with Kafka; empty: it answers."""
+        """Error of the last request to Kafka; empty: Kafka answers."""
         return self._kafka
 
-    def seen(self, alias: str) -> int:
-        """Records of a topic that were taken in."""
-        return self._fold.seen[alias]
+    def record_count(self, alias: str) -> int:
+        """Records of a topic applied so far."""
+        return self._state.record_counts[alias]
 
-    # Questions
+    # Queries
 
-    def overview(self, at: datetime | None = None) -> answers.Overview:
-        """The fleet at a glance."""
+    def overview(self, at: datetime | None = None) -> Overview:
+        """Totals of the whole fleet."""
         with self._lock:
-            fold = self._fold
-            entries = fold.hosts.values()
-            health = Counter(each.health for each in entries)
-            watts = [each.watts for each in entries if each.watts is not None]
-            hot = [(found, each.name) for each in entries if (found := each.hottest) is not None]
-            hottest = heapq.nlargest(HOTTEST, hot, key=lambda each: each[0].nearness)
+            state = self._state
+            hosts = state.hosts.values()
+            health = Counter(host.health for host in hosts)
+            watts = [host.watts for host in hosts if host.watts is not None]
+            readings = [(reading, host.name) for host in hosts if (reading := host.hottest) is not None]
+            hottest = heapq.nlargest(MAX_HOTTEST, readings, key=lambda pair: pair[0].nearness)
             topics = self._traffic.rows(self._topics)
             rates = [topic.records_s for topic in topics if topic.records_s is not None]
-            return answers.Overview(
+            return Overview(
                 at=at or datetime.now(UTC),
-                hosts=len(fold.hosts),
+                hosts=len(state.hosts),
                 health={name: health[name] for name in HEALTHS},
-                statuses=dict(self._by_status().most_common()),
+                statuses=dict(self._count_statuses().most_common()),
                 watts=sum(watts) if watts else None,
-                vms=sum(len(each.domains) for each in entries if each.domains),
-                alerts=fold.book.by_severity(),
+                vms=sum(len(host.domains) for host in hosts if host.domains),
+                alerts=state.alert_log.count_by_severity(),
                 hottest=[
-                    answers.HotSensor(each.sensor, each.celsius, each.limit_celsius, each.nearness, name)
-                    for each, name in hottest
+                    HotSensor(reading.sensor, reading.celsius, reading.limit_celsius, reading.nearness, name)
+                    for reading, name in hottest
                 ],
                 records_s=sum(rates) if rates else None,
                 topics=topics,
-                silent=sorted(fold.silent),
+                silent=sorted(state.silent_producers),
             )
 
-    def _by_status(self) -> Counter[str]:
-        silent = self._fold.silent
-        told = Counter(
-            (each.producer, each.status) for host in self._fold.hosts.values() for each in host.told.values()
+    def _count_statuses(self) -> Counter[str]:
+        silent = self._state.silent_producers
+        reported = Counter(
+            (target.producer, target.status) for host in self._state.hosts.values() for target in host.targets.values()
         )
-        found: Counter[str] = Counter()
-        for (producer, status), count in told.items():
-            found["unknown" if producer in silent else status] += count
-        return found
+        statuses: Counter[str] = Counter()
+        for (producer, status), count in reported.items():
+            statuses["unknown" if producer in silent else status] += count
+        return statuses
 
     def hosts(  # noqa: PLR0913  one keyword per control of a list
         self,
@@ -136,46 +168,45 @@ class View:
         descending: bool = False,
         offset: int = 0,
         limit: int = 50,
-    ) -> answers.HostPage:
-        """Hosts whose name and labels (`rack=r1`) have every word of `search`, a page of them."""
+    ) -> HostPage:
+        """A page of the hosts whose name and labels (`rack=r1`) contain every word of `search`."""
         with self._lock:
-            fold, alerts = self._fold, self._fold.book.by_host()
-            found = [
-                each
-                for each in fold.hosts.values()
-                if (health is None or each.health == health)
-                and (status is None or any(each.status(source, fold.silent) == status for source in each.told))
-                and lists.matching(each.text, search)
+            state, alerts = self._state, self._state.alert_log.count_by_host()
+            silent = state.silent_producers
+            hosts = [
+                host
+                for host in state.hosts.values()
+                if (health is None or host.health == health)
+                and (status is None or any(host.status(source, silent) == status for source in host.targets))
+                and lists.matches(host.search_text, search)
             ]
-            found.sort(key=lambda each: each.name)
-            found = lists.ordered(found, lists.host_key(sort, fold.silent, alerts), descending=descending)
-            rows = [each.row(fold.silent, alerts[each.name]) for each in lists.page(found, offset, limit)]
-            return answers.HostPage(len(found), offset, rows)
+            hosts.sort(key=lambda host: host.name)
+            hosts = lists.sort_rows(hosts, lists.host_sort_key(sort, silent, alerts), descending=descending)
+            rows = [host.row(silent, alerts[host.name]) for host in lists.page_of(hosts, offset, limit)]
+            return HostPage(len(hosts), offset, rows)
 
-    def host(self, name: str) -> detail_answers.Host | None:
-        """All of one host; None: there is none of this name."""
+    def host(self, name: str) -> HostDetail | None:
+        """Details of one host; None if there is no host of this name."""
         with self._lock:
-            fold = self._fold
-            entry = fold.hosts.get(name)
-            if entry is None:
+            state = self._state
+            host = state.hosts.get(name)
+            if host is None:
                 return None
-            alerts = [each for each in fold.book.active.values() if each["host"] == name]
-            return detail.host(
-                entry.row(fold.silent, len(alerts)),
-                self._records(entry),
-                self._statuses(entry),
-                entry.vms(),
-                self._shown(alerts),
+            alerts = [alert for alert in state.alert_log.active.values() if alert["host"] == name]
+            return host_detail(
+                host.row(state.silent_producers, len(alerts)),
+                state.host_records(host),
+                self._target_statuses(host),
+                host.vm_rows(),
+                self._alert_rows(alerts),
             )
 
-    def _records(self, entry: Entry, *aliases: str) -> dict[tuple[str, str], Record]:
-        wanted = (slot for slot in entry.kept if not aliases or slot[0] in aliases)
-        return {slot: record for slot in wanted if (record := self._fold.kept(entry, slot)) is not None}
-
-    def _statuses(self, entry: Entry) -> Iterator[Record]:
-        for source in entry.told:
-            if (found := self._fold.target((entry.name, source))) is not None:
-                yield found | {"status": entry.status(source, self._fold.silent)}
+    def _target_statuses(self, host: HostState) -> Iterator[TargetStatus]:
+        for source in host.targets:
+            if (status := self._state.target_status((host.name, source))) is not None:
+                # A silent producer's last report counts as unknown.
+                word = host.status(source, self._state.silent_producers)
+                yield cast("TargetStatus", {**status, "status": word})
 
     def vms(
         self,
@@ -186,123 +217,137 @@ class View:
         descending: bool = False,
         offset: int = 0,
         limit: int = 50,
-    ) -> answers.VmPage:
-        """VMs whose name, UUID and host have every word of `search`, a page of them; `host`: of one host."""
+    ) -> VmPage:
+        """A page of the VMs whose name, UUID and host contain every word of `search`; `host`: of this one only."""
         with self._lock:
-            entries = self._fold.hosts.values()
-            found = [
+            vms = [
                 vm
-                for each in entries
-                if each.domains and host in (None, each.name)
-                for vm in each.vms()
-                if not search or lists.matching(f"{vm.name} {vm.uuid} {vm.host}".lower(), search)
+                for hypervisor in self._state.hosts.values()
+                if hypervisor.domains and host in (None, hypervisor.name)
+                for vm in hypervisor.vm_rows()
+                if not search or lists.matches(f"{vm.name} {vm.uuid} {vm.host}".lower(), search)
             ]
-            found.sort(key=lambda vm: (vm.name, vm.host))
-            found = lists.ordered(found, lists.vm_key(sort), descending=descending)
-            return answers.VmPage(len(found), offset, list(lists.page(found, offset, limit)))
+            vms.sort(key=lambda vm: (vm.name, vm.host))
+            vms = lists.sort_rows(vms, lists.vm_sort_key(sort), descending=descending)
+            return VmPage(len(vms), offset, list(lists.page_of(vms, offset, limit)))
 
-    def vm(self, host: str, uuid: str) -> detail_answers.Vm | None:
-        """All of one VM; None: there is no such host or VM."""
+    def vm(self, host: str, uuid: str) -> VmDetail | None:
+        """Details of one VM; None if there is no such host or VM."""
         with self._lock:
-            entry = self._fold.hosts.get(host)
-            row = next((each for each in entry.vms() if each.uuid == uuid), None) if entry else None
-            if entry is None or row is None:
+            hypervisor = self._state.hosts.get(host)
+            row = next((vm for vm in hypervisor.vm_rows() if vm.uuid == uuid), None) if hypervisor else None
+            if hypervisor is None or row is None:
                 return None
-            return detail.vm(row, self._records(entry, "raw-libvirt", "vm-features", "device-rates", "vm-power"))
+            topics = ("raw-libvirt", "vm-features", "device-rates", "vm-power")
+            return vm_detail(row, self._state.host_records(hypervisor, *topics))
 
     def alerts(
         self,
         search: str = "",
         *,
         severity: str | None = None,
-        state: lists.AlertState = "active",
+        state: lists.AlertStateFilter = "active",
         host: str | None = None,
         offset: int = 0,
         limit: int = 50,
-    ) -> answers.AlertPage:
-        """Alerts that are active, critical ones first, then the newest; or transitions of late, the newest first."""
+    ) -> AlertPage:
+        """A page of alerts: the active ones, critical and newest first; or `history`, transitions newest first."""
         with self._lock:
-            book = self._fold.book
-            known: Iterable[Record] = (
-                lists.by_urgency(book.active.values()) if state == "active" else reversed(book.transitions)
+            log = self._state.alert_log
+            candidates: Iterable[Alert] = (
+                lists.sort_by_urgency(log.active.values()) if state == "active" else reversed(log.transitions)
             )
-            found = [
-                each
-                for each in known
-                if (severity is None or each["severity"] == severity)
-                and host in (None, each["host"])
-                and (not search or lists.matching(lists.alert_text(each), search))
+            alerts = [
+                alert
+                for alert in candidates
+                if (severity is None or alert["severity"] == severity)
+                and host in (None, alert["host"])
+                and (not search or lists.matches(lists.alert_search_text(alert), search))
             ]
-            return answers.AlertPage(len(found), offset, self._shown(lists.page(found, offset, limit)))
+            return AlertPage(len(alerts), offset, self._alert_rows(lists.page_of(alerts, offset, limit)))
 
-    def counts(self) -> answers.AlertCounts:
-        """How many alerts there are, and how many came and went."""
+    def alert_counts(self) -> AlertCounts:
+        """Numbers of active, raised and cleared alerts."""
         with self._lock:
-            book = self._fold.book
-            return answers.AlertCounts(len(book.active), book.raised, book.cleared)
+            log = self._state.alert_log
+            return AlertCounts(len(log.active), log.raised, log.cleared)
 
-    def alert(self, name: str) -> answers.AlertStory | None:
-        """One alert by its id; None: nothing is known of it any more."""
+    def alert(self, alert_id: str) -> AlertTimeline | None:
+        """An alert with its transitions; None if none of them is held any longer."""
         with self._lock:
-            story = self._shown(self._fold.book.story(name))
-            return answers.AlertStory(story[-1], story) if story else None
+            transitions = self._alert_rows(self._state.alert_log.history(alert_id))
+            return AlertTimeline(transitions[-1], transitions) if transitions else None
 
-    def _shown(self, alerts: Iterable[Record]) -> list[answers.Alert]:
-        fold, now = self._fold, datetime.now(UTC)
-        found = []
-        for each in alerts:
-            newest = fold.book.active.get(each["id"])
-            is_active = newest is not None and newest["revision"] == each["revision"]
-            mutes = fold.mutes.muted_by(each, self._targets(), now) if is_active else []
-            found.append(shown(each, mutes, is_active=is_active))
-        return found
+    def _alert_rows(self, alerts: Iterable[Alert]) -> list[AlertRow]:
+        state, now = self._state, datetime.now(UTC)
+        rows = []
+        for alert in alerts:
+            newest = state.alert_log.active.get(alert["id"])
+            is_active = newest is not None and newest["revision"] == alert["revision"]
+            muted_by = state.muting.muted_by(alert, self._inhibiting_targets(), now) if is_active else []
+            rows.append(alert_row(alert, muted_by, is_active=is_active))
+        return rows
 
-    def _targets(self) -> Iterator[Record]:
-        for each in self._fold.hosts.values():
-            for source, told in each.told.items():
-                stop = {"stopped_by": told.stopped_by, "detail": told.detail}
-                yield {"source": source, "host": each.name, "producer": told.producer, **stop}
+    def _inhibiting_targets(self) -> Iterator[InhibitingTarget]:
+        for host in self._state.hosts.values():
+            for source, target in host.targets.items():
+                yield {
+                    "source": source,
+                    "host": host.name,
+                    "producer": target.producer,
+                    "stopped_by": target.stopped_by,
+                    "detail": target.detail,
+                }
 
-    def domains(self, host: str) -> list[Record]:
-        """The VMs of a host's newest sample, as `Domain` has them."""
+    def domains(self, host: str) -> list[Domain]:
+        """VMs of a host's newest libvirt sample."""
         with self._lock:
-            entry = self._fold.hosts.get(host)
-            found = self._fold.kept(entry, ("raw-libvirt", "")) if entry else None
-            return list(found["domains"]) if found else []
+            hypervisor = self._state.hosts.get(host)
+            sample = self._state.host_records(hypervisor, "raw-libvirt").libvirt if hypervisor else None
+            return list(sample["domains"]) if sample else []
 
-    def silences(self) -> list[Record]:
-        """All silences there are, those that have ended or not begun among them, by their beginning."""
+    def silences(self) -> list[Silence]:
+        """All silences, expired and pending ones included, sorted by start."""
         with self._lock:
-            return sorted(self._fold.mutes.silences.values(), key=lambda each: (each["starts_at"], each["id"]))
+            silences = self._state.muting.silences.values()
+            return sorted(silences, key=lambda silence: (silence["starts_at"], silence["id"]))
 
-    def pipeline(self, at: datetime | None = None) -> answers.Pipeline:
-        """How the pipeline itself stands."""
+    def pipeline(self, at: datetime | None = None) -> PipelineStatus:
+        """Status of producers, topics, consumer groups and dead letters."""
         with self._lock:
-            fold, traffic = self._fold, self._traffic
-            beats, presence = fold.beats, fold.mutes.presence
-            names = sorted(beats.keys() | presence.keys())
-            letters = Counter(fold.letters.values())
-            return answers.Pipeline(
+            state, traffic = self._state, self._traffic
+            heartbeats, presence = state.heartbeats, state.muting.presence
+            producers = sorted(heartbeats.keys() | presence.keys())
+            dead_letters = Counter(state.dead_letters.values())
+            return PipelineStatus(
                 at=at or datetime.now(UTC),
                 ready=self.ready,
                 kafka=self._kafka,
-                asked_at=traffic.asked_at,
-                producers=[detail.producer(each, beats.get(each), presence.get(each)) for each in names],
+                asked_at=traffic.measured_at,
+                producers=[producer_row(name, heartbeats.get(name), presence.get(name)) for name in producers],
                 topics=traffic.rows(self._topics),
                 groups=traffic.groups,
-                letters=[answers.LetterRow(*letter, count) for letter, count in letters.most_common()],
+                letters=[DeadLetterRow(*letter, count) for letter, count in dead_letters.most_common()],
                 missing=traffic.missing,
-                undecodable=fold.undecodable,
+                undecodable=state.undecodable,
             )
 
-    def events(self, after: int | None = None) -> tuple[list[answers.Event], int, bool]:
-        """Events after a number (None: none), the newest number, and whether some between are not known any more."""
-        with self._lock:
-            found, newest, missed = self._fold.events_after(after)
-            return [self._event(each) for each in found], newest, missed
+    def events(self, after: int | None = None) -> tuple[list[ViewEvent], int, bool]:
+        """Events after a number.
 
-    def _event(self, event: answers.Event) -> answers.Event:
+        Args:
+            after: The last event that the caller has; None asks for the newest number only.
+
+        Returns:
+            The events, the newest number, and True if some events in between are not held any longer.
+        """
+        with self._lock:
+            events, newest, missed = self._state.events_after(after)
+            return [self._with_alert_row(event) for event in events], newest, missed
+
+    def _with_alert_row(self, event: ViewEvent) -> ViewEvent:
+        """Replaces the record of an alert event by the row that lists show."""
         if event.kind != "alert":
             return event
-        [alert] = self._shown([event.data["record"]])
-        return replace(event, data=asdict(alert))
+        [row] = self._alert_rows([cast("Alert", event.data["record"])])
+        return replace(event, data=asdict(row))

@@ -1,7 +1,7 @@
-"""Takes records in: what comes is kept as bytes, and what lists show of it is read when the view settles. No Kafka.
+"""State of the fleet, built from records. Independent of the Kafka client; not thread-safe, `model.View` is.
 
-Settling decodes once for all records of one kind of one host that came since. The rest is decoded when somebody asks
-for one host. Not thread-safe: `model.View` is.
+Incoming records are kept as packed bytes. `update_lists` decodes the newest of each kind and host once, however many
+have arrived since, and updates the list columns. Everything else is decoded only when a host's details are queried.
 """
 
 from __future__ import annotations
@@ -10,30 +10,56 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from rackstream.view.alert_log import Book, Mutes
-from rackstream.view.answers import Event
-from rackstream.view.host_state import FOLDS, SOURCES, Entry, Slot, Told, is_listed
-from rackstream.view.packed_records import Letter, pack, peek, peek_letter, unpack
+from rackstream.view.alert_log import AlertLog, AlertMuting
+from rackstream.view.answers import ViewEvent
+from rackstream.view.detail import HostRecords
+from rackstream.view.host_state import (
+    UPDATES,
+    HostState,
+    RecordKind,
+    TargetSummary,
+    has_list_columns,
+)
+from rackstream.view.packed_records import DeadLetterHead, pack, read_dead_letter_head, read_head, unpack
 from schemas import catalog, codec
 from schemas.avro.primitives import EPOCH
-from schemas.catalog import REMOVED
-from sinks.webhook.active_alerts import remembered
+from schemas.catalog import REMOVED_CATEGORY
+from schemas.records import (
+    Alert,
+    AlertState,
+    DeviceRates,
+    Health,
+    Heartbeat,
+    HostRates,
+    HostSample,
+    LibvirtSample,
+    Power,
+    PresenceState,
+    RedfishSample,
+    Silence,
+    TargetStatus,
+    VmFeatures,
+    VmPower,
+)
+from schemas.sources import SOURCE_BY_TOPIC
+from sinks.webhook.active_alerts import alerts_from_state
 
-Record = dict[str, Any]
-Decode = Callable[[str, bytes], Record]
-"""Alias and bytes → record; raises codec.Undecodable."""
-EVENTS: Final = 1000
-"""Events that are remembered for whoever was away for a moment."""
-GONE: Final = 20_000
-"""Hosts that are read no more and still known, so that a late record does not bring them back."""
-LETTERS: Final = 50_000
-"""Dead letters that are known one by one, so that an ended one no longer counts."""
+DecodedRecord = Any
+"""A record as decoded: the caller casts it to the generated type of its topic."""
+Decode = Callable[[str, bytes], DecodedRecord]
+"""(topic alias, bytes) → record; raises `codec.DecodeError`."""
+MAX_EVENTS: Final = 1000
+"""Events kept for readers that were disconnected for a moment."""
+MAX_REMOVED: Final = 20_000
+"""Removed targets remembered, so that a late record does not bring their host back."""
+MAX_DEAD_LETTERS: Final = 50_000
+"""Dead letters held by key, so that one that is closed is subtracted."""
 
 
-def decoding(topics: catalog.Catalog, resolve: codec.Resolve | None = None) -> Decode:
-    """Decodes records of these topics."""
+def make_decoder(topics: catalog.Catalog, resolve: codec.SchemaResolver | None = None) -> Decode:
+    """Returns a function that decodes records of these topics."""
     decoders = {
         alias: codec.Decoder(catalog.schema(topic.schema), resolve)
         for alias, topic in topics.topics.items()
@@ -42,214 +68,246 @@ def decoding(topics: catalog.Catalog, resolve: codec.Resolve | None = None) -> D
     return lambda alias, value: decoders[alias].decode(value)
 
 
-class Fold:
-    """What is known of the fleet."""
+class FleetState:
+    """Hosts, targets, producers, alerts and dead letters as of the records applied so far."""
 
     def __init__(self, decode: Decode) -> None:
         self._decode = decode
-        self.hosts: dict[str, Entry] = {}
-        self.targets: dict[tuple[str, str], bytes] = {}
-        """(host, source) → its newest status, packed."""
-        self.beats: dict[str, Record] = {}
-        """The newest heartbeat of each producer."""
-        self.letters: OrderedDict[bytes, Letter] = OrderedDict()
-        """The open dead letters, by their keys."""
-        self.book, self.mutes = Book(), Mutes()
-        self.silent: frozenset[str] = frozenset()
-        """Producers that are not heard: what they told of their targets is not known any more."""
-        self.events: deque[Event] = deque(maxlen=EVENTS)
-        self.seen: Counter[str] = Counter()
-        """Records taken in, by topic."""
+        self.hosts: dict[str, HostState] = {}
+        self.target_statuses: dict[tuple[str, str], bytes] = {}
+        """(host, source) → the newest status, packed."""
+        self.heartbeats: dict[str, Heartbeat] = {}
+        """Producer → its newest heartbeat."""
+        self.dead_letters: OrderedDict[bytes, DeadLetterHead] = OrderedDict()
+        """Key → open dead letter."""
+        self.alert_log, self.muting = AlertLog(), AlertMuting()
+        self.silent_producers: frozenset[str] = frozenset()
+        """Producers whose heartbeats are missing. Statuses that they reported count as unknown."""
+        self.events: deque[ViewEvent] = deque(maxlen=MAX_EVENTS)
+        self.record_counts: Counter[str] = Counter()
+        """Topic alias → records applied."""
         self.undecodable = 0
-        self.telling = False
-        """Whether what happens becomes an event."""
-        self._dirty: dict[tuple[str, Slot], None] = {}
-        self._gone: OrderedDict[tuple[str, str], int] = OrderedDict()
-        """(host, source) that is read no more → when it was told, in microseconds."""
-        self._number = 0
+        self.emits_events = False
+        """True if changes become events: set when everything that was on Kafka at the start has been applied."""
+        self._outdated: dict[tuple[str, RecordKind], None] = {}
+        """(host, kind) whose newest record is not in the list columns yet, oldest first."""
+        self._removed: OrderedDict[tuple[str, str], int] = OrderedDict()
+        """(host, source) that was removed → when, in microseconds since 1970."""
+        self._last_event = 0
 
-    def take(self, alias: str, key: bytes, value: bytes | None) -> None:
-        """Takes one record in; what cannot be read is counted."""
-        self.seen[alias] += 1
+    def apply(self, alias: str, key: bytes, value: bytes | None) -> None:
+        """Applies one record. Records that cannot be decoded are counted."""
+        self.record_counts[alias] += 1
         try:
-            if alias in SOURCES:
+            if alias in SOURCE_BY_TOPIC:
                 self._keep(alias, value)
             elif alias == "dead-letter":
-                self._letter(key, value)
+                self._apply_dead_letter(key, value)
             elif alias in HANDLERS:
                 HANDLERS[alias](self, key, value)
-        except (codec.Undecodable, ValueError, LookupError):
+        except (codec.DecodeError, ValueError, LookupError):
             self.undecodable += 1
 
-    def remember(self, memories: Iterable[bytes]) -> None:
-        """Takes what the alert engine remembers: the newest AlertState of each host and source."""
-        known = [each for value in memories if (each := self.decoded("state-alerts", value)) is not None]
-        statuses = [each for key in self.targets if (each := self.target(key)) is not None]
-        self.book.remember(remembered(known, self.mutes.presence.values(), statuses))
+    def restore_alerts(self, values: Iterable[bytes]) -> None:
+        """Adds the active alerts of the alert engine's state: the newest AlertState of each host and source."""
+        decoded = (cast("AlertState | None", self.decode("state-alerts", value)) for value in values)
+        states = [state for state in decoded if state is not None]
+        statuses = [status for key in self.target_statuses if (status := self.target_status(key)) is not None]
+        self.alert_log.restore(alerts_from_state(states, self.muting.presence.values(), statuses))
 
-    def settle(self, budget_s: float = float("inf")) -> bool:
-        """Reads of the records that came what lists show of them; false: the budget ended first."""
+    def update_lists(self, budget_s: float = float("inf")) -> bool:
+        """Decodes new records and updates the list columns. Returns False if the time budget ran out."""
         deadline = time.perf_counter() + budget_s
-        while self._dirty:
-            name, slot = next(iter(self._dirty))
-            del self._dirty[name, slot]
-            entry = self.hosts.get(name)
-            record = self.kept(entry, slot) if entry is not None else None
-            if entry is not None and record is not None:
-                before = entry.health
-                FOLDS[slot[0]](entry, record)
-                if entry.health != before:
-                    self.tell("health", host=name, health=entry.health, before=before)
+        while self._outdated:
+            name, kind = next(iter(self._outdated))
+            del self._outdated[name, kind]
+            host = self.hosts.get(name)
+            record = self._newest(host, kind) if host is not None else None
+            if host is not None and record is not None:
+                before = host.health
+                UPDATES[kind[0]](host, record)
+                if host.health != before:
+                    self.emit("health", host=name, health=host.health, before=before)
             if time.perf_counter() > deadline:
-                return not self._dirty
+                return not self._outdated
         return True
 
-    def decoded(self, alias: str, value: bytes) -> Record | None:
-        """A record; None: it cannot be read, which is counted."""
+    def decode(self, alias: str, value: bytes) -> DecodedRecord | None:
+        """Decodes a record. Returns None, and counts it, if that fails."""
         try:
             return self._decode(alias, value)
-        except codec.Undecodable:
+        except codec.DecodeError:
             self.undecodable += 1
             return None
 
-    def kept(self, entry: Entry, slot: Slot) -> Record | None:
-        """The newest record of a kind of a host."""
-        value = entry.kept.get(slot)
-        return None if value is None else self.decoded(slot[0], unpack(value))
+    def _newest(self, host: HostState, kind: RecordKind) -> DecodedRecord | None:
+        packed = host.records.get(kind)
+        return None if packed is None else self.decode(kind[0], unpack(packed))
 
-    def target(self, key: tuple[str, str]) -> Record | None:
-        """The status of a target, by its host and source."""
-        value = self.targets.get(key)
-        return None if value is None else self.decoded("state-targets", unpack(value))
+    def host_records(self, host: HostState, *topics: str) -> HostRecords:
+        """Decodes the newest records of a host, of the given topics or of all."""
+        decoded: dict[RecordKind, DecodedRecord] = {
+            kind: record
+            for kind in host.records
+            if (not topics or kind[0] in topics) and (record := self._newest(host, kind)) is not None
+        }
+        redfish = {category: record for (topic, category), record in decoded.items() if topic == "raw-redfish"}
+        times = sorted((kind, record["observed_at"]) for kind, record in decoded.items())
+        return HostRecords(
+            redfish=cast("dict[str, RedfishSample]", redfish),
+            libvirt=cast("LibvirtSample | None", decoded.get(("raw-libvirt", ""))),
+            host=cast("HostSample | None", decoded.get(("raw-host", ""))),
+            host_rates=cast("HostRates | None", decoded.get(("host-rates", ""))),
+            health=cast("Health | None", decoded.get(("state-health", ""))),
+            power=cast("Power | None", decoded.get(("power", ""))),
+            vm_features=cast("VmFeatures | None", decoded.get(("vm-features", ""))),
+            device_rates=cast("DeviceRates | None", decoded.get(("device-rates", ""))),
+            vm_power=cast("VmPower | None", decoded.get(("vm-power", ""))),
+            observed_at={category or topic: observed_at for (topic, category), observed_at in times},
+        )
 
-    def tell(self, kind: str, **data: Any) -> None:
-        """Notes an event."""
-        if self.telling:
-            self._number += 1
-            self.events.append(Event(self._number, kind, data))
+    def target_status(self, key: tuple[str, str]) -> TargetStatus | None:
+        """The newest status of a target, by host and source."""
+        packed = self.target_statuses.get(key)
+        return None if packed is None else cast("TargetStatus | None", self.decode("state-targets", unpack(packed)))
 
-    def events_after(self, number: int | None) -> tuple[list[Event], int, bool]:
-        """Events after a number (None: none), the newest number, and whether some between are not known any more."""
-        if number is None or number >= self._number:
-            return [], self._number, number is not None and number > self._number
-        found = [event for event in self.events if event.number > number]
-        return found, self._number, not found or found[0].number > number + 1
+    def emit(self, kind: str, **data: object) -> None:
+        """Appends an event, once the initial read is complete."""
+        if self.emits_events:
+            self._last_event += 1
+            self.events.append(ViewEvent(self._last_event, kind, data))
+
+    def events_after(self, number: int | None) -> tuple[list[ViewEvent], int, bool]:
+        """Returns the events after a number.
+
+        Args:
+            number: The last event that the caller has; None asks for the newest number only.
+
+        Returns:
+            The events, the newest number, and True if some events in between are not held any longer.
+        """
+        if number is None or number >= self._last_event:
+            return [], self._last_event, number is not None and number > self._last_event
+        events = [event for event in self.events if event.number > number]
+        return events, self._last_event, not events or events[0].number > number + 1
 
     def _keep(self, alias: str, value: bytes | None) -> None:
         if not value:
             return
-        found = peek(value)
-        source = SOURCES[alias]
-        if found.observed_us <= self._gone.get((found.host, source), -1):
+        head = read_head(value)
+        source = SOURCE_BY_TOPIC[alias]
+        if head.observed_us <= self._removed.get((head.host, source), -1):
             return
-        if found.category == REMOVED:
-            self._remove(found.host, source, found.observed_us)
+        if head.category == REMOVED_CATEGORY:
+            self._remove(head.host, source, head.observed_us)
             return
-        entry = self._entry(found.host)
-        slot = alias, found.category if alias == "raw-redfish" else ""
-        entry.kept[slot] = pack(value)
+        host = self._host(head.host)
+        kind = alias, head.category if alias == "raw-redfish" else ""
+        host.records[kind] = pack(value)
         if alias.startswith("raw-"):
-            entry.seen_us = found.observed_us
-        if is_listed(slot):
-            self._dirty[found.host, slot] = None
+            host.last_seen_us = head.observed_us
+        if has_list_columns(kind):
+            self._outdated[head.host, kind] = None
 
-    def _entry(self, name: str) -> Entry:
-        entry = self.hosts.get(name)
-        if entry is None:
-            entry = self.hosts[name] = Entry(name)
-            self.tell("host", host=name, known=True)
-        return entry
+    def _host(self, name: str) -> HostState:
+        host = self.hosts.get(name)
+        if host is None:
+            host = self.hosts[name] = HostState(name)
+            self.emit("host", host=name, known=True)
+        return host
 
-    def _remove(self, host: str, source: str, at_us: int) -> None:
-        entry = self.hosts.get(host)
-        told = entry.told.get(source) if entry else None
-        if told is not None and told.observed_us > at_us:
-            return  # it is read again; topics are not read in the order of time
-        self._gone[host, source] = at_us
-        if len(self._gone) > GONE:
-            self._gone.popitem(last=False)
-        if entry is None:
+    def _remove(self, name: str, source: str, at_us: int) -> None:
+        host = self.hosts.get(name)
+        target = host.targets.get(source) if host else None
+        if target is not None and target.observed_us > at_us:
+            return  # polled again since: topics are not read in the order of time
+        self._removed[name, source] = at_us
+        if len(self._removed) > MAX_REMOVED:
+            self._removed.popitem(last=False)
+        if host is None:
             return
-        entry.forget(source)
-        self.targets.pop((host, source), None)
-        self.mutes.changed()
-        if entry.empty:
-            del self.hosts[host]
-            self.tell("host", host=host, known=False)
+        host.remove_source(source)
+        self.target_statuses.pop((name, source), None)
+        self.muting.invalidate()
+        if host.is_empty:
+            del self.hosts[name]
+            self.emit("host", host=name, known=False)
 
-    def _letter(self, key: bytes, value: bytes | None) -> None:
-        self.letters.pop(key, None)
+    def _apply_dead_letter(self, key: bytes, value: bytes | None) -> None:
+        self.dead_letters.pop(key, None)
         if value:
-            self.letters[key] = peek_letter(value)
-            if len(self.letters) > LETTERS:
-                self.letters.popitem(last=False)
+            self.dead_letters[key] = read_dead_letter_head(value)
+            if len(self.dead_letters) > MAX_DEAD_LETTERS:
+                self.dead_letters.popitem(last=False)
 
-    def status(self, _key: bytes, value: bytes | None) -> None:
-        """A target's status."""
+    def apply_target_status(self, _key: bytes, value: bytes | None) -> None:
+        """Applies a record of state-targets."""
         if not value:
             return
-        record = self._decode("state-targets", value)
-        host, source = record["host"], record["source"]
+        record = cast("TargetStatus", self._decode("state-targets", value))
+        name, source, observed_us = record["host"], record["source"], _microseconds(record["observed_at"])
         if record["removed"]:
-            self._remove(host, source, _micros(record["observed_at"]))
+            self._remove(name, source, observed_us)
             return
-        self._gone.pop((host, source), None)
-        entry = self._entry(host)
-        before = entry.told.get(source)
-        by = record["stopped_by"]
-        stop = (by, record["detail"] if by is not None else "")
-        entry.told[source] = told = Told(record["producer"], record["status"], _micros(record["observed_at"]), *stop)
-        entry.set_labels(source, record["labels"])
-        self.targets[host, source] = pack(value)
-        if before is None or (before.producer, before.stopped_by, before.detail) != (told.producer, *stop):
-            self.mutes.changed()
-        if before is None or before.status != told.status:
-            self.tell("status", host=host, source=source, status=told.status, before=before and before.status)
+        self._removed.pop((name, source), None)
+        host = self._host(name)
+        before = host.targets.get(source)
+        stopped_by = record["stopped_by"]
+        pause = (stopped_by, record["detail"] if stopped_by is not None else "")
+        target = TargetSummary(record["producer"], record["status"], observed_us, *pause)
+        host.targets[source] = target
+        host.set_labels(source, record["labels"])
+        self.target_statuses[name, source] = pack(value)
+        if before is None or (before.producer, before.stopped_by, before.detail) != (target.producer, *pause):
+            self.muting.invalidate()
+        if before is None or before.status != target.status:
+            self.emit("status", host=name, source=source, status=target.status, before=before and before.status)
 
-    def beat(self, _key: bytes, value: bytes | None) -> None:
-        """A heartbeat."""
+    def apply_heartbeat(self, _key: bytes, value: bytes | None) -> None:
+        """Applies a record of heartbeats."""
         if value:
-            record = self._decode("heartbeats", value)
-            self.beats[record["producer"]] = record
+            heartbeat = cast("Heartbeat", self._decode("heartbeats", value))
+            self.heartbeats[heartbeat["producer"]] = heartbeat
 
-    def presence(self, key: bytes, value: bytes | None) -> None:
-        """What presence says of a producer."""
+    def apply_presence(self, key: bytes, value: bytes | None) -> None:
+        """Applies a record of state-presence."""
+        presence = self.muting.presence
         if value:
-            record = self._decode("state-presence", value)
-            self.mutes.presence[record["producer"]] = record
+            state = cast("PresenceState", self._decode("state-presence", value))
+            presence[state["producer"]] = state
         else:
-            self.mutes.presence.pop(key.decode(), None)
-        self.mutes.changed()
-        silent = frozenset(name for name, each in self.mutes.presence.items() if each["status"] == "silent")
-        for name in sorted(silent ^ self.silent):
-            self.tell("producer", producer=name, silent=name in silent)
-        self.silent = silent
+            presence.pop(key.decode(), None)
+        self.muting.invalidate()
+        silent = frozenset(producer for producer, state in presence.items() if state["status"] == "silent")
+        for producer in sorted(silent ^ self.silent_producers):
+            self.emit("producer", producer=producer, silent=producer in silent)
+        self.silent_producers = silent
 
-    def silence(self, key: bytes, value: bytes | None) -> None:
-        """A silence."""
+    def apply_silence(self, key: bytes, value: bytes | None) -> None:
+        """Applies a record of silences."""
         if value:
-            record = self._decode("silences", value)
-            self.mutes.silences[record["id"]] = record
+            silence = cast("Silence", self._decode("silences", value))
+            self.muting.silences[silence["id"]] = silence
         else:
-            self.mutes.silences.pop(key.decode(), None)
+            self.muting.silences.pop(key.decode(), None)
 
-    def transition(self, _key: bytes, value: bytes | None) -> None:
-        """A transition of an alert."""
+    def apply_transition(self, _key: bytes, value: bytes | None) -> None:
+        """Applies a record of alerts."""
         if value:
-            record = self._decode("alerts", value)
-            self.book.log(record)
-            self.tell("alert", record=record)
+            transition = cast("Alert", self._decode("alerts", value))
+            self.alert_log.append(transition)
+            self.emit("alert", record=transition)
 
 
-def _micros(at: datetime) -> int:
+def _microseconds(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
-HANDLERS: Final[Mapping[str, Callable[[Fold, bytes, bytes | None], None]]] = {
-    "state-targets": Fold.status,
-    "heartbeats": Fold.beat,
-    "state-presence": Fold.presence,
-    "silences": Fold.silence,
-    "alerts": Fold.transition,
+HANDLERS: Final[Mapping[str, Callable[[FleetState, bytes, bytes | None], None]]] = {
+    "state-targets": FleetState.apply_target_status,
+    "heartbeats": FleetState.apply_heartbeat,
+    "state-presence": FleetState.apply_presence,
+    "silences": FleetState.apply_silence,
+    "alerts": FleetState.apply_transition,
 }
-"""Topics whose records are read at once."""
+"""Topics whose records are decoded on arrival."""

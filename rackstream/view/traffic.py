@@ -1,4 +1,4 @@
-"""How much is on the topics and how fast it comes, from their ends as they were asked for now and then. Pure."""
+"""Record counts and append rates of the topics, from offsets measured at intervals. Pure."""
 
 from __future__ import annotations
 
@@ -6,58 +6,68 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-from rackstream.view.answers import GroupRow, TopicRow
+from rackstream.view.answers import ConsumerGroupRow, TopicRow
 from schemas.catalog import Catalog
 
-OVER_S: Final = 15.0
-"""Rates are of about this time."""
-ASKED: Final = 16
-"""Answers that are kept for it."""
-Ends = Mapping[str, tuple[int, int, int]]
-"""Topic (alias) → partitions, records (ends less starts) and the sum of its ends."""
+RATE_WINDOW_S: Final = 15.0
+"""Time over which rates are averaged."""
+MAX_SNAPSHOTS: Final = 16
+
+
+class TopicOffsets(NamedTuple):
+    """Offsets of one topic, summed over its partitions."""
+
+    partitions: int
+    records: int
+    """End offsets minus start offsets."""
+    end: int
+    """Sum of the end offsets."""
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What Kafka said at one moment."""
+class OffsetSnapshot:
+    """Offsets of all topics at one moment."""
 
     at_s: float
-    """Monotonic."""
-    ends: Ends
+    """Monotonic time."""
+    topics: Mapping[str, TopicOffsets]
+    """By topic alias."""
 
 
 @dataclass
-class Traffic:
-    """What is known of topics and groups."""
+class TopicTraffic:
+    """Latest measurements of topics and consumer groups."""
 
-    asked_at: datetime | None = None
-    groups: list[GroupRow] = field(default_factory=list)
+    measured_at: datetime | None = None
+    groups: list[ConsumerGroupRow] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    answers: deque[Answered] = field(default_factory=lambda: deque(maxlen=ASKED))
+    """Topics of the catalogue that do not exist."""
+    snapshots: deque[OffsetSnapshot] = field(default_factory=lambda: deque(maxlen=MAX_SNAPSHOTS))
 
-    def note(self, answered: Answered, at: datetime) -> None:
-        """Takes an answer."""
-        self.answers.append(answered)
-        while len(self.answers) > 2 and self.answers[1].at_s <= answered.at_s - OVER_S:
-            self.answers.popleft()
-        self.asked_at = at
+    def record(self, snapshot: OffsetSnapshot, at: datetime) -> None:
+        """Adds a measurement, and drops those older than the rate window."""
+        self.snapshots.append(snapshot)
+        while len(self.snapshots) > 2 and self.snapshots[1].at_s <= snapshot.at_s - RATE_WINDOW_S:
+            self.snapshots.popleft()
+        self.measured_at = at
 
     def rate(self, alias: str) -> float | None:
-        """Records per second of a topic; None: not known yet."""
-        known = [answer for answer in self.answers if alias in answer.ends]
-        if len(known) < 2:
+        """Records appended per second to a topic; None until two measurements exist."""
+        snapshots = [snapshot for snapshot in self.snapshots if alias in snapshot.topics]
+        if len(snapshots) < 2:
             return None
-        first, last = known[0], known[-1]
-        passed_s = last.at_s - first.at_s
-        return max(0, last.ends[alias][2] - first.ends[alias][2]) / passed_s if passed_s > 0 else None
+        first, last = snapshots[0], snapshots[-1]
+        elapsed_s = last.at_s - first.at_s
+        return max(0, last.topics[alias].end - first.topics[alias].end) / elapsed_s if elapsed_s > 0 else None
 
     def rows(self, catalog: Catalog) -> list[TopicRow]:
-        """Every topic of the catalogue."""
-        newest = self.answers[-1].ends if self.answers else {}
-        found = []
+        """Builds a row for every topic of the catalogue."""
+        newest: Mapping[str, TopicOffsets] = self.snapshots[-1].topics if self.snapshots else {}
+        rows = []
         for alias, topic in catalog.topics.items():
-            partitions, records, _ = newest.get(alias, (0, None, 0))
-            found.append(TopicRow(alias, topic.name, partitions, records, self.rate(alias)))
-        return found
+            offsets = newest.get(alias)
+            partitions, records = (offsets.partitions, offsets.records) if offsets else (0, None)
+            rows.append(TopicRow(alias, topic.name, partitions, records, self.rate(alias)))
+        return rows

@@ -1,5 +1,5 @@
-"""The web page on the console: the view model as people look at it, live, and the same commands as the API's.
+"""Web page of the console: the live view, and the same commands as the REST API.
 
-A view is a module with a function that builds it; `frame` is around each, `grid` and `charts` are what they are made
-of, `cells` makes text of values. It is drawn by NiceGUI: elements live on the server, and only what changed is sent.
+Each view is a module whose `build` function creates it. `layout` has the frame around every view, `grid` and `charts`
+the elements, and `cells` turns values into HTML. NiceGUI keeps elements on the server and sends only what changed.
 """

@@ -1,4 +1,4 @@
-"""Values as HTML for people: escaped, with their units, states as word, shape and colour. Pure."""
+"""Formats values as HTML: escaped, with units; states by word, shape and colour. Pure."""
 
 from __future__ import annotations
 
@@ -11,74 +11,80 @@ from urllib.parse import quote, urlencode
 from rackstream.text import units
 
 BASE: Final = "/ui"
-"""Where the page is mounted."""
+"""Path under which the page is mounted."""
 NOTHING: Final = '<span class="soft">–</span>'
 
 
 def path(*parts: str, **query: object) -> str:
-    """The address of a view of this page. What is None or empty is left out of the query."""
-    asked = urlencode({name: value for name, value in query.items() if value not in (None, "")})
-    return "/".join([BASE, *(quote(part, safe="") for part in parts)]) + (f"?{asked}" if asked else "")
+    """Address of a view of this page. Query values that are None or empty are left out."""
+    parameters = urlencode({name: value for name, value in query.items() if value not in (None, "")})
+    return "/".join([BASE, *(quote(part, safe="") for part in parts)]) + (f"?{parameters}" if parameters else "")
 
 
 def text(value: object, tone: str = "") -> str:
-    """Any value as text; a dash where there is none."""
+    """Any value as text; a dash for None and the empty string."""
     if value is None or value == "":
         return NOTHING
     return f'<span class="{tone}">{escape(str(value))}</span>' if tone else escape(str(value))
 
 
-def link(words: str, href: str) -> str:
+def mono(value: object) -> str:
+    """Any value in a fixed-width font, such as an address or a topic name."""
+    return f'<span class="mono">{text(value)}</span>'
+
+
+def link(label: str, href: str) -> str:
     """A link to a view of this page."""
-    return f'<a href="{escape(href)}">{escape(words)}</a>'
+    return f'<a href="{escape(href)}">{escape(label)}</a>'
 
 
-def button(words: str, act: str, *, label: str = "", danger: bool = False) -> str:
-    """A button whose table is told `act`. `label`: what it says to those who only hear it."""
-    heard = f' aria-label="{escape(label)}"' if label else ""
-    return f'<button class="action{" danger" * danger}" data-act="{escape(act)}"{heard}>{escape(words)}</button>'
+def button(label: str, action: str, *, description: str = "", danger: bool = False) -> str:
+    """A button that sends `action` to its grid. `description`: its accessible name."""
+    aria = f' aria-label="{escape(description)}"' if description else ""
+    return f'<button class="action{" danger" * danger}" data-act="{escape(action)}"{aria}>{escape(label)}</button>'
 
 
-def state(word: str | None, before: str = "", title: str | None = None) -> str:
-    """A state: shape and colour by its meaning. `before`: whose it is."""
-    said = " ".join(each for each in (before, units.words(word)) if each)
-    hint = f' title="{escape(title)}"' if title else ""
-    return f'<span class="state {units.tone(word)}"{hint}>{escape(said)}</span>'
+def state(word: str | None, prefix: str = "", title: str | None = None) -> str:
+    """A state in the shape and colour of its meaning. `prefix`: whose state it is."""
+    label = " ".join(part for part in (prefix, units.humanize(word)) if part)
+    tooltip = f' title="{escape(title)}"' if title else ""
+    return f'<span class="state {units.tone(word)}"{tooltip}>{escape(label)}</span>'
 
 
-def states(words: Mapping[str, str]) -> str:
-    """The states of several, each with its name."""
-    return "".join(state(word, name) for name, word in sorted(words.items())) or NOTHING
+def states(states_by_name: Mapping[str, str]) -> str:
+    """Several states, each with its name."""
+    return "".join(state(word, name) for name, word in sorted(states_by_name.items())) or NOTHING
 
 
-def labels(given: Mapping[str, str] | None) -> str:
+def labels(labels_by_name: Mapping[str, str] | None) -> str:
     """Labels of a host."""
     return "".join(
-        f'<span class="label">{escape(name)}={escape(value)}</span>' for name, value in sorted((given or {}).items())
+        f'<span class="label">{escape(name)}={escape(value)}</span>'
+        for name, value in sorted((labels_by_name or {}).items())
     )
 
 
 def number(value: float | None, unit: str = "", digits: int = 0) -> str:
     """A number with its unit."""
-    return NOTHING if value is None else escape(units.number(value, f" {unit}" if unit else "", digits))
+    return NOTHING if value is None else escape(units.format_number(value, f" {unit}" if unit else "", digits))
 
 
 def size(value: float | None, unit: str = "B/s") -> str:
-    """Bytes in the unit that keeps three digits."""
-    return NOTHING if value is None else escape(units.size(value, unit))
+    """Bytes, with the unit prefix that keeps three digits."""
+    return NOTHING if value is None else escape(units.format_bytes(value, unit))
 
 
-def celsius(value: float | None, limit: float | None = None, name: str | None = None) -> str:
-    """A temperature, of which sensor, and its limit."""
+def celsius(value: float | None, limit: float | None = None, sensor: str | None = None) -> str:
+    """A temperature with its sensor and limit."""
     if value is None:
         return NOTHING
-    said = text(f"{value:.1f} °C", units.near(value, limit))
-    whose = f" {escape(name)}" if name else ""
-    return said + whose + (f' <span class="limit">of {limit:.0f}</span>' if limit else "")
+    reading = text(f"{value:.1f} °C", units.limit_tone(value, limit))
+    name = f" {escape(sensor)}" if sensor else ""
+    return reading + name + (f' <span class="limit">of {limit:.0f}</span>' if limit else "")
 
 
 def bar(share: float | None, tone: str = "") -> str:
-    """A share of one as a small bar."""
+    """A share between 0 and 1 as a small bar."""
     if share is None:
         return ""
     width = f"{min(max(share, 0), 1):.0%}"
@@ -86,22 +92,21 @@ def bar(share: float | None, tone: str = "") -> str:
 
 
 def since(at: datetime, now: datetime) -> str:
-    """A moment, UTC: the time alone while it is of this day."""
+    """A UTC time; without its date if it is today."""
     short = f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%m-%d %H:%M}"
     return f'<span title="{at:%Y-%m-%d %H:%M:%S} UTC">{short}</span>'
 
 
 def moment(at: datetime | None) -> str:
-    """A moment with its day, UTC."""
+    """A UTC time with its date."""
     return NOTHING if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def age(at: datetime | None, now: datetime) -> str:
-    """How long ago, coarse."""
-    """How long ago, coarse."""
-    return NOTHING if at is None else units.age(at, now)
+    """Time elapsed, rounded."""
+    return NOTHING if at is None else units.format_age(at, now)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
-    """Names with values in one line; those without a value are left out."""
+    """Names with values in one line; pairs without a value are left out."""
     return "".join(f"<span>{escape(name)} <b>{escape(str(value))}</b></span>" for name, value in pairs if value)

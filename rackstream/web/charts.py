@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from nicegui import ui
 
-from rackstream.stored.charts import Chart, Line
-from rackstream.web.layout import Frame, panel
+from rackstream.stored.charts import Chart, ChartLine
+from rackstream.web.layout import PageFrame, panel
 
+EchartsOptions = dict[str, Any]
 PERIODS: Final = {
     "15 minutes": timedelta(minutes=15),
     "1 hour": timedelta(hours=1),
@@ -32,9 +33,9 @@ PALETTE: Final = (
     "#5a9e3a",
     "#d0689a",
 )
-"""Read well on both grounds."""
+"""Line colours that are legible on a light and on a dark background."""
 GREY: Final = "#8492a2"
-HOST: Final = (
+HOST_CHARTS: Final = (
     Chart("Temperatures", "°C", "redfish_temperature", {"": "reading_celsius"}, "coalesce(sensor_name, sensor_id)"),
     Chart("Power", "W", "power", {"consumed": "consumed_watts"}),
     Chart("Fans", "RPM or %", "redfish_fan", {"": "reading_rpm"}, "coalesce(sensor_name, sensor_id)"),
@@ -43,7 +44,7 @@ HOST: Final = (
     Chart("Network", "MB/s", "host_interface_rates", {"": "(rxbytes_rate + txbytes_rate) / 1e6"}, "device"),
     Chart("VMs: CPU", "% of a CPU", "vm_features", {"": "cputime_rate / 1e7"}, "name"),
 )
-VM: Final = (
+VM_CHARTS: Final = (
     Chart("CPU", "% of a CPU", "vm_features", {"CPU": "cputime_rate / 1e7"}),
     Chart("Memory", "MB", "vm_metrics", {"used": "memory_used_kb * 1.024e-3", "maximum": "memory_max_kb * 1.024e-3"}),
     Chart("Network", "MB/s", "vm_features", {"received": "net_rxbytes_rate / 1e6", "sent": "net_txbytes_rate / 1e6"}),
@@ -51,8 +52,8 @@ VM: Final = (
 )
 
 
-def options() -> dict[str, Any]:
-    """A chart without lines yet."""
+def empty_chart() -> EchartsOptions:
+    """ECharts options of a chart without lines."""
     label = {"color": GREY, "fontSize": 11}
     return {
         "color": list(PALETTE),
@@ -88,8 +89,8 @@ def options() -> dict[str, Any]:
     }
 
 
-def series(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """Lines as a chart takes them."""
+def series(lines: Sequence[ChartLine]) -> list[EchartsOptions]:
+    """ECharts series of the lines."""
     return [
         {
             "type": "line",
@@ -103,41 +104,41 @@ def series(lines: Sequence[Line]) -> list[dict[str, Any]]:
     ]
 
 
-class Charts:
-    """The charts of one host or VM, of which only those with lines are shown."""
+class HistoryCharts:
+    """Charts of one host or VM. Charts without lines are hidden."""
 
-    def __init__(self, frame: Frame, charts: Sequence[Chart], where: Mapping[str, str]) -> None:
+    def __init__(self, frame: PageFrame, charts: Sequence[Chart], where: Mapping[str, str]) -> None:
+        """Builds the charts; `where`: column → value of the rows to draw."""
         self._frame, self._where = frame, tuple(where.items())
-        self._drawn: dict[Chart, list[Line]] = {}
-        self._panes: dict[Chart, tuple[ui.element, ui.echart]] = {}
+        self._lines: dict[Chart, list[ChartLine]] = {}
+        self._elements: dict[Chart, tuple[ui.element, ui.echart]] = {}
         with panel("History") as box:
             with box.tools:
                 self._period = ui.select(list(PERIODS), value="15 minutes", on_change=self.refresh)
                 self._period.props('outlined dense options-dense aria-label="Period"')
-            with ui.element("div").classes("charts") as self._all:
+            with ui.element("div").classes("charts"):
                 for chart in charts:
-                    with ui.element("div").classes("chart") as pane:
+                    with ui.element("div").classes("chart") as container:
                         ui.html(f"{chart.title}, {chart.unit}", tag="h3")
-                        drawn = ui.echart(options())
-                    pane.set_visibility(False)
-                    self._panes[chart] = (pane, drawn)
-            self._empty = ui.html("Reading what is stored …").classes("empty")
+                        echart = ui.echart(empty_chart())
+                    container.set_visibility(False)
+                    self._elements[chart] = (container, echart)
+            self._empty = ui.html("Reading stored data …").classes("empty")
 
     async def refresh(self) -> None:
-        """Reads what is stored of the period, and draws what has changed."""
-        last = PERIODS[self._period.value]
-        for chart, (pane, drawn) in self._panes.items():
-            lines = await self._frame.console.lines(chart, self._where, last)
-            if last != PERIODS[self._period.value]:
+        """Reads the stored lines of the period and draws those that changed."""
+        period = PERIODS[self._period.value]
+        for chart, (container, echart) in self._elements.items():
+            lines = await self._frame.context.chart_lines(chart, self._where, period)
+            if period != PERIODS[self._period.value]:
                 return  # another period was chosen meanwhile, and is being drawn
-            if lines != self._drawn.get(chart):
-                self._drawn[chart] = lines
-                drawn.options["series"] = series(lines)
-                drawn.update()
-                pane.set_visibility(bool(lines))
-        has_any = any(self._drawn.values())
-        self._empty.set_visibility(not has_any)
+            if lines != self._lines.get(chart):
+                self._lines[chart] = lines
+                echart.options["series"] = series(lines)
+                echart.update()
+                container.set_visibility(bool(lines))
+        self._empty.set_visibility(not any(self._lines.values()))
         self._empty.content = (
-            "Nothing is stored of this time in the console's data directory. The files sink stores it: "
+            "No data of this period in the console's data directory. The files sink stores it: "
             "<code>rackstream sink files</code>, which <code>rackstream up</code> runs."
         )

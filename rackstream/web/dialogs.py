@@ -1,4 +1,4 @@
-"""What can be changed from the page, each with a dialogue: start and stop, make and end a silence."""
+"""Dialogs for changes: pause and resume polling, create and end a silence."""
 
 from __future__ import annotations
 
@@ -6,143 +6,166 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
-from typing import Any, Final
+from typing import Final
 
 from nicegui import ui
 
-from producers.control.commands import Scope
 from rackstream.alerts import silences
-from rackstream.text.time_arguments import duration
-from rackstream.web.layout import Frame
+from rackstream.text.time_arguments import parse_duration
+from rackstream.web.layout import PageFrame
 from runtime.errors import Failure
 from sinks.webhook import silences as silence_records
 
-BY: Final = "the page"
-"""Who did it, in records that say so: whoever has the token."""
-LENGTHS: Final = {"30m": "30 minutes", "2h": "2 hours", "8h": "8 hours", "1d": "1 day", "7d": "7 days"}
+ACTOR: Final = "web page"
+"""Author recorded with a command. The page knows no users, only the token."""
+DURATIONS: Final = {"30m": "30 minutes", "2h": "2 hours", "8h": "8 hours", "1d": "1 day", "7d": "7 days"}
+SUBJECTS: Final = {"redfish": "BMC", "libvirt": "hypervisor", "host": "operating system"}
+"""Source → what it polls on a host."""
 
 
-async def _run(work: Callable[[], str]) -> str:
-    """Does it in a thread, and says what came of it; returns what went wrong, empty if nothing did."""
+async def _run(command: Callable[[], str]) -> str:
+    """Runs a command in a thread and shows its result. Returns the error message; empty on success."""
     try:
-        done = await asyncio.to_thread(work)
+        message = await asyncio.to_thread(command)
     except Failure as error:
         ui.notify(str(error), type="negative", timeout=8000)
         return str(error)
-    ui.notify(done, type="positive")
+    ui.notify(message, type="positive")
     return ""
 
 
-class Dialogue:
-    """A question before something is changed: a title, what it means, fields, and the button that does it."""
+class FormDialog:
+    """A dialog with a title, an explanation, fields, and a button that submits them."""
 
-    def __init__(self, title: str, says: str, do: str) -> None:
-        """`says` is HTML."""
-        self._do: Callable[[], Awaitable[str]] | None = None
+    def __init__(self, title: str, explanation: str, submit: str) -> None:
+        """Builds the dialog.
+
+        Args:
+            title: Title, as text.
+            explanation: HTML below the title; may be empty.
+            submit: Label of the button, as text.
+        """
+        self._on_submit: Callable[[], Awaitable[str]] | None = None
         with (
             ui.dialog() as self._dialog,
             ui.element("form").classes("dialog").props(f'aria-label="{escape(title)}"') as form,
         ):
             ui.html(escape(title), tag="h2")
-            if says:
-                ui.html(says).classes("say soft")
+            if explanation:
+                ui.html(explanation).classes("say soft")
             self.fields = ui.column().style("gap: 10px; align-items: stretch; width: 100%")
-            self._wrong = ui.html("").classes("wrong").props('role="alert"')
+            self._error = ui.html("").classes("wrong").props('role="alert"')
             with ui.element("div").classes("row-end"):
                 ui.html("Cancel", tag="button").classes("action").props('type="button"').on("click", self._dialog.close)
-                ui.html(escape(do), tag="button").classes("action main").props('type="submit"')
+                ui.html(escape(submit), tag="button").classes("action main").props('type="submit"')
         form.on("submit.prevent", self._submit)
         self._dialog.on("hide", self._dialog.delete)
 
-    def open(self, do: Callable[[], Awaitable[str]]) -> None:
-        """Shows it. `do` answers what is wrong with the fields; empty: it is done."""
-        self._do = do
+    def open(self, on_submit: Callable[[], Awaitable[str]]) -> None:
+        """Shows the dialog. `on_submit` returns an error message to keep it open, or an empty string to close it."""
+        self._on_submit = on_submit
         self._dialog.open()
 
     async def _submit(self) -> None:
-        if self._do is None:
+        if self._on_submit is None:
             return
-        wrong = await self._do()
-        self._wrong.content = escape(wrong)
-        if not wrong:
+        error = await self._on_submit()
+        self._error.content = escape(error)
+        if not error:
             self._dialog.close()
 
 
-def _field(label: str, value: str = "") -> ui.input:
+def _text_field(label: str, value: str = "") -> ui.input:
     return ui.input(label, value=value).props("outlined dense")
 
 
-async def start_or_stop(frame: Frame, verb: str, source: str | None, host: str | None) -> None:
-    """Starts or stops polling: one source of a host, a source, or everything. `verb`: start or stop."""
-    commands = frame.console.commands
-    what = str(Scope(source, host))
-
-    async def ask() -> None:
-        if verb == "start":
-            ui.notify(f"Starting {what} …")
-            await _run(lambda: commands.start(source, host, by=BY)["message"])
-            return
-        dialogue = Dialogue(f"Stop {what}?", "Nothing is read, and no alert raised, until it is started again.", "Stop")
-        with dialogue.fields:
-            reason = _field("Reason, for whoever wonders")
-
-        async def stop() -> str:
-            given = (reason.value or "").strip()
-            return await _run(lambda: commands.stop(source, host, by=BY, reason=given)["message"])
-
-        dialogue.open(stop)
-
-    await frame.change(ask)
+def targets_text(source: str | None, host: str | None) -> str:
+    """Names the targets of a source, of a host, of both, or (neither) all: "node-1's BMC"."""
+    if host is None:
+        return f"all {source} targets" if source else "all targets"
+    return f"{host}'s {SUBJECTS.get(source, source)}" if source else f"all targets of {host}"
 
 
-async def silence(frame: Frame, matchers: Mapping[str, str]) -> None:
-    """Makes a silence, with these matchers to begin with."""
+async def pause_polling(frame: PageFrame, source: str | None, host: str | None) -> None:
+    """Asks for a reason, and pauses polling of a source of a host, of a source, or of everything."""
 
-    async def ask() -> None:
-        says = (
-            "Alerts that match all of these are shown, but not delivered. <code>*</code> and <code>?</code> are wild."
+    async def open_dialog() -> None:
+        dialog = FormDialog(
+            f"Pause polling of {targets_text(source, host)}?",
+            "Until polling is resumed, no readings are taken and no alerts raised.",
+            "Pause",
         )
-        dialogue = Dialogue("Silence alerts", says, "Silence")
-        with dialogue.fields:
-            match = _field("Matchers, such as host=kvm-* rule=temperature-high", silences.line(matchers))
-            length = ui.select(LENGTHS, value="2h", label="For").props("outlined dense options-dense")
-            who, why = _field("Who wants it"), _field("Why")
+        with dialog.fields:
+            reason_field = _text_field("Reason (shown to others)")
 
-        async def make() -> str:
-            if not (who.value or "").strip() or not (why.value or "").strip():
-                return "Say who wants it, and why: somebody will wonder why nothing came."
+        async def pause() -> str:
+            reason = (reason_field.value or "").strip()
+            return await _run(lambda: frame.context.commands.stop(source, host, by=ACTOR, reason=reason)["message"])
+
+        dialog.open(pause)
+
+    await frame.run_authorised(open_dialog)
+
+
+async def resume_polling(frame: PageFrame, source: str | None, host: str | None) -> None:
+    """Resumes polling of a source of a host, of a source, or of everything."""
+
+    async def resume() -> None:
+        ui.notify(f"Resuming polling of {targets_text(source, host)} …")
+        await _run(lambda: frame.context.commands.start(source, host, by=ACTOR)["message"])
+
+    await frame.run_authorised(resume)
+
+
+async def create_silence(frame: PageFrame, matchers: Mapping[str, str]) -> None:
+    """Asks for the fields of a silence, starting with these matchers, and creates it."""
+
+    async def open_dialog() -> None:
+        explanation = (
+            "Alerts that match all matchers are shown, but not delivered. Wildcards: <code>*</code> and <code>?</code>."
+        )
+        dialog = FormDialog("Silence alerts", explanation, "Silence")
+        with dialog.fields:
+            initial = silences.format_matchers(matchers)
+            matchers_field = _text_field("Matchers, such as host=kvm-* rule=temperature-high", initial)
+            duration_field = ui.select(DURATIONS, value="2h", label="Duration").props("outlined dense options-dense")
+            author_field, reason_field = _text_field("Your name"), _text_field("Reason")
+
+        async def create() -> str:
+            author, reason = (author_field.value or "").strip(), (reason_field.value or "").strip()
+            if not author or not reason:
+                return "Your name and a reason are required."
             now = datetime.now(UTC)
             try:
-                made = silence_records.new_silence(
-                    silences.pairs(silences.split(match.value or "")),
+                silence = silence_records.new_silence(
+                    silences.parse_matchers(silences.split_words(matchers_field.value or "")),
                     now,
-                    now + duration(length.value),
-                    who=who.value.strip(),
-                    why=why.value.strip(),
+                    now + parse_duration(duration_field.value),
+                    who=author,
+                    why=reason,
                 )
             except Failure as error:
                 return str(error)
-            return await _run(lambda: _silenced(frame, made))
 
-        dialogue.open(make)
+            def publish() -> str:
+                silences.add_silence(frame.context.connect(), silence)
+                return "Silence created"
 
-    await frame.change(ask)
+            return await _run(publish)
 
+        dialog.open(create)
 
-def _silenced(frame: Frame, made: dict[str, Any]) -> str:
-    silences.add(frame.console.connect(), made)
-    return "Silenced"
-
-
-def _ended(frame: Frame, name: str) -> str:
-    silences.end(frame.console.connect(), [name])
-    return "The silence has ended"
+    await frame.run_authorised(open_dialog)
 
 
-async def end_silence(frame: Frame, name: str) -> None:
+async def end_silence(frame: PageFrame, silence_id: str) -> None:
     """Ends a silence now."""
 
-    async def end() -> None:
-        await _run(lambda: _ended(frame, name))
+    def end() -> str:
+        silences.end_silences(frame.context.connect(), [silence_id])
+        return "Silence ended"
 
-    await frame.change(end)
+    async def run() -> None:
+        await _run(end)
+
+    await frame.run_authorised(run)

@@ -1,4 +1,4 @@
-"""A live table: a real `<table>` whose cells are pushed one by one, and only those that changed."""
+"""A live table: an HTML `<table>` whose cells are updated one by one, and only those that changed."""
 
 from __future__ import annotations
 
@@ -9,33 +9,41 @@ from typing import Any, Final
 
 from nicegui import events, ui
 
-Told = Callable[[str], Any]
-TELL: Final = "(event) => { const each = event.target.closest('[data-act]'); if (each) emit(each.dataset.act); }"
-"""The one handler of all buttons of a table. Cells are text to the library, so it has no events of what is in them."""
+ActionHandler = Callable[[str], Any]
+EMIT_ACTION: Final = (
+    "(event) => { const button = event.target.closest('[data-act]'); if (button) emit(button.dataset.act); }"
+)
+"""Click handler of the whole table. NiceGUI takes cells as plain HTML and sends no events of the buttons in them."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column."""
+class GridColumn:
+    """A column of a grid."""
 
     label: str
     kind: str = ""
-    """`number`: to the right; `wide`: broken over lines."""
+    """CSS class: `number` aligns right, `wide` wraps."""
     sort: str = ""
-    """What the server sorts by when it is pressed; empty: it is not sorted by this."""
+    """Sort order of the query that corresponds to this column; empty: not sortable."""
 
 
 class Grid:
-    """Rows of HTML cells. Elements of rows are kept while there are fewer, so that nothing is built twice."""
+    """Rows of HTML cells. Elements of removed rows are hidden and reused."""
 
-    def __init__(self, label: str, columns: Sequence[Column], *, empty: str, on_act: Told | None = None) -> None:
-        """`label`: what the table is to those who hear it; `empty`: HTML that says what to do while it has no rows.
+    def __init__(
+        self, label: str, columns: Sequence[GridColumn], *, empty: str, on_action: ActionHandler | None = None
+    ) -> None:
+        """Builds the table without rows.
 
-        `on_act` is told what a button in a cell stands for, and `sort:<what>` when a column's head is pressed.
+        Args:
+            label: Accessible name of the table.
+            columns: Its columns.
+            empty: HTML shown instead of the table while it has no rows.
+            on_action: Called with the action of a pressed button, and with `sort:<order>` for a column's header.
         """
         self._columns = columns
         self._rows: list[tuple[ui.element, list[ui.html]]] = []
-        with ui.element("div").classes("scroll") as self._whole:
+        with ui.element("div").classes("scroll") as self._container:
             table = ui.element("table").classes("grid").props(f'aria-label="{escape(label)}"')
             with table:
                 with ui.element("thead"), ui.element("tr"):
@@ -44,15 +52,15 @@ class Grid:
                     ]
                 self._body = ui.element("tbody")
         self._empty = ui.html(empty).classes("empty")
-        self._whole.set_visibility(False)
-        self.sorted()
-        if on_act is not None:
-            table.on("click", lambda event: _told(on_act, event), js_handler=TELL)
+        self._container.set_visibility(False)
+        self.mark_sorted()
+        if on_action is not None:
+            table.on("click", lambda event: _dispatch(on_action, event), js_handler=EMIT_ACTION)
 
-    def sorted(self, by: str = "", *, descending: bool = False) -> None:
+    def mark_sorted(self, sort: str = "", *, descending: bool = False) -> None:
         """Marks the column that the rows are sorted by."""
         for column, head in zip(self._columns, self._heads, strict=True):
-            is_sorted = bool(by) and column.sort == by
+            is_sorted = bool(sort) and column.sort == sort
             mark = ('<span aria-hidden="true"> ' + ("▾" if descending else "▴") + "</span>") if is_sorted else ""
             label = escape(column.label)
             head.content = f'<button data-act="sort:{column.sort}">{label}{mark}</button>' if column.sort else label
@@ -61,13 +69,13 @@ class Grid:
                 remove="" if is_sorted else "aria-sort",
             )
 
-    def empty(self, content: str) -> None:
-        """What it says while it has no rows, as HTML."""
+    def set_empty(self, content: str) -> None:
+        """Sets the HTML shown while there are no rows."""
         self._empty.content = content
 
     def show(self, rows: Sequence[Sequence[str]]) -> None:
-        """Shows these rows of HTML."""
-        self._whole.set_visibility(bool(rows))
+        """Shows these rows of HTML cells."""
+        self._container.set_visibility(bool(rows))
         self._empty.set_visibility(not rows)
         while len(self._rows) < len(rows):
             with self._body, ui.element("tr") as row:
@@ -79,5 +87,5 @@ class Grid:
                     cell.content = content
 
 
-def _told(on_act: Told, event: events.GenericEventArguments) -> Any:
-    return on_act(event.args) if isinstance(event.args, str) else None
+def _dispatch(on_action: ActionHandler, event: events.GenericEventArguments) -> Any:
+    return on_action(event.args) if isinstance(event.args, str) else None

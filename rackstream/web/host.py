@@ -1,98 +1,102 @@
-"""One host: how its sources stand, its sensors with their limits, parts, VMs, own figures and history."""
+"""Host view: sources, alerts, sensors with their limits, components, VMs, operating system and history."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from nicegui import ui
 
-from rackstream.web import cells, dialogs, parts
-from rackstream.web.alerts import brief
-from rackstream.web.charts import HOST, Charts
-from rackstream.web.grid import Column, Grid
-from rackstream.web.layout import Frame, main, panel
+from rackstream.view.answers import AlertRow
+from rackstream.view.detail_answers import HostDetail, TargetDetail
+from rackstream.web import cells, dialogs
+from rackstream.web.alerts import alert_cells
+from rackstream.web.charts import HOST_CHARTS, HistoryCharts
+from rackstream.web.grid import Grid, GridColumn
+from rackstream.web.layout import PageFrame, main, panel
+from rackstream.web.parts import PARTS, PARTS_ABOVE_CHARTS, PartPanel
 
 TARGETS: Final = (
-    Column("Source"),
-    Column("Status"),
-    Column("Since"),
-    Column("Told"),
-    Column("A poll took", "number"),
-    Column("Address"),
-    Column("By"),
-    Column("Detail", "wide"),
-    Column("", "number"),
+    GridColumn("Source"),
+    GridColumn("Status"),
+    GridColumn("Last change"),
+    GridColumn("Last report"),
+    GridColumn("Poll duration", "number"),
+    GridColumn("Address"),
+    GridColumn("Producer"),
+    GridColumn("Detail", "wide"),
+    GridColumn("", "number"),
 )
 ALERTS: Final = (
-    Column("Since (UTC)"),
-    Column("Severity"),
-    Column("What", "wide"),
-    Column("Muted by"),
-    Column("", "number"),
+    GridColumn("Start (UTC)"),
+    GridColumn("Severity"),
+    GridColumn("Description", "wide"),
+    GridColumn("Muted by"),
+    GridColumn("", "number"),
 )
 UNKNOWN: Final = (
-    "Nothing is known of a host of this name. Is it in <code>fleet.yaml</code>? <code>rackstream doctor HOST</code> "
-    "says where its data stops."
+    "Unknown host. Is it in <code>fleet.yaml</code>? <code>rackstream doctor HOST</code> finds where its data stops."
 )
 
 
-def _target(each: Any, now: datetime) -> list[str]:
-    verb, words = ("start", "Start") if each.status == "stopped" else ("stop", "Stop")
-    change = cells.button(words, f"{verb}:{each.source}", label=f"{words} {each.source} polls", danger=verb == "stop")
-    took = cells.NOTHING if each.duration_s is None else f"{each.duration_s:.2f} s"
+def _target_row(target: TargetDetail, now: datetime) -> list[str]:
+    verb, label = ("resume", "Resume") if target.status == "stopped" else ("pause", "Pause")
+    description = f"{label} polling of {target.source}"
+    change = cells.button(label, f"{verb}:{target.source}", description=description, danger=verb == "pause")
+    duration = cells.NOTHING if target.duration_s is None else f"{target.duration_s:.2f} s"
     return [
-        cells.text(each.source),
-        cells.state(each.status),
-        cells.age(each.since, now),
-        cells.age(each.observed_at, now),
-        took,
-        f'<span class="mono">{cells.text(each.address)}</span>',
-        f'<span class="mono">{cells.text(each.producer)}</span>',
-        cells.text(each.detail),
+        cells.text(target.source),
+        cells.state(target.status),
+        cells.age(target.since, now),
+        cells.age(target.observed_at, now),
+        duration,
+        cells.mono(target.address),
+        cells.mono(target.producer),
+        cells.text(target.detail),
         change,
     ]
 
 
-def _alert(alert: Any, now: datetime) -> list[str]:
-    silence = cells.button("Silence", f"silence:{alert.rule}", label=f"Silence {alert.rule} of this host")
-    since, severity, _, text = brief(alert, now)
-    return [since, severity, text, cells.text(", ".join(alert.muted_by)), silence]
+def _alert_row(alert: AlertRow, now: datetime) -> list[str]:
+    silence = cells.button("Silence", f"silence:{alert.rule}", description=f"Silence {alert.rule} of this host")
+    start, severity, _, text = alert_cells(alert, now)
+    return [start, severity, text, cells.text(", ".join(alert.muted_by)), silence]
 
 
-def _about(host: Any) -> str:
-    pairs: list[tuple[str, Any]] = []
+def _facts(host: HostDetail) -> str:
+    pairs: list[tuple[str, object]] = []
     for system in host.systems[:2]:
-        model = " ".join(word for word in (system.manufacturer, system.model) if word)
-        memory = f"{system.memory_gib:,.0f} GiB" if system.memory_gib else None
         pairs += [
-            ("Model", model),
+            ("Model", " ".join(word for word in (system.manufacturer, system.model) if word)),
             ("Serial", system.serial),
             ("BIOS", system.bios),
             ("Power", system.power_state),
             ("CPUs", system.processors),
-            ("Memory", memory),
+            ("Memory", f"{system.memory_gib:,.0f} GiB" if system.memory_gib else None),
         ]
-    told = {target.firmware for target in host.targets if target.firmware}
+    firmware = {target.firmware for target in host.targets if target.firmware}
     vendors = {target.vendor for target in host.targets if target.vendor} if not host.systems else set()
-    pairs += [("Vendor", ", ".join(sorted(vendors))), ("BMC firmware", ", ".join(sorted(told)))]
+    pairs += [("Vendor", ", ".join(sorted(vendors))), ("BMC firmware", ", ".join(sorted(firmware)))]
     if host.row.watts is not None:
-        pairs.append(("Consumes", f"{host.row.watts:,.0f} W"))
-    available = host.power.get("available_watts")
-    pairs.append(("of", f"{available:,.0f} W" if host.row.watts is not None and available else None))
+        pairs.append(("Consumption", f"{host.row.watts:,.0f} W"))
+        available = host.power.get("available_watts")
+        pairs.append(("of", f"{available:,.0f} W" if available else None))
     return cells.facts(pairs) + cells.labels(host.row.labels)
 
 
-async def build(frame: Frame, name: str) -> None:
+async def build(frame: PageFrame, name: str) -> None:
     """Builds the view of one host."""
-    latest: dict[str, Any] = {}
+    sources: set[str] = set()
+    rules: set[str] = set()
 
-    async def act(what: str) -> None:
-        verb, _, which = what.partition(":")
-        if verb in ("start", "stop") and which in latest.get("sources", ()):
-            await dialogs.start_or_stop(frame, verb, which, name)
-        elif verb == "silence" and which in latest.get("rules", ()):
-            await dialogs.silence(frame, {"host": name, "rule": which})
+    async def on_action(action: str) -> None:
+        verb, _, subject = action.partition(":")
+        if verb == "pause" and subject in sources:
+            await dialogs.pause_polling(frame, subject, name)
+        elif verb == "resume" and subject in sources:
+            await dialogs.resume_polling(frame, subject, name)
+        elif verb == "silence" and subject in rules:
+            await dialogs.create_silence(frame, {"host": name, "rule": subject})
 
     with main():
         with ui.element("div").classes("title"):
@@ -100,36 +104,40 @@ async def build(frame: Frame, name: str) -> None:
             health = ui.html("")
             with ui.element("div").classes("actions"):
                 silence = ui.html("Silence alerts", tag="button").classes("action")
-                silence.on("click", lambda: dialogs.silence(frame, {"host": name}))
+                silence.on("click", lambda: dialogs.create_silence(frame, {"host": name}))
         facts = ui.html("").classes("facts")
-        missing = ui.html(UNKNOWN).classes("notice")
-        with ui.element("div").style("display: contents") as known:
+        unknown = ui.html(UNKNOWN).classes("notice")
+        with ui.element("div").style("display: contents") as content:
             with panel("Sources"):
-                targets = Grid("Sources of this host", TARGETS, empty="No source reads it now.", on_act=act)
+                target_grid = Grid(
+                    "Sources of this host", TARGETS, empty="No source polls this host.", on_action=on_action
+                )
             with panel("Active alerts"):
-                alerts = Grid("Active alerts of this host", ALERTS, empty="No alert is active.", on_act=act)
-            tables = [parts.Part(each) for each in parts.FIRST]
-            charts = Charts(frame, HOST, {"host": name})
+                alert_grid = Grid("Active alerts of this host", ALERTS, empty="No active alerts.", on_action=on_action)
+            part_panels = [PartPanel(part) for part in PARTS_ABOVE_CHARTS]
+            charts = HistoryCharts(frame, HOST_CHARTS, {"host": name})
             with ui.element("div").classes("panels"):
-                tables += [parts.Part(each) for each in parts.REST]
+                part_panels += [PartPanel(part) for part in PARTS]
 
     async def refresh() -> None:
-        host = await frame.console.ask("host", name)
-        known.set_visibility(host is not None)
-        missing.set_visibility(host is None)
+        host = await frame.query(frame.view.host, name)
+        content.set_visibility(host is not None)
+        unknown.set_visibility(host is None)
         if host is None:
             return
         now = datetime.now(UTC)
-        latest["sources"] = {target.source for target in host.targets}
-        latest["rules"] = {alert.rule for alert in host.alerts}
+        sources.clear()
+        sources.update(target.source for target in host.targets)
+        rules.clear()
+        rules.update(alert.rule for alert in host.alerts)
         since = f"since {host.health_since:%Y-%m-%d %H:%M} UTC" if host.health_since else None
         health.content = cells.state(host.row.health, "health", since)
-        facts.content = _about(host)
-        targets.show([_target(target, now) for target in host.targets])
-        alerts.show([_alert(alert, now) for alert in host.alerts])
-        for table in tables:
-            table.show(host)
+        facts.content = _facts(host)
+        target_grid.show([_target_row(target, now) for target in host.targets])
+        alert_grid.show([_alert_row(alert, now) for alert in host.alerts])
+        for part_panel in part_panels:
+            part_panel.show(host)
 
-    await frame.every(1.0, refresh)
+    await frame.refresh_every(1.0, refresh)
     ui.timer(0.1, charts.refresh, once=True)
     ui.timer(10.0, charts.refresh, immediate=False)

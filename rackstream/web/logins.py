@@ -1,4 +1,4 @@
-"""Who may change things from the page: browsers that gave the API token, remembered here and nowhere else."""
+"""Log-ins of browsers with the API token, held in memory only."""
 
 from __future__ import annotations
 
@@ -9,43 +9,45 @@ from typing import Final
 
 from pydantic import SecretStr
 
-LASTS_S: Final = 12 * 3600.0
-"""How long a browser stays logged in without changing anything."""
-TRIES: Final = 5
-TRIES_S: Final = 30.0
-"""So many wrong tokens within so many seconds, from whomever, and none is looked at until they are over."""
+SESSION_S: Final = 12 * 3600.0
+"""A browser is logged out after this long without a change."""
+MAX_FAILURES: Final = 5
+FAILURE_WINDOW_S: Final = 30.0
+"""After `MAX_FAILURES` wrong tokens within this time, from any browsers, attempts are refused until it is over."""
 
 
-class Logins:
-    """Browsers by the id in their signed cookie. The token itself is never kept for them, nor sent back."""
+class LoginSessions:
+    """Logged-in browsers, by the id in their signed cookie. The token is neither stored for them nor sent back."""
 
-    def __init__(self, expected: SecretStr, clock: Callable[[], float] = time.monotonic) -> None:
-        self._expected = expected.get_secret_value().encode()
+    def __init__(self, token: SecretStr, clock: Callable[[], float] = time.monotonic) -> None:
+        self._token = token.get_secret_value().encode()
         self._clock = clock
-        self._until: dict[str, float] = {}
-        self._wrong: list[float] = []
+        self._expires_s: dict[str, float] = {}
+        """Browser → when its session ends."""
+        self._failures_s: list[float] = []
+        """Times of the latest wrong tokens."""
 
-    def enter(self, browser: str, given: str) -> str:
-        """Logs a browser in; empty if that went well, else why not."""
+    def log_in(self, browser: str, token: str) -> str:
+        """Logs a browser in. Returns an empty string on success, else the error message."""
         now_s = self._clock()
-        self._wrong = [each for each in self._wrong if each > now_s - TRIES_S]
-        if len(self._wrong) >= TRIES:
-            return f"Too many wrong tokens; wait {TRIES_S:.0f} seconds."
-        if not secrets.compare_digest(given.strip().encode(), self._expected):
-            self._wrong.append(now_s)
+        self._failures_s = [failed_s for failed_s in self._failures_s if failed_s > now_s - FAILURE_WINDOW_S]
+        if len(self._failures_s) >= MAX_FAILURES:
+            return f"Too many wrong tokens; wait {FAILURE_WINDOW_S:.0f} seconds."
+        if not secrets.compare_digest(token.strip().encode(), self._token):
+            self._failures_s.append(now_s)
             return "That is not the token."
-        self._until = {each: until for each, until in self._until.items() if until > now_s}
-        self._until[browser] = now_s + LASTS_S
+        self._expires_s = {browser: expires_s for browser, expires_s in self._expires_s.items() if expires_s > now_s}
+        self._expires_s[browser] = now_s + SESSION_S
         return ""
 
-    def knows(self, browser: str) -> bool:
-        """Whether a browser may change things now. Asking so keeps it logged in."""
+    def is_logged_in(self, browser: str) -> bool:
+        """True if a browser may make changes. Calling this extends its session."""
         now_s = self._clock()
-        if self._until.get(browser, 0.0) <= now_s:
+        if self._expires_s.get(browser, 0.0) <= now_s:
             return False
-        self._until[browser] = now_s + LASTS_S
+        self._expires_s[browser] = now_s + SESSION_S
         return True
 
-    def leave(self, browser: str) -> None:
+    def log_out(self, browser: str) -> None:
         """Logs a browser out."""
-        self._until.pop(browser, None)
+        self._expires_s.pop(browser, None)

@@ -1,75 +1,85 @@
-"""The tables of a host's parts: which columns, and what each row says. A table without rows is not shown."""
+"""Tables of a host's parts, such as temperatures, fans and drives. Tables without rows are hidden."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from rackstream.view.answers import VmRow
+from rackstream.view.detail_answers import (
+    DriveDetail,
+    FanDetail,
+    HostDetail,
+    PowerSupplyDetail,
+    TemperatureDetail,
+    VoltageDetail,
+)
 from rackstream.web import cells
-from rackstream.web.grid import Column, Grid
+from rackstream.web.grid import Grid, GridColumn
 from rackstream.web.layout import panel
 
 Rows = list[list[str]]
+NUMBER: Final = "number"
 
 
 @dataclass(frozen=True)
-class Shape:
-    """One table."""
+class PartTable:
+    """Definition of the table of one kind of part."""
 
     title: str
-    columns: Sequence[Column]
-    rows: Callable[[Any], Rows]
+    columns: Sequence[GridColumn]
+    rows: Callable[[HostDetail], Rows]
 
 
-class Part:
-    """A table of a host that is there while it has rows."""
+class PartPanel:
+    """Shows the table of one kind of part while the host has any."""
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
-        with panel(shape.title) as box:
-            self._grid = Grid(shape.title, shape.columns, empty="")
-        self._whole = box.whole
+    def __init__(self, table: PartTable) -> None:
+        self._table = table
+        with panel(table.title) as box:
+            self._grid = Grid(table.title, table.columns, empty="")
+        self._box = box.box
 
-    def show(self, host: Any) -> None:
-        """Shows what a host has of it."""
-        rows = self._shape.rows(host)
-        self._whole.set_visibility(bool(rows))
+    def show(self, host: HostDetail) -> None:
+        """Updates the rows."""
+        rows = self._table.rows(host)
+        self._box.set_visibility(bool(rows))
         self._grid.show(rows)
 
 
-def _own_state(part: Any) -> str:
-    """Health, and the state where it is not simply enabled."""
-    word = cells.state(part.health)
-    return word if part.state in (None, "Enabled") else f"{word} {cells.text(part.state, 'soft')}"
+def _health(part: TemperatureDetail | FanDetail | PowerSupplyDetail | VoltageDetail | DriveDetail) -> str:
+    """Health of a part, with its state unless that is Enabled."""
+    health = cells.state(part.health)
+    return health if part.state in (None, "Enabled") else f"{health} {cells.text(part.state, 'soft')}"
 
 
-def _temperatures(host: Any) -> Rows:
+def _temperatures(host: HostDetail) -> Rows:
     return [
         [
             cells.text(temperature.name),
             cells.celsius(temperature.celsius),
             cells.number(temperature.upper_critical, "°C"),
             cells.number(temperature.upper_fatal, "°C"),
-            _own_state(temperature),
+            _health(temperature),
         ]
         for temperature in host.temperatures
     ]
 
 
-def _fans(host: Any) -> Rows:
+def _fans(host: HostDetail) -> Rows:
     return [
         [
             cells.text(fan.name),
             cells.number(fan.rpm, "RPM") if fan.percent is None else cells.number(fan.percent, "%"),
             cells.number(fan.lower_critical, "RPM" if fan.percent is None else "%"),
-            _own_state(fan),
+            _health(fan),
         ]
         for fan in host.fans
     ]
 
 
-def _supplies(host: Any) -> Rows:
+def _supplies(host: HostDetail) -> Rows:
     return [
         [
             cells.text(supply.name),
@@ -78,13 +88,13 @@ def _supplies(host: Any) -> Rows:
             cells.number(supply.capacity_watts, "W"),
             cells.number(supply.efficiency_percent, "%"),
             cells.text(supply.model),
-            _own_state(supply),
+            _health(supply),
         ]
         for supply in host.supplies
     ]
 
 
-def _drives(host: Any) -> Rows:
+def _drives(host: HostDetail) -> Rows:
     return [
         [
             cells.text(drive.name),
@@ -93,26 +103,26 @@ def _drives(host: Any) -> Rows:
             cells.text(" ".join(word for word in (drive.media, drive.protocol) if word)),
             cells.text(drive.serial),
             cells.text("failure predicted", "bad") if drive.failure_predicted else "",
-            _own_state(drive),
+            _health(drive),
         ]
         for drive in host.drives
     ]
 
 
-def _voltages(host: Any) -> Rows:
+def _voltages(host: HostDetail) -> Rows:
     return [
         [
             cells.text(voltage.name),
             cells.number(voltage.volts, "V", 2),
             cells.number(voltage.lower_critical, "V", 2),
             cells.number(voltage.upper_critical, "V", 2),
-            _own_state(voltage),
+            _health(voltage),
         ]
         for voltage in host.voltages
     ]
 
 
-def _components(host: Any) -> Rows:
+def _components(host: HostDetail) -> Rows:
     return [
         [
             cells.text(component.name),
@@ -123,139 +133,151 @@ def _components(host: Any) -> Rows:
     ]
 
 
-def _vms(host: Any) -> Rows:
-    return [vm(each) for each in host.vms]
+def _vms(host: HostDetail) -> Rows:
+    return [_vm_row(vm) for vm in host.vms]
 
 
-def vm(each: Any) -> list[str]:
-    """A VM of a list."""
-    memory = None if each.memory_kib is None else each.memory_kib * 1024
+def _vm_row(vm: VmRow) -> list[str]:
     return [
-        cells.link(each.name, cells.path("hosts", each.host, "vms", each.uuid)),
-        cells.state(each.state),
-        cells.number(each.cpus),
-        cells.number(each.cpu_percent, "%"),
-        cells.size(memory, "B"),
-        cells.size(each.net_bytes_s),
-        cells.size(each.disk_bytes_s),
+        cells.link(vm.name, cells.path("hosts", vm.host, "vms", vm.uuid)),
+        cells.state(vm.state),
+        cells.number(vm.cpus),
+        cells.number(vm.cpu_percent, "%"),
+        cells.size(None if vm.memory_kib is None else vm.memory_kib * 1024, "B"),
+        cells.size(vm.net_bytes_s),
+        cells.size(vm.disk_bytes_s),
     ]
 
 
-def _own(host: Any) -> Rows:
+def _operating_system(host: HostDetail) -> Rows:
     if host.own is None:
         return []
-    own = host.own.figures
-    used, total = own.get("memory_used"), own.get("memory_total")
-    share = used / total if used is not None and total else None
-    load = [own.get(f"load_{minutes}") for minutes in (1, 5, 15)]
+    figures = host.own.figures
+    used, total = figures.get("memory_used"), figures.get("memory_total")
+    loads = (figures.get(f"load_{minutes}") for minutes in (1, 5, 15))
     return [
-        ["CPU", cells.number(own.get("cpu_percent"), "%")],
-        ["Load, 1, 5 and 15 min", " ".join(cells.number(each, "", 2) for each in load)],
-        ["Memory", f"{cells.size(used, 'B')} of {cells.size(total, 'B')}{cells.bar(share)}"],
-        ["Swap", f"{cells.size(own.get('swap_used'), 'B')} of {cells.size(own.get('swap_total'), 'B')}"],
-        ["Processes", cells.number(own.get("processes"))],
+        ["CPU", cells.number(figures.get("cpu_percent"), "%")],
+        ["Load, 1, 5 and 15 min", " ".join(cells.number(load, "", 2) for load in loads)],
+        ["Memory", f"{cells.size(used, 'B')} of {cells.size(total, 'B')}{cells.bar(_share(used, total))}"],
+        ["Swap", f"{cells.size(figures.get('swap_used'), 'B')} of {cells.size(figures.get('swap_total'), 'B')}"],
+        ["Processes", cells.number(figures.get("processes"))],
     ]
 
 
-def _filesystems(host: Any) -> Rows:
-    found = host.own.filesystems if host.own is not None else []
+def _filesystems(host: HostDetail) -> Rows:
     return [
         [
-            cells.text(each["mountpoint"]),
-            cells.size(each["used"], "B"),
-            cells.size(each["total"], "B"),
-            cells.bar(_share(each["used"], each["total"])),
+            cells.text(filesystem.mountpoint),
+            cells.size(filesystem.used, "B"),
+            cells.size(filesystem.total, "B"),
+            cells.bar(_share(filesystem.used, filesystem.total)),
         ]
-        for each in found
+        for filesystem in (host.own.filesystems if host.own else [])
     ]
 
 
-def _share(part: float | None, whole: float | None) -> float | None:
-    return part / whole if part is not None and whole else None
+def _share(used: float | None, total: float | None) -> float | None:
+    return used / total if used is not None and total else None
 
 
-def _rates(kind: str, *names: str) -> Callable[[Any], Rows]:
-    def rows(host: Any) -> Rows:
-        found = getattr(host.own, kind) if host.own is not None else []
-        return [[cells.text(each["device"]), *(cells.size(each.get(name)) for name in names)] for each in found]
+def _interfaces(host: HostDetail) -> Rows:
+    return [
+        [cells.text(interface.device), cells.size(interface.rxbytes_rate), cells.size(interface.txbytes_rate)]
+        for interface in (host.own.interfaces if host.own else [])
+    ]
 
-    return rows
+
+def _disks(host: HostDetail) -> Rows:
+    return [
+        [cells.text(disk.device), cells.size(disk.read_bytes_rate), cells.size(disk.write_bytes_rate)]
+        for disk in (host.own.disks if host.own else [])
+    ]
 
 
-NUMBER: Final = "number"
-FIRST: Final = (
-    Shape(
+PARTS_ABOVE_CHARTS: Final = (
+    PartTable(
         "VMs",
         (
-            Column("VM"),
-            Column("State"),
-            Column("CPUs", NUMBER),
-            Column("CPU", NUMBER),
-            Column("Memory", NUMBER),
-            Column("Network", NUMBER),
-            Column("Disks", NUMBER),
+            GridColumn("VM"),
+            GridColumn("State"),
+            GridColumn("CPUs", NUMBER),
+            GridColumn("CPU", NUMBER),
+            GridColumn("Memory", NUMBER),
+            GridColumn("Network", NUMBER),
+            GridColumn("Disks", NUMBER),
         ),
         _vms,
     ),
 )
-"""Shown above the charts."""
-REST: Final = (
-    Shape(
+PARTS: Final = (
+    PartTable(
         "Temperatures",
         (
-            Column("Sensor"),
-            Column("Now", NUMBER),
-            Column("Critical", NUMBER),
-            Column("Fatal", NUMBER),
-            Column("Health"),
+            GridColumn("Sensor"),
+            GridColumn("Reading", NUMBER),
+            GridColumn("Critical", NUMBER),
+            GridColumn("Fatal", NUMBER),
+            GridColumn("Health"),
         ),
         _temperatures,
     ),
-    Shape("Fans", (Column("Fan"), Column("Speed", NUMBER), Column("Lowest", NUMBER), Column("Health")), _fans),
-    Shape(
+    PartTable(
+        "Fans",
+        (GridColumn("Fan"), GridColumn("Speed", NUMBER), GridColumn("Lower critical", NUMBER), GridColumn("Health")),
+        _fans,
+    ),
+    PartTable(
         "Power supplies",
         (
-            Column("Supply"),
-            Column("In", NUMBER),
-            Column("Out", NUMBER),
-            Column("Capacity", NUMBER),
-            Column("Efficiency", NUMBER),
-            Column("Model"),
-            Column("Health"),
+            GridColumn("Supply"),
+            GridColumn("Input", NUMBER),
+            GridColumn("Output", NUMBER),
+            GridColumn("Capacity", NUMBER),
+            GridColumn("Efficiency", NUMBER),
+            GridColumn("Model"),
+            GridColumn("Health"),
         ),
         _supplies,
     ),
-    Shape(
+    PartTable(
         "Drives",
         (
-            Column("Drive"),
-            Column("Model"),
-            Column("Capacity", NUMBER),
-            Column("Kind"),
-            Column("Serial"),
-            Column(""),
-            Column("Health"),
+            GridColumn("Drive"),
+            GridColumn("Model"),
+            GridColumn("Capacity", NUMBER),
+            GridColumn("Type"),
+            GridColumn("Serial"),
+            GridColumn(""),
+            GridColumn("Health"),
         ),
         _drives,
     ),
-    Shape("Health by part", (Column("Part"), Column("Health"), Column("Of what", "wide facts")), _components),
-    Shape("Operating system", (Column("What"), Column("Now")), _own),
-    Shape(
-        "Filesystems", (Column("Mounted at"), Column("Used", NUMBER), Column("Of", NUMBER), Column("")), _filesystems
+    PartTable(
+        "Health by component",
+        (GridColumn("Component"), GridColumn("Health"), GridColumn("Details", "wide facts")),
+        _components,
     ),
-    Shape(
+    PartTable("Operating system", (GridColumn("Resource"), GridColumn("Value")), _operating_system),
+    PartTable(
+        "Filesystems",
+        (GridColumn("Mount point"), GridColumn("Used", NUMBER), GridColumn("Size", NUMBER), GridColumn("")),
+        _filesystems,
+    ),
+    PartTable(
         "Interfaces",
-        (Column("Interface"), Column("Received", NUMBER), Column("Sent", NUMBER)),
-        _rates("interfaces", "rxbytes_rate", "txbytes_rate"),
+        (GridColumn("Interface"), GridColumn("Received", NUMBER), GridColumn("Sent", NUMBER)),
+        _interfaces,
     ),
-    Shape(
-        "Disks",
-        (Column("Disk"), Column("Read", NUMBER), Column("Written", NUMBER)),
-        _rates("disks", "read_bytes_rate", "write_bytes_rate"),
-    ),
-    Shape(
+    PartTable("Disks", (GridColumn("Disk"), GridColumn("Read", NUMBER), GridColumn("Written", NUMBER)), _disks),
+    PartTable(
         "Voltages",
-        (Column("Rail"), Column("Now", NUMBER), Column("Lowest", NUMBER), Column("Highest", NUMBER), Column("Health")),
+        (
+            GridColumn("Rail"),
+            GridColumn("Reading", NUMBER),
+            GridColumn("Lower critical", NUMBER),
+            GridColumn("Upper critical", NUMBER),
+            GridColumn("Health"),
+        ),
         _voltages,
     ),
 )

@@ -1,170 +1,170 @@
-"""The pipeline itself: producers, topics, how far groups are behind, dead letters; start and stop of whole sources."""
+"""Pipeline view: producers, topics, consumer-group lag, dead letters; pauses and resumes polling of whole sources."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from nicegui import ui
 
 from rackstream.text import units
+from rackstream.view.answers import ConsumerGroupRow, DeadLetterRow, ProducerRow, TopicRow
 from rackstream.web import cells, dialogs
-from rackstream.web.grid import Column, Grid
-from rackstream.web.layout import Frame, main, panel, tile
+from rackstream.web.grid import Grid, GridColumn
+from rackstream.web.layout import PageFrame, main, panel, tile
 
 PRODUCERS: Final = (
-    Column("Producer"),
-    Column("Source"),
-    Column("State"),
-    Column("Heard"),
-    Column("Targets", "number"),
-    Column("Not read", "number"),
-    Column("Polls", "number"),
-    Column("Records", "number"),
-    Column("Queued", "number"),
-    Column("Spooled", "number"),
-    Column("Dropped", "number"),
+    GridColumn("Producer"),
+    GridColumn("Source"),
+    GridColumn("State"),
+    GridColumn("Last heartbeat"),
+    GridColumn("Targets", "number"),
+    GridColumn("Failing", "number"),
+    GridColumn("Polls", "number"),
+    GridColumn("Records", "number"),
+    GridColumn("Queued", "number"),
+    GridColumn("Spooled", "number"),
+    GridColumn("Dropped", "number"),
 )
+POLLING: Final = (GridColumn("Source"), GridColumn("Targets", "wide"), GridColumn("", "number"))
 TOPICS: Final = (
-    Column("Topic"),
-    Column("Partitions", "number"),
-    Column("Records", "number"),
-    Column("Per s", "number"),
+    GridColumn("Topic"),
+    GridColumn("Partitions", "number"),
+    GridColumn("Records", "number"),
+    GridColumn("Records/s", "number"),
 )
-GROUPS: Final = (Column("Group"), Column("Topic"), Column("State"), Column("Behind", "number"))
-LETTERS: Final = (Column("Stage"), Column("Reason", "wide"), Column("Records", "number"))
+CONSUMER_GROUPS: Final = (
+    GridColumn("Group"),
+    GridColumn("Topic"),
+    GridColumn("State"),
+    GridColumn("Lag", "number"),
+)
+DEAD_LETTERS: Final = (GridColumn("Stage"), GridColumn("Reason", "wide"), GridColumn("Records", "number"))
 
 
-def _producer(each: Any, now: datetime) -> list[str]:
+def _producer_row(producer: ProducerRow, now: datetime) -> list[str]:
     return [
-        f'<span class="mono">{cells.text(each.name)}</span>',
-        cells.text(each.source),
-        cells.state(each.status),
-        cells.age(each.observed_at, now),
-        cells.number(each.targets),
-        cells.text(f"{each.failing:,}", "bad" if each.failing else ""),
-        cells.number(each.polls),
-        cells.number(each.records),
-        cells.text(f"{each.queued:,}", "warn" if each.queued > units.MANY_QUEUED else ""),
-        _spool(each, now),
-        cells.text(f"{each.dropped:,}", "bad" if each.dropped else ""),
+        cells.mono(producer.name),
+        cells.text(producer.source),
+        cells.state(producer.status),
+        cells.age(producer.observed_at, now),
+        cells.number(producer.targets),
+        cells.text(f"{producer.failing:,}", "bad" if producer.failing else ""),
+        cells.number(producer.polls),
+        cells.number(producer.records),
+        cells.text(f"{producer.queued:,}", "warn" if producer.queued > units.QUEUE_WARNING_RECORDS else ""),
+        _spool(producer, now),
+        cells.text(f"{producer.dropped:,}", "bad" if producer.dropped else ""),
     ]
 
 
-def _spool(each: Any, now: datetime) -> str:
-    if not each.spooled:
-        return cells.number(each.spooled)
-    oldest = f", {units.span((now - each.spool_oldest_at).total_seconds())}" if each.spool_oldest_at else ""
-    return cells.text(f"{each.spooled:,}", "warn") + f" ({cells.size(each.spooled_bytes, 'B')}{oldest})"
+def _spool(producer: ProducerRow, now: datetime) -> str:
+    if not producer.spooled:
+        return cells.number(producer.spooled)
+    oldest_at = producer.spool_oldest_at
+    oldest = f", {units.format_duration((now - oldest_at).total_seconds())}" if oldest_at else ""
+    return cells.text(f"{producer.spooled:,}", "warn") + f" ({cells.size(producer.spooled_bytes, 'B')}{oldest})"
 
 
-def _topic(each: Any) -> list[str]:
-    name = f'<span class="mono">{cells.text(each.name)}</span>'
-    return [name, cells.number(each.partitions), cells.number(each.records), cells.number(each.records_s, "", 1)]
-
-
-def _group(each: Any) -> list[str]:
-    names = (
-        f'<span class="mono">{cells.text(each.group)}</span>',
-        f'<span class="mono">{cells.text(each.topic)}</span>',
-    )
+def _topic_row(topic: TopicRow) -> list[str]:
     return [
-        *names,
-        cells.text(each.state.lower()),
-        cells.text(f"{each.lag:,}", "warn" if each.lag > units.MANY_BEHIND else ""),
+        cells.mono(topic.name),
+        cells.number(topic.partitions),
+        cells.number(topic.records),
+        cells.number(topic.records_s, "", 1),
     ]
 
 
-async def build(frame: Frame) -> None:
+def _consumer_group_row(group: ConsumerGroupRow) -> list[str]:
+    return [
+        cells.mono(group.group),
+        cells.mono(group.topic),
+        cells.text(group.state.lower()),
+        cells.text(f"{group.lag:,}", "warn" if group.lag > units.LAG_WARNING_RECORDS else ""),
+    ]
+
+
+def _dead_letter_row(letters: DeadLetterRow) -> list[str]:
+    return [cells.text(letters.stage), cells.text(letters.reason), cells.number(letters.count)]
+
+
+async def build(frame: PageFrame) -> None:
     """Builds the view."""
 
-    async def act(what: str) -> None:
-        verb, _, source = what.partition(":")
-        if verb in ("start", "stop"):
-            await dialogs.start_or_stop(frame, verb, source or None, None)
+    async def on_action(action: str) -> None:
+        verb, _, source = action.partition(":")
+        if verb == "pause":
+            await dialogs.pause_polling(frame, source or None, None)
+        elif verb == "resume":
+            await dialogs.resume_polling(frame, source or None, None)
 
     with main():
         with ui.element("div").classes("title"):
             ui.html("Pipeline", tag="h1")
         notice = ui.html("").classes("notice").props('role="status"')
         with ui.element("div").classes("tiles"):
-            rate, behind, letters = tile("Records"), tile("Records behind, all groups"), tile("Dead letters")
-            queued, spooled, silent = (
-                tile("Queued at producers"),
-                tile("Spooled on their disks"),
-                tile("Producers silent"),
-            )
+            rate, lag, letters = tile("Records"), tile("Consumer lag"), tile("Dead letters")
+            queued, spooled, silent = tile("Queued at producers"), tile("Spooled on disk"), tile("Silent producers")
         with panel("Producers"):
-            producers = Grid(
+            producer_grid = Grid(
                 "Producers",
                 PRODUCERS,
-                empty="No producer has been heard. <code>rackstream up</code> runs one for each source.",
+                empty="No producers yet. <code>rackstream up</code> runs one for each source.",
             )
         with panel("Polling"):
-            polling = Grid(
-                "Start and stop",
-                (Column("Source"), Column("Targets", "wide"), Column("", "number")),
-                empty="No source yet.",
-                on_act=act,
-            )
+            polling_grid = Grid("Pause and resume", POLLING, empty="No sources yet.", on_action=on_action)
         with ui.element("div").classes("panels"):
             with panel("Topics"):
-                topics = Grid("Topics", TOPICS, empty="No topic has been asked yet.")
+                topic_grid = Grid("Topics", TOPICS, empty="No topics yet.")
             with panel("Consumer groups"):
-                groups = Grid("Consumer groups", GROUPS, empty="No group reads a topic of ours.")
+                group_grid = Grid("Consumer groups", CONSUMER_GROUPS, empty="No consumer groups on these topics.")
             with panel("Dead letters"):
-                dead = Grid(
+                dead_letter_grid = Grid(
                     "Dead letters",
-                    LETTERS,
-                    empty="Nothing was refused. What is, <code>rackstream dead-letters</code> lists.",
+                    DEAD_LETTERS,
+                    empty="No dead letters. Inspect them with <code>rackstream dead-letters</code>.",
                 )
 
     async def refresh() -> None:
-        found = await frame.console.ask("pipeline")
-        overview = await frame.console.ask("overview")
+        status = await frame.query(frame.view.pipeline)
+        overview = await frame.query(frame.view.overview)
         now = datetime.now(UTC)
-        wrong = found.kafka or (f"Topics that are not there: {', '.join(found.missing)}" if found.missing else "")
-        notice.content = cells.text(wrong) if wrong else ""
-        notice.set_visibility(bool(wrong))
+        notice.content = cells.text(f"Missing topics: {', '.join(status.missing)}") if status.missing else ""
+        notice.set_visibility(bool(status.missing))
         rate.content = (
             cells.NOTHING if overview.records_s is None else f"{overview.records_s:,.0f} <small>per s</small>"
         )
-        behind.content = f"{sum(group.lag for group in found.groups):,}"
-        refused = sum(letter.count for letter in found.letters)
-        letters.content = cells.text(f"{refused:,}", "warn" if refused else "")
-        queued.content = f"{sum(producer.queued for producer in found.producers):,}"
-        waiting = sum(producer.spooled for producer in found.producers)
-        spooled.content = cells.text(f"{waiting:,}", "warn" if waiting else "")
+        lag.content = f"{sum(group.lag for group in status.groups):,}"
+        letter_count = sum(row.count for row in status.letters)
+        letters.content = cells.text(f"{letter_count:,}", "warn" if letter_count else "")
+        queued.content = f"{sum(producer.queued for producer in status.producers):,}"
+        spooled_count = sum(producer.spooled for producer in status.producers)
+        spooled.content = cells.text(f"{spooled_count:,}", "warn" if spooled_count else "")
         silent.content = cells.text(f"{len(overview.silent):,}", "bad" if overview.silent else "")
-        producers.show([_producer(producer, now) for producer in found.producers])
-        topics.show([_topic(topic) for topic in found.topics])
-        groups.show([_group(group) for group in found.groups])
-        dead.show(
-            [
-                [cells.text(letter.stage), cells.text(letter.reason), cells.number(letter.count)]
-                for letter in found.letters
-            ]
-        )
-        polling.show(_polling(found.producers, overview.statuses))
+        producer_grid.show([_producer_row(producer, now) for producer in status.producers])
+        topic_grid.show([_topic_row(topic) for topic in status.topics])
+        group_grid.show([_consumer_group_row(group) for group in status.groups])
+        dead_letter_grid.show([_dead_letter_row(row) for row in status.letters])
+        polling_grid.show(_polling_rows(status.producers, overview.statuses))
 
-    await frame.every(2.0, refresh)
+    await frame.refresh_every(2.0, refresh)
 
 
-def _polling(producers: list[Any], statuses: dict[str, int]) -> list[list[str]]:
-    """A row for each source, and one for all of them."""
-    sources = sorted({producer.source for producer in producers})
-    rows = [(each, sum(one.targets for one in producers if one.source == each)) for each in sources]
-    everything = "".join(f"{cells.state(status, f'{count:,}')}" for status, count in sorted(statuses.items()) if count)
-    return [
-        *(
-            [cells.text(source), f"{targets:,} target{'s' * (targets != 1)}", _buttons(source)]
-            for source, targets in rows
-        ),
-        *([["all sources", everything, _buttons("")]] if rows else []),
-    ]
+def _polling_rows(producers: Sequence[ProducerRow], statuses: Mapping[str, int]) -> list[list[str]]:
+    """Rows of the sources, and a last one for all of them."""
+    rows = []
+    for source in sorted({producer.source for producer in producers}):
+        targets = sum(producer.targets for producer in producers if producer.source == source)
+        rows.append([cells.text(source), f"{targets:,} target{'s' * (targets != 1)}", _buttons(source)])
+    if rows:
+        counts = "".join(cells.state(status, f"{count:,}") for status, count in sorted(statuses.items()) if count)
+        rows.append(["all sources", counts, _buttons("")])
+    return rows
 
 
 def _buttons(source: str) -> str:
-    whose = f"all {source} polls" if source else "all polls"
-    start = cells.button("Start", f"start:{source}", label=f"Start {whose}")
-    return f"{start} {cells.button('Stop', f'stop:{source}', label=f'Stop {whose}', danger=True)}"
+    targets = dialogs.targets_text(source or None, None)
+    resume = cells.button("Resume", f"resume:{source}", description=f"Resume polling of {targets}")
+    pause = cells.button("Pause", f"pause:{source}", description=f"Pause polling of {targets}", danger=True)
+    return f"{resume} {pause}"

@@ -1,82 +1,86 @@
-"""What all open pages share: the view and its answers, stored history, who is logged in, commands."""
+"""State shared by all open pages: view, cached answers, stored history, log-ins and commands."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
-from rackstream.control import Commands
+from rackstream.control import FleetControl
 from rackstream.stored import charts
 from rackstream.topics.schema_lookup import Connect
 from rackstream.view.model import View
-from rackstream.web.logins import Logins
+from rackstream.web.logins import LoginSessions
 
+P = ParamSpec("P")
 T = TypeVar("T")
-FRESH_S: Final = 0.9
-"""How long an answer serves every page that asks the same."""
-STORED_S: Final = 9.0
-"""The same of stored history."""
-THEMES: Final = 10_000
-"""Browsers whose choice of theme is remembered."""
+CACHE_S: Final = 0.9
+"""An answer of the view serves all pages for this long."""
+CHART_CACHE_S: Final = 9.0
+"""A chart read from the stored files serves all pages for this long."""
+MAX_THEMES: Final = 10_000
+"""Browsers whose theme is remembered."""
 
 
-class Shared:
-    """Answers that are worked out once, in a thread, for all who ask the same within a moment."""
+class QueryCache:
+    """Runs equal queries once, in a thread, for all pages that make them at about the same time."""
 
     def __init__(self) -> None:
-        self._known: dict[object, tuple[float, asyncio.Future[Any]]] = {}
+        self._answers: dict[Hashable, tuple[float, asyncio.Future[Any]]] = {}
+        """Key → when the answer expires, and the answer."""
 
-    async def ask(self, key: object, question: Callable[[], T], fresh_s: float = FRESH_S) -> T:
-        """The answer, new or at most `fresh_s` seconds old. What `question` raises, all who wait are told."""
+    async def get(self, key: Hashable, query: Callable[[], T], max_age_s: float = CACHE_S) -> T:
+        """Returns an answer at most `max_age_s` seconds old. An exception of `query` reaches all who wait for it."""
         now_s = time.monotonic()
-        known = self._known.get(key)
-        if known is None or known[0] <= now_s:
-            self._known = {each: kept for each, kept in self._known.items() if kept[0] > now_s or not kept[1].done()}
-            known = self._known[key] = (now_s + fresh_s, asyncio.ensure_future(asyncio.to_thread(question)))
-        answer: T = await asyncio.shield(known[1])
+        cached = self._answers.get(key)
+        if cached is None or cached[0] <= now_s:
+            self._answers = {
+                other: answer for other, answer in self._answers.items() if answer[0] > now_s or not answer[1].done()
+            }
+            cached = self._answers[key] = (now_s + max_age_s, asyncio.ensure_future(asyncio.to_thread(query)))
+        answer: T = await asyncio.shield(cached[1])
         return answer
 
 
 @dataclass
-class Console:
-    """Given to each page that is built."""
+class WebContext:
+    """Everything that pages share."""
 
     view: View
-    commands: Commands
+    commands: FleetControl
     connect: Connect
     files: Path
-    """Where the files sink stores."""
-    logins: Logins
+    """Directory of the files sink."""
+    logins: LoginSessions
     themes: dict[str, bool | None] = field(default_factory=dict)
-    """Browser → dark, light (False), or as its system wishes (None)."""
-    shared: Shared = field(default_factory=Shared)
-    _reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Browser → dark (True), light (False), or the system's choice (None)."""
+    cache: QueryCache = field(default_factory=QueryCache)
+    _chart_lock: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
-    async def ask(self, question: str, *given: Any, **named: Any) -> Any:
-        """An answer of the view."""
-        key = (question, given, tuple(sorted(named.items())))
-        return await self.shared.ask(key, lambda: getattr(self.view, question)(*given, **named))
+    async def query(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls a method of the view, such as `view.hosts`, through the cache."""
+        key = (method, args, tuple(sorted(kwargs.items())))
+        return await self.cache.get(key, lambda: method(*args, **kwargs))
 
-    async def lines(
-        self, chart: charts.Chart, where: tuple[tuple[str, str], ...], last: timedelta
-    ) -> list[charts.Line]:
-        """The lines of a chart over the last hours or minutes. One chart at a time is read, for all pages."""
+    async def chart_lines(
+        self, chart: charts.Chart, where: tuple[tuple[str, str], ...], period: timedelta
+    ) -> list[charts.ChartLine]:
+        """Reads the lines of a chart over the latest `period`, one chart at a time for all pages."""
 
-        def read() -> list[charts.Line]:
+        def read() -> list[charts.ChartLine]:
             until = datetime.now(UTC)
-            return charts.lines(self.files, chart, dict(where), charts.Period(until - last, until))
+            return charts.chart_lines(self.files, chart, dict(where), charts.ChartPeriod(until - period, until))
 
-        async with self._reading:
-            return await self.shared.ask((chart.title, chart.dataset, where, last), read, STORED_S)
+        async with self._chart_lock:
+            return await self.cache.get((chart.title, chart.dataset, where, period), read, CHART_CACHE_S)
 
     def choose_theme(self, browser: str, *, dark: bool | None) -> None:
-        """Remembers a browser's theme until the console ends."""
+        """Remembers a browser's theme for the life of the process."""
         self.themes.pop(browser, None)
-        while len(self.themes) >= THEMES:
+        while len(self.themes) >= MAX_THEMES:
             self.themes.pop(next(iter(self.themes)))
         self.themes[browser] = dark

@@ -1,1 +1,1 @@
-"""Compiled Avro readers and writers, checked against fastavro, which takes over whatever they do not support."""
+"""Avro readers and writers compiled from schemas; fastavro handles everything they do not support."""

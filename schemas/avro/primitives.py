@@ -1,7 +1,7 @@
-"""What compiled readers are made of: functions that read one Avro value, but for records. Pure.
+"""Functions that read single Avro values, of which compiled readers consist.
 
-Each takes bytes and a position, and returns the value and the position after it. A position beyond the end stands for
-bytes that are missing: the next read fails, or the caller compares at the end.
+Each takes bytes and a position, and returns the value and the position after it. A position beyond the end means that
+bytes are missing: the next read fails, or the caller compares the final position with the length.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from typing import Any, Final
 from schemas.avro.varint import long, size
 
 Reader = Callable[[bytes, int], tuple[Any, int]]
-"""Raises anything at all where fastavro must be asked."""
+"""Raises any exception for data that fastavro must decode."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MOST: Final = 1 << 16
-"""Texts that are kept: names come again at every poll."""
+MAX_CACHED_STRINGS: Final = 1 << 16
+"""Number of cached strings: names recur at every poll."""
 
 
-class _Texts(dict[bytes, str]):
+class _StringCache(dict[bytes, str]):
     def __missing__(self, token: bytes) -> str:
-        if len(self) >= MOST:
+        if len(self) >= MAX_CACHED_STRINGS:
             self.clear()
-        found = self[token] = token.decode()
-        return found
+        text = self[token] = token.decode()
+        return text
 
 
-texts: Final = _Texts()
+string_cache: Final = _StringCache()
 
 
 def raw(data: bytes, at: int) -> tuple[bytes, int]:
-    """Bytes after their length."""
+    """Reads bytes after their length."""
     length, at = size(data, at)
     return data[at : at + length], at + length
 
 
 def string(data: bytes, at: int) -> tuple[str, int]:
-    """UTF-8 after its length."""
-    found, at = raw(data, at)
-    return found.decode(), at
+    """Reads UTF-8 after its length."""
+    token, at = raw(data, at)
+    return token.decode(), at
 
 
 def boolean(data: bytes, at: int) -> tuple[bool, int]:
-    """One byte."""
+    """Reads a boolean, one byte."""
     return (False, True)[data[at]], at + 1
 
 
@@ -55,24 +55,24 @@ _double: Final = struct.Struct("<d")
 
 
 def double(data: bytes, at: int) -> tuple[float, int]:
-    """Eight bytes."""
+    """Reads a double, eight bytes."""
     return _double.unpack_from(data, at)[0], at + 8
 
 
-def instant(micros: int) -> datetime:
-    """A time from microseconds since 1970."""
+def datetime_from_micros(micros: int) -> datetime:
+    """Returns the time that lies `micros` microseconds after 1970."""
     return EPOCH + timedelta(microseconds=micros)
 
 
 def timestamp(data: bytes, at: int) -> tuple[datetime, int]:
-    """The same from bytes."""
+    """Reads a time in microseconds since 1970."""
     micros, at = long(data, at)
-    return instant(micros), at
+    return datetime_from_micros(micros), at
 
 
 @cache
 def nullable_doubles(count: int) -> Reader:
-    """A run of fields, each a double or null."""
+    """Returns a reader for `count` consecutive fields, each a double or null."""
     present, width = b"\x02" * count, 9 * count
     unpack = struct.Struct("<" + "xd" * count).unpack_from
     match = re.compile(rb"(?:\x02(.{8})|\x00)" * count, re.DOTALL).match
@@ -80,55 +80,55 @@ def nullable_doubles(count: int) -> Reader:
     def read(data: bytes, at: int) -> tuple[Any, int]:
         if data[at : at + width : 9] == present:
             return unpack(data, at), at + width
-        found = match(data, at)
-        if found is None:
+        values = match(data, at)
+        if values is None:
             raise ValueError("no nullable doubles")
-        return [token and _double.unpack(token)[0] for token in found.groups()], found.end()
+        return [token and _double.unpack(token)[0] for token in values.groups()], values.end()
 
     return read
 
 
-PRESENT: Final = {0: False, 2: True}
-"""Whether a union with null has a value, by its first byte."""
+NULL_FLAGS: Final = {0: False, 2: True}
+"""First byte of a union with null → True if it has a value."""
 
 
 def nullable(inner: Reader) -> Reader:
-    """Reads a union with null, whose value `inner` reads."""
+    """Returns a reader for a union with null, whose value `inner` reads."""
 
     def read(data: bytes, at: int) -> tuple[Any, int]:
-        return inner(data, at + 1) if PRESENT[data[at]] else (None, at + 1)
+        return inner(data, at + 1) if NULL_FLAGS[data[at]] else (None, at + 1)
 
     return read
 
 
 def array(item: Reader) -> Reader:
-    """Reads a list, in blocks as our writers make them."""
+    """Returns a reader for arrays, in blocks without byte sizes."""
 
     def read(data: bytes, at: int) -> tuple[list[Any], int]:
-        found = []
+        items = []
         length, at = size(data, at)
         while length:
             for _ in range(length):
                 value, at = item(data, at)
-                found.append(value)
+                items.append(value)
             length, at = size(data, at)
-        return found, at
+        return items, at
 
     return read
 
 
 def mapping(item: Reader) -> Reader:
-    """Reads a dict, likewise."""
+    """Returns a reader for maps, in blocks without byte sizes."""
 
     def read(data: bytes, at: int) -> tuple[dict[str, Any], int]:
-        found = {}
+        entries = {}
         length, at = size(data, at)
         while length:
             for _ in range(length):
                 key, at = string(data, at)
-                found[key], at = item(data, at)
+                entries[key], at = item(data, at)
             length, at = size(data, at)
-        return found, at
+        return entries, at
 
     return read
 

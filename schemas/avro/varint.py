@@ -1,6 +1,6 @@
-"""Avro's numbers: zigzag varints, many at once. Pure.
+"""Decodes many of Avro's zigzag varints at once.
 
-The numbers are put together as lanes of one large integer, whose groups of 7 bits a few operations move for all lanes.
+The numbers become lanes of one large integer, so that a few operations move the groups of 7 bits of all lanes.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from functools import cache
 from typing import Final
 
 VARINT: Final = rb"([\x80-\xff]{0,9}[\x00-\x7f])"
-"""A pattern that finds one."""
+"""Pattern of a varint."""
 LANES: Final = 128
-"""Numbers put together at once."""
+"""Numbers decoded at once."""
 
 
 def _in_lanes(pattern: int, width: int) -> int:
     return sum(pattern << at for at in range(0, 64 * LANES, width))
 
 
-CONTINUED: Final = _in_lanes(0x80 << 56, 64)
-"""Set in a lane whose number has more than eight bytes."""
+LONG_LANES: Final = _in_lanes(0x80 << 56, 64)
+"""Bit that is set in the lane of a number with more than eight bytes."""
 ODD, EVEN = _in_lanes(0x7F, 16), _in_lanes(0x7F00, 16)
 ODD_2, EVEN_2 = _in_lanes(0x3FFF, 32), _in_lanes(0x3FFF << 16, 32)
 ODD_4, EVEN_4 = _in_lanes(0xFFF_FFFF, 64), _in_lanes(0xFFF_FFFF << 32, 64)
@@ -34,12 +34,12 @@ def _packed(count: int) -> tuple[Callable[..., bytes], Callable[[bytes], tuple[i
     return struct.Struct("8s" * count).pack, struct.Struct(f"<{count}q").unpack
 
 
-def _lanes(tokens: Sequence[bytes]) -> Sequence[int]:
-    """The numbers that varints stand for, 0 for one without bytes: the lanes' groups of 7 bits are moved together."""
+def _decode_lanes(tokens: Sequence[bytes]) -> Sequence[int]:
+    """Decodes varints; tokens without bytes become 0."""
     pack, unpack = _packed(len(tokens))
     lanes = int.from_bytes(pack(*tokens), "little")
-    if lanes & CONTINUED:
-        return [_long(token) for token in tokens]
+    if lanes & LONG_LANES:
+        return [_decode_long(token) for token in tokens]
     lanes = lanes & ODD | (lanes & EVEN) >> 1
     lanes = lanes & ODD_2 | (lanes & EVEN_2) >> 2
     lanes = lanes & ODD_4 | (lanes & EVEN_4) >> 4
@@ -50,44 +50,44 @@ def _lanes(tokens: Sequence[bytes]) -> Sequence[int]:
     return unpack(lanes.to_bytes(8 * len(tokens), "little"))
 
 
-def _long(token: bytes) -> int:
+def _decode_long(token: bytes) -> int:
     rest = 0
     for byte in reversed(token):
         rest = rest << 7 | byte & 0x7F
     if rest >> 64:
-        raise OverflowError("a number beyond 64 bits")
+        raise OverflowError("number of more than 64 bits")
     return rest >> 1 ^ -(rest & 1)
 
 
 def longs(tokens: list[bytes]) -> Sequence[int | None]:
-    """The numbers of varints; None for one without bytes."""
-    found: Sequence[int | None]
+    """Decodes varints; tokens without bytes become None."""
+    numbers: Sequence[int | None]
     if len(tokens) <= LANES:
-        found = _lanes(tokens)
+        numbers = _decode_lanes(tokens)
     else:
-        found = [lane for at in range(0, len(tokens), LANES) for lane in _lanes(tokens[at : at + LANES])]
+        numbers = [lane for at in range(0, len(tokens), LANES) for lane in _decode_lanes(tokens[at : at + LANES])]
     if b"" in tokens:
-        return [value if token else None for value, token in zip(found, tokens, strict=True)]
-    return found
+        return [value if token else None for value, token in zip(numbers, tokens, strict=True)]
+    return numbers
 
 
 _varint: Final = re.compile(VARINT).match
 
 
 def long(data: bytes, at: int) -> tuple[int, int]:
-    """A zigzag varint."""
-    found = _varint(data, at)
-    if found is None:
-        raise ValueError("no number")
-    return _long(found[0]), found.end()
+    """Reads a zigzag varint."""
+    match = _varint(data, at)
+    if match is None:
+        raise ValueError("not a varint")
+    return _decode_long(match[0]), match.end()
 
 
 def size(data: bytes, at: int) -> tuple[int, int]:
-    """The length of what follows."""
+    """Reads the length of a value or block."""
     first = data[at]
     if not first & 0x81:
         return first >> 1, at + 1
-    found, at = long(data, at)
-    if found < 0:
-        raise ValueError("a negative size")
-    return found, at
+    length, at = long(data, at)
+    if length < 0:
+        raise ValueError("negative size")
+    return length, at

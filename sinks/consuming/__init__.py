@@ -1,1 +1,1 @@
-"""What every sink has in common: reading its partitions, batching, retry and rejection, commits."""
+"""The consuming side of every sink: partitions, batches, retries, dead letters and commits."""

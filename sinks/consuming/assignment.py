@@ -1,258 +1,200 @@
-"""What a sink reads: which partitions are ours and from where, and records from bytes."""
+"""Partition assignment of a sink: which partitions this process owns, and from which offset it reads each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from runtime import kafka, topics
+from runtime import kafka
 from runtime.errors import Retry
-from runtime.kafka import Span
-from schemas import catalog, codec
-from sinks.sink import Item, Partition, Wire
+from runtime.kafka import OffsetRange
+from sinks.sink import Partition
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
-    from sinks.consuming.dead_letters import Letters
+    from sinks.consuming.dead_letters import DeadLetterPublisher
     from sinks.sink import Sink
 
 log = structlog.get_logger()
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 TIMEOUT_S: Final = 10.0
-"""For one question to the broker."""
+"""Timeout of a request to the broker."""
+RETRY_S: Final = 1.0
+"""Interval between attempts to take over partitions."""
 
 
-def begin(position: int | None, resume: int | None, span: Span) -> tuple[int, Span | None]:
-    """Where reading begins, and the hole before it that retention made, if any.
+def starting_offset(committed: int | None, stored: int | None, span: OffsetRange) -> tuple[int, OffsetRange | None]:
+    """Returns the offset to read from, and the offsets lost to retention before it, if any.
 
     Args:
-        position: where Kafka says we were; None: nowhere yet. Beyond the end it means another topic of this name.
-        resume: where the sink's own memory says we were.
-        span: first offset and end of the partition.
+        committed: Committed offset of the group; None if there is none. Beyond the end of the partition it belongs to
+            an earlier topic of the same name and is ignored.
+        stored: Offset to resume from as the sink has stored it.
+        span: Offsets [first, end) of the partition.
     """
-    low, end = span
-    wanted = max((each for each in (position, resume) if each is not None and each <= end), default=low)
-    return max(wanted, low), (wanted, low) if wanted < low else None
+    first, end = span
+    resume = max((offset for offset in (committed, stored) if offset is not None and offset <= end), default=first)
+    return max(resume, first), (resume, first) if resume < first else None
 
 
-@dataclass
-class Held:
-    """A message that waits to be written. `item` is None until it is decoded, and for good where it is no record."""
+class PartitionAssignment:
+    """The partitions that this process owns, and the next offset of each.
 
-    message: Message
-    partition: Partition
-    offset: int
-    item: Item | None = None
-    decoded: bool = False
-
-
-def spans(held: list[Held]) -> dict[Partition, Span]:
-    """The offsets that some messages cover, those that are no records among them."""
-    found: dict[Partition, Span] = {}
-    for each in held:
-        first, _ = found.get(each.partition, (each.offset, 0))
-        found[each.partition] = (first, each.offset + 1)
-    return found
-
-
-def wire_of(message: Message) -> Wire:
-    """A message's own bytes."""
-    appended_at = EPOCH + timedelta(milliseconds=max(0, message.timestamp()[1]))
-    return Wire(message.key(), message.value(), appended_at, tuple(message.headers() or ()))
-
-
-class Decoders:
-    """A decoder per topic. Unknown schema ids are looked up at most once per batch: garbage has a new one each time."""
-
-    def __init__(self, settings: KafkaSettings, aliases: Mapping[str, str], *, original: bool = False) -> None:
-        """`original`: items carry their own bytes, and bytes that are no record make one too, instead of a letter."""
-        self._settings, self._aliases, self._original = settings, aliases, original
-        self._schemas: dict[int, dict[str, Any]] | None = None
-        self._decoders: dict[str, codec.Decoder] = {}
-
-    def forget(self) -> None:
-        """Called with each new batch: its schemas may have been published since."""
-        self._schemas = None
-
-    def decode_all(self, held: list[Held], letters: Letters) -> None:
-        """Decodes what is not yet; what is no record gets a letter.
-
-        Raises:
-            KafkaException: a schema could not be looked up.
-        """
-        for each in held:
-            if each.decoded:
-                continue
-            alias = self._aliases[each.partition[0]]
-            wire = wire_of(each.message) if self._original else None
-            try:
-                record = self._decode(alias, each.message.value())
-                each.item = Item(alias, each.partition, each.offset, record, wire)
-            except codec.Undecodable as error:
-                if wire is None:
-                    letters.record(each.message, error.reason, str(error))
-                else:
-                    each.item = Item(alias, each.partition, each.offset, {}, wire)
-            each.decoded = True
-
-    def _decode(self, alias: str, value: bytes | None) -> codec.Record:
-        if alias not in self._decoders:
-            schema = catalog.schema(self._settings.catalog[alias].schema)
-            self._decoders[alias] = codec.Decoder(schema, self._resolve)
-        return self._decoders[alias].decode(value)
-
-    def _resolve(self, schema_id: int) -> dict[str, Any] | None:
-        if self._schemas is None:
-            self._schemas = topics.published_schemas(self._settings)
-        return self._schemas.get(schema_id)
-
-
-class Assignment:
-    """Which partitions are ours, and up to where each is read.
-
-    Kafka's word that a partition is ours only makes it wait here: taking it may need the disk, a lock or an answer of
-    the broker, none of which a callback of the consumer can wait for.
+    Partitions assigned by the group coordinator are first only marked as pending: taking one over may need the disk, a
+    lock or an answer of the broker, for none of which a callback of the consumer can wait.
     """
 
     def __init__(
-        self, settings: KafkaSettings, consumer: Consumer, sink: Sink, letters: Letters, dropped: Callable[[], None]
+        self,
+        settings: KafkaSettings,
+        consumer: Consumer,
+        sink: Sink,
+        dead_letters: DeadLetterPublisher,
+        on_revoked: Callable[[], None],
     ) -> None:
-        self._consumer, self._sink, self._letters, self._dropped = consumer, sink, letters, dropped
-        self._settings, self._admin = settings, kafka.admin(settings)
+        """`on_revoked` is called after partitions were revoked."""
+        self._consumer, self._sink, self._dead_letters, self._on_revoked = consumer, sink, dead_letters, on_revoked
+        self._settings, self._admin = settings, kafka.create_admin_client(settings)
         self.owned: dict[Partition, int] = {}
-        """Next offset to read of each partition we hold."""
-        self._waiting: dict[Partition, int | None] = {}
-        self._names: set[str] = set()
-        self._joined = False
-        self._retry_at = 0.0
-        self._said = ""
+        """Owned partition → next offset to read."""
+        self._pending: dict[Partition, int | None] = {}
+        """Partition to take over → position to continue from, if it was owned before."""
+        self._topics: set[str] = set()
+        self._has_joined = False
+        self._retry_at_s = 0.0
+        self._last_warning = ""
 
     @property
-    def settled(self) -> bool:
-        """Kafka has told us our partitions, and all of them are taken."""
-        return self._joined and not self._waiting
+    def is_complete(self) -> bool:
+        """True if the group has assigned partitions and all of them are taken over."""
+        return self._has_joined and not self._pending
 
-    def subscribe(self, names: list[str]) -> None:
+    def subscribe(self, topics: list[str]) -> None:
         """Joins the group."""
-        self._names = set(names)
-        self._consumer.subscribe(names, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
+        self._topics = set(topics)
+        self._consumer.subscribe(topics, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._joined = True
-        consumer.incremental_assign([])  # an answer is due here, else the library takes them itself
-        # A group in the middle of an upgrade may still be assigned topics that this version does not read.
-        self._waiting |= {
-            (partition.topic, partition.partition): None for partition in partitions if partition.topic in self._names
+        self._has_joined = True
+        consumer.incremental_assign([])  # without any call here, the library assigns them itself
+        # During an upgrade, a group may be assigned topics that this version does not read.
+        self._pending |= {
+            (partition.topic, partition.partition): None for partition in partitions if partition.topic in self._topics
         }
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        keys = [(partition.topic, partition.partition) for partition in partitions]
-        consumer.incremental_unassign([TopicPartition(*key) for key in keys if key in self.owned])
-        for key in keys:
-            self._waiting.pop(key, None)
-            if self.owned.pop(key, None) is not None:
-                self._sink.released(key)
-        self._dropped()
+        revoked = [(partition.topic, partition.partition) for partition in partitions]
+        consumer.incremental_unassign([TopicPartition(*partition) for partition in revoked if partition in self.owned])
+        for partition in revoked:
+            self._pending.pop(partition, None)
+            if self.owned.pop(partition, None) is not None:
+                self._sink.revoke(partition)
+        self._on_revoked()
 
-    def take(self) -> None:
-        """Takes the partitions that wait, as far as it goes; the others a second later."""
-        if not self._waiting or time.monotonic() < self._retry_at:
+    def assign_pending(self) -> None:
+        """Takes over pending partitions; those that cannot be taken over yet are tried again after `RETRY_S`."""
+        if not self._pending or time.monotonic() < self._retry_at_s:
             return
         starts: dict[Partition, int] = {}
         try:
-            positions, spans = self._positions(), self._spans(list(self._waiting))
-            for key in sorted(self._waiting):
+            positions, spans = self._committed_positions(), self._watermarks(list(self._pending))
+            for partition in sorted(self._pending):
                 try:
-                    starts[key] = self._start(key, positions[key], spans[key])
+                    starts[partition] = self._start_partition(partition, positions[partition], spans[partition])
                 except Retry as error:
-                    self._later(error)
-            taken = [TopicPartition(*key, start) for key, start in starts.items()]
-            self._consumer.incremental_assign(taken)
-            # One that was taken from us while it was paused is still paused when it comes back.
-            self._consumer.resume(taken)
+                    self._retry_later(error)
+            assigned = [TopicPartition(*partition, start) for partition, start in starts.items()]
+            self._consumer.incremental_assign(assigned)
+            # A partition that was revoked while paused is still paused when it comes back.
+            self._consumer.resume(assigned)
         except KafkaException as error:
-            # The broker is away: no use in asking for the others.
-            self._later(error)
-            for key in starts:
-                self._sink.released(key)
+            # The broker is away: asking for the other partitions would fail too.
+            self._retry_later(error)
+            for partition in starts:
+                self._sink.revoke(partition)
             return
         self.owned |= starts
-        for key in starts:
-            del self._waiting[key]
+        for partition in starts:
+            del self._pending[partition]
 
-    def _positions(self) -> dict[Partition, int | None]:
-        """Where each partition that waits was left: by us, or as committed."""
-        unknown = [TopicPartition(*key) for key, position in self._waiting.items() if position is None]
-        positions = dict(self._waiting)
-        for each in self._consumer.committed(unknown, timeout=TIMEOUT_S) if unknown else ():
-            if each.error is not None:
-                raise KafkaException(each.error)
-            positions[each.topic, each.partition] = each.offset if each.offset >= 0 else None
+    def _committed_positions(self) -> dict[Partition, int | None]:
+        """Returns the position of each pending partition: where this process left it, or as committed."""
+        unknown = [TopicPartition(*partition) for partition, position in self._pending.items() if position is None]
+        positions = dict(self._pending)
+        for committed in self._consumer.committed(unknown, timeout=TIMEOUT_S) if unknown else ():
+            if committed.error is not None:
+                raise KafkaException(committed.error)
+            offset = committed.offset if committed.offset >= 0 else None
+            positions[committed.topic, committed.partition] = offset
         return positions
 
-    def ends(self, within_s: float) -> dict[Partition, Span]:
-        """First offset and end, now, of each partition we hold.
+    def watermarks(self, timeout_s: float) -> dict[Partition, OffsetRange]:
+        """Returns the current offsets [first, end) of each owned partition.
 
         Raises:
-            KafkaException: the broker did not answer.
+            KafkaException: The broker did not answer.
         """
-        return self._spans(list(self.owned), within_s)
+        return self._watermarks(list(self.owned), timeout_s)
 
-    def _spans(self, keys: list[Partition], within_s: float = 2 * TIMEOUT_S) -> dict[Partition, Span]:
-        """First offset and end of some partitions.
+    def _watermarks(
+        self, partitions: list[Partition], timeout_s: float = 2 * TIMEOUT_S
+    ) -> dict[Partition, OffsetRange]:
+        """Returns the offsets [first, end) of partitions.
 
-        Not asked for over the consumer's connection: there, answers queue behind the long poll, half a second each.
+        Uses an admin client: on the consumer's connection, answers queue behind the long poll, half a second each.
         """
         try:
-            return self._ask(keys, within_s / 2)
+            return self._list_offsets(partitions, timeout_s / 2)
         except KafkaException:
-            # Its idea of the partitions' leaders may be of before a restart, and is not mended by the refusal.
-            self._admin = kafka.admin(self._settings)
-            return self._ask(keys, within_s / 2)
+            # After a restart of brokers its metadata may name old leaders, and their refusal does not update it.
+            self._admin = kafka.create_admin_client(self._settings)
+            return self._list_offsets(partitions, timeout_s / 2)
 
-    def _ask(self, keys: list[Partition], timeout_s: float) -> dict[Partition, Span]:
-        asked = [
-            self._admin.list_offsets({TopicPartition(*key): spec for key in keys}, request_timeout=timeout_s)
+    def _list_offsets(self, partitions: list[Partition], timeout_s: float) -> dict[Partition, OffsetRange]:
+        requests = [
+            self._admin.list_offsets(
+                {TopicPartition(*partition): spec for partition in partitions}, request_timeout=timeout_s
+            )
             for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
         ]
         first, end = (
-            {(each.topic, each.partition): int(future.result().offset) for each, future in answers.items()}
-            for answers in asked
+            {
+                (partition.topic, partition.partition): int(future.result().offset)
+                for partition, future in futures.items()
+            }
+            for futures in requests
         )
-        return {key: (first[key], end[key]) for key in keys}
+        return {partition: (first[partition], end[partition]) for partition in partitions}
 
-    def _start(self, key: Partition, position: int | None, span: Span) -> int:
-        start, hole = begin(position, self._sink.assigned(key, span), span)
+    def _start_partition(self, partition: Partition, position: int | None, span: OffsetRange) -> int:
+        start, lost = starting_offset(position, self._sink.assign(partition, span), span)
         if position is not None and position > span[1]:
             log.warning(
                 "committed offset is beyond the end",
-                topic=key[0],
-                partition=key[1],
+                topic=partition[0],
+                partition=partition[1],
                 committed=position,
                 end=span[1],
                 start=start,
-                why="the topic was created anew, or lost its end",
+                reason="the topic was recreated, or lost its end",
             )
-        if hole is not None:
-            self._letters.hole(key, hole)
+        if lost is not None:
+            self._dead_letters.record_lost(partition, lost)
         return start
 
-    def _later(self, error: Exception) -> None:
-        self._retry_at = time.monotonic() + 1
-        if str(error) != self._said:
-            self._said = str(error)
-            log.warning("partition not taken yet", why=str(error))
+    def _retry_later(self, error: Exception) -> None:
+        self._retry_at_s = time.monotonic() + RETRY_S
+        if str(error) != self._last_warning:
+            self._last_warning = str(error)
+            log.warning("partition not taken over yet", reason=str(error))
 
-    def again(self, key: Partition) -> None:
-        """Takes a partition anew from where we are: the broker says that offset is not there."""
-        if key in self.owned:
-            self._consumer.incremental_unassign([TopicPartition(*key)])
-            self._waiting[key] = self.owned.pop(key)
-            self._sink.released(key)
+    def reassign(self, partition: Partition) -> None:
+        """Takes over an owned partition again, because its position does not exist on the broker any more."""
+        if partition in self.owned:
+            self._consumer.incremental_unassign([TopicPartition(*partition)])
+            self._pending[partition] = self.owned.pop(partition)
+            self._sink.revoke(partition)

@@ -1,92 +1,120 @@
-"""Reads records until there is enough to write: how much is asked for, what is held, and when it is due."""
+"""Polls messages from Kafka and buffers them until a batch is due."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError
 
 from runtime.metrics import RECORDS_IN
-from sinks.consuming.assignment import Held
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
 
-    from sinks.consuming.assignment import Assignment
-    from sinks.consuming.problem_log import Trouble
-    from sinks.settings import Limits
-    from sinks.sink import Partition
+    from runtime.kafka import OffsetRange
+    from sinks.consuming.assignment import PartitionAssignment
+    from sinks.consuming.problem_log import ProblemLog
+    from sinks.settings import BatchLimits
+    from sinks.sink import Item, Partition
 
-AT_ONCE: Final = 500
-"""Messages asked for at most."""
+MAX_POLL_MESSAGES: Final = 500
 
 
-class Reader:
-    """Holds what is read of the partitions that are ours."""
+@dataclass
+class BufferedMessage:
+    """A message that is not written yet."""
+
+    message: Message
+    partition: Partition
+    offset: int
+    item: Item | None = None
+    """The decoded record; stays None if the message went to the dead letter instead."""
+    is_decoded: bool = False
+
+
+def covered_spans(messages: Iterable[BufferedMessage]) -> dict[Partition, OffsetRange]:
+    """Returns the offsets that messages cover, undecodable ones included."""
+    spans: dict[Partition, OffsetRange] = {}
+    for message in messages:
+        first, _ = spans.get(message.partition, (message.offset, 0))
+        spans[message.partition] = (first, message.offset + 1)
+    return spans
+
+
+class MessageBuffer:
+    """Buffers messages of the assigned partitions, near the limits of a batch."""
 
     def __init__(
-        self, consumer: Consumer, assignment: Assignment, limits: Limits, trouble: Trouble, aliases: Mapping[str, str]
+        self,
+        consumer: Consumer,
+        assignment: PartitionAssignment,
+        limits: BatchLimits,
+        problems: ProblemLog,
+        aliases: Mapping[str, str],
     ) -> None:
-        """`aliases`: of each topic by its name on Kafka."""
-        self._consumer, self._assignment, self._limits, self._trouble = consumer, assignment, limits, trouble
-        self._counters = {name: RECORDS_IN.labels(alias) for name, alias in aliases.items()}
-        self.held: list[Held] = []
-        self.displaced: set[Partition] = set()
-        """Partitions whose position the broker does not have."""
+        """`aliases`: topic name → alias."""
+        self._consumer, self._assignment, self._limits, self._problems = consumer, assignment, limits, problems
+        self._counters = {topic: RECORDS_IN.labels(alias) for topic, alias in aliases.items()}
+        self.messages: list[BufferedMessage] = []
+        self.out_of_range: set[Partition] = set()
+        """Partitions whose position does not exist on the broker any more."""
         self._bytes = 0
-        self._largest = 1
-        self._since = 0.0
+        self._typical_bytes = 1
+        """Size of recent large messages: a maximum that halves with each message."""
+        self._oldest_s = 0.0
 
-    def read(self, timeout_s: float, most: int = AT_ONCE) -> None:
-        """Holds what comes within this time; a callback of the consumer may run meanwhile.
+    def poll(self, timeout_s: float, max_messages: int = MAX_POLL_MESSAGES) -> None:
+        """Buffers the messages that arrive within `timeout_s`. Callbacks of the consumer may run meanwhile.
 
         Raises:
-            Misconfigured: nothing will ever come.
+            Misconfigured: An ACL is missing, or the consumer has failed for good.
         """
-        for message in self._consumer.consume(min(most, self._room()), timeout_s):
-            key, error = (message.topic(), message.partition()), message.error()
+        for message in self._consumer.consume(min(max_messages, self._capacity()), timeout_s):
+            partition, error = (message.topic(), message.partition()), message.error()
             if error is not None:
-                self._heed(error, key)
-            elif key in self._assignment.owned:  # else fetched before the partition was taken from us
-                self._hold(message, key)
+                self._handle_error(error, partition)
+            elif partition in self._assignment.owned:  # otherwise fetched before the partition was revoked
+                self._append(message, partition)
 
-    def _room(self) -> int:
-        """How many messages to ask for, so that what is held stays near its limit of bytes."""
-        left = self._limits.max_bytes - self._bytes
-        return max(1, min(self._limits.max_records - len(self.held), left // self._largest))
+    def _capacity(self) -> int:
+        """Number of messages to poll so that the buffer stays near its limit in bytes."""
+        free_bytes = self._limits.max_bytes - self._bytes
+        return max(1, min(self._limits.max_records - len(self.messages), free_bytes // self._typical_bytes))
 
-    def _hold(self, message: Message, key: Partition) -> None:
-        self._assignment.owned[key] = message.offset() + 1
-        self._since = self._since if self.held else time.monotonic()
-        self.held.append(Held(message, key, message.offset()))
+    def _append(self, message: Message, partition: Partition) -> None:
+        self._assignment.owned[partition] = message.offset() + 1
+        if not self.messages:
+            self._oldest_s = time.monotonic()
+        self.messages.append(BufferedMessage(message, partition, message.offset()))
         size = len(message.value() or b"")
         self._bytes += size
-        self._largest = max(size, self._largest // 2, 1)
-        self._counters[key[0]].inc()
-        self._trouble.passed()
+        self._typical_bytes = max(size, self._typical_bytes // 2, 1)
+        self._counters[partition[0]].inc()
+        self._problems.clear()
 
-    def _heed(self, error: KafkaError, key: Partition) -> None:
-        """An event instead of a record. A broker that is away is no reason to end: it comes back."""
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's name of it
-            self.displaced.add(key)
+    def _handle_error(self, error: KafkaError, partition: Partition) -> None:
+        """Handles an event in place of a record. A broker that is away is no reason to stop: it comes back."""
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  public in librdkafka
+            self.out_of_range.add(partition)
             return
-        self._trouble.give_up_on(error, key)
-        self._trouble.say("reading interrupted", error.str())
+        self._problems.raise_if_permanent(error, partition)
+        self._problems.warn("reading interrupted", error.str())
 
-    def due(self) -> bool:
-        """Whether what is held is to be written now."""
-        return bool(self.held) and (
-            len(self.held) >= self._limits.max_records
+    def is_due(self) -> bool:
+        """True if a limit of the batch is reached."""
+        return bool(self.messages) and (
+            len(self.messages) >= self._limits.max_records
             or self._bytes >= self._limits.max_bytes
-            or time.monotonic() - self._since >= self._limits.max_age_s
+            or time.monotonic() - self._oldest_s >= self._limits.max_age_s
         )
 
-    def forget(self) -> None:
-        """What is held has been handed out."""
-        self.held, self._bytes = [], 0
+    def clear(self) -> None:
+        """Empties the buffer, after its messages were added to a batch."""
+        self.messages, self._bytes = [], 0
 
-    def drop(self) -> None:
-        """Forgets records of partitions that are no longer ours: they are not committed, the new owner reads them."""
-        self.held = [each for each in self.held if each.partition in self._assignment.owned]
+    def drop_revoked(self) -> None:
+        """Drops messages of revoked partitions: they are not committed, so the new owner reads them again."""
+        self.messages = [message for message in self.messages if message.partition in self._assignment.owned]

@@ -1,4 +1,4 @@
-"""Dead letters of a sink."""
+"""Dead letters of a sink: records that it cannot decode or store, published before their offsets are committed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from runtime.dead_letter import DeadLetters, Encoded
+from runtime.dead_letter import DeadLetterEncoder, EncodedDeadLetter
 from runtime.errors import Retry
-from runtime.kafka import Publisher, Span
+from runtime.kafka import KafkaPublisher, OffsetRange
 from runtime.metrics import RECORDS_REJECTED
 
 if TYPE_CHECKING:
@@ -19,53 +19,53 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 TIMEOUT_S: Final = 10.0
-"""For the broker to confirm."""
+"""Timeout for the broker's confirmation."""
 
 
-class Letters:
-    """Dead letters of one sink, kept here until the broker has them."""
+class DeadLetterPublisher:
+    """Publishes the dead letters of one sink; keeps them until the broker has confirmed them."""
 
     def __init__(self, settings: KafkaSettings, stage: str) -> None:
-        self._letters = DeadLetters(settings, stage)
-        self._publisher = Publisher(settings, f"rackstream-{stage}")
-        self._open: dict[bytes, Encoded] = {}
+        self._encoder = DeadLetterEncoder(settings, stage)
+        self._publisher = KafkaPublisher(settings, f"rackstream-{stage}")
+        self._unconfirmed: dict[bytes, EncodedDeadLetter] = {}
 
     def record(self, message: Message, reason: str, detail: str) -> None:
-        """A record that is none, or that the destination refused."""
-        self._add(self._letters.of(message, reason=reason, detail=detail), reason, count=1)
+        """Adds a message that cannot be decoded, or that the destination refused."""
+        self._add(self._encoder.encode_message(message, reason=reason, detail=detail), reason, count=1)
 
-    def hole(self, partition: Partition, hole: Span) -> None:
-        """Records that retention deleted before they were read."""
-        first, end = hole
+    def record_lost(self, partition: Partition, lost: OffsetRange) -> None:
+        """Adds the records that retention deleted before they were read."""
+        first, end = lost
         log.warning("records lost to retention", topic=partition[0], partition=partition[1], first=first, last=end - 1)
-        self._add(self._letters.of_hole(*partition, first, end), "retention", count=end - first)
+        self._add(self._encoder.encode_retention_gap(*partition, first, end), "retention", count=end - first)
 
-    def _add(self, letter: Encoded, reason: str, count: int) -> None:
-        if letter.key not in self._open:
+    def _add(self, dead_letter: EncodedDeadLetter, reason: str, count: int) -> None:
+        if dead_letter.key not in self._unconfirmed:
             RECORDS_REJECTED.labels(reason).inc(count)
-        self._open[letter.key] = letter
+        self._unconfirmed[dead_letter.key] = dead_letter
 
-    def deliver(self) -> None:
-        """Returns when the broker has every letter.
+    def flush(self) -> None:
+        """Publishes all dead letters and returns when the broker has confirmed them.
 
         Raises:
-            Retry: it has not yet; they are kept.
-            Misconfigured: we may not write there.
+            Retry: The broker has not confirmed them yet.
+            Misconfigured: The ACL for writing them is missing.
         """
-        if not self._open:
+        if not self._unconfirmed:
             return
         try:
-            for letter in self._open.values():
-                self._publisher.send(*letter)
+            for dead_letter in self._unconfirmed.values():
+                self._publisher.send(*dead_letter)
         except BufferError:
-            pass  # those that fitted are delivered now, and all of them again at the next try: same key, same letter
+            pass  # what fitted is delivered now, and everything again by the next attempt, under the same keys
         else:
-            if not self._publisher.flush(TIMEOUT_S) and not self._publisher.failures:
-                self._open.clear()
+            if not self._publisher.flush(TIMEOUT_S) and not self._publisher.delivery_failures:
+                self._unconfirmed.clear()
                 return
         self._publisher.purge()
-        if self._publisher.denied is not None:
-            raise self._publisher.denied
-        why = next(iter(self._publisher.failures), "no answer")
-        self._publisher.failures.clear()
-        raise Retry(f"dead letters not confirmed by Kafka: {why}")
+        if self._publisher.authorization_error is not None:
+            raise self._publisher.authorization_error
+        reason = next(iter(self._publisher.delivery_failures), "no answer")
+        self._publisher.delivery_failures.clear()
+        raise Retry(f"dead letters not confirmed by Kafka: {reason}")

@@ -1,8 +1,8 @@
-"""A sink as a member of its group: its consumer, its offsets on their way to the broker, its leaving.
+"""Membership of a sink in its consumer group: its consumer, its commits and how it leaves.
 
-librdkafka asks for the group's coordinator until one answers: a synchronous commit waits without a limit, and so does
-closing a consumer whose commit is unanswered (https://github.com/confluentinc/librdkafka/issues/3740). Here each has a
-thread of its own, and nobody waits longer for it than they want to.
+librdkafka looks for the group's coordinator until one answers: a synchronous commit may block forever, and so may
+closing a consumer with an unanswered commit (https://github.com/confluentinc/librdkafka/issues/3740). Therefore each
+runs in a thread of its own, and callers wait with a timeout.
 """
 
 from __future__ import annotations
@@ -23,58 +23,66 @@ if TYPE_CHECKING:
     from sinks.sink import Partition
 
 log = structlog.get_logger()
-LEAVE_S: Final = 6.0
-"""How long leaving may take. Without an unanswered commit librdkafka itself gives up after 5 s."""
+CLOSE_TIMEOUT_S: Final = 6.0
+"""Timeout for leaving the group. Without an unanswered commit, librdkafka itself gives up after 5 s."""
 
 
-class Commit:
-    """Offsets to go on from, on their way."""
+class PendingCommit:
+    """A commit of offsets that is on its way to the broker."""
 
     def __init__(self, consumer: Consumer, ends: Mapping[Partition, int]) -> None:
         self._consumer = consumer
-        self._offsets = [TopicPartition(*key, end) for key, end in ends.items()]
+        self._offsets = [TopicPartition(*partition, end) for partition, end in ends.items()]
         self._answered = threading.Event()
-        self.refused: tuple[KafkaError, Partition] | None = None
-        """Why they were not taken, and of which partition; of none in particular: `("", 0)`."""
+        self.error: tuple[KafkaError, Partition] | None = None
+        """Error and partition of a failed commit; the partition is `("", 0)` if the error is about no single one."""
         threading.Thread(target=self._send, daemon=True, name="commit").start()
 
     def _send(self) -> None:
         try:
             answer = self._consumer.commit(offsets=self._offsets, asynchronous=False)
-            wrong = [(each.error, (each.topic, each.partition)) for each in answer if each.error is not None]
-            self.refused = wrong[0] if wrong else None
+            errors = [(offset.error, (offset.topic, offset.partition)) for offset in answer if offset.error is not None]
+            self.error = errors[0] if errors else None
         except KafkaException as error:
-            self.refused = error.args[0], ("", 0)
+            self.error = error.args[0], ("", 0)
         finally:
             self._answered.set()
 
-    def answered(self, within_s: float) -> bool:
-        """Whether the broker has answered, at once or within some seconds."""
-        return self._answered.wait(within_s)
+    def wait(self, timeout_s: float) -> bool:
+        """Waits for the broker's answer; returns False after `timeout_s` without one."""
+        return self._answered.wait(timeout_s)
 
 
-class Member:
-    """One member of a group."""
+class ConsumerGroupMember:
+    """Member of a consumer group."""
 
-    def __init__(self, settings: KafkaSettings, group: str, *, alone: bool = False) -> None:
-        """`alone`: the group has one member: a second one ends the first, and one that died is replaced at once."""
+    def __init__(self, settings: KafkaSettings, group: str, *, static_member: bool = False) -> None:
+        """Creates the consumer.
+
+        Args:
+            settings: Where Kafka is.
+            group: Id of the group.
+            static_member: The group has one, static member. A second process fences the first one off, and one that
+                died is replaced at once.
+        """
         self.group = group
-        self.consumer = kafka.consumer(settings, group, **({"group.instance.id": group} if alone else {}))
+        options = {"group.instance.id": group} if static_member else {}
+        self.consumer = kafka.create_consumer(settings, group, **options)
 
-    def commit(self, ends: Mapping[Partition, int]) -> Commit:
-        """Sends the offsets to go on from."""
-        return Commit(self.consumer, ends)
+    def commit(self, ends: Mapping[Partition, int]) -> PendingCommit:
+        """Starts to commit the next offset of each partition."""
+        return PendingCommit(self.consumer, ends)
 
-    def leave(self) -> None:
-        """Leaves the group; after LEAVE_S seconds goes on as if it had: the group misses a member soon enough."""
-        leaving = threading.Thread(target=self._close, daemon=True, name="leaving")
-        leaving.start()
-        leaving.join(LEAVE_S)
-        if leaving.is_alive():
-            log.warning("left the group without a word", why=f"no answer from Kafka for {LEAVE_S:.0f} s")
+    def close(self) -> None:
+        """Leaves the group. Returns after `CLOSE_TIMEOUT_S` at the latest: the group will notice a missing member."""
+        closing = threading.Thread(target=self._close, daemon=True, name="leaving")
+        closing.start()
+        closing.join(CLOSE_TIMEOUT_S)
+        if closing.is_alive():
+            log.warning("left the group without notice", reason=f"no answer from Kafka for {CLOSE_TIMEOUT_S:.0f} s")
 
     def _close(self) -> None:
         try:
             self.consumer.close()
         except KafkaException as error:
-            log.warning("left the group without a word", why=error.args[0].str())
+            log.warning("left the group without notice", reason=error.args[0].str())

@@ -1,6 +1,6 @@
-"""Tells how far a sink is behind.
+"""Exports the consumer lag of a sink as a metric.
 
-In a thread of its own: while the destination is away the consumer fetches nothing, and learns of nothing that is added.
+In a thread of its own: while the destination is away, the consumer fetches nothing and so does not notice new records.
 """
 
 from __future__ import annotations
@@ -14,55 +14,58 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from runtime import kafka
-from runtime.metrics import LAG
+from runtime.metrics import PARTITION_LAG
 from sinks.sink import Partition
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
-EVERY_S: Final = 5.0
+UPDATE_INTERVAL_S: Final = 5.0
 TIMEOUT_S: Final = 10.0
 
 
-class Backlog:
-    """Sets the gauge of lag while it is entered. While Kafka is away it keeps what it last was."""
+class LagReporter:
+    """Updates the lag gauge while the context is entered. While Kafka is away, the gauge keeps its last value."""
 
-    def __init__(self, settings: KafkaSettings, reached: Callable[[], Mapping[Partition, int]]) -> None:
-        """`reached`: up to where each partition that is read is stored; called in another thread."""
-        self._settings, self._reached = settings, reached
+    def __init__(self, settings: KafkaSettings, stored_offsets: Callable[[], Mapping[Partition, int]]) -> None:
+        """`stored_offsets` returns the end of what is stored of each owned partition; called from another thread."""
+        self._settings, self._stored_offsets = settings, stored_offsets
         self._aliases = {topic.name: alias for alias, topic in settings.catalog.topics.items()}
-        self._shown: set[Partition] = set()
+        self._reported: set[Partition] = set()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="backlog")
+        self._thread = threading.Thread(target=self._run, daemon=True, name="lag-metric")
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()  # not waited for: it may be asking a broker that is away
+        self._stop.set()  # not joined: the thread may be waiting for a broker that is away
 
     def _run(self) -> None:
-        admin = kafka.admin(self._settings)
-        while not self._stop.wait(EVERY_S):
+        admin = kafka.create_admin_client(self._settings)
+        while not self._stop.wait(UPDATE_INTERVAL_S):
             try:
-                # Ends first: what is stored meanwhile must not look as if it were not.
-                keys = list(self._reached())
-                asked = {TopicPartition(*key): OffsetSpec.latest() for key in keys}
-                answers = admin.list_offsets(asked, request_timeout=TIMEOUT_S) if asked else {}
-                ends = {(each.topic, each.partition): int(told.result().offset) for each, told in answers.items()}
+                # Ends first: records that are stored meanwhile must not count as lag.
+                requests = {TopicPartition(*partition): OffsetSpec.latest() for partition in self._stored_offsets()}
+                futures = admin.list_offsets(requests, request_timeout=TIMEOUT_S) if requests else {}
+                ends = {
+                    (partition.topic, partition.partition): int(future.result().offset)
+                    for partition, future in futures.items()
+                }
             except KafkaException as error:
-                log.debug("lag not to be had", why=str(error))
-                admin = kafka.admin(self._settings)
+                log.debug("lag not available", reason=str(error))
+                admin = kafka.create_admin_client(self._settings)
                 continue
-            self._tell(ends)
+            self._update(ends)
 
-    def _tell(self, ends: Mapping[Partition, int]) -> None:
-        reached = self._reached()
-        for key in self._shown - reached.keys():
-            LAG.remove(self._aliases[key[0]], str(key[1]))
-        self._shown = set(reached) & ends.keys()
-        for name, number in self._shown:
-            behind = max(0, ends[name, number] - reached[name, number])
-            LAG.labels(self._aliases[name], str(number)).set(behind)
+    def _update(self, ends: Mapping[Partition, int]) -> None:
+        stored = self._stored_offsets()
+        for topic, number in self._reported - stored.keys():
+            PARTITION_LAG.remove(self._aliases[topic], str(number))
+        self._reported = set(stored) & ends.keys()
+        for topic, number in self._reported:
+            PARTITION_LAG.labels(self._aliases[topic], str(number)).set(
+                max(0, ends[topic, number] - stored[topic, number])
+            )

@@ -1,4 +1,4 @@
-"""What goes wrong on the way from Kafka: said once, and given up where time changes nothing."""
+"""Logs problems between Kafka and a sink once each, and raises those that no retry can solve."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Trouble:
-    """The trouble a sink is in."""
+class ProblemLog:
+    """Logs a problem when it begins, not at each of its retries."""
 
     def __init__(self, settings: KafkaSettings, group: str, topics: Collection[str]) -> None:
         self._settings, self._group, self._topics = settings, group, topics
-        self._said = ""
+        self._last_reason = ""
 
-    def say(self, event: str, why: str) -> None:
-        """Logs it, unless it is what was logged last."""
-        if why != self._said:
-            self._said = why
-            log.warning(event, why=why)
+    def warn(self, event: str, reason: str) -> None:
+        """Logs a warning, unless its reason is the same as that of the last one."""
+        if reason != self._last_reason:
+            self._last_reason = reason
+            log.warning(event, reason=reason)
 
-    def passed(self) -> None:
-        """It is over: the next one is logged, whatever it is."""
-        self._said = ""
+    def clear(self) -> None:
+        """Marks the problem as solved: the next one is logged whatever its reason."""
+        self._last_reason = ""
 
-    def give_up_on(self, error: KafkaError, key: Partition = ("", 0)) -> None:
-        """Returns where a later try may do. `key`: the partition it is about; default: none in particular.
+    def raise_if_permanent(self, error: KafkaError, partition: Partition = ("", 0)) -> None:
+        """Returns if a retry may succeed. `partition` is the one that the error is about, if it is about a single one.
 
         Raises:
-            Misconfigured: time changes nothing: a right that lacks, a client that has ended.
+            Misconfigured: An ACL is missing, or the consumer has failed for good.
         """
-        of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
-        meant = self._group if of_group else key[0] or ", ".join(self._topics)
-        if denied := kafka_auth.denied(self._settings, error, "Read", meant):
-            raise denied
+        is_about_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+        name = self._group if is_about_group else partition[0] or ", ".join(self._topics)
+        if missing_acl := kafka_auth.authorization_failed(self._settings, error, "Read", name):
+            raise missing_acl
         if error.fatal():
             raise Misconfigured(f"Kafka refuses this consumer: {error.str()}")

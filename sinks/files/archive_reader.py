@@ -1,7 +1,7 @@
-"""Reads an archive: its records by topic, partition and offset, from the files alone. No Kafka. Files: `archive`.
+"""Reads the records of an archive by topic, partition and offset, from its files alone. No Kafka.
 
-A topic that was deleted and created again, or that lost its end, used offsets twice. Here the newest run of a topic
-keeps its numbers, if it is the one that is on Kafka now; what was before gets numbers below 0, in its order.
+A topic that was deleted and created again, or that lost its end, has used offsets twice. Here the newest run of offsets
+keeps them, if it belongs to the topic that is on Kafka now; earlier runs get offsets below 0, in their order.
 """
 
 from __future__ import annotations
@@ -13,30 +13,33 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import fastavro
 
 from runtime.errors import Misconfigured
-from runtime.kafka import Span
-from sinks.files.archive_sink import SCHEMAS
-from sinks.files.manifest import Entry, read_manifest
-from sinks.sink import Partition, Wire
+from runtime.kafka import OffsetRange
+from sinks.files.archive_sink import SCHEMA_FOLDER, ArchivedRow
+from sinks.files.manifest import ManifestEntry, read_manifest
+from sinks.sink import KafkaRecord, Partition
+
+if TYPE_CHECKING:
+    from schemas.catalog import AvroType
 
 
-class Archived(NamedTuple):
-    """One record."""
+class ArchivedRecord(NamedTuple):
+    """Record of an archive."""
 
     offset: int
-    wire: Wire
+    original: KafkaRecord
 
 
 @dataclass(frozen=True)
-class _Run:
-    """The commits of one partition with one numbering."""
+class _OffsetRun:
+    """Consecutive commits of one partition whose offsets have the same numbering."""
 
     topic_id: str
-    entries: tuple[Entry, ...]
+    entries: tuple[ManifestEntry, ...]
 
     @property
     def end(self) -> int:
@@ -44,10 +47,10 @@ class _Run:
 
 
 @dataclass(frozen=True)
-class _Shifted:
-    """One commit, and what is added to its offsets."""
+class _ShiftedCommit:
+    """Commit with the number that is added to its offsets."""
 
-    entry: Entry
+    entry: ManifestEntry
     shift: int
 
     @property
@@ -60,136 +63,141 @@ class _Shifted:
 
 
 class Archive:
-    """One archive, as its manifests are now.
+    """An archive as of its creation: commits that follow later are not seen.
 
     Args:
-        root: its directory.
-        current: topic → its id on Kafka now; None: Kafka is gone, and the newest run of each is the one that counts.
+        root: Its directory.
+        current: Topic → its id on Kafka now. None if Kafka is gone: then the newest run of each topic is the current.
 
     Raises:
-        Misconfigured: there is none.
+        Misconfigured: There is no archive.
     """
 
     def __init__(self, root: Path, current: Mapping[str, str] | None) -> None:
         self._root: Final = root
-        self.ids: dict[str, str] = {}
-        """Topic → the id of its newest run here."""
-        entries = list(read_manifest(root))
+        self.topic_ids: dict[str, str] = {}
+        """Topic → id of its newest run in the archive."""
+        self.missing_files: list[str] = []
+        """Committed files that do not exist any more."""
+        self._commits: dict[Partition, list[_ShiftedCommit]] = {}
+        self._incomplete: set[Partition] = set()
+        entries: dict[Partition, list[ManifestEntry]] = {}
+        for entry in read_manifest(root):
+            entries.setdefault((entry.topic, entry.partition), []).append(entry)
         if not entries:
             raise Misconfigured(f"{root} has no archive: `rackstream sink archive` writes one; name its directory")
-        self._commits: dict[Partition, list[_Shifted]] = {}
-        self.missing: list[str] = []
-        """Files that were committed and are gone."""
-        self._broken: set[Partition] = set()
-        for key in sorted({(each.topic, each.partition) for each in entries}):
-            runs = self._in_order(_runs([each for each in entries if (each.topic, each.partition) == key]))
+        for partition in sorted(entries):
+            runs = self._sort_runs(_offset_runs(entries[partition]))
+            topic = partition[0]
             if runs:
-                self.ids[key[0]] = runs[-1].topic_id
-            self._commits[key] = list(_shifted(runs, (self.ids if current is None else current).get(key[0])))
-            gone = [
-                file.path for run in runs for each in run.entries for file in each.files if not self._has(file.path)
-            ]
-            if gone:
-                self.missing += gone
-                self._broken.add(key)
+                self.topic_ids[topic] = runs[-1].topic_id
+            current_id = (self.topic_ids if current is None else current).get(topic)
+            self._commits[partition] = list(_shift_offsets(runs, current_id))
+            files = (file for run in runs for entry in run.entries for file in entry.files)
+            missing = [file.path for file in files if not self._exists(file.path)]
+            if missing:
+                self.missing_files += missing
+                self._incomplete.add(partition)
 
     @property
-    def spans(self) -> dict[str, dict[int, Span]]:
-        """First offset and end of each topic and partition."""
-        found: dict[str, dict[int, Span]] = {}
+    def spans(self) -> dict[str, dict[int, OffsetRange]]:
+        """Offsets [first, end) by topic and partition."""
+        spans: dict[str, dict[int, OffsetRange]] = {}
         for (topic, number), commits in self._commits.items():
-            found.setdefault(topic, {})[number] = (commits[0].first, commits[-1].end)
-        return found
+            spans.setdefault(topic, {})[number] = (commits[0].first, commits[-1].end)
+        return spans
 
-    def schemas(self) -> dict[int, dict[str, Any]]:
-        """The schemas that the records were written with, by id."""
-        return {int(path.stem): json.loads(path.read_text()) for path in (self._root / SCHEMAS).glob("*.avsc")}
+    def schemas(self) -> dict[int, dict[str, AvroType]]:
+        """Returns the schemas that the records were written with, by id."""
+        return {int(path.stem): json.loads(path.read_text()) for path in (self._root / SCHEMA_FOLDER).glob("*.avsc")}
 
-    def whole(self, partition: Partition) -> bool:
-        """Whether every record from the topic's first on is here."""
+    def is_complete(self, partition: Partition) -> bool:
+        """True if the archive has every record of a partition since the topic was created."""
         commits = self._commits[partition]
-        fits = all(before.end == after.first for before, after in pairwise(commits))
-        return fits and commits[0].entry.first == 0 and partition not in self._broken
+        has_no_gap = all(before.end == after.first for before, after in pairwise(commits))
+        return has_no_gap and commits[0].entry.first == 0 and partition not in self._incomplete
 
-    def at(self, partition: Partition, appended_ms: int) -> int:
-        """The first offset appended at or after a time; the end if there is none."""
-        commits = [each for each in self._commits[partition] if any(self._has(file.path) for file in each.entry.files)]
-        found = bisect_left(commits, appended_ms, key=lambda each: self._first_ms(each.entry) or 0)
-        for each in commits[max(0, found - 1) :]:
-            for record in self._records(each):
-                if _ms(record.wire.appended_at) >= appended_ms:
+    def offset_at(self, partition: Partition, appended_ms: int) -> int:
+        """Returns the first offset appended at or after a time; the end if there is none."""
+        commits = [
+            commit for commit in self._commits[partition] if any(self._exists(file.path) for file in commit.entry.files)
+        ]
+        index = bisect_left(commits, appended_ms, key=lambda commit: self._first_appended_ms(commit.entry) or 0)
+        for commit in commits[max(0, index - 1) :]:
+            for record in self._records(commit):
+                if _unix_ms(record.original.appended_at) >= appended_ms:
                     return record.offset
         return self._commits[partition][-1].end
 
-    def read(self, partition: Partition, span: Span) -> Iterator[Archived]:
-        """The records in [first, end), in their order."""
+    def read(self, partition: Partition, span: OffsetRange) -> Iterator[ArchivedRecord]:
+        """Yields the records in [first, end), in the order of their offsets."""
         first, end = span
-        for each in self._commits[partition]:
-            if each.first < end and first < each.end:
-                yield from (record for record in self._records(each) if first <= record.offset < end)
+        for commit in self._commits[partition]:
+            if commit.first < end and first < commit.end:
+                yield from (record for record in self._records(commit) if first <= record.offset < end)
 
-    def _records(self, commit: _Shifted) -> list[Archived]:
-        """What one commit has, in the order of its offsets, which lie in several hours' files."""
-        found = [
-            Archived(each["offset"] + commit.shift, _wire(each))
+    def _records(self, commit: _ShiftedCommit) -> list[ArchivedRecord]:
+        """Returns the records of one commit, which are in the files of several hours, in the order of their offsets."""
+        records = [
+            ArchivedRecord(row["offset"] + commit.shift, _kafka_record(row))
             for file in commit.entry.files
-            for each in self._file(file.path)
+            for row in self._read_file(file.path)
         ]
-        return sorted(found, key=lambda each: each.offset)
+        return sorted(records, key=lambda record: record.offset)
 
-    def _file(self, path: str) -> Iterator[dict[str, Any]]:
-        if self._has(path):
+    def _read_file(self, path: str) -> Iterator[ArchivedRow]:
+        if self._exists(path):
             with (self._root / path).open("rb") as file:
-                yield from fastavro.reader(file)
+                yield from cast("Iterator[ArchivedRow]", fastavro.reader(file))
 
-    def _has(self, path: str) -> bool:
+    def _exists(self, path: str) -> bool:
         return (self._root / path).exists()
 
-    def _first_ms(self, entry: Entry) -> int | None:
-        """When the first record of a commit was appended; None: none is left of it."""
-        firsts = [next(self._file(file.path), None) for file in entry.files]
-        return min((_ms(each["appended_at"]) for each in firsts if each is not None), default=None)
+    def _first_appended_ms(self, entry: ManifestEntry) -> int | None:
+        """Returns when the first record of a commit was appended; None if its files are gone."""
+        first_rows = [next(self._read_file(file.path), None) for file in entry.files]
+        return min((_unix_ms(row["appended_at"]) for row in first_rows if row is not None), default=None)
 
-    def _in_order(self, runs: list[_Run]) -> list[_Run]:
-        """Runs by the time of their first record; those of one topic id are in order as they are."""
-        known: dict[str, int] = {}
+    def _sort_runs(self, runs: list[_OffsetRun]) -> list[_OffsetRun]:
+        """Sorts runs by the time of the first record of their topic id; runs of one topic id are in order already."""
+        started_ms: dict[str, int] = {}
         for run in runs:
-            times = (found for each in run.entries if (found := self._first_ms(each)) is not None)
-            known.setdefault(run.topic_id, next(times, 0))
-        return sorted(runs, key=lambda run: known[run.topic_id])
+            times = (first_ms for entry in run.entries if (first_ms := self._first_appended_ms(entry)) is not None)
+            started_ms.setdefault(run.topic_id, next(times, 0))
+        return sorted(runs, key=lambda run: started_ms[run.topic_id])
 
 
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def _unix_ms(time: datetime) -> int:
+    return round(time.timestamp() * 1000)
 
 
-def _wire(plain: dict[str, Any]) -> Wire:
-    headers = tuple((header["key"], header["value"]) for header in plain["headers"])
-    return Wire(plain["key"], plain["value"], plain["appended_at"], headers)
+def _kafka_record(row: ArchivedRow) -> KafkaRecord:
+    headers = tuple((header["key"], header["value"]) for header in row["headers"])
+    return KafkaRecord(row["key"], row["value"], row["appended_at"], headers)
 
 
-def _runs(entries: Iterable[Entry]) -> list[_Run]:
-    """The commits of one partition, parted where the numbering begins anew."""
-    found: list[list[Entry]] = []
+def _offset_runs(entries: Iterable[ManifestEntry]) -> list[_OffsetRun]:
+    """Splits the commits of one partition where the numbering of its offsets begins again."""
+    runs: list[list[ManifestEntry]] = []
     for entry in entries:
         if entry.last < entry.first:
-            found.append([])  # the topic had lost its end: see `Entry`
+            runs.append([])  # the topic had lost its end: see `ManifestEntry`
             continue
-        if not found or (found[-1] and found[-1][-1].topic_id != entry.topic_id):
-            found.append([])
-        found[-1].append(entry)
-    return [_Run(run[0].topic_id, tuple(run)) for run in found if run]
+        if not runs or (runs[-1] and runs[-1][-1].topic_id != entry.topic_id):
+            runs.append([])
+        runs[-1].append(entry)
+    return [_OffsetRun(run[0].topic_id, tuple(run)) for run in runs if run]
 
 
-def _shifted(runs: list[_Run], current: str | None) -> Iterator[_Shifted]:
+def _shift_offsets(runs: list[_OffsetRun], current_id: str | None) -> Iterator[_ShiftedCommit]:
     shifts: list[int] = []
-    below = 0
-    for at, run in enumerate(reversed(runs)):
-        if at == 0 and run.topic_id == current:
+    next_end = 0
+    for age, run in enumerate(reversed(runs)):
+        if age == 0 and run.topic_id == current_id:
             shifts.append(0)
-            below = 0
+            next_end = 0
         else:
-            shifts.append(below - run.end)
-            below -= run.end
+            shifts.append(next_end - run.end)
+            next_end -= run.end
     for run, shift in zip(runs, reversed(shifts), strict=True):
-        yield from (_Shifted(entry, shift) for entry in run.entries)
+        yield from (_ShiftedCommit(entry, shift) for entry in run.entries)

@@ -1,14 +1,14 @@
-"""The archive: records of the topics that producers write, as Kafka has them, in Avro files by day and hour (UTC).
+"""The archive sink: original bytes of the records that producers write, in Avro files by day and hour (UTC).
 
     <root>/<topic>/date=YYYY-MM-DD/hour=HH/<topic>-<topic id>-<partition>-<first>-<last>.avro
     <root>/_schemas/<id>.avsc
     <root>/_manifest/…
 
-An object container file of `RECORD` per hour, commit and partition, compressed by deflate, which every Avro tool reads.
-The hour is that of the record's `observed_at`; of bytes that are no record, that of their arrival. Keys and values are
-the original bytes: a value is Confluent's framing (0, four bytes of schema id, Avro), and `_schemas` has the schema of
-each id that is in the files, there before the first file that needs it. Packs of rules are archived too, since alerts
-are judged by them. What else is on Kafka is made of these records, and a replay makes it again.
+There is one object container file of `ARCHIVE_SCHEMA` per hour, commit and partition, compressed with deflate, which
+every Avro tool reads. The hour is that of the record's `observed_at`; for undecodable bytes, that of their arrival.
+Keys and values are the original bytes: a value has Confluent's framing (0, four bytes of schema id, Avro), and
+`_schemas` has the schema of each id in the files, written before the first file that needs it. Rule packs are archived
+too, since alerts depend on them. All other records on Kafka are derived from these, and a replay derives them again.
 """
 
 from __future__ import annotations
@@ -16,26 +16,28 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final, TypedDict
 
 import fastavro
 
 from runtime.topics import published_schemas
 from schemas import catalog, codec
-from sinks.files.hourly_files import Contents, HourSink, folder, sync
-from sinks.files.retention import FOREVER, Keep
+from sinks.files.hourly_files import FileContents, HourlyFileSink, fsync_folder, hour_folder
+from sinks.files.retention import KEEP_ALL, RetentionLimits
 
 if TYPE_CHECKING:
+    from runtime.kafka import OffsetRange
     from runtime.settings import KafkaSettings
+    from schemas.catalog import AvroType
     from sinks.sink import Item, Partition
 
-SCHEMAS: Final = "_schemas"
-"""Folder of the schemas."""
+SCHEMA_FOLDER: Final = "_schemas"
 BLOCK_BYTES: Final = 256 * 1024
-"""Of one compressed block: larger ones are smaller on disk, smaller ones are read with less memory."""
-RECORD: Final[dict[str, Any]] = {
+"""Size of a compressed block. Larger blocks compress better, smaller ones are read with less memory."""
+ARCHIVE_SCHEMA: Final[Mapping[str, AvroType]] = {
     "type": "record",
     "name": "ArchivedRecord",
     "namespace": "rackstream",
@@ -68,11 +70,30 @@ RECORD: Final[dict[str, Any]] = {
         },
     ],
 }
-PARSED: Final = fastavro.parse_schema(json.loads(json.dumps(RECORD)))
+PARSED_SCHEMA: Final = fastavro.parse_schema(json.loads(json.dumps(ARCHIVE_SCHEMA)))
 
 
-def aliases() -> tuple[str, ...]:
-    """Topics that are archived: those that producers write, and the packs of rules."""
+class ArchivedHeader(TypedDict):
+    """`Header` of `ARCHIVE_SCHEMA`."""
+
+    key: str
+    value: bytes | None
+
+
+class ArchivedRow(TypedDict):
+    """`ArchivedRecord` of `ARCHIVE_SCHEMA`."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: list[ArchivedHeader]
+
+
+def archived_topics() -> tuple[str, ...]:
+    """Returns the aliases of the topics that are archived: those that producers write, and the rule packs."""
     return tuple(
         topic.alias
         for topic in catalog.load().topics.values()
@@ -81,84 +102,82 @@ def aliases() -> tuple[str, ...]:
 
 
 def schema_id(value: bytes | None) -> int | None:
-    """The schema id that a value is framed with, or None."""
-    framed = value is not None and len(value) > codec.HEADER.size and value[0] == 0
-    return int(codec.HEADER.unpack_from(value)[1]) if framed and value is not None else None
+    """Returns the schema id in the framing of a value; None if it has no framing."""
+    if value is None or len(value) <= codec.HEADER.size or value[0] != 0:
+        return None
+    return int(codec.HEADER.unpack_from(value)[1])
 
 
-class ArchiveSink(HourSink):
-    """Stores the records' own bytes."""
+class ArchiveSink(HourlyFileSink):
+    """Stores the original bytes of records."""
 
     name = "archive"
-    topics = aliases()
-    takes_bytes = True
+    topics = archived_topics()
+    stores_original_bytes = True
 
-    def __init__(self, settings: KafkaSettings, root: Path, keep: Keep = FOREVER) -> None:
-        super().__init__(settings, root, "avro", keep)
-        self._noted: set[int] = set()
-        """Ids whose schemas are in the folder."""
+    def __init__(self, settings: KafkaSettings, root: Path, retention: RetentionLimits = KEEP_ALL) -> None:
+        super().__init__(settings, root, "avro", retention)
+        self._stored_schema_ids: set[int] = set()
 
     def datasets_of(self, topic: str) -> list[str]:
-        """The folder of a topic."""
+        """Returns the one folder of a topic, which has the topic's name."""
         return [topic]
 
-    def contents(self, items: list[Item]) -> tuple[Contents, dict[int, str]]:
-        """Records by hour. There is none that cannot be archived."""
-        found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    def file_contents(self, items: list[Item]) -> tuple[FileContents, dict[int, str]]:
+        """Groups records by topic and hour. Every record can be archived, so none is refused."""
+        rows: dict[tuple[str, str], list[ArchivedRow]] = {}
         for item in items:
-            found.setdefault((item.partition[0], folder(item.moment)), []).append(_plain(item))
-        if items:
-            # A record that could be decoded has a schema that is known.
-            self._note({number for item in items if item.record and (number := schema_id(_value(item))) is not None})
-        return {key: partial(write, records) for key, records in found.items()}, {}
+            rows.setdefault((item.partition[0], hour_folder(item.event_time)), []).append(_archived_row(item))
+        # A record that was decoded has a schema that can be looked up.
+        decoded = [item.original for item in items if item.record and item.original is not None]
+        self._store_schemas({id_ for original in decoded if (id_ := schema_id(original.value)) is not None})
+        return {file: partial(write_avro, file_rows) for file, file_rows in rows.items()}, {}
 
-    def assigned(self, partition: Partition, span: tuple[int, int]) -> int | None:
-        """As every sink of files; its schemas are looked at anew, for the folder may be another one."""
-        self._noted.clear()
-        return super().assigned(partition, span)
+    def assign(self, partition: Partition, span: OffsetRange) -> int | None:
+        """Takes over a partition, see `HourlyFileSink`; the schemas are checked again, as the root may be a new one."""
+        self._stored_schema_ids.clear()
+        return super().assign(partition, span)
 
-    def _note(self, ids: set[int]) -> None:
-        """Puts schemas in the folder, durably."""
-        if not (new := ids - self._noted):
+    def _store_schemas(self, ids: set[int]) -> None:
+        """Writes schemas that are not stored yet to `SCHEMA_FOLDER`, durably."""
+        new_ids = ids - self._stored_schema_ids
+        if not new_ids:
             return
-        known: Mapping[int, Any] = {number: each.definition for number, each in catalog.published().items()}
-        if not new <= known.keys():
-            known = {**known, **published_schemas(self._settings)}
-        place = self._root / SCHEMAS
-        place.mkdir(exist_ok=True)
-        for number in sorted(new & known.keys()):
-            path = place / f"{number}.avsc"
+        schemas: Mapping[int, Mapping[str, AvroType]] = {
+            id_: schema.definition for id_, schema in catalog.published_schemas().items()
+        }
+        if not new_ids <= schemas.keys():
+            schemas = {**schemas, **published_schemas(self._settings)}
+        folder = self._root / SCHEMA_FOLDER
+        folder.mkdir(exist_ok=True)
+        for id_ in sorted(new_ids & schemas.keys()):
+            path = folder / f"{id_}.avsc"
             if not path.exists():
-                aside = path.with_name(f".{path.name}-{os.getpid()}.tmp")
-                with aside.open("w") as file:
-                    file.write(json.dumps(known[number], ensure_ascii=False, indent=1) + "\n")
+                temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+                with temporary.open("w") as file:
+                    file.write(json.dumps(schemas[id_], ensure_ascii=False, indent=1) + "\n")
                     file.flush()
                     os.fsync(file.fileno())
-                aside.rename(path)
-            self._noted.add(number)
-        sync(place)
+                temporary.rename(path)
+            self._stored_schema_ids.add(id_)
+        fsync_folder(folder)
 
 
-def _value(item: Item) -> bytes | None:
-    assert item.wire is not None
-    return item.wire.value
-
-
-def _plain(item: Item) -> dict[str, Any]:
-    wire = item.wire
-    assert wire is not None
+def _archived_row(item: Item) -> ArchivedRow:
+    original = item.original
+    assert original is not None
     return {
         "topic": item.partition[0],
         "partition": item.partition[1],
         "offset": item.offset,
-        "appended_at": wire.appended_at,
-        "key": wire.key,
-        "value": wire.value,
-        "headers": [{"key": key, "value": value} for key, value in wire.headers],
+        "appended_at": original.appended_at,
+        "key": original.key,
+        "value": original.value,
+        "headers": [{"key": key, "value": value} for key, value in original.headers],
     }
 
 
-def write(records: list[dict[str, Any]], file: IO[bytes]) -> int:
-    """Writes records as an Avro object container file."""
-    fastavro.writer(file, PARSED, records, codec="deflate", sync_interval=BLOCK_BYTES)
-    return len(records)
+def write_avro(rows: list[ArchivedRow], file: IO[bytes]) -> int:
+    """Writes an Avro object container file; returns the number of rows."""
+    fastavro.writer(file, PARSED_SCHEMA, rows, codec="deflate", sync_interval=BLOCK_BYTES)
+    return len(rows)

@@ -1,46 +1,45 @@
-"""Which records are stored, by the entries of manifests. Pure."""
+"""Coverage of a directory of files: which records are stored, according to its manifests. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from sinks.files.manifest import Entry
-from sinks.sink import Partition
+from sinks.files.manifest import ManifestEntry
+from sinks.sink import AnyRecord, Partition
 
 
 class Coverage:
-    """What the entries of one root cover.
+    """The records that manifest entries cover.
 
-    The sink stores each partition without a gap, so of its entries the end counts; a replay stores some records of some
-    offsets, so each of its entries counts for itself.
+    The sink stores each partition without gaps, so of its entries only the end counts; a replay stores some records of
+    some offsets, so each of its entries counts for itself.
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._reached: dict[Partition, int] = {}
-        self._replayed: dict[Partition, list[Entry]] = {}
+    def __init__(self, entries: Iterable[ManifestEntry]) -> None:
+        self._ends: dict[Partition, int] = {}
+        self._replays: dict[Partition, list[ManifestEntry]] = {}
         for entry in entries:
-            key = (entry.topic, entry.partition)
+            partition = (entry.topic, entry.partition)
             if entry.replayed is None:
-                self._reached[key] = max(self._reached.get(key, 0), entry.last + 1)
+                self._ends[partition] = max(self._ends.get(partition, 0), entry.last + 1)
             else:
-                self._replayed.setdefault(key, []).append(entry)
+                self._replays.setdefault(partition, []).append(entry)
 
-    def holds(self, partition: Partition, offset: int, record: dict[str, Any]) -> bool:
-        """Whether the rows of this record are stored."""
-        return offset < self._reached.get(partition, 0) or any(
-            each.first <= offset <= each.last and each.replayed is not None and each.replayed.holds(record)
-            for each in self._replayed.get(partition, ())
+    def covers(self, partition: Partition, offset: int, record: AnyRecord) -> bool:
+        """True if the rows of a record are stored."""
+        return offset < self._ends.get(partition, 0) or any(
+            replay.first <= offset <= replay.last and replay.replayed is not None and replay.replayed.contains(record)
+            for replay in self._replays.get(partition, ())
         )
 
-    def implies(self, entry: Entry) -> bool:
-        """Whether a replay's entry says nothing new."""
-        key = (entry.topic, entry.partition)
-        return entry.last < self._reached.get(key, 0) or any(
-            each.first <= entry.first and entry.last <= each.last and _within(entry, each)
-            for each in self._replayed.get(key, ())
+    def covers_entry(self, entry: ManifestEntry) -> bool:
+        """True if a replay's entry would add nothing to what is covered."""
+        partition = (entry.topic, entry.partition)
+        return entry.last < self._ends.get(partition, 0) or any(
+            replay.first <= entry.first and entry.last <= replay.last and _is_within(entry, replay)
+            for replay in self._replays.get(partition, ())
         )
 
 
-def _within(entry: Entry, other: Entry) -> bool:
-    return entry.replayed is not None and other.replayed is not None and entry.replayed.within(other.replayed)
+def _is_within(entry: ManifestEntry, other: ManifestEntry) -> bool:
+    return entry.replayed is not None and other.replayed is not None and entry.replayed.is_within(other.replayed)

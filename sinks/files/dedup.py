@@ -1,59 +1,60 @@
-"""Which records of a partition are stored, by identity, so that a second copy of one is left out. Pure.
+"""Deduplication of the records of a partition by their identity. Pure.
 
-A producer that is killed while Kafka takes its spool, or that gets no answer, sends again what it had not noted as
-delivered: a record is on its topic twice, at two offsets. How far apart they are has no bound in offsets or in time,
-for what other producers write lies between, and the producer may be started again days later. But it has one in what
-its own series have: what it can send again is what was on its way at once (`producers.publishing.spooler.WINDOW`), and
-what comes of a series meanwhile are the epochs of the restarts in between. So all of each series is remembered: as
-ranges of its sequences. A sequence that is in none of them is stored, whatever came before it.
+A producer that is killed while Kafka accepts its spool, or that gets no answer, sends again what it had not marked as
+delivered: the record is then on its topic twice, at two offsets. Neither offsets nor time limit how far apart the two
+are, for other producers write in between, and the producer may be restarted days later. But the records of its own
+series are limited: it can send again only what was in flight at once (`producers.publishing.spooler.WINDOW`), and in
+between its series gains only the epochs of its restarts. So the sequences stored of each series are remembered, as
+ranges. A sequence that is in none of them is stored, whatever came before it.
 
-What is forgotten is stored again, should it come: of a series all epochs but the `EPOCHS` that came last, of an epoch
-all but the highest `RANGES`, and of a partition all but the `SERIES`, to twice as many, that came last. A host has some
-six series, one per source and category.
+Forgotten records would be stored again, should they come: of a series, all epochs but the newest `MAX_EPOCHS`; of an
+epoch, all but the highest `MAX_RANGES` ranges; of a partition, all but the `MAX_SERIES` series (up to twice as many)
+that were active last. A host has about six series, one per source and category.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from schemas.catalog import Topic
-from sinks.files.int_ranges import Ranges
+from sinks.files.int_ranges import IntRanges
+from sinks.sink import AnyRecord, Json
 
-Record = dict[str, Any]
 Series = tuple[str, ...]
-Fact = tuple[Series, str, int]
-"""What a record is: its series, its epoch (empty: the topic knows none), its number."""
-Read = Callable[[Record], Fact]
-EPOCHS: Final = 8
-RANGES: Final = 32
-SERIES: Final = 50_000
-BEGIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+RecordIdentity = tuple[Series, str, int]
+"""Series of a record, its epoch (empty if the topic has none), and its number within them."""
+IdentityReader = Callable[[AnyRecord], RecordIdentity]
+MAX_EPOCHS: Final = 8
+MAX_RANGES: Final = 32
+MAX_SERIES: Final = 50_000
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def reader(topic: Topic) -> Read | None:
-    """Reads what a record of a topic is; None: its identity is of a state, which may come as often as it likes.
+def identity_reader(topic: Topic) -> IdentityReader | None:
+    """Returns a function that reads the identity of a topic's records.
 
-    The number is the last field of the identity: a sequence, a revision, or a time.
+    The number is the last field of the topic's identity: a sequence, a revision or a time. Returns None for topics of
+    states, which may repeat: their identity has no number.
     """
-    *fields, number = topic.identity
-    if number not in ("sequence", "revision", "minute"):
+    *fields, number_field = topic.identity
+    if number_field not in ("sequence", "revision", "minute"):
         return None
     names = tuple(field for field in fields if field != "epoch")
     has_epoch = "epoch" in fields
 
-    def read(record: Record) -> Fact:
-        value = record[number]
-        if isinstance(value, datetime):
-            value = (value - BEGIN) // timedelta(microseconds=1)
-        return tuple([record[name] for name in names]), record["epoch"] if has_epoch else "", value
+    def read(record: AnyRecord) -> RecordIdentity:
+        number = record[number_field]
+        if isinstance(number, datetime):
+            number = (number - UNIX_EPOCH) // timedelta(microseconds=1)
+        return tuple([record[name] for name in names]), record["epoch"] if has_epoch else "", number
 
     return read
 
 
-class _Epoch(Ranges):
-    """The numbers of one epoch."""
+class _Epoch(IntRanges):
+    """Stored numbers of one epoch."""
 
     __slots__ = ("name",)
 
@@ -62,90 +63,91 @@ class _Epoch(Ranges):
         self.name = name
 
 
-class Stored:
-    """What is stored of one partition of one topic."""
+class StoredIdentities:
+    """Identities of the stored records of one partition."""
 
     def __init__(self) -> None:
         self._newer: dict[Series, tuple[_Epoch, ...]] = {}
         self._older: dict[Series, tuple[_Epoch, ...]] = {}
-        self._texts: dict[str, str] = {}
-        """Each text once: every record that is decoded brings its own."""
+        self._interned: dict[str, str] = {}
+        """One object per text: each decoded record brings its own copies."""
 
-    def __contains__(self, fact: Fact) -> bool:
-        series, name, number = fact
-        return any(number in each for each in self._epochs(series) if each.name == name)
+    def __contains__(self, identity: RecordIdentity) -> bool:
+        series, name, number = identity
+        return any(number in epoch for epoch in self._epochs(series) if epoch.name == name)
 
-    def add(self, fact: Fact) -> None:
-        """Takes a record in."""
-        series, name, number = fact
+    def add(self, identity: RecordIdentity) -> None:
+        """Marks a record as stored."""
+        series, name, number = identity
         epochs = self._epochs(series)
         for epoch in epochs:
             if epoch.name == name:
                 break
         else:
-            epoch = self._begin(series, epochs, _Epoch(self._text(name)))
+            epoch = self._add_epoch(series, epochs, _Epoch(self._intern(name)))
         epoch.add(number, number)
-        epoch.keep_highest(RANGES)
+        epoch.keep_highest(MAX_RANGES)
 
-    def _begin(self, series: Series, epochs: tuple[_Epoch, ...], epoch: _Epoch) -> _Epoch:
-        self._newer[series if epochs else tuple(map(self._text, series))] = (*epochs, epoch)[-EPOCHS:]
-        if len(self._newer) > SERIES:
-            self._older, self._newer, self._texts = self._newer, {}, {}
+    def _add_epoch(self, series: Series, epochs: tuple[_Epoch, ...], epoch: _Epoch) -> _Epoch:
+        self._newer[series if epochs else tuple(map(self._intern, series))] = (*epochs, epoch)[-MAX_EPOCHS:]
+        if len(self._newer) > MAX_SERIES:
+            self._older, self._newer, self._interned = self._newer, {}, {}
         return epoch
 
     def _epochs(self, series: Series) -> tuple[_Epoch, ...]:
-        known = self._newer.get(series)
-        if known is None:
-            known = self._older.pop(series, None)
-            if known is None:
+        epochs = self._newer.get(series)
+        if epochs is None:
+            epochs = self._older.pop(series, None)
+            if epochs is None:
                 return ()
-            self._newer[series] = known
-        return known
+            self._newer[series] = epochs
+        return epochs
 
-    def _text(self, text: str) -> str:
-        return self._texts.setdefault(text, text)
+    def _intern(self, text: str) -> str:
+        return self._interned.setdefault(text, text)
 
-    def dump(self) -> Iterator[list[Any]]:
-        """As JSON takes it, for `load`: a list per series, those that came last at the end."""
-        for half in (self._older, self._newer):
-            for series, epochs in half.items():
-                yield [list(series), [[each.name, list(each.bounds)] for each in epochs]]
+    def dump(self) -> Iterator[list[Json]]:
+        """Yields each series in a form that JSON can represent, the most recently active last."""
+        for generation in (self._older, self._newer):
+            for series, epochs in generation.items():
+                yield [list(series), [[epoch.name, list(epoch.bounds)] for epoch in epochs]]
 
     @classmethod
-    def load(cls, dumped: Iterable[Any]) -> Stored:
-        """From what `dump` gave.
+    def load(cls, dumped: Iterable[Json]) -> StoredIdentities:
+        """Restores what `dump` returned.
 
         Raises:
-            TypeError, ValueError: it is something else.
+            TypeError, ValueError: It is something else.
         """
-        made = cls()
+        identities = cls()
         for names, epochs in dumped:
             series = tuple(map(str, names))
             for name, bounds in epochs:
-                made._begin(series, made._epochs(series), _Epoch(made._text(str(name)), map(int, bounds)))
-        return made
+                epoch = _Epoch(identities._intern(str(name)), map(int, bounds))
+                identities._add_epoch(series, identities._epochs(series), epoch)
+        return identities
 
 
-class Fresh:
-    """Picks what is not stored out of some records of one partition. They are stored when `keep` is called."""
+class NewRecords:
+    """Selects the records of a batch that are not stored yet. They count as stored once `commit` is called."""
 
-    def __init__(self, stored: Stored, read: Read) -> None:
+    def __init__(self, stored: StoredIdentities, read: IdentityReader) -> None:
         self._stored, self._read = stored, read
-        self._taken: dict[Fact, None] = {}
+        self._added: dict[RecordIdentity, None] = {}
 
-    def take(self, record: Record) -> bool:
-        """Whether a record is new; from then on it is not."""
-        fact = self._read(record)
-        if fact in self._taken or fact in self._stored:
+    def add(self, record: AnyRecord) -> bool:
+        """Adds a record; returns False if it is stored or was added before."""
+        identity = self._read(record)
+        if identity in self._added or identity in self._stored:
             return False
-        self._taken[fact] = None
+        self._added[identity] = None
         return True
 
-    def leave(self, record: Record) -> None:
-        """Has a record that was taken not count as stored."""
-        self._taken.pop(self._read(record), None)
+    def discard(self, record: AnyRecord) -> None:
+        """Removes an added record, which then will not count as stored."""
+        self._added.pop(self._read(record), None)
 
-    def keep(self) -> None:
-        """Those taken are stored."""
-        for fact in self._taken:
-            self._stored.add(fact)
+    def commit(self) -> None:
+        """Marks the added records as stored."""
+        for identity in self._added:
+            self._stored.add(identity)

@@ -1,10 +1,10 @@
-"""Keeps what is known of stored records (`repeats`) over restarts, and when another process takes a partition over.
+"""Keeps the identities of stored records (`dedup`) over restarts and when another process takes over a partition.
 
     <root>/_manifest/<topic>-<topic id>-<partition>.stored.json
 
-A note of it, written now and then, says what is stored up to one offset; what comes after that is read from the topic
-again before the first record is stored. The manifest, not the note, says what is committed: a note that is gone, torn
-or old costs only the reading, of the newest `TAIL` records at most.
+A snapshot, written from time to time, has the identities of what is stored up to one offset; what follows it is read
+from the topic again before the next record is stored. The manifest, not the snapshot, decides what is committed: if a
+snapshot is missing, torn or old, the only cost is reading the newest `MAX_REREAD_OFFSETS` offsets at most.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from confluent_kafka import KafkaException
@@ -24,146 +24,152 @@ from runtime import kafka, topics
 from runtime.errors import Retry
 from runtime.metrics import RECORDS_REPEATED
 from schemas import catalog, codec
-from sinks.files.dedup import Fresh, Read, Stored, reader
+from sinks.files.dedup import IdentityReader, NewRecords, StoredIdentities, identity_reader
 
 if TYPE_CHECKING:
+    from runtime.kafka import OffsetRange
     from runtime.settings import KafkaSettings
-    from sinks.sink import Item, Partition
+    from sinks.sink import Item, Json, Partition
 
 log = structlog.get_logger()
-NOTE_EVERY: Final = 2_000
-"""Offsets of a partition after which a note is written: after a kill, this many are read again at most."""
-TAIL: Final = 10_000
-"""Offsets that are read where there is no note."""
+SNAPSHOT_EVERY_OFFSETS: Final = 2_000
+"""Offsets of a partition between two snapshots: after a kill, at most this many are read again."""
+MAX_REREAD_OFFSETS: Final = 10_000
+"""Offsets that are read if there is no snapshot."""
 TIMEOUT_S: Final = 10.0
 
 
 @dataclass
-class _Known:
-    """One partition."""
+class _PartitionState:
+    """Identities of one partition."""
 
     path: Path
-    read: Read
-    stored: Stored
+    """File of the snapshot."""
+    read_identity: IdentityReader
+    stored: StoredIdentities
     end: int
-    """Up to where all that is on the topic is in it."""
-    noted: int
-    """The same of the note."""
-    repeated: int = 0
-    """Records left out of those that are being stored."""
-    fresh: Fresh | None = None
-    """Those that are being stored."""
+    """All records before this offset are in `stored`."""
+    snapshot_end: int
+    """The same of the snapshot."""
+    duplicates: int = 0
+    """Duplicates in the batch that is being stored."""
+    new_records: NewRecords | None = None
+    """New records in the batch that is being stored."""
 
 
-class Recall:
-    """What is stored of the partitions that one sink holds. Those whose identity has no number are not known here."""
+class DedupStore:
+    """Identities of stored records of the partitions that a sink owns.
+
+    Partitions of topics whose identity has no number are not tracked.
+    """
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._known: dict[Partition, _Known] = {}
+        self._states: dict[Partition, _PartitionState] = {}
 
-    def begin(self, starts: Mapping[Partition, tuple[int, Path]]) -> None:
-        """Learns what is stored of partitions that it does not know yet.
+    def open(self, starts: Mapping[Partition, tuple[int, Path]]) -> None:
+        """Restores the identities of partitions that are not open yet.
 
         Args:
-            starts: the first offset that is to be stored now, and the manifest.
+            starts: First offset to be stored now, and path of the manifest, by partition.
 
         Raises:
             Retry: Kafka does not answer.
         """
-        found: dict[Partition, _Known] = {}
+        states: dict[Partition, _PartitionState] = {}
         for partition, (first, manifest) in starts.items():
             path = manifest.with_suffix(".stored.json")
-            read = reader(self._settings.catalog.named(partition[0]))
-            if partition not in self._known and read is not None:
-                RECORDS_REPEATED.labels(self._settings.catalog.named(partition[0]).alias)
-                noted, stored = _noted(path)
-                # A note beyond it is of offsets that the broker has lost: it stays true, and is written anew.
-                found[partition] = _Known(path, read, stored, first, noted if noted <= first else 0)
-        for topic in {topic for topic, _ in found}:
-            wanted = {
-                number: (max(each.noted, each.end - TAIL), each.end)
-                for (name, number), each in found.items()
-                if name == topic and each.noted < each.end
+            topic = self._settings.catalog.find(partition[0])
+            read_identity = identity_reader(topic)
+            if partition not in self._states and read_identity is not None:
+                RECORDS_REPEATED.labels(topic.alias)
+                snapshot_end, stored = _load_snapshot(path)
+                # A snapshot beyond `first` has offsets that the broker has lost: its identities are still true.
+                snapshot_end = snapshot_end if snapshot_end <= first else 0
+                states[partition] = _PartitionState(path, read_identity, stored, first, snapshot_end)
+        for topic_name in {topic_name for topic_name, _ in states}:
+            spans = {
+                number: (max(state.snapshot_end, state.end - MAX_REREAD_OFFSETS), state.end)
+                for (name, number), state in states.items()
+                if name == topic_name and state.snapshot_end < state.end
             }
-            if wanted:
-                self._follow(topic, wanted, found)
-        self._known |= found
+            if spans:
+                self._read_stored(topic_name, spans, states)
+        self._states |= states
 
-    def fresh(self, partition: Partition, items: list[Item]) -> list[Item]:
-        """Those of some records that are not stored; each once."""
-        if (known := self._known.get(partition)) is None:
+    def new_items(self, partition: Partition, items: list[Item]) -> list[Item]:
+        """Returns the items that are not stored yet, without duplicates among them."""
+        state = self._states.get(partition)
+        if state is None:
             return items
-        known.fresh = fresh = Fresh(known.stored, known.read)
-        found = [item for item in items if fresh.take(item.record)]
-        known.repeated = len(items) - len(found)
-        return found
+        state.new_records = new_records = NewRecords(state.stored, state.read_identity)
+        new_items = [item for item in items if new_records.add(item.record)]
+        state.duplicates = len(items) - len(new_items)
+        return new_items
 
-    def stored(self, partition: Partition, items: Iterable[Item], end: int) -> None:
-        """What `fresh` gave is stored, but for the records of `items`, and the partition up to `end` with it."""
-        known = self._known.get(partition)
-        if known is None or known.fresh is None:
+    def mark_stored(self, partition: Partition, refused: Iterable[Item], end: int) -> None:
+        """Marks the result of `new_items`, except for refused items, as stored, and the partition up to `end`."""
+        state = self._states.get(partition)
+        if state is None or state.new_records is None:
             return
-        for item in items:
-            known.fresh.leave(item.record)
-        known.fresh.keep()
-        known.fresh, known.end = None, end
-        if known.repeated:
-            alias = self._settings.catalog.named(partition[0]).alias
-            RECORDS_REPEATED.labels(alias).inc(known.repeated)
-        if end - known.noted >= NOTE_EVERY:
-            self._note(known)
+        for item in refused:
+            state.new_records.discard(item.record)
+        state.new_records.commit()
+        state.new_records, state.end = None, end
+        if state.duplicates:
+            alias = self._settings.catalog.find(partition[0]).alias
+            RECORDS_REPEATED.labels(alias).inc(state.duplicates)
+        if end - state.snapshot_end >= SNAPSHOT_EVERY_OFFSETS:
+            _save_snapshot(state)
 
-    def release(self, partition: Partition) -> None:
-        """Notes what is known of a partition, and forgets it."""
-        known = self._known.pop(partition, None)
-        if known is not None and known.end > known.noted:
-            self._note(known)
+    def close(self, partition: Partition) -> None:
+        """Saves a snapshot of a partition and forgets it."""
+        state = self._states.pop(partition, None)
+        if state is not None and state.end > state.snapshot_end:
+            _save_snapshot(state)
 
-    def _follow(self, topic: str, spans: dict[int, kafka.Span], found: dict[Partition, _Known]) -> None:
-        """Takes in what is on a topic at some offsets, as far as Kafka has it."""
+    def _read_stored(self, topic: str, spans: dict[int, OffsetRange], states: dict[Partition, _PartitionState]) -> None:
+        """Adds the identities of a topic's records at these offsets, as far as Kafka still has them."""
         try:
-            low = {number: span[0] for number, span in kafka.watermarks(self._settings, topic).items()}
-            there = {number: (max(first, low.get(number, end)), end) for number, (first, end) in spans.items()}
-            decode = self._decoder(topic)
-            for message in kafka.read(self._settings, topic, there, timeout_s=TIMEOUT_S):
-                known = found[topic, message.partition()]
-                with suppress(codec.Undecodable):
-                    known.stored.add(known.read(decode.decode(message.value())))
+            firsts = {number: first for number, (first, _) in kafka.watermarks(self._settings, topic).items()}
+            available = {number: (max(first, firsts.get(number, end)), end) for number, (first, end) in spans.items()}
+            decode = self._decoder(topic).decode
+            for message in kafka.read_ranges(self._settings, topic, available, timeout_s=TIMEOUT_S):
+                state = states[topic, message.partition()]
+                with suppress(codec.DecodeError):
+                    state.stored.add(state.read_identity(decode(message.value())))
         except KafkaException as error:
-            raise Retry(f"what is stored of {topic} cannot be read again: {error.args[0].str()}") from error
-        count = sum(max(0, end - first) for first, end in there.values())
-        log.info("stored records recalled", topic=topic, partitions=len(there), records=count)
+            raise Retry(f"the stored records of {topic} cannot be read again: {error.args[0].str()}") from error
+        count = sum(max(0, end - first) for first, end in available.values())
+        log.info("identities of stored records restored", topic=topic, partitions=len(available), records=count)
 
     def _decoder(self, topic: str) -> codec.Decoder:
-        schema = catalog.schema(self._settings.catalog.named(topic).schema)
-        # Read once: bytes that are no record have another unknown id each time.
+        schema = catalog.schema(self._settings.catalog.find(topic).schema)
+        # Looked up once: undecodable bytes have another unknown id each time.
         published = cache(lambda: topics.published_schemas(self._settings))
         return codec.Decoder(schema, lambda schema_id: published().get(schema_id))
 
-    def _note(self, known: _Known) -> None:
-        """Writes the note. Not synced: after a power cut it may be torn, and the topic says the same."""
-        aside = known.path.with_name(f".{known.path.name}.tmp")
-        try:
-            aside.write_text(
-                json.dumps(
-                    {"end": known.end, "series": list(known.stored.dump())}, ensure_ascii=False, separators=(",", ":")
-                )
-            )
-            aside.rename(known.path)
-        except OSError as error:
-            log.debug("what is stored is not noted", path=str(known.path), why=error.strerror)
-            return
-        known.noted = known.end
 
-
-def _noted(path: Path) -> tuple[int, Stored]:
-    """Up to where a note goes, and what it says; without one, nothing from offset 0 on."""
+def _save_snapshot(state: _PartitionState) -> None:
+    """Writes a snapshot. Without fsync: after a power cut it may be torn, and then the topic is read instead."""
+    temporary = state.path.with_name(f".{state.path.name}.tmp")
+    snapshot = {"end": state.end, "series": list(state.stored.dump())}
     try:
-        note: Any = json.loads(path.read_text())
-        return int(note["end"]), Stored.load(note["series"])
+        temporary.write_text(json.dumps(snapshot, ensure_ascii=False, separators=(",", ":")))
+        temporary.rename(state.path)
+    except OSError as error:
+        log.debug("snapshot of stored records not written", path=str(state.path), reason=error.strerror)
+        return
+    state.snapshot_end = state.end
+
+
+def _load_snapshot(path: Path) -> tuple[int, StoredIdentities]:
+    """Returns the end and the identities of a snapshot; an empty one if there is none."""
+    try:
+        snapshot: Json = json.loads(path.read_text())
+        return int(snapshot["end"]), StoredIdentities.load(snapshot["series"])
     except FileNotFoundError:
         pass
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        log.warning("note of what is stored not read: the topic is read instead", path=str(path), why=repr(error))
-    return 0, Stored()
+        log.warning("snapshot of stored records not readable, reading the topic", path=str(path), reason=repr(error))
+    return 0, StoredIdentities()

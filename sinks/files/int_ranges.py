@@ -1,4 +1,4 @@
-"""Sets of integers that come mostly in a row, such as sequences, as ranges. Pure."""
+"""Sets of mostly consecutive integers, such as sequence numbers, stored as ranges. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 
-class Ranges:
-    """Integers, as ranges in order that do not touch."""
+class IntRanges:
+    """A set of integers, as ascending ranges that neither overlap nor touch."""
 
     __slots__ = ("_bounds",)
 
     def __init__(self, bounds: Iterable[int] = ()) -> None:
-        """`bounds`: first and end (exclusive) of each range, as `bounds` gives them."""
+        """`bounds`: first and end (exclusive) of each range, as the property `bounds` returns them."""
         self._bounds = list(bounds)
 
     def __contains__(self, number: int) -> bool:
@@ -28,38 +28,36 @@ class Ranges:
 
     @property
     def first(self) -> int:
-        """The smallest."""
+        """The smallest integer."""
         return self._bounds[0]
 
     @property
     def last(self) -> int:
-        """The largest."""
+        """The largest integer."""
         return self._bounds[-1] - 1
 
     def add(self, first: int, last: int) -> None:
-        """Takes [first, last] in."""
+        """Adds the integers [first, last]."""
         bounds, end = self._bounds, last + 1
-        if bounds and bounds[-2] <= first <= bounds[-1] <= end:  # goes on where the last one ends, as nearly all do
+        if bounds and bounds[-2] <= first <= bounds[-1] <= end:  # extends the last range, as nearly all calls do
             bounds[-1] = end
             return
         begin, behind = bisect_left(bounds, first), bisect_right(bounds, end)
-        # An odd place is within a range, or where one ends: its own bound stays out of what is replaced.
+        # An odd index is inside a range, or at its end: the bound of that range stays.
         bounds[begin:behind] = ([] if begin % 2 else [first]) + ([] if behind % 2 else [end])
 
-    def keep_highest(self, most: int) -> None:
-        """Forgets all but so many ranges, the lowest first."""
-        if len(self._bounds) > 2 * most:
-            del self._bounds[: -2 * most]
+    def keep_highest(self, count: int) -> None:
+        """Removes all but the highest `count` ranges."""
+        if len(self._bounds) > 2 * count:
+            del self._bounds[: -2 * count]
 
-    def holes(self, begin: int) -> Iterator[tuple[int, int]]:
-        """The ranges missing from `begin` to the largest."""
+    def gaps(self, begin: int) -> Iterator[tuple[int, int]]:
+        """Yields the ranges [first, last] that are missing between `begin` and the largest integer."""
         for end, first in zip([begin, *self._bounds[1::2]], self._bounds[::2], strict=False):
             if first > end:
                 yield end, first - 1
 
-    def within(self, first: int, last: int) -> int:
-        """How many are in [first, last]."""
-        return sum(max(0, min(last + 1, end) - max(first, begin)) for begin, end in self._pairs())
-
-    def _pairs(self) -> Iterator[tuple[int, int]]:
-        return zip(self._bounds[::2], self._bounds[1::2], strict=True)
+    def count_within(self, first: int, last: int) -> int:
+        """Returns the number of integers in [first, last]."""
+        pairs = zip(self._bounds[::2], self._bounds[1::2], strict=True)
+        return sum(max(0, min(last + 1, end) - max(first, begin)) for begin, end in pairs)

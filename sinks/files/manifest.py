@@ -1,6 +1,6 @@
-"""Manifests of stored files: one per topic partition and one of all replays, one JSON line per commit.
+"""Manifests of stored files: one per topic partition and one of all replays, with one JSON line per commit.
 
-The line is the commit. A file that a line names and that is gone holds no rows: its user deleted it.
+The line is the commit. A file that a line names but that does not exist has no rows: its user deleted it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from runtime.errors import Retry
+from sinks.sink import AnyRecord
 
 FOLDER: Final = "_manifest"
 """Within the root. The underscore keeps it out of the globs of DuckDB and Spark."""
 
 
 @dataclass(frozen=True)
-class File:
-    """One stored file."""
+class StoredFile:
+    """A stored file."""
 
     dataset: str
     path: str
@@ -32,30 +33,30 @@ class File:
 
 
 @dataclass(frozen=True)
-class Range:
-    """What a replay is about: records observed in [since, until), of every host or of these."""
+class ReplayRange:
+    """The records of a replay: observed in [since, until), of all hosts or of some."""
 
     since: datetime
     until: datetime
     hosts: tuple[str, ...] | None = None
+    """None: all."""
 
-    def holds(self, record: dict[str, Any]) -> bool:
-        """Whether a record is one of them. One that has no host is of no named host."""
-        return self.since <= record["observed_at"] < self.until and (
-            self.hosts is None or record.get("host") in self.hosts
-        )
+    def contains(self, record: AnyRecord) -> bool:
+        """True if a record belongs to the replay. A record without a host belongs to none of named hosts."""
+        is_in_period: bool = self.since <= record["observed_at"] < self.until
+        return is_in_period and (self.hosts is None or record.get("host") in self.hosts)
 
-    def within(self, other: Range) -> bool:
-        """Whether the other has all that this one has."""
-        hosts = other.hosts is None or (self.hosts is not None and set(self.hosts) <= set(other.hosts))
-        return hosts and other.since <= self.since and self.until <= other.until
+    def is_within(self, other: ReplayRange) -> bool:
+        """True if the other range contains every record of this one."""
+        has_hosts = other.hosts is None or (self.hosts is not None and set(self.hosts) <= set(other.hosts))
+        return has_hosts and other.since <= self.since and self.until <= other.until
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One commit: the rows of the records [first, last] of one partition are in `files`.
+class ManifestEntry:
+    """A commit: `files` hold the rows of the records [first, last] of one partition.
 
-    An entry with last < first says that the topic ended before `first` when it was read again: the broker had lost
+    An entry with last < first marks that the topic ended before `first` when it was read again: the broker had lost
     records that are stored here, and numbers new ones from `first` on.
     """
 
@@ -65,62 +66,62 @@ class Entry:
     first: int
     last: int
     format: str
-    files: tuple[File, ...]
-    replayed: Range | None = None
-    """A replay's commit: only these of the records [first, last] are stored, in its files or in others."""
+    files: tuple[StoredFile, ...]
+    replayed: ReplayRange | None = None
+    """Set on commits of a replay: of the records [first, last] only these are stored, in its files or in others."""
 
 
-def _entries(text: str) -> Iterator[Entry]:
+def _parse_entries(text: str) -> Iterator[ManifestEntry]:
     # What follows the last newline was cut off by a crash: not committed.
     for line in text.split("\n")[:-1]:
         values = json.loads(line)
-        if (within := values.get("replayed")) is not None:
-            hosts = within["hosts"] and tuple(within["hosts"])
-            since, until = (datetime.fromisoformat(within[name]) for name in ("since", "until"))
-            values["replayed"] = Range(since, until, hosts)
-        yield Entry(**{**values, "files": tuple(File(**file) for file in values["files"])})
+        if (replayed := values.get("replayed")) is not None:
+            hosts = replayed["hosts"] and tuple(replayed["hosts"])
+            since, until = (datetime.fromisoformat(replayed[name]) for name in ("since", "until"))
+            values["replayed"] = ReplayRange(since, until, hosts)
+        yield ManifestEntry(**{**values, "files": tuple(StoredFile(**file) for file in values["files"])})
 
 
-def _line(entry: Entry) -> bytes:
+def _format_entry(entry: ManifestEntry) -> bytes:
     values = asdict(entry)
     if entry.replayed is None:
         del values["replayed"]
     return json.dumps(values, default=datetime.isoformat, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-def read_manifest(root: Path) -> Iterator[Entry]:
-    """Every commit under a root, each partition's in its order."""
+def read_manifest(root: Path) -> Iterator[ManifestEntry]:
+    """Yields every commit under a root; those of one partition in their order."""
     for path in sorted((root / FOLDER).glob("*.jsonl")):
-        yield from _entries(path.read_text())
+        yield from _parse_entries(path.read_text())
 
 
-def committed(root: Path) -> Iterator[tuple[str, Path]]:
-    """(Dataset, path) of every committed file, also of one that its user deleted since."""
+def iter_committed_files(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yields (dataset, path) of every committed file, including files that their user has deleted since."""
     for entry in read_manifest(root):
         for file in entry.files:
             yield file.dataset, root / file.path
 
 
-def stored(root: Path, dataset: str) -> list[Path]:
-    """The committed files of one dataset that are there."""
-    return [path for name, path in committed(root) if name == dataset and path.exists()]
+def stored_files(root: Path, dataset: str) -> list[Path]:
+    """Returns the committed files of one dataset that exist."""
+    return [path for name, path in iter_committed_files(root) if name == dataset and path.exists()]
 
 
-class Journal:
-    """One file of entries, locked: no other process writes the files it is about meanwhile.
+class ManifestFile:
+    """A file of entries, locked so that no other process writes the files that it lists.
 
     Raises:
-        Retry: another process has it, or the disk says no.
+        Retry: Another process has the lock, or the disk is full, read-only or gone.
     """
 
     def __init__(self, root: Path, prefix: str) -> None:
         self._root = root
         self.prefix: Final = prefix
-        """How the names of these files begin."""
+        """Prefix of the names of the files that it lists."""
         self.path: Final = root / FOLDER / f"{prefix}.jsonl"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Unbuffered: what could not be written must not be written later, behind our back.
+            # Unbuffered: what a failed write leaves in a buffer would be written later, unnoticed.
             self._file = self.path.open("a+b", buffering=0)
         except OSError as error:
             raise Retry(f"cannot write {self.path}: {error.strerror}") from error
@@ -128,41 +129,41 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.close()
-            raise Retry(f"another process writes the files of {self.prefix}; end it") from error
+            raise Retry(f"another process writes the files of {self.prefix}; stop it") from error
         self.changed_at: Final = os.fstat(self._file.fileno()).st_mtime
-        """Seconds since 1970: files that are not committed are younger."""
+        """Unix time in seconds: uncommitted files are newer."""
         self._size = 0
 
-    def _entries(self) -> Iterator[Entry]:
+    def _read_entries(self) -> Iterator[ManifestEntry]:
         content = self.path.read_bytes()
         self._size = content.rfind(b"\n") + 1
-        return _entries(content[: self._size].decode())
+        return _parse_entries(content[: self._size].decode())
 
     def committed(self, paths: set[str]) -> set[str]:
-        """Those of some paths, relative to the root, that an entry lists."""
-        return {file.path for entry in self._entries() for file in entry.files} & paths if paths else set()
+        """Returns those of some paths, relative to the root, that an entry lists."""
+        return {file.path for entry in self._read_entries() for file in entry.files} & paths if paths else set()
 
-    def check(self) -> None:
-        """Makes sure that the root is still the one this was opened in.
+    def verify_root(self) -> None:
+        """Verifies that the root is still the one in which this file was opened.
 
         Raises:
-            Retry: it was removed, or something else is mounted over it.
+            Retry: It was removed, or something else is mounted over it.
         """
         try:
-            there = os.path.samestat(self.path.stat(), os.fstat(self._file.fileno()))
+            is_same = os.path.samestat(self.path.stat(), os.fstat(self._file.fileno()))
         except OSError:
-            there = False
-        if not there:
-            raise Retry(f"{self._root} has vanished: bring it back, or start the sink anew to begin again there")
+            is_same = False
+        if not is_same:
+            raise Retry(f"{self._root} has vanished: bring it back, or restart the sink to begin again there")
 
-    def append(self, entry: Entry) -> None:
-        """Appends one entry, and returns when it is on disk.
+    def append(self, entry: ManifestEntry) -> None:
+        """Appends one entry and returns when it is on disk.
 
         Raises:
-            OSError: it is not.
+            OSError: It could not be written.
         """
-        line = _line(entry)
-        # Half a line of a crash must not stay in front of this one.
+        line = _format_entry(entry)
+        # A partial line left by a crash must not precede this one.
         self._file.truncate(self._size)
         try:
             written = 0
@@ -175,48 +176,48 @@ class Journal:
         self._size += len(line)
 
     def close(self) -> None:
-        """Lets the next one in."""
+        """Releases the lock."""
         self._file.close()
 
 
-class Manifest(Journal):
-    """One partition's manifest."""
+class PartitionManifest(ManifestFile):
+    """The manifest of one partition."""
 
     def __init__(self, root: Path, topic: str, topic_id: str, partition: int) -> None:
         super().__init__(root, f"{topic}-{topic_id}-{partition}")
-        self._key = (topic, topic_id, partition)
+        self._partition = (topic, topic_id, partition)
         self.empty = True
-        """Nothing was ever committed."""
+        """True if nothing was ever committed."""
         self.last = -1
         """Last offset that is stored."""
         self._restarts = 0
-        for entry in self._entries():
-            self._note(entry)
+        for entry in self._read_entries():
+            self._apply(entry)
 
-    def _note(self, entry: Entry) -> None:
+    def _apply(self, entry: ManifestEntry) -> None:
         self.empty = False
         self.last = entry.last
         self._restarts += entry.last < entry.first
 
-    def file_name(self, first: int, last: int, kind: str) -> str:
-        """The name of a file with the records [first, last]; another one where their numbers were used before."""
-        again = f"-r{self._restarts}" if self._restarts else ""
-        return f"{self.prefix}-{first}-{last}{again}.{kind}"
+    def file_name(self, first: int, last: int, file_format: str) -> str:
+        """Returns the name of a file with the records [first, last]; a different one if their offsets are reused."""
+        restarts = f"-r{self._restarts}" if self._restarts else ""
+        return f"{self.prefix}-{first}-{last}{restarts}.{file_format}"
 
-    def commit(self, first: int, last: int, kind: str, files: tuple[File, ...]) -> None:
-        """Appends one entry, and returns when it is on disk.
+    def commit(self, first: int, last: int, file_format: str, files: tuple[StoredFile, ...]) -> None:
+        """Appends one entry and returns when it is on disk.
 
         Raises:
-            OSError: it is not.
+            OSError: It could not be written.
         """
-        entry = Entry(*self._key, first, last, kind, files)
+        entry = ManifestEntry(*self._partition, first, last, file_format, files)
         self.append(entry)
-        self._note(entry)
+        self._apply(entry)
 
-    def restart(self, end: int, kind: str) -> None:
-        """Notes that the topic ends at `end`, before `last`: records from there on are new ones.
+    def restart(self, end: int, file_format: str) -> None:
+        """Records that the topic ends at `end`, before `last`: from there on, its records are new ones.
 
         Raises:
-            OSError: the note is not on disk.
+            OSError: The entry could not be written.
         """
-        self.commit(end, end - 1, kind, ())
+        self.commit(end, end - 1, file_format, ())

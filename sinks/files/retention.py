@@ -1,10 +1,10 @@
-"""Retention of stored files by age and by size: the oldest hours go first. Knows manifests, and nothing of formats.
+"""Retention of stored files by age and by size: the oldest hours are deleted first. Works on manifests, for any format.
 
     <root>/_manifest/kept.json    {"since": "2026-01-02T03:00:00+00:00"}
 
-The note is written before the first file goes: what lies before it was deleted on purpose, and is no loss. Only files
-that a manifest lists are deleted, so never what is being written. An hour goes whole, of all datasets, and only when it
-has ended; a line in a manifest that names a file of it goes on saying which records were stored.
+`kept.json` is written before the first file is deleted: rows before `since` were deleted on purpose, and are not lost.
+Only files that a manifest lists are deleted, so never one that is being written. An hour is deleted as a whole, of all
+datasets, and only after it has ended; the manifest keeps its lines, which still tell the stored offsets.
 """
 
 from __future__ import annotations
@@ -17,33 +17,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import structlog
 
 from sinks.files.manifest import FOLDER, read_manifest
 
 log = structlog.get_logger()
-EVERY_S: Final = 600.0
-"""How often it is looked at."""
+CHECK_EVERY_S: Final = 600.0
 HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Keep:
-    """What is kept; None: no limit."""
+class RetentionLimits:
+    """Limits of what is kept; None means no limit."""
 
     days: float | None = None
-    """Age, by the hour that rows are of."""
+    """Age of an hour."""
     bytes: int | None = None
-    """Of all stored files together."""
+    """Size of all stored files together."""
 
 
-FOREVER: Final = Keep()
+KEEP_ALL: Final = RetentionLimits()
 
 
 def kept_since(root: Path) -> datetime | None:
-    """Rows of before were deleted by retention; None: nothing was."""
+    """Returns the time before which retention has deleted rows; None if it has deleted nothing."""
     try:
         return datetime.fromisoformat(json.loads((root / FOLDER / "kept.json").read_text())["since"])
     except FileNotFoundError:
@@ -51,120 +50,119 @@ def kept_since(root: Path) -> datetime | None:
 
 
 def hour_of(path: str) -> datetime:
-    """The hour that a file is of, by its path relative to the root."""
+    """Returns the hour of a file from its path relative to the root."""
     _, date, hour, _ = Path(path).parts
     return datetime.fromisoformat(f"{date.partition('=')[2]}T{hour.partition('=')[2]}:00:00+00:00")
 
 
-def horizon(sizes: dict[datetime, int], keep: Keep, now: datetime) -> datetime | None:
-    """Before which hour all go; None: none do. Pure.
+def deletion_horizon(sizes: dict[datetime, int], limits: RetentionLimits, now: datetime) -> datetime | None:
+    """Returns the hour before which all hours are to be deleted; None if nothing is. Pure.
 
     Args:
-        sizes: bytes stored, by hour.
-        keep: what is kept.
-        now: the hour of it, and later ones, stay whatever their size.
+        sizes: Bytes stored, by hour.
+        limits: Limits of what is kept.
+        now: The current hour and later ones are kept whatever their size.
     """
-    found = None
-    if keep.days is not None:
-        limit = now - timedelta(days=keep.days)
-        found = max((hour + HOUR for hour in sizes if hour + HOUR <= limit), default=None)
-    if keep.bytes is not None:
-        left = sum(size for hour, size in sizes.items() if found is None or hour >= found)
-        for hour in sorted(hour for hour in sizes if hour + HOUR <= now and (found is None or hour >= found)):
-            if left <= keep.bytes:
+    horizon = None
+    if limits.days is not None:
+        oldest = now - timedelta(days=limits.days)
+        horizon = max((hour + HOUR for hour in sizes if hour + HOUR <= oldest), default=None)
+    if limits.bytes is not None:
+        kept = {hour: size for hour, size in sizes.items() if horizon is None or hour >= horizon}
+        kept_bytes = sum(kept.values())
+        for hour in sorted(hour for hour in kept if hour + HOUR <= now):
+            if kept_bytes <= limits.bytes:
                 break
-            left -= sizes[hour]
-            found = hour + HOUR
-    return found
+            kept_bytes -= sizes[hour]
+            horizon = hour + HOUR
+    return horizon
 
 
 class Retention:
-    """Retention of one root. Several processes may look after one: one at a time does."""
+    """Retention of one root. Several processes may run it for the same root: a lock lets one at a time delete."""
 
-    def __init__(self, root: Path, keep: Keep, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._root, self._keep, self._now = root, keep, now
+    def __init__(
+        self, root: Path, limits: RetentionLimits, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._root, self._limits, self._now = root, limits, now
         self._due_s = 0.0
 
-    def look(self) -> None:
-        """Deletes what is not kept any more, if it is time to look. What the disk refuses is tried the next time."""
-        if self._keep == FOREVER or time.monotonic() < self._due_s:
+    def run_periodic(self) -> None:
+        """Deletes expired files if `CHECK_EVERY_S` has passed; what fails is tried again the next time."""
+        if self._limits == KEEP_ALL or time.monotonic() < self._due_s:
             return
-        self._due_s = time.monotonic() + EVERY_S
+        self._due_s = time.monotonic() + CHECK_EVERY_S
         try:
-            self.sweep()
+            self.delete_expired()
         except OSError as error:
-            log.warning("retention held up", root=str(self._root), why=error.strerror)
+            log.warning("retention failed", root=str(self._root), reason=error.strerror)
 
-    def sweep(self) -> int:
-        """Deletes what is not kept any more; returns how many files.
+    def delete_expired(self) -> int:
+        """Deletes expired files and returns their number.
 
         Raises:
-            OSError: the disk says no.
+            OSError: The disk is read-only or gone.
         """
         with (self._root / FOLDER / "kept.lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return 0
-            return self._sweep()
+            return self._delete_expired()
 
-    def _sweep(self) -> int:
-        files = dict(self._committed())
+    def _delete_expired(self) -> int:
+        files = dict(self._committed_files())
         sizes: dict[datetime, int] = {}
         for path, size in files.items():
             sizes[hour_of(path)] = sizes.get(hour_of(path), 0) + size
-        since = horizon(sizes, self._keep, self._now())
-        before = kept_since(self._root)
-        # What came late for an hour that is gone goes too.
-        since = max((each for each in (since, before) if each is not None), default=None)
+        horizon = deletion_horizon(sizes, self._limits, self._now())
+        previous = kept_since(self._root)
+        # Late rows of an hour that was deleted are deleted too.
+        since = max((time for time in (horizon, previous) if time is not None), default=None)
         if since is None:
             return 0
-        if since != before:
-            self._note(since)
-        gone = [path for path in files if hour_of(path) < since]
-        for path in gone:
+        if since != previous:
+            self._save(since)
+        expired = [path for path in files if hour_of(path) < since]
+        for path in expired:
             (self._root / path).unlink(missing_ok=True)
-        for folder in sorted({(self._root / path).parent for path in gone}):
-            _prune(folder)
-        if gone:
+        for folder in sorted({(self._root / path).parent for path in expired}):
+            _remove_empty(folder)
+        if expired:
             log.info(
-                "old files deleted",
+                "expired files deleted",
                 root=str(self._root),
-                files=len(gone),
+                files=len(expired),
                 kept_since=since.isoformat(),
-                bytes=sum(files[path] for path in gone),
+                bytes=sum(files[path] for path in expired),
             )
-        return len(gone)
+        return len(expired)
 
-    def _committed(self) -> Iterator[tuple[str, int]]:
+    def _committed_files(self) -> Iterator[tuple[str, int]]:
         for entry in read_manifest(self._root):
             for file in entry.files:
                 if (self._root / file.path).exists():
                     yield file.path, file.bytes
 
-    def _note(self, since: datetime) -> None:
+    def _save(self, since: datetime) -> None:
         path = self._root / FOLDER / "kept.json"
-        aside = path.with_suffix(".tmp")
-        with aside.open("w") as file:
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("w") as file:
             file.write(json.dumps({"since": since.isoformat()}))
-            _durable(file)
-        aside.rename(path)
-        handle = os.open(path.parent, os.O_RDONLY)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        descriptor = os.open(path.parent, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            os.fsync(descriptor)
         finally:
-            os.close(handle)
+            os.close(descriptor)
 
 
-def _durable(file: IO[str]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _prune(folder: Path) -> None:
-    """Removes an hour's folder, and its day's, where nothing is left in them."""
-    for each in (folder, folder.parent):
+def _remove_empty(folder: Path) -> None:
+    """Removes the folder of an hour, and that of its day, if they are empty."""
+    for empty in (folder, folder.parent):
         try:
-            each.rmdir()
+            empty.rmdir()
         except OSError:
-            return  # somebody writes a late row there
+            return  # another process writes a late row there

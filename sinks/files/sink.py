@@ -1,4 +1,4 @@
-"""The files sink: rows as Parquet or JSON lines, partitioned by their own day and hour (UTC). How: `hours`."""
+"""The files sink: rows as Parquet or JSON Lines in hourly files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pyarrow import parquet
 
 from sinks import datasets
 from sinks.files import formats
-from sinks.files.dedup_store import Recall
-from sinks.files.hourly_files import Contents, HourSink, Write
-from sinks.files.retention import FOREVER, Keep
+from sinks.files.dedup_store import DedupStore
+from sinks.files.hourly_files import FileContents, HourlyFileSink, WriteFile
+from sinks.files.retention import KEEP_ALL, RetentionLimits
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
@@ -22,37 +22,46 @@ if TYPE_CHECKING:
 Format = Literal["parquet", "jsonl"]
 
 
-def writer(dataset: Dataset, rows: list[Row], kind: Format) -> Write:
-    """What writes rows in a format."""
-    return partial(_parquet if kind == "parquet" else _lines, dataset, rows)
+def file_writer(dataset: Dataset, rows: list[Row], file_format: Format) -> WriteFile:
+    """Returns a function that writes rows to a file."""
+    return partial(_write_parquet if file_format == "parquet" else _write_json_lines, dataset, rows)
 
 
-def _parquet(dataset: Dataset, rows: list[Row], file: IO[bytes]) -> int:
-    parquet.write_table(formats.table(dataset, rows), file, compression="zstd")
+def _write_parquet(dataset: Dataset, rows: list[Row], file: IO[bytes]) -> int:
+    parquet.write_table(formats.arrow_table(dataset, rows), file, compression="zstd")
     return len(rows)
 
 
-def _lines(dataset: Dataset, rows: list[Row], file: IO[bytes]) -> int:
-    file.write(formats.lines(dataset, rows))
+def _write_json_lines(dataset: Dataset, rows: list[Row], file: IO[bytes]) -> int:
+    file.write(formats.json_lines(dataset, rows))
     return len(rows)
 
 
-class FilesSink(HourSink):
-    """Stores rows as files, those of each record once."""
+class FilesSink(HourlyFileSink):
+    """Stores the rows of records, those of each record once."""
 
     name = "files"
     topics = datasets.aliases()
 
-    def __init__(self, settings: KafkaSettings, root: Path, kind: Format = "parquet", keep: Keep = FOREVER) -> None:
-        super().__init__(settings, root, kind, keep, Recall(settings))
-        self._format: Format = kind
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        root: Path,
+        file_format: Format = "parquet",
+        retention: RetentionLimits = KEEP_ALL,
+    ) -> None:
+        super().__init__(settings, root, file_format, retention, DedupStore(settings))
+        self._row_format: Format = file_format
 
     def datasets_of(self, topic: str) -> list[str]:
-        """The datasets of a topic."""
-        return [each.name for each in datasets.of(self._settings.catalog.named(topic).alias)]
+        """Returns the datasets of a topic."""
+        return [dataset.name for dataset in datasets.of(self._settings.catalog.find(topic).alias)]
 
-    def contents(self, items: list[Item]) -> tuple[Contents, dict[int, str]]:
-        """Rows by dataset and hour."""
-        tables, refused = formats.tables(items)
-        made = {(each.name, hour): writer(each, rows, self._format) for (each, hour), rows in tables.items()}
-        return made, refused
+    def file_contents(self, items: list[Item]) -> tuple[FileContents, dict[int, str]]:
+        """Groups the rows of records by dataset and hour."""
+        files, refused = formats.rows_by_file(items)
+        contents = {
+            (dataset.name, hour): file_writer(dataset, rows, self._row_format)
+            for (dataset, hour), rows in files.items()
+        }
+        return contents, refused

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runtime.errors import Reject
 from runtime.metrics import LINES_STORED
@@ -11,89 +11,93 @@ from sinks import datasets
 from sinks.influx import line_protocol_fast
 from sinks.influx.client import InfluxClient
 from sinks.influx.connector import InfluxConnector
-from sinks.influx.line_protocol import Encoder
+from sinks.influx.line_protocol import LineEncoder
 
 if TYPE_CHECKING:
-    from runtime.kafka import Span
-    from sinks.rows import Dataset, Part, Record
+    from runtime.kafka import OffsetRange
+    from sinks.rows import Dataset, RowSource
     from sinks.settings import InfluxSettings
-    from sinks.sink import Batch, Item, Partition
+    from sinks.sink import AnyRecord, Batch, Item, Partition
 
 __all__ = ["InfluxConnector", "InfluxSink"]
 
+MAX_QUOTED_BYTES: Final = 300
+"""A refused line is quoted up to this length in its dead letter."""
 
-class Lines:
-    """The lines of records. Not for use by two threads at once."""
+
+class RecordLines:
+    """Converts records into lines. Not thread-safe."""
 
     def __init__(self) -> None:
         self._writers = {
-            alias: [writer for each in datasets.of(alias) for writer in _writers(each)] for alias in datasets.aliases()
+            alias: [write for dataset in datasets.of(alias) for write in _line_writers(dataset)]
+            for alias in datasets.aliases()
         }
 
     def __call__(self, item: Item) -> list[bytes]:
-        """The lines of one record."""
+        """Returns the lines of one record."""
         record = item.record
         return [line for write in self._writers[item.alias] for line in write(record)]
 
 
 class InfluxSink:
-    """Stores rows as lines. Offsets on Kafka are its only memory."""
+    """Stores rows as lines. Keeps no state: the group's committed offsets count."""
 
     name = "influx"
     topics = datasets.aliases()
 
     def __init__(self, settings: InfluxSettings) -> None:
         self._client = InfluxClient(settings)
-        self._lines = Lines()
+        self._lines = RecordLines()
 
-    def assigned(self, partition: Partition, span: Span) -> int | None:  # noqa: ARG002  the signature of a sink
-        """Nothing to prepare."""
+    def assign(self, partition: Partition, span: OffsetRange) -> int | None:  # noqa: ARG002  the signature of a sink
+        """Returns None: reading resumes from the committed offset."""
         return None
 
-    def released(self, partition: Partition) -> None:
-        """Nothing to let go."""
+    def revoke(self, partition: Partition) -> None:
+        """Does nothing: the sink keeps no state."""
 
     def close(self) -> None:
-        """Lets connections go."""
+        """Closes connections."""
         self._client.close()
 
     def write(self, batch: Batch) -> None:
         """Stores a batch.
 
         Raises:
-            Retry: the server is away or busy.
-            Reject: it refuses lines of some records; all other lines are stored.
-            Misconfigured: token, database or endpoint is wrong.
+            Retry: The server is away or busy.
+            Reject: It refuses lines of some records; all other lines are stored.
+            Misconfigured: Token, database or endpoint is wrong.
         """
         lines: list[bytes] = []
-        owners: list[int] = []
+        item_indices: list[int] = []
         refused: dict[int, str] = {}
         for index, item in enumerate(batch.items):
             try:
-                made = self._lines(item)
+                item_lines = self._lines(item)
             except Exception as error:  # noqa: BLE001  one record must never stop a partition
-                refused[index] = f"no lines can be made of it: {error!r}"
+                refused[index] = f"cannot be converted to lines: {error!r}"
                 continue
-            lines += made
-            owners += [index] * len(made)
-        bad = self._client.write(lines)
-        LINES_STORED.inc(len(lines) - len(bad))
-        for at, why in bad.items():
-            refused.setdefault(owners[at], f"{why}; line: {lines[at][:300].decode(errors='replace')}")
+            lines += item_lines
+            item_indices += [index] * len(item_lines)
+        refused_lines = self._client.write(lines)
+        LINES_STORED.inc(len(lines) - len(refused_lines))
+        for number, reason in refused_lines.items():
+            quoted = lines[number][:MAX_QUOTED_BYTES].decode(errors="replace")
+            refused.setdefault(item_indices[number], f"{reason}; line: {quoted}")
         if refused:
             raise Reject(refused)
 
 
-def _writers(dataset: Dataset) -> Iterator[Callable[[Record], Iterable[bytes]]]:
-    """What writes the lines of each part of a dataset."""
-    encoder = Encoder(dataset)
+def _line_writers(dataset: Dataset) -> Iterator[Callable[[AnyRecord], Iterable[bytes]]]:
+    """Yields a function for each part of a dataset that returns the part's lines of a record."""
+    encoder = LineEncoder(dataset)
     for part in dataset.parts:
-        yield (
-            line_protocol_fast.Leaves(dataset, part, encoder)
-            if line_protocol_fast.fits(dataset, part)
-            else _by_rows(part, encoder)
-        )
+        if line_protocol_fast.is_supported(dataset, part):
+            yield line_protocol_fast.FastLineWriter(dataset, part, encoder)
+        else:
+            yield _row_writer(part, encoder)
 
 
-def _by_rows(part: Part, encode: Encoder) -> Callable[[Record], Iterable[bytes]]:
+def _row_writer(part: RowSource, encode: LineEncoder) -> Callable[[AnyRecord], Iterable[bytes]]:
     return lambda record: [line for row in part.rows(record) if (line := encode(row))]

@@ -1,7 +1,7 @@
-"""Topics as the destination of a replay: `<prefix>replay.<id>.<topic>`, which no part of the live pipeline reads.
+"""Topics as destination of a replay: `<prefix>replay.<id>.<topic>`, which no part of the live pipeline reads.
 
-A record goes to the partition number that it has live, once: what is there by an earlier run of the same id is left
-out. So a replay that was killed is completed by running it again with its id.
+A record goes to the same partition number as live, once: records that are there from an earlier run with the same id
+are left out. So a replay that was killed is completed by running it again with its id.
 """
 
 from __future__ import annotations
@@ -16,106 +16,117 @@ from runtime import kafka
 from runtime.errors import Retry
 from runtime.topics import decoder, publish_schemas
 from schemas import catalog, codec
-from sinks.replay.destination import Tally
+from sinks.replay.destination import ReplayCounts
 
 if TYPE_CHECKING:
-    from runtime.kafka import Span
+    from runtime.kafka import OffsetRange
     from runtime.settings import KafkaSettings
-    from sinks.sink import Item
+    from sinks.sink import AnyRecord, Item
 
-CONFIRM_S: Final = 30.0
-"""For the broker's word on what was sent."""
+TIMEOUT_S: Final = 30.0
+"""Timeout for the broker's confirmation."""
 
 
-class Copies:
-    """Topics of one replay. `write=False`: none is made, and nothing sent.
+class ReplayTopics:
+    """The topics of one replay.
 
     Raises:
-        Retry: Kafka did not make the topics.
+        Retry: Kafka did not create the topics.
     """
 
     def __init__(self, settings: KafkaSettings, name: str, aliases: Iterable[str], *, write: bool) -> None:
+        """Creates missing topics.
+
+        Args:
+            settings: Where Kafka is.
+            name: Id of the replay, a part of the topics' names.
+            aliases: Topics to be replayed.
+            write: False to only count what would be stored; then no topic is created.
+        """
         prefix = settings.topic_prefix
         self._settings, self._write = settings, write
         self.names: Final = {
             alias: f"{prefix}replay.{name}.{settings.catalog[alias].name.removeprefix(prefix)}" for alias in aliases
         }
-        """Alias → name of its copy."""
-        self.tally = Tally()
-        self._seen: dict[str, set[Hashable]] = {}
-        self._publisher = kafka.Publisher(settings, "rackstream-replay")
-        self._there = self._existing()
+        """Alias → name of the replay's topic."""
+        self.counts = ReplayCounts()
+        self._stored: dict[str, set[Hashable]] = {}
+        """Alias → identities of the records that are on the replay's topic."""
+        self._publisher = kafka.KafkaPublisher(settings, "rackstream-replay")
+        self._existing_topics = self._list_topics()
         if write:
             publish_schemas(settings)
-            self._create()
+            self._create_topics()
 
     def open(self, number: int, aliases: Iterable[str]) -> None:
-        """Learns what is there of a partition number."""
-        self._seen = {alias: set() for alias in aliases}
-        for alias in self._seen:
+        """Reads which records of a partition number are on the replay's topics."""
+        self._stored = {alias: set() for alias in aliases}
+        for alias in self._stored:
             name = self.names[alias]
-            span = kafka.watermarks(self._settings, name).get(number) if name in self._there else None
+            watermarks = kafka.watermarks(self._settings, name) if name in self._existing_topics else {}
+            spans = {number: watermarks[number]} if number in watermarks else {}
             decode = decoder(self._settings, alias).decode
-            for message in kafka.read(self._settings, name, {number: span} if span else {}):
-                self._seen[alias].add(self._identity(alias, decode(message.value())))
+            for message in kafka.read_ranges(self._settings, name, spans):
+                self._stored[alias].add(self._identity(alias, decode(message.value())))
 
     def put(self, item: Item) -> None:
-        """Takes one record; its own bytes go, if it was not recomputed."""
+        """Publishes one record, with its original bytes unless it was recomputed."""
         name, identity = self.names[item.alias], self._identity(item.alias, item.record)
-        if identity in self._seen[item.alias]:
-            self.tally.add(name, new=0, there=1)
+        if identity in self._stored[item.alias]:
+            self.counts.add(name, new=0, already_stored=1)
             return
-        self._seen[item.alias].add(identity)
-        self.tally.add(name, new=1)
+        self._stored[item.alias].add(identity)
+        self.counts.add(name, new=1)
         if not self._write:
             return
         topic = self._settings.catalog[item.alias]
-        if item.wire is not None and item.wire.value is not None:
-            key, value = item.wire.key or b"", item.wire.value
+        if item.original is not None and item.original.value is not None:
+            key, value = item.original.key or b"", item.original.value
         else:
-            key, value = topic.key_of(item.record), codec.encode(catalog.schema(topic.schema), item.record)
+            record = dict(item.record)
+            key, value = topic.key_of(record), codec.encode(catalog.schema(topic.schema), record)
         try:
-            self._publisher.send(name, key, value, wait_s=CONFIRM_S, partition=item.partition[1])
+            self._publisher.send(name, key, value, wait_s=TIMEOUT_S, partition=item.partition[1])
         except BufferError as error:
-            raise Retry(f"{name} takes nothing more: no answer from {self._settings.bootstrap}") from error
+            raise Retry(f"{name} accepts no more records: no answer from {self._settings.bootstrap}") from error
 
-    def leave(self, item: Item) -> None:
-        """Nothing to do."""
+    def skip(self, item: Item) -> None:
+        """Does nothing."""
 
-    def commit(self, number: int, covered: Mapping[str, Span]) -> None:  # noqa: ARG002  the signature of a destination
-        """Returns when the broker has confirmed everything."""
-        if self._publisher.flush(CONFIRM_S) or self._publisher.failures:
-            raise Retry(f"not confirmed by Kafka: {next(iter(self._publisher.failures), 'no answer')}")
+    def commit(self, number: int, covered: Mapping[str, OffsetRange]) -> None:  # noqa: ARG002  the signature of a destination
+        """Returns when the broker has confirmed all records."""
+        if self._publisher.flush(TIMEOUT_S) or self._publisher.delivery_failures:
+            raise Retry(f"not confirmed by Kafka: {next(iter(self._publisher.delivery_failures), 'no answer')}")
 
     def close(self) -> None:
-        """Gives up what is not delivered."""
+        """Discards undelivered records."""
         self._publisher.purge()
 
-    def _identity(self, alias: str, record: dict[str, object]) -> Hashable:
-        # A compacted topic's identity says whose state it is, not which.
+    def _identity(self, alias: str, record: AnyRecord) -> Hashable:
+        # The identity of a compacted topic tells whose state a record is, but not which state.
         return (*self._settings.catalog[alias].identity_of(record), record["observed_at"])
 
-    def _existing(self) -> set[str]:
+    def _list_topics(self) -> set[str]:
         try:
-            return set(kafka.admin(self._settings).list_topics(timeout=15).topics)
+            return set(kafka.create_admin_client(self._settings).list_topics(timeout=15).topics)
         except KafkaException as error:
             raise Retry(f"no answer from Kafka at {self._settings.bootstrap}: {error.args[0].str()}") from error
 
-    def _create(self) -> None:
-        admin = kafka.admin(self._settings)
-        wanted = [
+    def _create_topics(self) -> None:
+        admin = kafka.create_admin_client(self._settings)
+        missing = [
             NewTopic(
                 name,
                 len(kafka.watermarks(self._settings, self._settings.catalog[alias].name)),
-                # A history: nothing of it is compacted away, and it stays until it is deleted.
+                # A history: nothing is compacted, and it stays until it is deleted.
                 config=self._settings.catalog[alias].config | {"cleanup.policy": "delete", "retention.ms": "-1"},
             )
             for alias, name in self.names.items()
-            if name not in self._there
+            if name not in self._existing_topics
         ]
-        for name, future in (admin.create_topics(wanted) if wanted else {}).items():
+        for name, future in (admin.create_topics(missing) if missing else {}).items():
             try:
-                future.result(CONFIRM_S)
+                future.result(TIMEOUT_S)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise Retry(f"{name} could not be made: {error.args[0].str()}") from error
+                    raise Retry(f"{name} could not be created: {error.args[0].str()}") from error

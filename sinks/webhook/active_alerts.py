@@ -1,26 +1,25 @@
-"""The alerts that are active: found in the log of transitions, and in the engine's memory where the log is too short.
+"""Active alerts, from the log of transitions and, for older ones, from the state of the alert engine. Pure.
 
-The log is read first, and whole: a transition is on it before the memory knows it. What the memory has and the log
-does not was raised longer ago than transitions are kept, or has been raised since the log was read; telling it again
-is then seen by its revision. Folding is pure.
+Read the whole log first: a transition is on the log before the state has it. An alert that only the state has was
+raised longer ago than transitions are kept, or since the log was read; its revision shows if it was delivered before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, cast
 
-from sinks.webhook.inhibition import HEARTBEATS
+from schemas.alerts import HEARTBEAT_CATEGORY
+from schemas.sources import SOURCE_BY_TOPIC
 
-Record = dict[str, Any]
-SOURCES: Final = {"raw-libvirt": "libvirt", "device-rates": "libvirt", "raw-host": "host", "host-rates": "host"}
-"""Topic (alias) judged → source of its targets; all other topics are Redfish's."""
+if TYPE_CHECKING:
+    from schemas.records import ActiveAlert, Alert, AlertState, PresenceAlert, PresenceState, Severity, TargetStatus
 
 
-def fold(active: dict[str, Record], transition: Record) -> None:
-    """Takes a transition into the active set: id → its newest transition. One seen before changes nothing."""
-    known = active.get(transition["id"])
-    if known is not None and known["revision"] >= transition["revision"]:
+def apply_transition(active: dict[str, Alert], transition: Alert) -> None:
+    """Updates active alerts (id → newest transition) with a transition. An older one changes nothing."""
+    newest = active.get(transition["id"])
+    if newest is not None and newest["revision"] >= transition["revision"]:
         return
     if transition["transition"] == "cleared":
         active.pop(transition["id"], None)
@@ -28,45 +27,55 @@ def fold(active: dict[str, Record], transition: Record) -> None:
         active[transition["id"]] = transition
 
 
-def remembered(memories: Iterable[Record], presence: Iterable[Record], targets: Iterable[Record]) -> Iterator[Record]:
-    """The active alerts that memories tell, as transitions.
+def alerts_from_state(
+    states: Iterable[AlertState], presence: Iterable[PresenceState], targets: Iterable[TargetStatus]
+) -> Iterator[Alert]:
+    """Yields the active alerts of the alert engine's state, as transitions.
 
     Args:
-        memories: the AlertState of each host and source.
-        presence: the PresenceState of each producer.
-        targets: the TargetStatus of each target, for its labels.
+        states: State of each host and source.
+        presence: State of each producer.
+        targets: Status of each target, for its labels.
     """
-    labels = {(each["source"], each["host"]): each["labels"] for each in targets}
-    for memory in memories:
-        target = SOURCES.get(memory["source"], "redfish"), memory["host"]
-        for alert in memory["active"]:
-            own = {"host": memory["host"], "labels": labels.get(target, {}) | alert["labels"]}
-            yield _transition(alert | own)
+    target_labels = {(status["source"], status["host"]): status["labels"] for status in targets}
+    for state in states:
+        host = state["host"]
+        labels = target_labels.get((SOURCE_BY_TOPIC.get(state["source"], "redfish"), host), {})
+        for active in state["active"]:
+            yield _alert(
+                active,
+                host=host,
+                category=active["category"],
+                threshold=active["threshold"],
+                labels=labels | active["labels"],
+            )
     for producer in presence:
-        for alert in producer["alerts"]:
-            yield _transition(alert | {"category": HEARTBEATS, "threshold": None})
+        for raised in producer["alerts"]:
+            yield _alert(
+                raised, host=raised["host"], category=HEARTBEAT_CATEGORY, threshold=None, labels=raised["labels"]
+            )
 
 
-def _transition(alert: Mapping[str, Any]) -> Record:
-    names = (
-        "id",
-        "revision",
-        "host",
-        "rule",
-        "component",
-        "severity",
-        "value",
-        "threshold",
-        "text",
-        "started_at",
-        "category",
-        "labels",
-    )
-    return {name: alert[name] for name in names} | {
-        "transition": "updated" if alert["revision"] else "raised",
+def _alert(
+    active: ActiveAlert | PresenceAlert, *, host: str, category: str, threshold: float | None, labels: dict[str, str]
+) -> Alert:
+    return {
+        "id": active["id"],
+        "revision": active["revision"],
+        "transition": "updated" if active["revision"] else "raised",
+        "host": host,
+        "rule": active["rule"],
+        "component": active["component"],
+        "severity": cast("Severity", active["severity"]),
+        "value": active["value"],
+        "threshold": threshold,
+        "text": active["text"],
+        "started_at": active["started_at"],
         "cause": None,
-        "observed_at": alert["told_at"] or alert["started_at"],
+        "observed_at": active["told_at"] or active["started_at"],
+        "category": category,
         "epoch": "",
         "sequence": 0,
+        "labels": labels,
         "pack": "",
     }

@@ -1,83 +1,96 @@
-"""Which active alerts a receiver knows, and which are held back because something mutes them. Pure."""
+"""State of the deliveries to a receiver: which active alerts it was sent, and which are held back while muted. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sinks.sink import Partition
 
-Record = dict[str, Any]
+if TYPE_CHECKING:
+    from schemas.records import Alert
+
 NEVER: Final = -1
 
 
 @dataclass
-class Entry:
-    """One active alert."""
+class DeliveryEntry:
+    """An active alert, and what was delivered of it."""
 
-    alert: Record
+    alert: Alert
     """Its newest transition."""
-    told: int = NEVER
+    delivered_revision: int = NEVER
     """Newest revision that was delivered."""
-    known: bool = False
-    """The receiver may know of it, so it must hear that it is over."""
+    may_be_known: bool = False
+    """True if the receiver may know the alert, so that its end must be delivered."""
     refused: bool = False
-    """The receiver takes no such alert."""
+    """True if the receiver refuses it for good."""
 
 
-class Ledger:
-    """The active alerts of the partitions we hold."""
+class DeliveryState:
+    """The active alerts of the owned partitions."""
 
     def __init__(self) -> None:
-        self._partitions: dict[Partition, dict[str, Entry]] = {}
+        self._partitions: dict[Partition, dict[str, DeliveryEntry]] = {}
 
-    def open(self, partition: Partition) -> None:
-        """Begins a partition with nothing active."""
+    def open_partition(self, partition: Partition) -> None:
+        """Adds a partition without active alerts."""
         self._partitions[partition] = {}
 
-    def close(self, partition: Partition) -> None:
-        """Forgets a partition."""
+    def close_partition(self, partition: Partition) -> None:
+        """Removes a partition."""
         self._partitions.pop(partition, None)
 
-    def recall(self, partition: Partition, alert: Record, *, told: bool) -> None:
-        """An alert that was active when the partition was taken over; `told=False`: it is not known whether it was."""
-        self._partitions[partition][alert["id"]] = Entry(alert, alert["revision"] if told else NEVER, known=True)
+    def restore(self, partition: Partition, alert: Alert, *, delivered: bool) -> None:
+        """Adds an alert that was active when the partition was taken over.
 
-    def wants(self, partition: Partition, alert: Record, *, muted: bool) -> bool:
-        """Whether a transition is delivered now. The end of an alert is, muted or not, unless nobody knows of it."""
+        Args:
+            partition: Where the alert is.
+            alert: Its newest transition.
+            delivered: True if that transition was delivered; False if it may have been.
+        """
+        revision = alert["revision"] if delivered else NEVER
+        self._partitions[partition][alert["id"]] = DeliveryEntry(alert, revision, may_be_known=True)
+
+    def should_deliver(self, partition: Partition, alert: Alert, *, muted: bool) -> bool:
+        """True if a transition is to be delivered now: not muted or, if cleared, of an alert that may be known."""
         if alert["transition"] != "cleared":
             return not muted
         entry = self._partitions[partition].get(alert["id"])
-        return entry is None or entry.known
+        return entry is None or entry.may_be_known
 
-    def delivered(self, partition: Partition, alert: Record, *, refused: bool = False) -> None:
-        """A transition was delivered, or refused for good."""
+    def mark_delivered(self, partition: Partition, alert: Alert, *, refused: bool = False) -> None:
+        """Records that a transition was delivered, or refused for good."""
         entries = self._partitions[partition]
         if alert["transition"] == "cleared":
             entries.pop(alert["id"], None)
         else:
-            known = not refused or (alert["id"] in entries and entries[alert["id"]].known)
-            entries[alert["id"]] = Entry(alert, alert["revision"], known, refused)
+            may_be_known = not refused or (alert["id"] in entries and entries[alert["id"]].may_be_known)
+            entries[alert["id"]] = DeliveryEntry(alert, alert["revision"], may_be_known, refused)
 
-    def held_back(self, partition: Partition, alert: Record) -> None:
-        """A transition was not delivered, because something mutes it."""
+    def mark_held_back(self, partition: Partition, alert: Alert) -> None:
+        """Records that a transition was not delivered, because the alert is muted."""
         entries = self._partitions[partition]
         if alert["transition"] == "cleared":
             entries.pop(alert["id"], None)
         elif alert["id"] in entries:
             entries[alert["id"]].alert = alert
         else:
-            entries[alert["id"]] = Entry(alert)
+            entries[alert["id"]] = DeliveryEntry(alert)
 
-    def due(self, muted: Callable[[Record], bool]) -> Iterator[tuple[Partition, Record]]:
-        """What was held back and nothing mutes any more: the newest transition of each such alert."""
+    def due(self, is_muted: Callable[[Alert], bool]) -> Iterator[tuple[Partition, Alert]]:
+        """Yields the newest transition of each alert that was held back and is not muted any more."""
         for partition, entries in self._partitions.items():
             for entry in list(entries.values()):
-                if entry.told < entry.alert["revision"] and not muted(entry.alert):
+                if entry.delivered_revision < entry.alert["revision"] and not is_muted(entry.alert):
                     yield partition, entry.alert
 
-    def told(self) -> list[Record]:
-        """The active alerts that were delivered."""
-        found = (entry for entries in self._partitions.values() for entry in entries.values())
-        return [entry.alert for entry in found if entry.told == entry.alert["revision"] and not entry.refused]
+    def delivered_alerts(self) -> list[Alert]:
+        """Returns the active alerts whose newest transition was delivered."""
+        return [
+            entry.alert
+            for entries in self._partitions.values()
+            for entry in entries.values()
+            if entry.delivered_revision == entry.alert["revision"] and not entry.refused
+        ]

@@ -1,13 +1,14 @@
-"""Posts bodies to one URL over one connection, and says what the answer means.
+"""HTTP client of the webhook sink: posts bodies to one URL over one connection and classifies the answers.
 
-No redirect is followed, for it would carry secrets elsewhere; certificates are verified; proxies are not used. What is
-said of the URL is its origin only: path, query and user may be secrets.
+It follows no redirects, which would carry secrets elsewhere, verifies certificates, and uses no proxies. Messages name
+only the origin of the URL: path, query and user may be secrets.
 """
 
 from __future__ import annotations
 
 import base64
 import http.client
+import math
 import ssl
 import time
 from collections.abc import Mapping
@@ -21,16 +22,16 @@ from runtime.errors import Misconfigured, Retry
 if TYPE_CHECKING:
     from sinks.settings import WebhookSettings
 
-MAX_ANSWER: Final = 64 * 1024
-MAX_WAIT_S: Final = 300.0
-"""A Retry-After beyond this is taken for this."""
-AGAIN: Final = (408, 421, 423, 425, 429)
-WRONG: Final = (401, 403, 404, 405, 407, 410, 501)
-"""No alert would pass: a person must look at URL and credentials."""
+MAX_RESPONSE_BYTES: Final = 64 * 1024
+MAX_RETRY_AFTER_S: Final = 300.0
+"""A longer Retry-After is shortened to this."""
+RETRIABLE_STATUS: Final = (408, 421, 423, 425, 429)
+MISCONFIGURED_STATUS: Final = (401, 403, 404, 405, 407, 410, 501)
+"""No alert would be accepted: a person must check URL and credentials."""
 
 
-class Poster:
-    """One receiver. Not thread-safe."""
+class WebhookClient:
+    """Client of one receiver. Not thread-safe."""
 
     def __init__(self, settings: WebhookSettings) -> None:
         url = settings.url.get_secret_value()
@@ -39,7 +40,7 @@ class Poster:
         port = f":{parts.port}" if parts.port else ""
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self.origin = f"{parts.scheme}://{host}{port}"
-        """What may be said of it."""
+        """The part of the URL that messages may contain."""
         self._target = settings.target
         self._headers = {"Content-Type": "application/json", "User-Agent": "rackstream"}
         secrets = [parts.password, parts.username, settings.token and settings.token.get_secret_value()]
@@ -50,20 +51,21 @@ class Poster:
             secrets += [basic, unquote(parts.password or "")]
         elif settings.token:
             self._headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
-        # A receiver may repeat what it was asked for.
-        self._secrets = [each for each in (url, self._target if len(self._target) > 1 else "", *secrets) if each]
+        # A receiver may quote the request in its answer.
+        target = self._target if len(self._target) > 1 else ""
+        self._secrets = [secret for secret in (url, target, *secrets) if secret]
         self._timeout_s = settings.timeout_s
-        self._connection = _connection(parts.scheme, parts.hostname, parts.port, settings)
+        self._connection = _connect(parts.scheme, parts.hostname, parts.port, settings)
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> str | None:
-        """Returns None when the receiver took it; else why it never will.
+        """Posts a body. Returns None if the receiver accepted it, else the reason why it never will.
 
         Raises:
-            Retry: it is away or busy.
+            Retry: The receiver is away or busy.
             Misconfigured: URL, credentials or certificate are wrong.
         """
         try:
-            status, after, text = self._exchange(body, self._headers | dict(headers))
+            status, retry_after, text = self._exchange(body, self._headers | dict(headers))
         except ssl.SSLCertVerificationError as error:
             self._connection.close()
             raise Misconfigured(
@@ -72,55 +74,55 @@ class Poster:
             ) from None
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise Retry(f"webhook {self.origin} not reached: {self._clean(str(error) or repr(error))}") from None
-        said = f"webhook {self.origin} answers {status}" + (f": {text}" if text else "")
+            raise Retry(f"webhook {self.origin} not reached: {self._sanitize(str(error) or repr(error))}") from None
+        answer = f"webhook {self.origin} answers {status}" + (f": {text}" if text else "")
         if 200 <= status < 300:
             return None
-        if status in AGAIN or (status >= 500 and status not in WRONG):
-            raise Retry(said, after_s=_after_s(after))
+        if status in RETRIABLE_STATUS or (status >= 500 and status not in MISCONFIGURED_STATUS):
+            raise Retry(answer, after_s=_parse_retry_after(retry_after))
         if 300 <= status < 400:
-            raise Misconfigured(f"{said}; redirects are not followed: set RACKSTREAM_WEBHOOK_URL to where it leads")
-        if status in WRONG:
-            raise Misconfigured(f"{said}; check RACKSTREAM_WEBHOOK_URL and its credentials")
-        return said
+            raise Misconfigured(f"{answer}; redirects are not followed: set RACKSTREAM_WEBHOOK_URL to where it leads")
+        if status in MISCONFIGURED_STATUS:
+            raise Misconfigured(f"{answer}; check RACKSTREAM_WEBHOOK_URL and its credentials")
+        return answer
 
     def _exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str | None, str]:
-        """Sends one request and reads its answer, whole or to where it is too much."""
+        """Sends one request and reads its answer, up to a limit; returns status, Retry-After and text."""
         deadline_s = time.monotonic() + self._timeout_s
         reused = self._connection.sock is not None
         try:
             self._connection.request("POST", self._target, body, dict(headers))
-            answer = self._connection.getresponse()
+            response = self._connection.getresponse()
         except (http.client.RemoteDisconnected, ConnectionError):
             self._connection.close()
             if not reused:
                 raise
-            # It was kept open for long, and the receiver has closed it meanwhile.
+            # The receiver has closed the idle connection meanwhile.
             self._connection.request("POST", self._target, body, dict(headers))
-            answer = self._connection.getresponse()
-        read = bytearray()
-        while len(read) < MAX_ANSWER and (part := answer.read1(4096)):
-            read += part
+            response = self._connection.getresponse()
+        content = bytearray()
+        while len(content) < MAX_RESPONSE_BYTES and (part := response.read1(4096)):
+            content += part
             if time.monotonic() > deadline_s:
                 break
-        if answer.length == 0:
-            answer.close()  # read whole: the connection serves the next one
-        if not answer.isclosed():
+        if response.length == 0:
+            response.close()  # read completely: the connection can be reused
+        if not response.isclosed():
             self._connection.close()
-        return answer.status, answer.headers["Retry-After"], self._clean(read.decode(errors="replace"))
+        return response.status, response.headers["Retry-After"], self._sanitize(content.decode(errors="replace"))
 
-    def _clean(self, text: str) -> str:
-        """Fit for logs and letters: one short line, without secrets."""
+    def _sanitize(self, text: str) -> str:
+        """Returns a text for logs and dead letters: one short line, without secrets."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return " ".join(text.split())[:300]
 
     def close(self) -> None:
-        """Lets the connection go."""
+        """Closes the connection."""
         self._connection.close()
 
 
-def _connection(scheme: str, host: str, port: int | None, settings: WebhookSettings) -> http.client.HTTPConnection:
+def _connect(scheme: str, host: str, port: int | None, settings: WebhookSettings) -> http.client.HTTPConnection:
     if scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=settings.timeout_s)
     try:
@@ -130,16 +132,16 @@ def _connection(scheme: str, host: str, port: int | None, settings: WebhookSetti
     return http.client.HTTPSConnection(host, port, timeout=settings.timeout_s, context=context)
 
 
-def _after_s(text: str | None) -> float | None:
-    """Retry-After in seconds: a number, or a date."""
+def _parse_retry_after(text: str | None) -> float | None:
+    """Returns the seconds of a Retry-After header, which is a number or a date."""
     if not text:
         return None
     try:
         wait_s = float(text)
     except ValueError:
         try:
-            at = parsedate_to_datetime(text)
+            date = parsedate_to_datetime(text)
         except ValueError:
             return None
-        wait_s = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
-    return min(max(wait_s, 0.0), MAX_WAIT_S) if wait_s == wait_s else None  # noqa: PLR0124  NaN
+        wait_s = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    return None if math.isnan(wait_s) else min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)

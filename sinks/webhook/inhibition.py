@@ -1,12 +1,12 @@
-"""What mutes an alert: silences, and alerts that say its host is not heard. Pure: the caller says what time it is.
+"""Muting of alerts by silences and by inhibition, in Alertmanager's sense of the words. Pure: time is an argument.
 
-- A silence mutes what matches all its matchers, from its start to its end.
-- An alert about a target that cannot be read, or about a producer that is silent, mutes what was raised from that
-  target's readings by the same source: a BMC that does not answer says nothing of the libvirt connection of its host.
-- A target that a command has stopped mutes the same: what it last said may be over, and nobody looks.
+- A silence mutes the alerts that match all its matchers, from its start to its end.
+- An alert about a target that cannot be read, or about a silent producer, inhibits alerts raised from readings of that
+  target by the same source: a BMC that does not answer says nothing about the libvirt connection of its host.
+- A target whose polling a command has stopped is inhibited too: its last alerts may be over, unnoticed.
 - Alerts about producers and targets themselves are muted by silences only.
 
-Muting is decided where alerts are delivered or shown. The alert engine knows nothing of it.
+Muting applies where alerts are delivered or shown; the alert engine does not depend on it.
 """
 
 from __future__ import annotations
@@ -14,101 +14,121 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import TYPE_CHECKING, TypedDict
 
-Record = Mapping[str, Any]
-Target = tuple[str, str]
+from schemas.alerts import HEARTBEAT_CATEGORY, PRODUCER_SILENT, TARGET_FAILURE_RULES, TARGETS_FAILING
+from schemas.sources import source_of_category
+
+if TYPE_CHECKING:
+    from schemas.records import Alert, PresenceState, Silence
+
+TargetKey = tuple[str, str]
 """(source, host)."""
 
-HEARTBEATS: Final = "heartbeats"
-"""Category of the alerts about producers and targets."""
-SOURCES: Final = {"domains": "libvirt", "host": "host"}
-"""Category of a raw record → source; all other categories are Redfish's."""
-FIELDS: Final = ("rule", "host", "severity", "component")
-"""What a matcher may name besides labels. They win over labels of the same name."""
-SILENT, GROUP = "producer-silent", "targets-failing"
-FAILING: Final = ("target-unreachable", "target-auth-failed", "target-failing")
+
+class InhibitingTarget(TypedDict):
+    """Fields of `TargetStatus` that decide about inhibition; a whole `TargetStatus` fits, too."""
+
+    source: str
+    host: str
+    producer: str
+    stopped_by: str | None
+    detail: str
 
 
-def matches(silence: Record, alert: Record) -> bool:
-    """Whether a silence is about an alert, whenever it holds."""
-    known = alert["labels"] | {name: alert[name] for name in FIELDS}
+def silence_matches(silence: Silence, alert: Alert) -> bool:
+    """True if an alert matches all matchers of a silence, whether the silence is active or not."""
+    # Fields win over labels of the same name.
+    values = alert["labels"] | {
+        "rule": alert["rule"],
+        "host": alert["host"],
+        "severity": alert["severity"],
+        "component": alert["component"],
+    }
     return all(
-        matcher["name"] in known and fnmatchcase(str(known[matcher["name"]]), matcher["pattern"])
+        matcher["name"] in values and fnmatchcase(values[matcher["name"]], matcher["pattern"])
         for matcher in silence["matchers"]
     )
 
 
-def holds(silence: Record, now: datetime) -> bool:
-    """Whether a silence has begun and has not ended."""
-    return bool(silence["starts_at"] <= now < silence["ends_at"])
+def is_active(silence: Silence, now: datetime) -> bool:
+    """True if a silence has begun and not ended."""
+    return silence["starts_at"] <= now < silence["ends_at"]
 
 
-def target_of(alert: Record) -> Target | None:
-    """The target whose readings an alert was raised from; None: it is itself about a producer or target."""
-    if alert["category"] == HEARTBEATS:
+def target_of(alert: Alert) -> TargetKey | None:
+    """Returns the target whose readings an alert was raised from; None for alerts about a producer or target itself."""
+    if alert["category"] == HEARTBEAT_CATEGORY:
         return None
-    return SOURCES.get(alert["category"], "redfish"), alert["host"]
+    return source_of_category(alert["category"]), alert["host"]
 
 
-def inhibited(presence: Iterable[Record], targets: Iterable[Record]) -> dict[Target, str]:
-    """The targets that are not heard, each with what says so: the alert (its rule and host), or who stopped it.
+def inhibited_targets(presence: Iterable[PresenceState], targets: Iterable[InhibitingTarget]) -> dict[TargetKey, str]:
+    """Returns the inhibited targets, each with the reason: rule and host of an alert, or who stopped its polling.
 
     Args:
-        presence: the PresenceState of each producer.
-        targets: the TargetStatus of each target.
+        presence: State of each producer.
+        targets: Status of each target.
     """
-    of: dict[str, list[Target]] = {}
-    found: dict[Target, str] = {}
+    targets_by_producer: dict[str, list[TargetKey]] = {}
+    inhibited: dict[TargetKey, str] = {}
     for status in targets:
         target = (status["source"], status["host"])
-        of.setdefault(status["producer"], []).append(target)
+        targets_by_producer.setdefault(status["producer"], []).append(target)
         if status["stopped_by"] is not None:
-            found[target] = status["detail"]
+            inhibited[target] = status["detail"]
     for producer in presence:
         for alert in producer["alerts"]:
-            name = f"{alert['rule']} {alert['host']}"
-            if alert["rule"] == SILENT:
-                found |= dict.fromkeys(of.get(producer["producer"], ()), name)
-            elif alert["rule"] == GROUP:
-                found |= {(producer["source"], host): name for host in producer["grouped"]}
-            elif alert["rule"] in FAILING:
-                found[producer["source"], alert["host"]] = name
-    return found
+            reason = f"{alert['rule']} {alert['host']}"
+            if alert["rule"] == PRODUCER_SILENT:
+                inhibited |= dict.fromkeys(targets_by_producer.get(producer["producer"], ()), reason)
+            elif alert["rule"] == TARGETS_FAILING:
+                inhibited |= {(producer["source"], host): reason for host in producer["grouped"]}
+            elif alert["rule"] in TARGET_FAILURE_RULES:
+                inhibited[producer["source"], alert["host"]] = reason
+    return inhibited
 
 
-def muted_by(alert: Record, silences: Iterable[Record], unheard: Mapping[Target, str], now: datetime) -> list[str]:
-    """What mutes an alert now, as people read it; empty: nothing does."""
-    found = [f"silence {silence['id']}" for silence in silences if holds(silence, now) and matches(silence, alert)]
+def muted_by(alert: Alert, silences: Iterable[Silence], inhibited: Mapping[TargetKey, str], now: datetime) -> list[str]:
+    """Returns what mutes an alert now, as text for people; empty if it is not muted."""
+    reasons = [
+        f"silence {silence['id']}"
+        for silence in silences
+        if is_active(silence, now) and silence_matches(silence, alert)
+    ]
     target = target_of(alert)
-    if target is not None and target in unheard:
-        found.append(unheard[target])
-    return found
+    if target is not None and target in inhibited:
+        reasons.append(inhibited[target])
+    return reasons
 
 
-class Doubts:
-    """Which alerts may have been muted at some time, judged by what is still known of silences and of what inhibits.
+class MuteHistory:
+    """Past inhibitions: decides which alerts may have been muted, from the alert log and the existing silences.
 
-    Whoever takes deliveries over does not know which of them another held back; it tells these again.
+    A sink that takes over deliveries cannot know which alerts its predecessor held back; it delivers these again.
     """
 
     def __init__(self) -> None:
         self._hosts: dict[str, datetime] = {}
+        """Host → when it was last inhibited alone."""
         self._all: datetime | None = None
+        """When all targets of a producer were last inhibited."""
 
-    def note(self, transition: Record) -> None:
-        """Takes in a transition of the log, in the log's order."""
-        rule, at = transition["rule"], transition["observed_at"]
-        if transition["category"] != HEARTBEATS:
+    def record(self, transition: Alert) -> None:
+        """Adds a transition of the log, in the log's order."""
+        if transition["category"] != HEARTBEAT_CATEGORY:
             return
-        if rule in FAILING:
-            self._hosts[transition["host"]] = max(at, self._hosts.get(transition["host"], at))
+        observed_at = transition["observed_at"]
+        if transition["rule"] in TARGET_FAILURE_RULES:
+            host = transition["host"]
+            self._hosts[host] = max(observed_at, self._hosts.get(host, observed_at))
         else:
-            self._all = max(at, self._all or at)
+            self._all = max(observed_at, self._all or observed_at)
 
-    def about(self, alert: Record, silences: Iterable[Record]) -> bool:
-        """Whether an alert may have been held back."""
-        inhibitions = [at for at in (self._hosts.get(alert["host"]), self._all) if at is not None]
-        if alert["category"] != HEARTBEATS and any(at >= alert["started_at"] for at in inhibitions):
+    def may_have_muted(self, alert: Alert, silences: Iterable[Silence]) -> bool:
+        """True if an alert may have been held back since it was raised."""
+        started_at = alert["started_at"]
+        inhibitions = [time for time in (self._hosts.get(alert["host"]), self._all) if time is not None]
+        if alert["category"] != HEARTBEAT_CATEGORY and any(time >= started_at for time in inhibitions):
             return True
-        return any(silence["ends_at"] > alert["started_at"] and matches(silence, alert) for silence in silences)
+        return any(silence["ends_at"] > started_at and silence_matches(silence, alert) for silence in silences)

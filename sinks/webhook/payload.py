@@ -1,4 +1,4 @@
-"""What is posted of an alert: for Alertmanager, or as plain JSON, signed. Pure: the caller says what time it is.
+"""Request bodies for alerts: Alertmanager's format, or plain JSON with a signature. Pure: time is an argument.
 
 Alertmanager: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml (POST /alerts).
 """
@@ -12,83 +12,106 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
-Record = Mapping[str, Any]
-OWN: Final = ("alertname", "host", "component", "severity")
-"""Labels that say which alert it is; a target's label of this name gets `label_` in front."""
-TEXT_MAX: Final = 4096
+if TYPE_CHECKING:
+    from schemas.records import Alert
+
+IDENTITY_LABELS: Final = ("alertname", "host", "component", "severity")
+"""Labels that identify an alert; a target's label of the same name is prefixed with `label_`."""
+MAX_TEXT: Final = 4096
 
 
-def key(alert: Record) -> str:
-    """The idempotency key of a transition: the same whenever it is delivered again."""
+class PostableAlert(TypedDict):
+    """Alert in Alertmanager's API v2."""
+
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    startsAt: str
+    endsAt: NotRequired[str]
+    generatorURL: NotRequired[str]
+
+
+def idempotency_key(alert: Alert) -> str:
+    """Returns the key of a transition, which is the same whenever it is delivered again."""
     return f"{alert['id']}-{alert['revision']}"
 
 
-def as_json(alert: Record) -> bytes:
-    """The transition as it is on Kafka, with its idempotency key; times as ISO 8601, a number that is none as null."""
-    return _dump(dict(alert) | {"idempotency_key": key(alert)})
+def json_body(alert: Alert) -> bytes:
+    """Returns a transition with all fields of its record and its idempotency key.
+
+    Times are in ISO 8601; NaN and infinity are null.
+    """
+    return _dump({**alert, "idempotency_key": idempotency_key(alert)})
 
 
-def _dump(value: Any) -> bytes:
-    def plain(each: Any) -> Any:
-        if isinstance(each, datetime):
-            return each.isoformat()
-        if isinstance(each, float) and not math.isfinite(each):
-            return None
-        if isinstance(each, Mapping):
-            return {name: plain(inner) for name, inner in each.items()}
-        return [plain(inner) for inner in each] if isinstance(each, list) else each
+def _dump(value: object) -> bytes:
+    # A lone surrogate, impossible in Avro but not in a label from YAML, must not end the process.
+    return json.dumps(_json_value(value), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
-    # A lone surrogate, which Avro cannot carry but a label from YAML might, must not end the process.
-    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+def _json_value(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _json_value(field) for name, field in value.items()}
+    return [_json_value(element) for element in value] if isinstance(value, list) else value
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """HMAC-SHA256 of `<timestamp>.<body>`, as `sha256=<hex>`. The receiver refuses timestamps that are old."""
+    """Returns the HMAC-SHA256 of `<timestamp>.<body>` as `sha256=<hex>`. Receivers should refuse old timestamps."""
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def for_alertmanager(alerts: Iterable[Record], now: datetime, link: str | None = None) -> bytes:
-    """A body for POST /api/v2/alerts.
+def alertmanager_body(alerts: Iterable[Alert], now: datetime, link: str | None = None) -> bytes:
+    """Returns a body for POST /api/v2/alerts.
 
-    What is active has no endsAt: Alertmanager ends it by itself `resolve_timeout` after the last post, so it is posted
-    again and again. What is cleared has one, which is never to come: it would be active until then.
+    Active alerts have no endsAt: Alertmanager ends them `resolve_timeout` after the last post, so they are posted again
+    and again. Cleared alerts have one, never in the future: they would be active until then.
     """
-    return _dump([_for_alertmanager(alert, now, link) for alert in alerts])
+    return _dump([_postable_alert(alert, now, link) for alert in alerts])
 
 
-def _for_alertmanager(alert: Record, now: datetime, link: str | None) -> dict[str, Any]:
-    # A host whose clock is ahead: what starts after it ended is refused.
-    began = min(alert["started_at"], now)
-    numbers = {name: f"{alert[name]:g}" for name in ("value", "threshold") if alert[name] is not None}
-    said: dict[str, Any] = {
-        "labels": labels(alert),
-        "annotations": {
-            "summary": alert["text"][:TEXT_MAX],
-            "id": alert["id"],
-            "revision": str(alert["revision"]),
-            "idempotency_key": key(alert),
-        }
-        | numbers
-        | ({"cause": alert["cause"]} if alert["cause"] else {}),
-        "startsAt": began.isoformat(),
+def _postable_alert(alert: Alert, now: datetime, link: str | None) -> PostableAlert:
+    # The clock of the host may be ahead: Alertmanager refuses alerts that start after they end.
+    starts_at = min(alert["started_at"], now)
+    annotations = {
+        "summary": alert["text"][:MAX_TEXT],
+        "id": alert["id"],
+        "revision": str(alert["revision"]),
+        "idempotency_key": idempotency_key(alert),
+    }
+    if alert["value"] is not None:
+        annotations["value"] = f"{alert['value']:g}"
+    if alert["threshold"] is not None:
+        annotations["threshold"] = f"{alert['threshold']:g}"
+    if alert["cause"]:
+        annotations["cause"] = alert["cause"]
+    body: PostableAlert = {
+        "labels": alertmanager_labels(alert),
+        "annotations": annotations,
+        "startsAt": starts_at.isoformat(),
     }
     if alert["transition"] == "cleared":
-        said["endsAt"] = max(began, min(alert["observed_at"], now)).isoformat()
-    return said | ({"generatorURL": link} if link else {})
+        body["endsAt"] = max(starts_at, min(alert["observed_at"], now)).isoformat()
+    if link:
+        body["generatorURL"] = link
+    return body
 
 
-def labels(alert: Record) -> dict[str, str]:
-    """Alertmanager's labels: they are its identity of an alert, so they are the same for all its transitions.
+def alertmanager_labels(alert: Alert) -> dict[str, str]:
+    """Returns the labels, which are Alertmanager's identity of an alert and so the same for all its transitions.
 
-    Names are made such as every version takes; empty values mean "no such label" there, and are left out.
+    Names are changed to what every version accepts. Empty values, which mean "no such label" there, are left out.
     """
-    found = {}
+    labels = {}
     for name, value in sorted(alert["labels"].items()):
         clean = re.sub(r"[^a-zA-Z0-9_]", "_", name)
-        if not clean or clean in OWN or clean[0].isdigit() or clean.startswith("__"):
+        if not clean or clean in IDENTITY_LABELS or clean[0].isdigit() or clean.startswith("__"):
             clean = f"label_{clean}"
-        found[clean] = value
-    own = zip(OWN, (alert["rule"], alert["host"], alert["component"], alert["severity"]), strict=True)
-    return {name: value for name, value in (found | dict(own)).items() if value}
+        labels[clean] = value
+    identity = (alert["rule"], alert["host"], alert["component"], alert["severity"])
+    labels |= dict(zip(IDENTITY_LABELS, identity, strict=True))
+    return {name: value for name, value in labels.items() if value}

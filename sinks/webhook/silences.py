@@ -1,91 +1,91 @@
-"""What mutes alerts now: silences, producers and targets, followed on Kafka."""
+"""Silences on Kafka: creates and publishes them, and follows everything that mutes alerts now."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from runtime import kafka
-from runtime.compacted_topic import Followed
+from runtime.compacted_topic import CompactedTopics
 from runtime.errors import Misconfigured, Retry
 from schemas import catalog, codec
 from sinks.webhook import inhibition
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
+    from schemas.records import Alert, Matcher, PresenceState, Silence, TargetStatus
 
-KEPT: Final = timedelta(days=30)
-"""A silence that ended is kept as long as transitions are: it tells which alerts may have been held back."""
+RETENTION: Final = timedelta(days=30)
+"""An ended silence is kept as long as transitions are, as it shows which alerts may have been held back."""
 
 
-class Situation:
-    """The three tables that muting is decided by. Not thread-safe."""
+class MutingState:
+    """Silences, producers and targets, followed on Kafka. Not thread-safe."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        """Reads them whole.
+        """Reads the three topics completely.
 
         Raises:
-            KafkaException: the broker did not answer.
+            KafkaException: The broker did not answer.
         """
-        self._followed = Followed(settings, "silences", "state-presence", "state-targets")
-        self._unheard: dict[inhibition.Target, str] = {}
-        self._judge()
+        self._topics = CompactedTopics(settings, "silences", "state-presence", "state-targets")
+        self._inhibited: dict[inhibition.TargetKey, str] = {}
+        self._update_inhibited()
 
     def refresh(self) -> None:
-        """Takes in what has changed."""
-        if self._followed.refresh():
-            self._judge()
+        """Applies records that have arrived since."""
+        if self._topics.refresh():
+            self._update_inhibited()
 
-    def _judge(self) -> None:
-        tables = self._followed.tables
-        self._unheard = inhibition.inhibited(tables["state-presence"].values(), tables["state-targets"].values())
-
-    @property
-    def silences(self) -> list[dict[str, Any]]:
-        """All silences there are, those that have ended or not begun among them."""
-        return list(self._followed.tables["silences"].values())
+    def _update_inhibited(self) -> None:
+        self._inhibited = inhibition.inhibited_targets(self.presence, self.targets)
 
     @property
-    def presence(self) -> list[dict[str, Any]]:
-        """What is known of each producer."""
-        return list(self._followed.tables["state-presence"].values())
+    def silences(self) -> list[Silence]:
+        """All silences, including those that have ended or not begun."""
+        return [cast("Silence", silence) for silence in self._topics.tables["silences"].values()]
 
     @property
-    def targets(self) -> list[dict[str, Any]]:
-        """How each target stands."""
-        return list(self._followed.tables["state-targets"].values())
+    def presence(self) -> list[PresenceState]:
+        """State of each producer."""
+        return [cast("PresenceState", state) for state in self._topics.tables["state-presence"].values()]
 
-    def muted_by(self, alert: Mapping[str, Any]) -> list[str]:
-        """What mutes an alert now; empty: nothing does."""
-        return inhibition.muted_by(alert, self._followed.tables["silences"].values(), self._unheard, datetime.now(UTC))
+    @property
+    def targets(self) -> list[TargetStatus]:
+        """Status of each target."""
+        return [cast("TargetStatus", status) for status in self._topics.tables["state-targets"].values()]
 
-    def is_unheard(self, alert: Mapping[str, Any]) -> bool:
-        """Whether an alert is about readings of a target that is not heard now: it may have been held back."""
-        return inhibition.target_of(alert) in self._unheard
+    def muted_by(self, alert: Alert) -> list[str]:
+        """Returns what mutes an alert now, as text for people; empty if it is not muted."""
+        return inhibition.muted_by(alert, self.silences, self._inhibited, datetime.now(UTC))
+
+    def is_inhibited(self, alert: Alert) -> bool:
+        """True if the target whose readings raised an alert is inhibited now: the alert may have been held back."""
+        return inhibition.target_of(alert) in self._inhibited
 
     def close(self) -> None:
-        """Lets go of Kafka."""
-        self._followed.close()
+        """Closes the connection to Kafka."""
+        self._topics.close()
 
 
 def new_silence(
     matchers: Iterable[tuple[str, str]], starts_at: datetime, ends_at: datetime, *, who: str, why: str
-) -> dict[str, Any]:
-    """A silence of its own id.
+) -> Silence:
+    """Returns a silence with a new id.
 
     Raises:
-        Misconfigured: it would match everything, or never hold.
+        Misconfigured: It would match every alert, or never be active.
     """
-    made = [{"name": name, "pattern": pattern} for name, pattern in matchers]
-    if not made or all(set(each["pattern"]) == {"*"} for each in made):
-        raise Misconfigured("a silence of everything hides what nobody thought of: say which, such as host=kvm-1")
+    pairs: list[Matcher] = [{"name": name, "pattern": pattern} for name, pattern in matchers]
+    if not pairs or all(set(matcher["pattern"]) == {"*"} for matcher in pairs):
+        raise Misconfigured("a silence must not match every alert: give a matcher such as host=kvm-1")
     if ends_at <= max(starts_at, datetime.now(UTC)):
-        raise Misconfigured(f"a silence that ends at {ends_at:%Y-%m-%d %H:%M:%S} UTC would never hold")
+        raise Misconfigured(f"a silence that ends at {ends_at:%Y-%m-%d %H:%M:%S} UTC would never be active")
     return {
         "id": secrets.token_hex(6),
-        "matchers": made,
+        "matchers": pairs,
         "starts_at": starts_at,
         "ends_at": ends_at,
         "who": who,
@@ -94,17 +94,17 @@ def new_silence(
     }
 
 
-def publish(settings: KafkaSettings, silence: Mapping[str, Any], forget: Iterable[str] = ()) -> None:
-    """Puts a silence on Kafka, new or changed, and forgets others by their ids.
+def publish(settings: KafkaSettings, silence: Silence, delete: Iterable[str] = ()) -> None:
+    """Publishes a new or changed silence, and deletes others by their ids.
 
     Raises:
-        Retry: the broker did not confirm.
+        Retry: The broker did not confirm.
     """
     topic = settings.catalog["silences"]
-    publisher = kafka.Publisher(settings, "rackstream-silences")
+    publisher = kafka.KafkaPublisher(settings, "rackstream-silences")
     record = dict(silence)
     publisher.send(topic.name, topic.key_of(record), codec.encode(catalog.schema(topic.schema), record))
-    for each in forget:
-        publisher.send(topic.name, each.encode(), None)
-    if publisher.flush(30) or publisher.failures:
-        raise Retry(f"not confirmed by {settings.bootstrap}: {publisher.failures or 'no answer'}")
+    for silence_id in delete:
+        publisher.send(topic.name, silence_id.encode(), None)
+    if publisher.flush(30) or publisher.delivery_failures:
+        raise Retry(f"not confirmed by {settings.bootstrap}: {publisher.delivery_failures or 'no answer'}")

@@ -1,1 +1,1 @@
-"""Grafana's dashboards, written in Python: `python -m compose.grafana.build` makes `compose/grafana/dashboards/*.json`."""
+"""Grafana dashboards, written in Python; `scripts/generate` makes `compose/grafana/dashboards/*.json` of them."""

@@ -1,7 +1,8 @@
-"""Asks one libvirt connection, for several threads, with a deadline, and says once what it could not find out. I/O.
+"""Makes calls on one libvirt connection for several threads, each with a timeout.
 
-Threads wait for each other, for libvirt 9's client stalls when one connection is used by several. A domain that hangs
-costs the deadline once; until it answers, it is not asked again, and the others are asked over a new connection.
+Threads wait for each other, because the client library of libvirt 9 stalls when threads share a connection. A domain
+that hangs costs the timeout once; until it answers, it is not called again, and the others are called over a new
+connection.
 """
 
 from __future__ import annotations
@@ -15,133 +16,146 @@ from typing import Any, Final
 from producers.libvirt.connection import (
     NO_DOMAIN,
     OPERATION_INVALID,
-    Connection,
-    cause,
-    code_of,
-    is_transport,
-    library,
+    DomainGone,
+    LibvirtConnection,
+    VirConnect,
+    VirDomain,
+    error_cause,
+    error_code,
+    is_connection_error,
+    load_libvirt,
 )
-from producers.libvirt.scripting.call_timeout import Deadline, Late
-from producers.libvirt.scripting.warnings import Causes, Whose
+from producers.libvirt.scripting.call_timeout import CallTimedOut, CallTimeout
+from producers.libvirt.scripting.warnings import StatOwner, StatWarnings
 
-By = Callable[[Any, type[Exception]], Any]
-"""Told the virDomain and what libvirtError is, makes one call, or several that are one to the caller."""
-NODE: Final = ""
-"""Who is asked when it is no single domain."""
-
-
-def whose(dom: Any, *arguments: Any) -> Whose:
-    """Whose figures a call is about."""
-    return (dom.UUIDString(), *(argument for argument in arguments if isinstance(argument, str)))
+CallFunction = Callable[[VirDomain, type[Exception]], Any]
+"""Makes one call, or several that count as one. Takes the domain and the type libvirtError."""
+HOST: Final = ""
+"""Key of calls that concern no single domain."""
 
 
-class Gone(Exception):
-    """The domain is not active any more."""
+def stat_owner(domain: VirDomain, *arguments: object) -> StatOwner:
+    """Returns the domain or device that a call is about."""
+    return (domain.UUIDString(), *(argument for argument in arguments if isinstance(argument, str)))
 
 
-class Asker:
-    """Opens the connection at need, and anew after it was lost. `lock` makes several questions one."""
+class LibvirtCaller:
+    """Opens the connection on demand, and again after it was lost.
+
+    Hold `lock` to make several calls as one.
+    """
 
     def __init__(self, uri: str, timeout_s: float) -> None:
         self._uri = uri
-        self._deadline = Deadline(timeout_s)
+        self._timeout = CallTimeout(timeout_s)
         self.lock = threading.RLock()
-        self._current: Connection | None = None
-        self._left: weakref.WeakSet[Any] = weakref.WeakSet()
-        """Connections that were given up: their domains are looked up anew."""
-        self.causes = Causes()
+        self._current: LibvirtConnection | None = None
+        self._abandoned: weakref.WeakSet[VirConnect] = weakref.WeakSet()
+        """Abandoned connections: their domains are looked up again on the current one."""
+        self.warnings = StatWarnings()
 
     @property
     def timeout_s(self) -> float:
-        """Seconds that one call may take."""
-        return self._deadline.timeout_s
+        """Timeout of one call, in seconds."""
+        return self._timeout.timeout_s
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is open, as far as the client library knows."""
+        """True if the connection is open, as far as the client library can tell."""
         with self.lock:
             handle = None if self._current is None else self._current.handle
             return handle is not None and handle.isAlive() == 1
 
     def close(self) -> None:
-        """Closes the connection; the next question opens another."""
+        """Closes the connection; the next call opens another."""
         with self.lock:
-            connection = self._give_up()
+            connection = self._abandon()
             if connection is not None:
-                with contextlib.suppress(Late):
-                    self._deadline.call(NODE, connection.close)
+                with contextlib.suppress(CallTimedOut):
+                    self._timeout.call(HOST, connection.close)
 
-    def known(self, dom: Any, method: str, *arguments: Any, by: By | None = None) -> Any:
-        """The answer of one call; None if there is none, which is said. `by`: makes the call, if not the domain."""
+    def call_or_warn(self, domain: VirDomain, method: str, *arguments: object, by: CallFunction | None = None) -> Any:
+        """Makes one call on a domain.
+
+        Returns None after a warning if it failed, also if the domain is gone.
+        """
         try:
-            return self.ask(dom, method, *arguments, by=by)
-        except Gone as gone:
-            self.causes.begin(method, str(gone), whose(dom, *arguments), dom.name())
+            return self.call(domain, method, *arguments, by=by)
+        except DomainGone as gone:
+            self.warnings.add(method, str(gone), stat_owner(domain, *arguments), domain.name())
             return None
 
-    def ask(self, dom: Any, method: str, *arguments: Any, by: By | None = None) -> Any:
-        """One call on a domain; None if it failed, which is said.
+    def call(self, domain: VirDomain, method: str, *arguments: object, by: CallFunction | None = None) -> Any:
+        """Makes one call on a domain. Returns None after a warning if it failed.
+
+        Args:
+            domain: The domain.
+            method: Method to call, and the name used in warnings.
+            *arguments: Arguments of the method.
+            by: Called instead of the method.
 
         Raises:
-            Gone: the domain is not active any more.
+            DomainGone: The domain is no longer active.
         """
         with self.lock:
             connection = self._connection()
 
             def call() -> Any:
-                domain = self._renewed(dom, connection)
-                return by(domain, connection.error_type) if by else getattr(domain, method)(*arguments)
+                current = self._rebind(domain, connection)
+                return by(current, connection.error_type) if by else getattr(current, method)(*arguments)
 
             try:
-                answer = self._deadline.call(dom.UUIDString(), call)
-                self.causes.end(method, whose(dom, *arguments))
-                return answer
-            except Late as late:
-                if late.fresh:
-                    self._give_up()  # whoever uses a connection that a call hangs on, hangs too
-                why = str(late)
+                result = self._timeout.call(domain.UUIDString(), call)
+                self.warnings.resolve(method, stat_owner(domain, *arguments))
+                return result
+            except CallTimedOut as timed_out:
+                if timed_out.is_new:
+                    self._abandon()  # a call that hangs blocks its whole connection
+                cause = str(timed_out)
             except connection.error_type as error:
-                lost, why = is_transport(error), cause(error)
-                if not lost and code_of(error) in (NO_DOMAIN, OPERATION_INVALID):
-                    raise Gone(why) from None
-                if lost:
-                    self._give_up()
-            self.causes.begin(method, why, whose(dom, *arguments), dom.name())
+                is_lost, cause = is_connection_error(error), error_cause(error)
+                if not is_lost and error_code(error) in (NO_DOMAIN, OPERATION_INVALID):
+                    raise DomainGone(cause) from None
+                if is_lost:
+                    self._abandon()
+            self.warnings.add(method, cause, stat_owner(domain, *arguments), domain.name())
             return None
 
-    def on_node(self, function: Callable[[Any], Any]) -> Any:
-        """One call on the connection, which is opened at need.
+    def call_connection(self, function: Callable[[VirConnect], Any]) -> Any:
+        """Makes one call on the connection, opening it if necessary.
 
         Raises:
-            ConnectionError: there is none to be had, or it was lost.
-            TimeoutError: no answer in time.
+            ConnectionError: It cannot be opened, or was lost.
+            TimeoutError: libvirt did not answer in time.
         """
         with self.lock:
             connection = self._connection()
             try:
-                return self._deadline.call(NODE, lambda: function(connection.open()))
-            except Late as late:
-                if late.fresh:
-                    self._give_up()
-                raise TimeoutError(f"libvirt {connection.address}: {late}") from None
+                return self._timeout.call(HOST, lambda: function(connection.open()))
+            except CallTimedOut as timed_out:
+                if timed_out.is_new:
+                    self._abandon()
+                raise TimeoutError(f"libvirt {connection.address}: {timed_out}") from None
             except connection.error_type as error:
-                self._give_up()
-                # The original message may name user and password.
-                raise ConnectionError(str(connection.failure(error))) from None
+                self._abandon()
+                # The original message may contain user and password.
+                raise ConnectionError(str(connection.poll_failure(error))) from None
 
-    def _connection(self) -> Connection:
-        """The connection now in use; not opened by this."""
+    def _connection(self) -> LibvirtConnection:
+        """Returns the current connection, which may not be open yet."""
         if self._current is None:
-            self._current = Connection(self._uri, library())
+            self._current = LibvirtConnection(self._uri, load_libvirt())
         return self._current
 
-    def _give_up(self) -> Connection | None:
-        """Stops using the connection. It closes with the last domain that belongs to it."""
+    def _abandon(self) -> LibvirtConnection | None:
+        """Stops using the current connection. It closes with the last domain that belongs to it."""
         connection, self._current = self._current, None
         if connection is not None and connection.handle is not None:
-            self._left.add(connection.handle)
+            self._abandoned.add(connection.handle)
         return connection
 
-    def _renewed(self, dom: Any, connection: Connection) -> Any:
-        """The domain itself, or, where its connection was given up, the same domain on the one in use."""
-        return connection.open().lookupByUUIDString(dom.UUIDString()) if dom.connect() in self._left else dom
+    def _rebind(self, domain: VirDomain, connection: LibvirtConnection) -> VirDomain:
+        """Returns the domain, looked up again on the current connection if its own was abandoned."""
+        if domain.connect() in self._abandoned:
+            return connection.open().lookupByUUIDString(domain.UUIDString())
+        return domain

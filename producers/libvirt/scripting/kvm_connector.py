@@ -1,10 +1,10 @@
-"""Seed 003's KVMConnector: a libvirt connection asked call by call, which gives 0 for what it does not know. I/O.
+"""The scripting API for one hypervisor (docs/python.md).
 
-For scripts, and wherever the seed's API is wanted. The producer reads with `LibvirtReader`, whose records keep null
-with a cause; both make figures of libvirt's answers by the same code (`sample`), and devices of its XML (`devices`).
+Reads domains call by call, and reports unknown values as 0. The producer uses `LibvirtReader`, whose records have null
+and a cause instead of 0; both convert libvirt's answers by the same code (`mapping`, `device_cache`).
 
-A connector may be shared by threads, which wait for each other. A call waits `timeout` seconds at most; a domain that
-hangs costs that once, and gives 0 until it answers (`asker`).
+Threads may share a connector; they wait for each other. A call takes `timeout` seconds at most; a domain that hangs
+costs that once, and its values are 0 until it answers (`caller`).
 """
 
 from __future__ import annotations
@@ -12,47 +12,57 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import structlog
 
-from producers.libvirt import device_cache, device_stats, mapping
+from producers.libvirt import mapping
 from producers.libvirt.bulk_stats import ACTIVE, NOWAIT
-from producers.libvirt.scripting.caller import Asker, Gone, whose
+from producers.libvirt.connection import DomainGone, VirDomain
+from producers.libvirt.device_cache import NO_NIC_METADATA, DeviceCache, DiskDevice, DomainDevices, parse_domain_xml
+from producers.libvirt.device_stats import CallResults, domain_from_calls
+from producers.libvirt.scripting.caller import LibvirtCaller, stat_owner
 from producers.libvirt.settings import LibvirtSettings
 from producers.reader import Problems
 
+if TYPE_CHECKING:
+    from schemas.records import Domain, DomainDisk, DomainNic
+
 log = structlog.get_logger()
 LIBVIRT_TIMEOUT: Final = 30.0
-"""Seconds for one call."""
+"""Timeout of one call, in seconds."""
 STATES: Final = ("nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
-"""Words for virDomainState, by number."""
-NIC: Final = tuple(name for name, _ in mapping.NIC)
-DISK: Final = tuple(name for name, _ in mapping.DISK)
-MEMORY: Final = tuple(name for name, _ in mapping.FIGURES if name.startswith("mem") and not name.startswith("memory_"))
-CPU: Final = ("timeusr", "timesys")
-VM: Final = {
+"""Names of virDomainState, by number."""
+NIC_FIELDS: Final = tuple(name for name, _ in mapping.NIC_STATS)
+DISK_FIELDS: Final = tuple(name for name, _ in mapping.DISK_STATS)
+MEMORY_FIELDS: Final = tuple(
+    name for name, _ in mapping.DOMAIN_STATS if name.startswith("mem") and not name.startswith("memory_")
+)
+CPU_FIELDS: Final = ("timeusr", "timesys")
+VM_FIELDS: Final = {
     "state": "state",
     "cpu_count": "cpus",
     "memory_max": "memory_max_kb",
     "memory_used": "memory_used_kb",
     "cputime": "cputime",
 }
-"""Key of the seed's dictionary → figure of the record."""
-CPU_TIMES: Final = 1 | 2
+"""Key of `get_live_vms` → field of the record."""
+CPU_GROUPS: Final = 1 | 2
 """STATE, CPU_TOTAL of virDomainStatsTypes."""
-NOTHING: Final = device_stats.Calls(info=None, state=None, memory=None, cpu=None)
+NO_RESULTS: Final = CallResults(info=None, state=None, memory=None, cpu=None)
 
 
 class KVMConnector:
-    """The active domains of one libvirt connection, and the figures of each. Connects at first use.
+    """Reads the active domains of one libvirt connection and their statistics.
+
+    Connects at first use.
 
     Args:
         uri: libvirt connection URI.
-        timeout: seconds that one call may take.
-        device_cache_ttl: seconds for which a domain's devices are believed; default: `DEVICE_CACHE_TTL` of the
-            environment, else 300.
-        clock: seconds, monotonic.
+        timeout: Timeout of one call, in seconds.
+        device_cache_ttl: Seconds for which a domain's devices are cached; default: the environment variable
+            `DEVICE_CACHE_TTL`, else 300.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -64,8 +74,8 @@ class KVMConnector:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         ttl_s = LibvirtSettings.read().device_cache_ttl if device_cache_ttl is None else device_cache_ttl
-        self._device_cache = device_cache.DeviceCache(ttl_s, clock)
-        self._asker = Asker(uri, timeout)
+        self._device_cache = DeviceCache(ttl_s, clock)
+        self._caller = LibvirtCaller(uri, timeout)
 
     def __enter__(self) -> Self:
         self.connect()
@@ -76,132 +86,151 @@ class KVMConnector:
 
     @property
     def timeout(self) -> float:
-        """Seconds that one call may take."""
-        return self._asker.timeout_s
+        """Timeout of one call, in seconds."""
+        return self._caller.timeout_s
 
     def connect(self) -> bool:
-        """Whether there is a connection now. Why there is none is logged.
+        """Opens the connection. Returns False, and logs the reason, if that fails.
 
         Raises:
             Misconfigured: libvirt-python is not installed.
         """
         try:
-            self._asker.on_node(lambda _: None)
+            self._caller.call_connection(lambda _: None)
         except (ConnectionError, TimeoutError) as error:
-            log.warning("not connected to libvirt", why=str(error))
+            log.warning("not connected to libvirt", reason=str(error))
             return False
         return True
 
     def disconnect(self) -> None:
-        """Closes the connection; the next question opens another."""
-        self._asker.close()
+        """Closes the connection; the next call opens another."""
+        self._caller.close()
 
     def is_connected(self) -> bool:
-        """Whether the connection is open, as far as the client library knows."""
-        return self._asker.is_open
+        """True if the connection is open, as far as the client library can tell."""
+        return self._caller.is_open
 
     def get_live_vms(self) -> list[dict[str, Any]]:
-        """The active domains: `id` (libvirt's), `name`, `uuid`, `state` (a word), `cpu_count`, `memory_max`, …
+        """Lists the active domains.
 
-        `memory_max` and `memory_used` are KiB, `cputime` is ns (virDomainGetInfo); `dom` is the virDomain, which the
-        other methods take.
+        Returns:
+            Per domain: `id` (libvirt's), `name`, `uuid`, `state` (a word), `cpu_count`, `memory_max` and `memory_used`
+            in KiB, `cputime` in ns (virDomainGetInfo), and `dom`, the virDomain that the other methods take.
 
         Raises:
-            ConnectionError: there is no connection to be had; an empty list would say that there are no domains.
+            ConnectionError: There is no connection; an empty list would mean that there are no domains.
             TimeoutError: libvirt did not answer in time.
             Misconfigured: libvirt-python is not installed.
         """
-        with self._asker.lock:
-            found = []
-            for dom in self._asker.on_node(lambda handle: handle.listAllDomains(ACTIVE)):
+        with self._caller.lock:
+            vms = []
+            for dom in self._caller.call_connection(lambda handle: handle.listAllDomains(ACTIVE)):
                 try:
-                    info = self._asker.ask(dom, "info")
-                except Gone:
+                    info = self._caller.call(dom, "info")
+                except DomainGone:
                     continue
-                figures = self._figures(dom, replace(NOTHING, info=info), VM.values())
+                stats = self._domain_stats(dom, replace(NO_RESULTS, info=info), VM_FIELDS.values())
                 vm = {"id": dom.ID(), "name": dom.name(), "uuid": dom.UUIDString()}
-                vm |= {key: figures[name] for key, name in VM.items()} | {"dom": dom}
+                vm |= {key: stats[field] for key, field in VM_FIELDS.items()} | {"dom": dom}
                 vm["state"] = STATES[vm["state"]] if vm["state"] < len(STATES) else "unknown"
-                found.append(vm)
-            self._device_cache.keep((vm["uuid"], vm["id"]) for vm in found)
-            self._asker.causes.keep({vm["uuid"] for vm in found})
-            return found
+                vms.append(vm)
+            self._device_cache.retain((vm["uuid"], vm["id"]) for vm in vms)
+            self._caller.warnings.retain({vm["uuid"] for vm in vms})
+            return vms
 
-    def get_devices_for_vm(self, dom: Any) -> tuple[list[str], list[str]]:
-        """Names of its NICs (target device, else MAC) and of its disks (target; no CD-ROMs), from a cache."""
-        with self._asker.lock:
-            found = self._device_cache.get((dom.UUIDString(), dom.ID()), (), lambda: self._devices(dom))
-        known = found or device_cache.Devices()
-        return list(known.nics), [name for name, disk in known.disks.items() if disk.kind == "disk"]
+    def get_devices_for_vm(self, dom: VirDomain) -> tuple[list[str], list[str]]:
+        """Returns the names of a domain's NICs and disks, cached.
 
-    def get_interface_stats(self, dom: Any, iface_name: str) -> dict[str, int]:
-        """`rxbytes rxpackets rxerrors rxdrops txbytes txpackets txerrors txdrops` of a NIC, cumulative.
-
-        rx is what the guest receives (virDomainInterfaceStats).
+        NICs go by target device, else MAC; disks by target, without CD-ROMs.
         """
-        answer = self._asker.known(dom, "interfaceStats", iface_name)
-        return self._figures(
-            dom,
-            replace(NOTHING, nics={iface_name: answer}),
-            NIC,
-            device_cache.Devices(nics={iface_name: device_cache.NIC_WORDS}),
-        )
+        with self._caller.lock:
+            devices = self._device_cache.get((dom.UUIDString(), dom.ID()), (), lambda: self._read_devices(dom))
+        devices = devices or DomainDevices()
+        return list(devices.nics), [name for name, disk in devices.disks.items() if disk.kind == "disk"]
 
-    def get_block_stats(self, dom: Any, block_name: str) -> dict[str, int]:
-        """`rd_req rd_bytes wr_reqs wr_bytes errors` of a disk, cumulative (virDomainBlockStats)."""
-        answer = self._asker.known(dom, "blockStats", block_name)
-        known = device_cache.Devices(disks={block_name: device_cache.Disk()})
-        return self._figures(dom, replace(NOTHING, disks={block_name: answer}), DISK, known)
+    def get_interface_stats(self, dom: VirDomain, iface_name: str) -> dict[str, int]:
+        """Returns the counters of a NIC (virDomainInterfaceStats).
 
-    def get_memory_stats(self, dom: Any) -> dict[str, int]:
-        """`memactual`, `memrss`, … `memdisk_cache`: KiB, but for `memmajor_fault` and `memminor_fault`, which count.
-
-        From virDomainMemoryStats; memactual is virDomainGetInfo's, as in the producer's records.
+        `rxbytes rxpackets rxerrors rxdrops txbytes txpackets txerrors txdrops`; rx is received by the guest.
         """
-        answers = replace(NOTHING, info=self._asker.known(dom, "info"), memory=self._asker.known(dom, "memoryStats"))
-        return self._figures(dom, answers, MEMORY)
+        result = self._caller.call_or_warn(dom, "interfaceStats", iface_name)
+        devices = DomainDevices(nics={iface_name: NO_NIC_METADATA})
+        record, problems = self._record(dom, replace(NO_RESULTS, nics={iface_name: result}), devices)
+        return self._values(dom, record["nics"][0], NIC_FIELDS, problems, "nics.")
 
-    def get_cpu_stats(self, dom: Any) -> dict[str, int]:
-        """`timeusr` and `timesys`, cumulative ns over all CPUs (virDomainGetCPUStats, else the bulk figures)."""
-        answer = self._asker.known(dom, "getCPUStats", by=_cpu_times)
-        return self._figures(dom, replace(NOTHING, cpu=answer), CPU)
+    def get_block_stats(self, dom: VirDomain, block_name: str) -> dict[str, int]:
+        """Returns the counters of a disk (virDomainBlockStats).
 
-    def _figures(
-        self, dom: Any, answers: device_stats.Calls, names: Collection[str], known: device_cache.Devices | None = None
-    ) -> dict[str, int]:
-        """Figures of a domain, or of its one `known` device, by the code that makes the producer's records."""
+        `rd_req rd_bytes wr_reqs wr_bytes errors`.
+        """
+        result = self._caller.call_or_warn(dom, "blockStats", block_name)
+        devices = DomainDevices(disks={block_name: DiskDevice()})
+        record, problems = self._record(dom, replace(NO_RESULTS, disks={block_name: result}), devices)
+        return self._values(dom, record["disks"][0], DISK_FIELDS, problems, "disks.")
+
+    def get_memory_stats(self, dom: VirDomain) -> dict[str, int]:
+        """Returns `memactual`, `memrss`, … `memdisk_cache`, in KiB (virDomainMemoryStats).
+
+        `memmajor_fault` and `memminor_fault` are counts; memactual is virDomainGetInfo's, as in the producer's records.
+        """
+        info, memory = self._caller.call_or_warn(dom, "info"), self._caller.call_or_warn(dom, "memoryStats")
+        return self._domain_stats(dom, replace(NO_RESULTS, info=info, memory=memory), MEMORY_FIELDS)
+
+    def get_cpu_stats(self, dom: VirDomain) -> dict[str, int]:
+        """Returns `timeusr` and `timesys`, cumulative ns over all CPUs."""
+        result = self._caller.call_or_warn(dom, "getCPUStats", by=_cpu_times)
+        return self._domain_stats(dom, replace(NO_RESULTS, cpu=result), CPU_FIELDS)
+
+    def _domain_stats(self, dom: VirDomain, results: CallResults, fields: Collection[str]) -> dict[str, int]:
+        record, problems = self._record(dom, results, DomainDevices())
+        return self._values(dom, record, fields, problems)
+
+    def _record(self, dom: VirDomain, results: CallResults, devices: DomainDevices) -> tuple[Domain, Problems]:
+        """Converts results by the code that makes the producer's records."""
         problems = Problems()
-        who = mapping.Who(dom.name(), dom.UUIDString(), dom.ID())
-        record: Any = device_stats.from_calls(who, answers, known or device_cache.Devices(), problems)
-        part = record if known is None else [*record["nics"], *record["disks"]][0]
-        prefix = "" if known is None else "nics." if known.nics else "disks."
-        about = whose(dom, *(() if known is None else [part["device"]]))
-        wrong = {field.rpartition(".")[2]: (field, why) for field, why in problems.counts}
-        for name in names:
-            if name in wrong:
-                self._asker.causes.begin(*wrong[name], about, who.name)
-            elif part[name] is not None:
-                self._asker.causes.end(prefix + name, about)
-        return {name: part[name] or 0 for name in names}
+        identity = mapping.DomainIdentity(dom.name(), dom.UUIDString(), dom.ID())
+        return domain_from_calls(identity, results, devices, problems), problems
 
-    def _devices(self, dom: Any) -> device_cache.Devices | None:
-        xml = self._asker.known(dom, "XMLDesc")
+    def _values(
+        self,
+        dom: VirDomain,
+        part: Domain | DomainNic | DomainDisk,
+        fields: Collection[str],
+        problems: Problems,
+        prefix: str = "",
+    ) -> dict[str, int]:
+        """Selects fields of a record or device; unknown values are 0, after a warning."""
+        values = cast("Mapping[str, int | None]", part)
+        owner = stat_owner(dom, *([values["device"]] if prefix else []))
+        causes = {field.rpartition(".")[2]: (field, cause) for field, cause in problems.counts}
+        for field in fields:
+            if field in causes:
+                self._caller.warnings.add(*causes[field], owner, dom.name())
+            elif values[field] is not None:
+                self._caller.warnings.resolve(prefix + field, owner)
+        return {field: values[field] or 0 for field in fields}
+
+    def _read_devices(self, dom: VirDomain) -> DomainDevices | None:
+        xml = self._caller.call_or_warn(dom, "XMLDesc")
         if xml is None:
             return None
         try:
-            return device_cache.parse(xml)
+            return parse_domain_xml(xml)
         except ValueError:
-            self._asker.causes.begin("XMLDesc", "not XML", whose(dom), dom.name())
+            self._caller.warnings.add("XMLDesc", "not XML", stat_owner(dom), dom.name())
             return None
 
 
-def _cpu_times(domain: Any, error_type: type[Exception]) -> Mapping[str, int]:
-    """Times over all CPUs, ns. virDomainGetCPUStats reads control groups; without them the bulk call still knows."""
+def _cpu_times(domain: VirDomain, error_type: type[Exception]) -> Mapping[str, int]:
+    """Reads CPU times over all CPUs, in ns.
+
+    virDomainGetCPUStats reads control groups; on a host without them the bulk call still reports the times.
+    """
     try:
         times: Mapping[str, int] = domain.getCPUStats(True)[0]
     except error_type:
-        for _, stats in domain.connect().domainListGetStats([domain], CPU_TIMES, NOWAIT):
-            # Of a domain that is shut off, libvirt gives libvirtd's own time.
+        for _, stats in domain.connect().domainListGetStats([domain], CPU_GROUPS, NOWAIT):
+            # For a domain that is shut off, libvirt reports libvirtd's own time.
             if "cpu.user" in stats and stats.get("state.state") != mapping.SHUT_OFF:
                 return {"user_time": stats["cpu.user"], "system_time": stats["cpu.system"]}
         raise

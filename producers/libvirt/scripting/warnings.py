@@ -1,4 +1,7 @@
-"""Why figures are unknown: said once when a cause begins, whomever it concerns, and once when it has ended for all."""
+"""Warns about unavailable statistics, once per cause.
+
+Logs when a cause first occurs, and when it has ended for all domains.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +10,44 @@ from collections.abc import Collection
 import structlog
 
 log = structlog.get_logger()
-Whose = tuple[str, ...]
-"""UUID of a domain, and the device, if it is about one."""
+StatOwner = tuple[str, ...]
+"""UUID of a domain and, for a device's statistics, the device."""
 
 
-class Causes:
-    """The causes that hold now. For one thread at a time."""
+class StatWarnings:
+    """Tracks the causes that currently apply. For one thread at a time."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str], set[Whose]] = {}
+        self._owners: dict[tuple[str, str], set[StatOwner]] = {}
+        """Call or field, and cause → the domains and devices affected."""
 
-    def begin(self, what: str, why: str, whose: Whose, name: str) -> None:
-        """A figure is unknown. `name`: of the domain."""
-        concerned = self._open.get((what, why))
-        if concerned is None:
-            concerned = self._open[what, why] = set()
-            log.warning("unknown figures are given as 0", what=what, why=why, first_seen_of=name)
-        concerned.add(whose)
+    def add(self, call: str, cause: str, owner: StatOwner, domain: str) -> None:
+        """Records that a statistic is unavailable, and warns if the cause is new.
 
-    def end(self, what: str, whose: Whose) -> None:
-        """A figure is known."""
-        for key in [key for key in self._open if key[0] == what]:
-            self._leave(key, {whose})
+        Args:
+            call: The libvirt call or the record's field.
+            cause: The reason.
+            owner: The domain or device affected.
+            domain: Name of the domain, for the log.
+        """
+        owners = self._owners.get((call, cause))
+        if owners is None:
+            owners = self._owners[call, cause] = set()
+            log.warning("counters unavailable, reported as 0", call=call, reason=cause, domain=domain)
+        owners.add(owner)
 
-    def keep(self, uuids: Collection[str]) -> None:
-        """There are only these domains any more."""
-        for key, concerned in list(self._open.items()):
-            self._leave(key, {whose for whose in concerned if whose[0] not in uuids})
+    def resolve(self, call: str, owner: StatOwner) -> None:
+        """Records that a statistic is available."""
+        for key in [key for key in self._owners if key[0] == call]:
+            self._remove(key, {owner})
 
-    def _leave(self, key: tuple[str, str], left: set[Whose]) -> None:
-        self._open[key] -= left
-        if not self._open[key]:
-            del self._open[key]
-            log.info("figures that were unknown are known again, or their domain is gone", what=key[0], why=key[1])
+    def retain(self, uuids: Collection[str]) -> None:
+        """Drops all domains but these."""
+        for key, owners in list(self._owners.items()):
+            self._remove(key, {owner for owner in owners if owner[0] not in uuids})
+
+    def _remove(self, key: tuple[str, str], owners: set[StatOwner]) -> None:
+        self._owners[key] -= owners
+        if not self._owners[key]:
+            del self._owners[key]
+            log.info("counters available again, or their domain is gone", call=key[0], reason=key[1])

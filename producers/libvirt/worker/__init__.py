@@ -1,1 +1,1 @@
-"""A killable process per libvirt connection, so that a hung QEMU or daemon cannot stop the producer."""
+"""Worker process per libvirt connection, killed when a QEMU or the daemon hangs."""

@@ -1,77 +1,93 @@
-"""What keeps a round that is not back: looks at it over the second connection, begun in time to know by its deadline.
+"""Finds the domain that blocks an overdue poll.
 
-Knows no process but by its questions; who hangs is judged by `quarantine`.
+One hung QEMU blocks the bulk call for every domain of its host. While a poll is overdue, the detector inspects the
+domains over a second libvirt connection, on which `controlInfo` answers at once, and reports those whose monitor has
+been busy for as long as the poll has been running. `supervisor` then kills the worker and polls again without them;
+which evidence suffices is decided in `quarantine`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from producers.libvirt.worker.quarantine import Busy, Looks
+from producers.libvirt.worker.ipc import Inspection
+from producers.libvirt.worker.quarantine import InspectionHistory, MonitorState
 from producers.reader import PollFailed
 
 if TYPE_CHECKING:
     from producers.libvirt.worker.process import Process
 
-LOOK_EVERY_S: Final = 0.25
-SILENT_S: Final = 1.0
-"""Seconds without an answer to a look after which it is the host that does not answer."""
+INSPECT_EVERY_S: Final = 0.25
+HOST_TIMEOUT_S: Final = 1.0
+"""If an inspection goes unanswered for this long, the host itself is stuck, not a domain."""
 
 
-class Suspicion:
-    """Of one round, which began at `began_s`. Times are those of `time.monotonic()`."""
+class HangDetector:
+    """Watches one poll of one host. All times are `time.monotonic()` seconds."""
 
-    def __init__(self, began_s: float, soft_until_s: float, out: Collection[str]) -> None:
-        """`soft_until_s`: before it nothing is judged. `out`: UUIDs of domains that are left out already."""
-        self._began_s = began_s
-        self._soft_until_s = soft_until_s
-        self._out = out
-        self._looks = Looks()
-        self._look: int | None = None
-        """The look under way."""
-        self._sent_s = 0.0
-        self.next_s = (began_s + soft_until_s) / 2
-        """When `look` is to be called next."""
-        self.is_strong = False
-        """Whether some domain may soon count as one that hangs."""
+    def __init__(self, poll_started_s: float, report_from_s: float, quarantined: Collection[str]) -> None:
+        """Starts watching.
+
+        Args:
+            poll_started_s: When the poll began.
+            report_from_s: No domain is reported before this time, so that slow polls are not mistaken for hung ones.
+            quarantined: UUIDs of domains that this poll already skips.
+        """
+        self._poll_started_s = poll_started_s
+        self._report_from_s = report_from_s
+        self._quarantined = quarantined
+        self._history = InspectionHistory()
+        self._pending_inspection: int | None = None
+        self._inspected_s = 0.0
+        self.next_inspection_s = (poll_started_s + report_from_s) / 2
+        """When `inspect` is to be called next."""
+        self.has_suspect = False
+        """True if a domain is likely to be reported at the next inspection."""
         self.progress = ""
-        """How far the round is, where it asks call by call."""
+        """Text on the progress of the poll, if it makes single calls."""
 
-    def look(self, process: Process, now_s: float) -> set[str]:
-        """Takes the answer to the look before, and looks again if it is time. Returns UUIDs of domains that hang.
+    def inspect(self, process: Process, now_s: float) -> set[str]:
+        """Reads the pending inspection and starts the next one when it is due.
+
+        Returns:
+            UUIDs of the domains found hung; empty while the evidence does not suffice.
 
         Raises:
-            Ended: the process is gone.
+            Ended: The worker process is gone.
         """
         hung: set[str] = set()
-        if self._look is not None:
+        if self._pending_inspection is not None:
             try:
-                seen = process.answer(self._look)
+                result = process.response(self._pending_inspection)
             except PollFailed:
-                seen = {"busy": {}, "asking": None}
-            if seen is None:
-                self.next_s = now_s + LOOK_EVERY_S
+                result = Inspection({}, None)
+            if result is None:
+                self.next_inspection_s = now_s + INSPECT_EVERY_S
                 return hung
-            self._look = None
-            hung = self._judge(seen)
-        if not hung and now_s >= self.next_s:
-            self._look = process.ask("look")
-            self._sent_s = now_s
-            self.next_s = now_s + LOOK_EVERY_S
-            if now_s < self._soft_until_s:
-                self.next_s = min(self.next_s, self._soft_until_s)
+            self._pending_inspection = None
+            hung = self._evaluate(Inspection(*cast("Inspection", result)))
+        if not hung and now_s >= self.next_inspection_s:
+            self._pending_inspection = process.request("inspect")
+            self._inspected_s = now_s
+            self.next_inspection_s = now_s + INSPECT_EVERY_S
+            if now_s < self._report_from_s:
+                self.next_inspection_s = min(self.next_inspection_s, self._report_from_s)
         return hung
 
-    def host_answers(self, now_s: float) -> bool:
-        """Whether the host answers looks, though not the round."""
-        return self._look is None or now_s - self._sent_s < SILENT_S
+    def host_responds(self, now_s: float) -> bool:
+        """True if the host answers inspections although the poll is stuck."""
+        return self._pending_inspection is None or now_s - self._inspected_s < HOST_TIMEOUT_S
 
-    def _judge(self, seen: dict[str, Any]) -> set[str]:
-        asking = seen["asking"]
-        self._looks.add({uuid: Busy(*each) for uuid, each in seen["busy"].items()}, asking and asking[:2])
-        if asking:
-            self.progress = f", {asking[2]} of {asking[3]} domains done"
-        round_ms = (self._sent_s - self._began_s) * 1000
-        self.is_strong = self._looks.suspects(round_ms)
-        return self._looks.hung(round_ms, self._out) if self._sent_s >= self._soft_until_s else set()
+    def _evaluate(self, inspection: Inspection) -> set[str]:
+        busy = {uuid: MonitorState(*state) for uuid, state in inspection.busy.items()}
+        current = inspection.current_call
+        self._history.add(busy, current_call=None if current is None else current[:2])
+        if current is not None:
+            _, _, domains_done, domains_total = current
+            self.progress = f", {domains_done} of {domains_total} domains done"
+        poll_ms = (self._inspected_s - self._poll_started_s) * 1000
+        self.has_suspect = self._history.has_suspect(poll_ms)
+        if self._inspected_s < self._report_from_s:
+            return set()
+        return self._history.find_hung(poll_ms, self._quarantined)

@@ -1,8 +1,8 @@
-"""The process that holds one libvirt connection, so that it can be killed when a call hangs. I/O.
+"""Worker process that holds the libvirt connections of one target.
 
-It is started by `process` and ends with it: when nobody holds the other end of its socket any more. Requests are
-(number, what, arguments), answers (number, None, answer) or (number, (status, message), None). Two threads answer,
-each on a connection of its own: a round may hang, a look finds out on whom. It imports little, to start fast.
+A process, so that it can be killed when a call hangs. Started by `process`; it exits when the other end of its socket
+is closed. Two threads serve requests, each on a connection of its own: while a poll hangs on one, an inspection over
+the other finds the domain that blocks it. Imports little, to start fast.
 """
 
 from __future__ import annotations
@@ -14,113 +14,124 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, cast
 
 from producers.libvirt import events
-from producers.libvirt.bulk_stats import OK, Inquiry
-from producers.libvirt.connection import Connection, library
+from producers.libvirt.bulk_stats import OK, LibvirtCalls
+from producers.libvirt.connection import LibvirtConnection, LibvirtModule, load_libvirt
 from producers.libvirt.device_cache import DeviceCache
-from producers.libvirt.poll import Rounds
-from producers.libvirt.stat_groups import survey
-from producers.libvirt.worker.ipc import Wire
+from producers.libvirt.poll import DomainPoller
+from producers.libvirt.stat_groups import GroupSurvey, survey
+from producers.libvirt.worker.ipc import Inspection, MessageSocket, PollResult, ServerInfo, WorkerRequest
 
-LOOK: Final = "look"
+if TYPE_CHECKING:
+    Methods = Mapping[str, Callable[..., object]]
+
+INSPECT: Final = "inspect"
 
 
-class Link:
-    """The connection of the rounds."""
+class PollService:
+    """Serves polls over the first connection."""
 
-    def __init__(self, uri: str, ttl_s: float, libvirt: Any) -> None:
-        cache = DeviceCache(ttl_s, time.monotonic)
-        self.connection = Connection(uri, libvirt, lambda handle: events.watch(libvirt, handle, cache.changed))
-        self.inquiry = Inquiry(self.connection)
-        self._rounds = Rounds(self.connection, cache, self.inquiry)
+    def __init__(self, uri: str, device_cache_ttl_s: float, libvirt: LibvirtModule) -> None:
+        cache = DeviceCache(device_cache_ttl_s, time.monotonic)
+        self.connection = LibvirtConnection(
+            uri, libvirt, lambda handle: events.watch(libvirt, handle, cache.invalidate)
+        )
+        self.calls = LibvirtCalls(self.connection)
+        self._poller = DomainPoller(self.connection, cache, self.calls)
 
-    def open(self) -> dict[str, Any]:
-        """What answers there."""
+    def open(self) -> ServerInfo:
+        """Opens the connection."""
         self.connection.open()
         return {"hypervisor": self.connection.hypervisor}
 
-    def describe(self) -> dict[str, Any]:
-        """Which versions answer there."""
+    def describe(self) -> ServerInfo:
+        """Reads the versions of hypervisor and libvirt."""
         handle = self.connection.open()
         return {
             "version": _version(self.connection, handle.getVersion),
             "libvirt": _version(self.connection, handle.getLibVersion),
         }
 
-    def round(self, out: list[str], held: list[str], groups: int) -> dict[str, Any]:
-        """One round, as plain data."""
-        before = self.inquiry.calls
-        domains, silent, problems = self._rounds.read(out, held, groups)
+    def poll(self, quarantined: list[str], held: list[str], groups: int) -> PollResult:
+        """Polls all active domains (`DomainPoller.poll`)."""
+        calls_before = self.calls.count
+        domains, unresponsive, problems = self._poller.poll(quarantined, held, groups)
         return {
             "domains": domains,
-            "silent": [tuple(each) for each in silent],
+            "unresponsive": [(domain.name, domain.uuid, domain.domain_id) for domain in unresponsive],
             "problems": [(*key, count, key in problems.whole) for key, count in problems.counts.items()],
-            "calls": self.inquiry.calls - before,
+            "calls": self.calls.count - calls_before,
         }
 
-    def survey(self, out: list[str]) -> dict[str, Any]:
-        """What each group of figures gives."""
-        return survey(self.inquiry, self.connection.error_type, out)
+    def survey(self, skipped: list[str]) -> dict[str, GroupSurvey]:
+        """Reads every group of statistics, except of the skipped domains."""
+        return survey(self.calls, self.connection.error_type, skipped)
 
 
-class Lookout:
-    """The connection that finds out what keeps a round."""
+class InspectionService:
+    """Inspects over the second connection what delays a poll on the first."""
 
-    def __init__(self, uri: str, libvirt: Any, watched: Inquiry) -> None:
-        self.connection = Connection(uri, libvirt)
-        self._inquiry = Inquiry(self.connection)
-        self._watched = watched
+    def __init__(self, uri: str, libvirt: LibvirtModule, polled: LibvirtCalls) -> None:
+        self.connection = LibvirtConnection(uri, libvirt)
+        self._calls = LibvirtCalls(self.connection)
+        self._polled = polled
 
-    def look(self) -> dict[str, Any]:
-        """Domains that are not free (virDomainGetControlInfo), by UUID; whom single calls are asking, for how long."""
+    def inspect(self) -> Inspection:
+        """Reads the monitor state of all active domains, and the progress of the poll."""
         busy = {}
-        for domain in self._inquiry.active():
-            control = self._inquiry.control(domain)
-            if control[0] != OK:
-                busy[domain.UUIDString()] = (domain.name(), *control)
-        asking = self._watched.asking
-        if asking is None:
-            return {"busy": busy, "asking": None}
-        since_ms = int((time.monotonic() - asking.since_s) * 1000)
-        return {"busy": busy, "asking": (asking.uuid, since_ms, asking.done, asking.of)}
+        for domain in self._calls.list_active():
+            control_info = self._calls.control_info(domain)
+            if control_info[0] != OK:
+                busy[domain.UUIDString()] = (domain.name(), *control_info)
+        current = self._polled.current_call
+        if current is None:
+            return Inspection(busy, None)
+        elapsed_ms = int((time.monotonic() - current.started_s) * 1000)
+        return Inspection(busy, (current.uuid, elapsed_ms, current.domains_done, current.domains_total))
 
 
-def _version(connection: Connection, ask: Callable[[], int]) -> str | None:
-    """A libvirt version number in words; None where the driver has none."""
+def _version(connection: LibvirtConnection, read: Callable[[], int]) -> str | None:
+    """Formats a libvirt version number; None if the driver has none."""
     try:
-        number = ask()
+        number = read()
     except connection.error_type:
         return None
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
 
-class Worker:
-    """A thread that answers requests one after the other."""
+class RequestThread:
+    """A thread that serves requests one after the other."""
 
-    def __init__(self, wire: Wire, connection: Connection, methods: dict[str, Callable[..., Any]]) -> None:
-        self.requests: queue.SimpleQueue[tuple[int, str, tuple[Any, ...]]] = queue.SimpleQueue()
-        self._wire = wire
+    def __init__(self, channel: MessageSocket, connection: LibvirtConnection, methods: Methods) -> None:
+        self.requests: queue.SimpleQueue[WorkerRequest] = queue.SimpleQueue()
+        self._channel = channel
         self._connection = connection
         self._methods = methods
-        threading.Thread(target=guarded, args=(self._run,), daemon=True, name="/".join(methods)).start()
+        threading.Thread(target=exit_on_failure, args=(self._run,), daemon=True, name="/".join(methods)).start()
 
     def _run(self) -> None:
         while True:
-            number, what, arguments = self.requests.get()
+            number, method, arguments = self.requests.get()
             try:
-                answer: tuple[int, Any, Any] = (number, None, self._methods[what](*arguments))
+                result = self._methods[method](*arguments)
             except self._connection.error_type as error:
                 self._connection.close()
-                failure = self._connection.failure(error)
-                answer = (number, (failure.status, str(failure)), None)
-            self._wire.send(answer)
+                failure = self._connection.poll_failure(error)
+                self._channel.send((number, (failure.status, str(failure)), None))
+            else:
+                # marshal encodes plain tuples only, no named ones.
+                self._channel.send((number, None, tuple(result) if isinstance(result, tuple) else result))
 
 
-def guarded(run: Callable[[], None]) -> None:
-    """Runs until the other end is gone, or something broke: then the whole process ends, though threads may hang."""
+def exit_on_failure(run: Callable[[], None]) -> None:
+    """Runs a function and exits the whole process when it raises.
+
+    Other threads may hang in libvirt, and would keep the process alive. Exit code 0 if the reader closed the socket, 1
+    after any other exception.
+    """
     try:
         run()
     except (EOFError, OSError):
@@ -130,30 +141,31 @@ def guarded(run: Callable[[], None]) -> None:
         os._exit(1)
 
 
-def serve(wire: Wire) -> None:
-    """Answers until the other end is gone."""
-    uri, ttl_s = wire.receive()
-    libvirt = library()
+def serve(channel: MessageSocket) -> None:
+    """Dispatches requests until the socket is closed."""
+    uri, device_cache_ttl_s = cast("tuple[str, float]", channel.receive())
+    libvirt = load_libvirt()
     events.start(libvirt)
-    link = Link(uri, ttl_s, libvirt)
-    lookout = Lookout(uri, libvirt, link.inquiry)
-    rounds = Worker(
-        wire,
-        link.connection,
-        {"open": link.open, "describe": link.describe, "round": link.round, "survey": link.survey},
+    polls = PollService(uri, device_cache_ttl_s, libvirt)
+    inspections = InspectionService(uri, libvirt, polls.calls)
+    poll_thread = RequestThread(
+        channel,
+        polls.connection,
+        {"open": polls.open, "describe": polls.describe, "poll": polls.poll, "survey": polls.survey},
     )
-    looks = Worker(wire, lookout.connection, {LOOK: lookout.look})
+    inspection_thread = RequestThread(channel, inspections.connection, {INSPECT: inspections.inspect})
     while True:
-        request = wire.receive()
-        (looks if request[1] == LOOK else rounds).requests.put(request)
+        request = WorkerRequest(*cast("tuple[int, str, tuple[object, ...]]", channel.receive()))
+        (inspection_thread if request.method == INSPECT else poll_thread).requests.put(request)
 
 
 def main() -> None:
-    """Serves on the socket whose number is the argument."""
+    """Serves on the socket whose file descriptor is the only argument."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # the reader decides; a handler is not handed on to a tunnel's ssh
-    wire = Wire(socket.socket(fileno=int(sys.argv[1])))
-    guarded(lambda: serve(wire))
+        # The reader decides when to end. A handler, unlike SIG_IGN, is not inherited by a tunnel's ssh.
+        signal.signal(number, lambda *_: None)
+    channel = MessageSocket(socket.socket(fileno=int(sys.argv[1])))
+    exit_on_failure(lambda: serve(channel))
 
 
 if __name__ == "__main__":

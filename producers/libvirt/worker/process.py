@@ -1,4 +1,4 @@
-"""The reader's end of a libvirt process (`child`): starts it, asks it, kills it. Knows no libvirt. I/O."""
+"""Starts a worker process, exchanges requests and responses with it, and kills it."""
 
 from __future__ import annotations
 
@@ -10,104 +10,109 @@ import sys
 import time
 import weakref
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
-from producers.libvirt.worker.ipc import Wire
+from producers.libvirt.worker.ipc import MessageSocket, WorkerRequest, WorkerResponse
 from producers.reader import PollFailed
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-"""Where the packages are, whatever directory the reader's process was started in."""
+"""Directory of the packages, independent of the working directory."""
 PROGRAM: Final = "producers.libvirt.worker.main"
 
 
 class Ended(Exception):
-    """The process is gone; what was asked of it gets no answer."""
+    """The worker process is gone; its pending requests get no response."""
 
 
 class Process:
-    """One libvirt process. For one thread, but for `end`.
+    """A worker process. For a single thread, except `end`.
 
-    It ends when this is closed, forgotten or killed, for it lives as long as somebody holds its socket.
+    The process exits when this object is ended or garbage-collected, because it lives as long as its socket is open.
     """
 
     def __init__(self, uri: str, device_cache_ttl_s: float) -> None:
-        ours, theirs = socket.socketpair()
+        parent_end, child_end = socket.socketpair()
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        with theirs:
+        with child_end:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", PROGRAM, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-P", "-m", PROGRAM, str(child_end.fileno())],
+                pass_fds=[child_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                start_new_session=True,  # no terminal: neither Ctrl-C nor a tunnel's question for a password
+                start_new_session=True,  # no terminal: neither Ctrl-C nor a tunnel's password prompt
                 env=os.environ | {"PYTHONPATH": path},
             )
         self._process = process
-        self._wire = Wire(ours)
-        self._numbers = 0
-        self._answers: dict[int, tuple[Any, Any]] = {}
-        self._end = weakref.finalize(self, _end, process, self._wire)
-        self._send((uri, device_cache_ttl_s))  # not as arguments, which everyone can see
+        self._socket = MessageSocket(parent_end)
+        self._last_number = 0
+        self._responses: dict[int, WorkerResponse] = {}
+        self._end = weakref.finalize(self, _end, process, self._socket)
+        self._send((uri, device_cache_ttl_s))  # not as arguments, which every user of the machine can see
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Process id."""
         return self._process.pid
 
-    def ask(self, what: str, *arguments: Any) -> int:
-        """Asks; the number returned is for `answer`.
+    def request(self, method: str, *arguments: object) -> int:
+        """Sends a request and returns its number, for `response`.
 
         Raises:
-            Ended: the process is gone.
+            Ended: The worker process is gone.
         """
-        self._numbers += 1
-        self._send((self._numbers, what, arguments))
-        return self._numbers
+        self._last_number += 1
+        self._send(tuple(WorkerRequest(self._last_number, method, arguments)))
+        return self._last_number
 
-    def wait(self, until_s: float) -> bool:
-        """Waits until something was answered, or `time.monotonic()` is `until_s`; whether something was.
+    def wait(self, deadline_s: float) -> bool:
+        """Waits for a response until `time.monotonic()` is `deadline_s`.
+
+        Returns True if one arrived.
 
         Raises:
-            Ended: the process is gone.
+            Ended: The worker process is gone.
         """
         try:
-            number, failure, answer = self._wire.receive(max(0.0, until_s - time.monotonic()))
+            frame = self._socket.receive(max(0.0, deadline_s - time.monotonic()))
         except TimeoutError:
             return False
         except (EOFError, OSError, ValueError) as error:
-            raise Ended(self._how()) from error
-        self._answers[number] = (failure, answer)
+            raise Ended(self._exit_reason()) from error
+        response = WorkerResponse(*cast("tuple[int, tuple[str, str] | None, object]", frame))
+        self._responses[response.number] = response
         return True
 
-    def answer(self, number: int) -> Any:
-        """The answer to what was asked under this number; None: there is none yet.
+    def response(self, number: int) -> object:
+        """Returns the result of the request of this number; None if there is no response yet.
 
         Raises:
             PollFailed: libvirt failed.
         """
-        failure, answer = self._answers.pop(number, (None, None))
-        if failure is not None:
-            raise PollFailed(*failure)
-        return answer
+        response = self._responses.pop(number, None)
+        if response is None:
+            return None
+        if response.failure is not None:
+            raise PollFailed(*response.failure)
+        return response.result
 
     def end(self) -> None:
-        """Kills it, from any thread. What waits for it gets `Ended`."""
+        """Kills the process, from any thread. Pending calls raise `Ended`."""
         self._end()
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: object) -> None:
         try:
-            self._wire.send(message)
+            self._socket.send(message)
         except OSError as error:
-            raise Ended(self._how()) from error
+            raise Ended(self._exit_reason()) from error
 
-    def _how(self) -> str:
+    def _exit_reason(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(1.0)
             return f"signal {-code}" if code < 0 else f"exit code {code}"
         return "it closed its socket"
 
 
-def _end(process: subprocess.Popen[bytes], wire: Wire) -> None:
+def _end(process: subprocess.Popen[bytes], channel: MessageSocket) -> None:
     process.kill()
     process.wait()
-    wire.close()
+    channel.close()

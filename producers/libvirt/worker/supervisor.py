@@ -1,9 +1,9 @@
-"""Rounds of one libvirt connection in a process of its own, so that a VM that hangs costs itself only. I/O.
+"""Runs the polls of one connection in a worker process: a hung VM affects only itself.
 
-A round that is not back by its soft deadline is looked into over a second connection: if a domain hangs, the process
-is killed and the round asked again without it; if none does, the host is slow and is waited for. Another process starts
-when a domain is suspected, before that is certain, for on a busy machine its start takes longer than the round. Nobody
-else waits: a round that is not back when the caller has no more time goes on, and the next call finds it.
+A poll that exceeds its soft timeout is inspected over a second connection: if a domain hangs, the worker is killed and
+the poll repeated without it; if none does, the host is slow and is waited for. The replacement worker starts as soon as
+a domain is suspected, because on a busy machine its start takes longer than the poll. A poll that is still running when
+the caller's time is up continues, and the next call picks it up.
 """
 
 from __future__ import annotations
@@ -11,96 +11,95 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from producers.libvirt.poll import GROUPS, WITHOUT_HYPERVISOR
-from producers.libvirt.worker.hang_detector import Suspicion
+from producers.libvirt.poll import GROUPS_WITHOUT_MONITOR, POLLED_GROUPS
+from producers.libvirt.worker.hang_detector import HangDetector
 from producers.libvirt.worker.process import Ended, Process
 from producers.libvirt.worker.quarantine import Quarantine
 from producers.reader import PollFailed
 
-LIBVIRT_TIMEOUT: Final = 30.0
-"""Seconds that opening a connection, or a single call, may take at most."""
-SOFT_S: Final = 1.0
-"""Seconds after which a round is suspected of hanging, if the interval is not shorter. Opening counts, if it must."""
-AGAIN_S: Final = 0.5
-"""The same for the round after one that hung; no round gets less, however long the opening took."""
-HUNG_MAX: Final = 5
-"""Each hung domain leaves a thread of libvirtd waiting, which has 20. When so many hang, no hypervisor is asked."""
+if TYPE_CHECKING:
+    from producers.libvirt.stat_groups import GroupSurvey
+    from producers.libvirt.worker.ipc import PollResult, ServerInfo
+
+SOFT_TIMEOUT_S: Final = 1.0
+"""If a poll takes longer than this, or than a shorter interval, it is suspected of hanging. Includes opening."""
+RETRY_TIMEOUT_S: Final = 0.5
+"""The soft timeout of a poll that is repeated after a hang; no poll gets less, however long the opening took."""
+MAX_HUNG: Final = 5
+"""Each hung domain blocks one of libvirtd's 20 threads. From this many on, polls no longer query any hypervisor."""
 
 
-class Limits(NamedTuple):
-    """Seconds."""
+class WorkerLimits(NamedTuple):
+    """Limits of a worker, in seconds."""
 
-    soft_s: float
-    hard_s: float
+    soft_timeout_s: float
+    hard_timeout_s: float
     device_cache_ttl_s: float
 
 
 @dataclass
-class _Pending:
-    """A question that has no answer yet."""
-
+class _PendingRequest:
     number: int
-    what: str
-    began_s: float
-    suspicion: Suspicion | None = None
-    """Where a domain may hang it: of a round."""
+    method: str
+    started_s: float
+    hang_detector: HangDetector | None = None
+    """Set for a poll, which a domain may block."""
 
 
-class _Hung(Exception):
-    """Domains were found to hang; the process has been killed."""
+class _DomainsHung(Exception):
+    """Domains were found to hang; the worker has been killed."""
 
 
-class _Lost(PollFailed):
-    """The connection was lost, or was not to be had."""
+class _ConnectionLost(PollFailed):
+    """The connection was lost, or could not be opened."""
 
 
-class Isolation:
-    """One connection. For one thread, but for `close`."""
+class WorkerSupervisor:
+    """Supervises the worker of one connection. For a single thread, except `close`."""
 
-    def __init__(self, uri: str, address: str, limits: Limits) -> None:
+    def __init__(self, uri: str, address: str, limits: WorkerLimits) -> None:
         self._uri = uri
         self._address = address
         self._limits = limits
         self._process: Process | None = None
-        self._pending: _Pending | None = None
-        self._spare: tuple[Process, _Pending] | None = None
-        """A process that opens its connection while the other one's round is suspected of hanging."""
-        self._open = self._closing = False
+        self._pending: _PendingRequest | None = None
+        self._spare: tuple[Process, _PendingRequest] | None = None
+        """A worker that opens its connection while the other's poll is suspected of hanging."""
+        self._is_open = self._is_closing = False
         self.quarantine = Quarantine()
-        self._describing: int | None = None
-        """The question that was asked since the opening; None: not yet."""
-        self.described: dict[str, Any] = {}
-        """What answers: `hypervisor`, and from the second round on `version` and `libvirt`."""
+        self._describe_request: int | None = None
+        """Request for the versions; None: not sent since the connection was opened."""
+        self.server_info: ServerInfo = {}
+        """`hypervisor`; from the second poll on also `version` and `libvirt`."""
 
-    def round(self, timeout_s: float) -> dict[str, Any]:
-        """All active domains, as `child` gives them.
+    def poll(self, timeout_s: float) -> PollResult:
+        """Polls all active domains.
 
         Raises:
-            PollFailed: `unreachable`, `auth_failed`, or `late`: no answer within `timeout_s`, but it may yet come.
+            PollFailed: `unreachable`, `auth_failed`, or `late`: no result within `timeout_s`, but one may follow.
         """
-        began_s = time.monotonic()
-        until_s, soft_until_s = began_s + timeout_s, began_s + self._limits.soft_s
-        was_open, self._closing = self._open, False
-        self._drop_old()
+        started_s = time.monotonic()
+        deadline_s, report_from_s = started_s + timeout_s, started_s + self._limits.soft_timeout_s
+        was_open, self._is_closing = self._is_open, False
+        self._discard_stale_response()
         try:
             while True:
                 try:
-                    self._connect(until_s)
-                    answer: dict[str, Any] = self._finish(self._pending or self._ask_round(soft_until_s), until_s)
-                    self._describe()
-                    return answer
-                except _Hung:
+                    self._connect(deadline_s)
+                    result = self._finish(self._pending or self._start_poll(report_from_s), deadline_s)
+                    self._update_versions()
+                    return cast("PollResult", result)
+                except _DomainsHung:
                     continue
                 except Ended as ended:
-                    self._end()
-                    if self._closing or not was_open:
-                        why = f"libvirt {self._address}: its process ended: {ended}"
-                        raise PollFailed("unreachable", why) from None
+                    self._end_worker()
+                    if self._is_closing or not was_open:
+                        raise self._process_ended(ended) from None
                     was_open = False
-                except _Lost:
-                    # If it was lost since the last round, another is to be had, perhaps.
+                except _ConnectionLost:
+                    # If it was lost since the last poll, a new one may succeed.
                     if not was_open:
                         raise
                     was_open = False
@@ -108,146 +107,151 @@ class Isolation:
             if self._pending is None:
                 self._end_spare()
 
-    def survey(self, timeout_s: float) -> dict[str, Any]:
-        """What each group of figures gives, as `survey` says, without the domains that the round before left out.
+    def survey(self, timeout_s: float) -> dict[str, GroupSurvey]:
+        """Reads every group of statistics (`stat_groups`), without quarantined domains.
 
         Raises:
-            PollFailed: as for `round`.
+            PollFailed: As for `poll`.
         """
-        until_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + timeout_s
         try:
-            self._connect(until_s)
-            found: dict[str, Any] = self._finish(self._ask("survey", self.quarantine.out), until_s)
-            self._describe()
+            self._connect(deadline_s)
+            result = self._finish(self._request("survey", self.quarantine.quarantined), deadline_s)
+            self._update_versions()
         except Ended as ended:
-            raise PollFailed("unreachable", f"libvirt {self._address}: its process ended: {ended}") from None
-        return found
+            raise self._process_ended(ended) from None
+        return cast("dict[str, GroupSurvey]", result)
 
     def close(self) -> None:
-        """Ends the process, from any thread; a later `round` starts another."""
-        self._closing = True
-        self._end()
+        """Ends the worker, from any thread; a later `poll` starts another."""
+        self._is_closing = True
+        self._end_worker()
         self._end_spare()
+
+    def _process_ended(self, ended: Ended) -> PollFailed:
+        return PollFailed("unreachable", f"libvirt {self._address}: its process ended: {ended}")
 
     def _end_spare(self) -> None:
         spare, self._spare = self._spare, None
         if spare is not None:
             spare[0].end()
 
-    def _end(self) -> None:
-        process, self._process, self._pending, self._open = self._process, None, None, False
+    def _end_worker(self) -> None:
+        process, self._process, self._pending, self._is_open = self._process, None, None, False
         if process is not None:
             process.end()
 
-    def _drop_old(self) -> None:
-        """Lets go of the answer to a question of an earlier call: its figures are old."""
+    def _discard_stale_response(self) -> None:
+        """Discards the result of a poll that completed after its caller gave up: its values are old."""
         process, pending = self._process, self._pending
-        if process is None or pending is None or pending.what != "round":
+        if process is None or pending is None or pending.method != "poll":
             return
         try:
             while process.wait(0.0):
                 pass
-            if process.answer(pending.number) is not None:
+            if process.response(pending.number) is not None:
                 self._pending = None
         except PollFailed:
-            self._pending, self._open = None, False
+            self._pending, self._is_open = None, False
         except Ended:
-            self._end()
+            self._end_worker()
 
-    def _connect(self, until_s: float) -> None:
-        """Starts the process and opens the connection, unless that is done."""
-        if self._open:
+    def _connect(self, deadline_s: float) -> None:
+        """Starts the worker and opens the connection, unless that is done."""
+        if self._is_open:
             return
-        if self._closing:
+        if self._is_closing:
             raise Ended("closed")
         if self._process is None:
             spare, self._spare = self._spare, None
-            self._process, self._pending = spare or self._start()
+            self._process, self._pending = spare or self._start_worker()
         if self._pending is None:
-            self._pending = self._ask("open")
-        self.described |= self._finish(self._pending, until_s)
-        self._open, self._describing = True, None
+            self._pending = self._request("open")
+        self.server_info |= cast("ServerInfo", self._finish(self._pending, deadline_s))
+        self._is_open, self._describe_request = True, None
 
-    def _describe(self) -> None:
-        """Learns what answers there without waiting for it: to tell its version, libvirtd may first start QEMUs."""
+    def _update_versions(self) -> None:
+        """Requests the versions without waiting: to report its own, libvirtd may first start QEMUs."""
         process = self._process
         if process is None:
             return
-        with contextlib.suppress(PollFailed, Ended):  # whatever ended it, the next round says so
-            if self._describing is None:
-                self._describing = process.ask("describe")
-            self.described |= process.answer(self._describing) or {}
+        with contextlib.suppress(PollFailed, Ended):  # the next poll reports what went wrong
+            if self._describe_request is None:
+                self._describe_request = process.request("describe")
+            self.server_info |= cast("ServerInfo", process.response(self._describe_request) or {})
 
-    def _start(self) -> tuple[Process, _Pending]:
+    def _start_worker(self) -> tuple[Process, _PendingRequest]:
         process = Process(self._uri, self._limits.device_cache_ttl_s)
-        return process, self._ask("open", process=process)
+        return process, self._request("open", process=process)
 
-    def _ask_round(self, soft_until_s: float) -> _Pending:
-        out = self.quarantine.out
-        groups = GROUPS if len(out) < HUNG_MAX else WITHOUT_HYPERVISOR
-        self._pending = pending = self._ask("round", out, self.quarantine.held(time.monotonic()), groups)
-        least_s = min(AGAIN_S, self._limits.soft_s)
-        pending.suspicion = Suspicion(pending.began_s, max(soft_until_s, pending.began_s + least_s), out)
+    def _start_poll(self, report_from_s: float) -> _PendingRequest:
+        quarantined = self.quarantine.quarantined
+        groups = POLLED_GROUPS if len(quarantined) < MAX_HUNG else GROUPS_WITHOUT_MONITOR
+        pending = self._request("poll", quarantined, self.quarantine.held(time.monotonic()), groups)
+        self._pending = pending
+        min_timeout_s = min(RETRY_TIMEOUT_S, self._limits.soft_timeout_s)
+        report_from_s = max(report_from_s, pending.started_s + min_timeout_s)
+        pending.hang_detector = HangDetector(pending.started_s, report_from_s, quarantined)
         return pending
 
-    def _ask(self, what: str, *arguments: Any, process: Process | None = None) -> _Pending:
-        asked = process or self._process
-        if asked is None:
+    def _request(self, method: str, *arguments: object, process: Process | None = None) -> _PendingRequest:
+        process = process or self._process
+        if process is None:
             raise Ended("closed")
-        began_s = time.monotonic()
-        return _Pending(asked.ask(what, *arguments), what, began_s)
+        started_s = time.monotonic()
+        return _PendingRequest(process.request(method, *arguments), method, started_s)
 
-    def _finish(self, pending: _Pending, until_s: float) -> Any:
-        """The answer, which is waited for.
+    def _finish(self, pending: _PendingRequest, deadline_s: float) -> object:
+        """Waits for the result of a request.
 
         Raises:
             PollFailed: libvirt failed, or time is up.
-            Ended: the process is gone.
-            _Hung: domains hang.
+            Ended: The worker process is gone.
+            _DomainsHung: Domains hang.
         """
         process = self._process
         if process is None:
             raise Ended("closed")
-        dead_s = pending.began_s + self._limits.hard_s
-        while (answer := self._answer(process, pending)) is None:
+        kill_at_s = pending.started_s + self._limits.hard_timeout_s
+        while (result := self._result(process, pending)) is None:
             now_s = time.monotonic()
-            if now_s >= dead_s:
-                self._end()
+            if now_s >= kill_at_s:
+                self._end_worker()
                 raise PollFailed(
                     "unreachable",
-                    f"libvirt {self._address}: no answer to {pending.what} within {self._limits.hard_s:g} s",
+                    f"libvirt {self._address}: no answer to {pending.method} within {self._limits.hard_timeout_s:g} s",
                 )
-            if now_s >= until_s:
+            if now_s >= deadline_s:
                 raise self._overdue(pending, now_s)
-            wake_s = min(until_s, dead_s)
-            if pending.suspicion is not None:
-                self._look_into(process, pending.suspicion, now_s)
-                wake_s = min(wake_s, max(now_s + 0.01, pending.suspicion.next_s))
+            wake_s = min(deadline_s, kill_at_s)
+            if pending.hang_detector is not None:
+                self._inspect(process, pending.hang_detector, now_s)
+                wake_s = min(wake_s, max(now_s + 0.01, pending.hang_detector.next_inspection_s))
             process.wait(wake_s)
         self._pending = None
-        return answer
+        return result
 
-    def _overdue(self, pending: _Pending, now_s: float) -> PollFailed:
-        """Late if the host answers other questions meanwhile."""
-        suspicion = pending.suspicion
-        text = f"libvirt {self._address}: no answer to {pending.what} in {now_s - pending.began_s:.1f} s"
-        if suspicion is None:
-            return PollFailed("unreachable", text)
-        return PollFailed("late" if suspicion.host_answers(now_s) else "unreachable", text + suspicion.progress)
+    def _overdue(self, pending: _PendingRequest, now_s: float) -> PollFailed:
+        """Builds the failure of an overdue request: `late` if the host answers inspections."""
+        detector = pending.hang_detector
+        message = f"libvirt {self._address}: no answer to {pending.method} in {now_s - pending.started_s:.1f} s"
+        if detector is None:
+            return PollFailed("unreachable", message)
+        return PollFailed("late" if detector.host_responds(now_s) else "unreachable", message + detector.progress)
 
-    def _answer(self, process: Process, pending: _Pending) -> Any:
+    def _result(self, process: Process, pending: _PendingRequest) -> object:
         try:
-            return process.answer(pending.number)
-        except PollFailed as failed:
-            self._pending, self._open = None, False
-            raise _Lost(failed.status, str(failed)) from None
+            return process.response(pending.number)
+        except PollFailed as failure:
+            self._pending, self._is_open = None, False
+            raise _ConnectionLost(failure.status, str(failure)) from None
 
-    def _look_into(self, process: Process, suspicion: Suspicion, now_s: float) -> None:
-        hung = suspicion.look(process, now_s)
+    def _inspect(self, process: Process, detector: HangDetector, now_s: float) -> None:
+        hung = detector.inspect(process, now_s)
         if hung:
             for uuid in hung:
-                self.quarantine.put(uuid, now_s)
-            self._end()
-            raise _Hung
-        if suspicion.is_strong and self._spare is None:
-            self._spare = self._start()
+                self.quarantine.add(uuid, now_s)
+            self._end_worker()
+            raise _DomainsHung
+        if detector.has_suspect and self._spare is None:
+            self._spare = self._start_worker()

@@ -1,4 +1,5 @@
-"""The line to one BMC: connections, login, redirects, breaker, ETags, faults. Of resources it knows the root alone.
+"""HTTP access to one BMC: connections, login, redirects, retries, caches, errors.
 
-`patience` is what the rest of the room asks, `client` what it asks through; `wire` is the only one with sockets.
+Readers use `negative_cache`, which wraps `client`; only `transport` opens sockets. The only resources that modules here
+know are the service root and its sessions.
 """

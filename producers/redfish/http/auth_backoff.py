@@ -1,4 +1,4 @@
-"""Refused credentials are tried less and less: BMCs lock accounts after a few failures. No I/O."""
+"""Backs off after refused credentials, because BMCs lock accounts after a few failures. No I/O."""
 
 from __future__ import annotations
 
@@ -6,73 +6,75 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from producers.redfish.http.errors import Denied
+from producers.redfish.http.errors import Unauthorized
 from producers.redfish.http.transport import Clock
 
-BARRED_S: Final = 60.0
-LONGEST_BARRED_S: Final = 3600.0
-"""No request after a refused login for so long: doubled at each refusal, up to the second."""
-TRIAL_S: Final = 30.0
-"""After that time one request tries, and the others wait for what comes of it, but not longer than this."""
+INITIAL_BACKOFF_S: Final = 60.0
+MAX_BACKOFF_S: Final = 3600.0
+"""No request is sent for this long after a refused login; the time doubles with each refusal, up to the maximum."""
+TRIAL_TIMEOUT_S: Final = 30.0
+"""After the back-off one request tries the credentials; others are rejected until it ends, for this long at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Of one pair of credentials; another pair is tried at once."""
+class Rejection:
+    """A refusal of one pair of credentials; another pair is tried at once."""
 
-    who: int | None
-    since_s: float
+    credentials_key: int | None
+    rejected_at_s: float
     until_s: float
     wait_s: float
 
 
-class Refusals:
-    """Of one BMC, which refuses one pair at a time. Safe for several threads."""
+class AuthBackoff:
+    """Back-off of one BMC, which refuses one pair of credentials at a time. Safe for several threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._last: Refusal | None = None
+        self._rejection: Rejection | None = None
 
-    def check(self, who: int | None) -> None:
-        """Whether these credentials may be shown.
+    def check(self, credentials_key: int | None) -> None:
+        """Raises an error if these credentials must not be sent yet.
 
         Raises:
-            Denied: they were refused lately.
+            Unauthorized: They were refused recently.
         """
-        last = self._last
-        if last is not None and last.who == who and self._clock() < last.until_s:
-            raise Denied(f"credentials were refused (HTTP 401), not tried again for {last.wait_s:.0f} s").remembered()
+        last = self._rejection
+        if last is not None and last.credentials_key == credentials_key and self._clock() < last.until_s:
+            cause = f"credentials were refused (HTTP 401), not tried again for {last.wait_s:.0f} s"
+            raise Unauthorized(cause).as_cached()
 
-    def trial(self, who: int | None) -> None:
-        """The same, and lets one thread through where they were refused before.
-
-        Raises:
-            Denied: they were refused lately, or another thread tries them.
-        """
-        with self._lock:
-            self.check(who)
-            last = self._last
-            if last is not None and last.who == who:
-                self._last = replace(last, until_s=self._clock() + TRIAL_S)
-
-    def refuse(self, who: int | None, shown_s: float) -> NoReturn:
-        """Notes that credentials were refused, which were shown at that time.
+    def check_and_claim(self, credentials_key: int | None) -> None:
+        """Checks like `check`, and lets only the calling thread try credentials that were refused before.
 
         Raises:
-            Denied: always.
+            Unauthorized: They were refused recently, or another thread is trying them.
         """
         with self._lock:
-            last, now_s = self._last, self._clock()
-            if last is None or last.who != who:
-                self._last = Refusal(who, now_s, now_s + BARRED_S, BARRED_S)
-            elif shown_s > last.since_s:  # else one of several under way when the first was refused
-                wait_s = min(LONGEST_BARRED_S, last.wait_s * 2)
-                self._last = Refusal(who, now_s, now_s + wait_s, wait_s)
-        raise Denied("a login is needed (HTTP 401)" if who is None else "credentials refused (HTTP 401)")
+            self.check(credentials_key)
+            last = self._rejection
+            if last is not None and last.credentials_key == credentials_key:
+                self._rejection = replace(last, until_s=self._clock() + TRIAL_TIMEOUT_S)
 
-    def accept(self, who: int | None) -> None:
-        """Notes that they were let in, by something that is not open to everyone."""
-        last = self._last
-        if last is not None and last.who == who:
-            self._last = None
+    def reject(self, credentials_key: int | None, sent_at_s: float) -> NoReturn:
+        """Records a refusal of credentials that were sent at `sent_at_s`.
+
+        Raises:
+            Unauthorized: Always.
+        """
+        with self._lock:
+            last, now_s = self._rejection, self._clock()
+            if last is None or last.credentials_key != credentials_key:
+                self._rejection = Rejection(credentials_key, now_s, now_s + INITIAL_BACKOFF_S, INITIAL_BACKOFF_S)
+            elif sent_at_s > last.rejected_at_s:  # else the request was already in flight at the previous refusal
+                wait_s = min(MAX_BACKOFF_S, last.wait_s * 2)
+                self._rejection = Rejection(credentials_key, now_s, now_s + wait_s, wait_s)
+        cause = "a login is needed (HTTP 401)" if credentials_key is None else "credentials refused (HTTP 401)"
+        raise Unauthorized(cause)
+
+    def record_success(self, credentials_key: int | None) -> None:
+        """Ends the back-off: a resource that requires a login was served."""
+        last = self._rejection
+        if last is not None and last.credentials_key == credentials_key:
+            self._rejection = None

@@ -1,54 +1,54 @@
-"""Which links are a BMC's own, and how they are asked for. Pure: no I/O."""
+"""Restricts links to one BMC's scheme, host and port, and normalizes them to request paths. Pure: no I/O."""
 
 from __future__ import annotations
 
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
 
-from producers.redfish.http.errors import Missing
+from producers.redfish.http.errors import ResourceMissing
 
-PORTS: Final = {"http": 80, "https": 443}
-SAFE: Final = "/%:@!$&'()*+,;=~"
-"""What may stand in a path as it is."""
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+SAFE_CHARACTERS: Final = "/%:@!$&'()*+,;=~"
+"""Characters of a path that are not quoted."""
 
 
-class Origin:
+class BaseUrl:
     """Scheme, host and port of one BMC."""
 
     def __init__(self, address: str) -> None:
         self.url = address.rstrip("/")
-        self._own = _origin(self.url)
+        self._origin = _origin(self.url)
 
     def path(self, link: str) -> str:
-        """Path and query of a link of this origin, built anew: parsers disagree on who is meant by odd ones.
+        """Returns path and query of a link to this BMC, rebuilt because URL parsers disagree about malformed ones.
 
         Raises:
-            Missing: the link is another origin's, or no link.
+            ResourceMissing: The link leads to another host, or is malformed.
         """
         try:
             parts = urlsplit(link)
-            stranger = (parts.scheme or parts.netloc) and _origin(link) != self._own
+            is_foreign = (parts.scheme or parts.netloc) and _origin(link) != self._origin
         except ValueError:
-            raise Missing("link is no URL") from None
-        if stranger:
-            raise Missing("link to another origin, not followed")
+            raise ResourceMissing("link is no URL") from None
+        if is_foreign:
+            raise ResourceMissing("link to another origin, not followed")
         if not parts.path.startswith("/"):
-            raise Missing("link is no path")
-        path = quote(parts.path, safe=SAFE)
-        return f"{path}?{quote(parts.query, safe=SAFE + '?')}" if parts.query else path
+            raise ResourceMissing("link is no path")
+        path = quote(parts.path, safe=SAFE_CHARACTERS)
+        return f"{path}?{quote(parts.query, safe=SAFE_CHARACTERS + '?')}" if parts.query else path
 
-    def moved(self, path: str, location: str) -> str:
-        """Where a redirect leads.
+    def redirect_path(self, path: str, location: str) -> str:
+        """Returns the path that a redirect from `path` leads to.
 
         Raises:
-            Missing: elsewhere.
+            ResourceMissing: The redirect leads to another host, or is malformed.
         """
         try:
             return self.path(urljoin(self.url + path, location))
         except ValueError:
-            raise Missing("link is no URL") from None
+            raise ResourceMissing("link is no URL") from None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)

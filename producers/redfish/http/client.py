@@ -1,4 +1,4 @@
-"""GET of one BMC's resources within a deadline: logged in once, from its own origin only. Knows the root alone."""
+"""Client for one BMC: reads resources within a deadline, logged in, from this BMC only. Knows only the service root."""
 
 from __future__ import annotations
 
@@ -7,49 +7,58 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
+from producers.redfish.documents import JsonObject, value_at
 from producers.redfish.http import errors
-from producers.redfish.http.base_url import Origin
-from producers.redfish.http.circuit_breaker import Breaker
-from producers.redfish.http.concurrency_limit import AT_ONCE, Gate
-from producers.redfish.http.errors import Broken, Fault, Forbidden, Late, Missing, Reset, Unreachable
-from producers.redfish.http.etag_cache import Etags
-from producers.redfish.http.session import ROOT, Credentials, Login, Ticket
-from producers.redfish.http.transport import Answer, Clock, Wire
-from producers.redfish.mapping.table import at
+from producers.redfish.http.base_url import BaseUrl
+from producers.redfish.http.circuit_breaker import CircuitBreaker
+from producers.redfish.http.concurrency_limit import MAX_CONCURRENT_REQUESTS, ConcurrencyLimit
+from producers.redfish.http.errors import (
+    BadResponse,
+    ConnectionBroken,
+    DeadlineExceeded,
+    Forbidden,
+    RedfishError,
+    ResourceMissing,
+    Unreachable,
+)
+from producers.redfish.http.etag_cache import EtagCache
+from producers.redfish.http.session import SERVICE_ROOT, Authorization, Credentials, SessionManager
+from producers.redfish.http.transport import Clock, HttpResponse, HttpTransport
 from runtime import metrics
 
-__all__ = ["AT_ONCE", "Client", "Clock", "Credentials"]
+__all__ = ["MAX_CONCURRENT_REQUESTS", "Clock", "Credentials", "RedfishClient"]
 
-REDIRECTS: Final = 3
-CLOSE_S: Final = 3.0
-"""For the deletion of the session: who stops many BMCs' clients has not longer."""
-AGAIN: Final = frozenset({"GET", "HEAD", "DELETE"})
-"""What may be sent once more when the connection breaks."""
-BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-USUAL: Final[Mapping[str, str]] = {
+MAX_REDIRECTS: Final = 3
+CLOSE_TIMEOUT_S: Final = 3.0
+"""Time for the deletion of the session; whoever stops the clients of many BMCs cannot wait longer."""
+IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "DELETE"})
+"""Methods of requests that are sent once more if the connection breaks."""
+BUSY_STATUSES: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+AUTHORIZATION_HEADERS: Final = frozenset({"authorization", "x-auth-token"})
+DEFAULT_HEADERS: Final[Mapping[str, str]] = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip, deflate",
     "OData-Version": "4.0",
     "User-Agent": "rackstream",
 }
-SENT: Final = metrics.SOURCE_REQUESTS.labels("redfish")
-FAULTS: Final = {kind: metrics.SOURCE_FAULTS.labels("redfish", kind) for kind in errors.kinds()}
-Watch = Callable[[str, float, Mapping[str, Any] | Fault], None]
-"""Link, seconds it took, and the resource or why it was not got."""
+REQUESTS_METRIC: Final = metrics.SOURCE_REQUESTS.labels("redfish")
+ERROR_METRICS: Final = {kind: metrics.SOURCE_FAULTS.labels("redfish", kind) for kind in errors.ERROR_KINDS}
+RequestObserver = Callable[[str, float, JsonObject | RedfishError], None]
+"""Called with the link, the seconds it took, and the resource or the error."""
 
 
-class Client:
-    """One BMC. Safe for several threads.
+class RedfishClient:
+    """Client of one BMC. Safe for several threads.
 
     Args:
         address: `https://host[:port]`.
-        credentials: user and password, None for none.
-        verify: whether its certificate is checked, or the file of CA certificates to check it by.
+        credentials: Returns user and password, or None without authentication.
+        verify: True to verify the certificate, or a file of CA certificates to verify it by.
         proxy: URL of a proxy.
-        clock: seconds that only grow; deadlines are on it.
-        stale_session: URI of a session that a predecessor left; it is deleted before the first login.
+        clock: Monotonic clock; deadlines refer to it.
+        stale_session: URI of a session that another process left open; deleted before the first login.
     """
 
     def __init__(
@@ -62,229 +71,249 @@ class Client:
         clock: Clock = time.monotonic,
         stale_session: str | None = None,
     ) -> None:
-        self._origin = Origin(address)
+        self._base_url = BaseUrl(address)
         self._clock = clock
-        self._wire = Wire(self._origin.url, verify=verify, proxy=proxy, clock=clock)
-        self._gate = Gate()
-        self._breaker = Breaker(clock)
-        self._login = Login(self._origin, credentials, clock, self._exchange, self._look, stale=stale_session)
-        self.etags = Etags(clock)
-        """What was spared by ETags."""
+        self._transport = HttpTransport(self._base_url.url, verify=verify, proxy=proxy, clock=clock)
+        self._concurrency = ConcurrencyLimit()
+        self._breaker = CircuitBreaker(clock)
+        self._session_manager = SessionManager(
+            self._base_url,
+            credentials,
+            clock,
+            self._send_limited,
+            self._get_without_session,
+            inherited_session=stale_session,
+        )
+        self.etags = EtagCache(clock)
+        """Cache of unchanged resources."""
         self.requests = 0
-        """Requests sent, logins among them."""
+        """Requests sent, including logins."""
         self.request_s = 0.0
-        """Seconds that they took together."""
-        self.faults: Counter[str] = Counter()
-        """How often what was asked for was not got, by kind of fault: unreachable, denied, missing, …."""
-        self.hurried = False
-        """Nothing more is got: whoever polls has to end. The session is deleted by `close` all the same."""
-        self.watch: Watch | None = None
-        """Told of each `get`, from the thread that made it."""
+        """Total duration of the requests."""
+        self.error_counts: Counter[str] = Counter()
+        """Failed reads by kind of error: unreachable, denied, missing, …."""
+        self.aborted = False
+        """If set, `get` fails at once, because the poll has to end. `close` still deletes the session."""
+        self.observer: RequestObserver | None = None
+        """Called for each `get`, in the calling thread."""
 
     def __repr__(self) -> str:
-        return f"Client({self.origin!r})"
+        return f"RedfishClient({self.base_url!r})"
 
     @property
-    def origin(self) -> str:
+    def base_url(self) -> str:
         """Address of the BMC."""
-        return self._origin.url
+        return self._base_url.url
 
     @property
     def session_uri(self) -> str | None:
-        """Where the session is deleted that is open at the BMC, for whoever takes over."""
-        return self._login.uri
+        """URI of the open session, so that another process can delete it."""
+        return self._session_manager.uri
 
     @property
     def auth(self) -> str:
-        """How requests are authorised now: session, basic or none."""
-        return self._login.way
+        """Authentication in use: session, basic or none."""
+        return self._session_manager.method
 
     @property
-    def why_basic(self) -> str:
-        """Why there is no session, where there could be one; empty where there is."""
-        return self._login.why_basic
+    def basic_reason(self) -> str:
+        """Reason for Basic authentication although there are credentials; empty with a session."""
+        return self._session_manager.basic_reason
 
     @property
-    def refused_by(self) -> tuple[str, ...]:
-        """Ids of the messages with which the BMC refused to make a session; empty where it made one."""
-        return self._login.refused_by
+    def rejection_ids(self) -> tuple[str, ...]:
+        """Message ids of the response that refused a session; empty if one was created."""
+        return self._session_manager.rejection_ids
 
     @property
     def logins(self) -> int:
-        """Sessions made."""
-        return self._login.logins
+        """Sessions created."""
+        return self._session_manager.logins
 
     @property
-    def at_once(self) -> int:
-        """Requests that may be under way at once."""
-        return self._gate.limit
+    def max_concurrent(self) -> int:
+        """Limit of concurrent requests."""
+        return self._concurrency.limit
 
-    def get(self, link: str, deadline_s: float) -> dict[str, Any]:
-        """The resource at a link of this BMC, by `deadline_s` on the client's clock.
+    def get(self, link: str, deadline_s: float) -> JsonObject:
+        """Returns the resource at a link of this BMC, by `deadline_s` on the client's clock.
 
         Raises:
-            Fault: it was not got.
+            RedfishError: The resource could not be read.
         """
-        began_s = self._clock()
+        started_s = self._clock()
         try:
-            found = self._read(link, lambda path, headers: self._let_in("GET", path, headers, None, deadline_s))
-        except Fault as fault:
-            self._count(fault)
-            if self.watch:
-                self.watch(link, self._clock() - began_s, fault)
+            document = self._read(
+                link, lambda path, headers: self._send_authorized("GET", path, headers, None, deadline_s)
+            )
+        except RedfishError as error:
+            self._count(error)
+            if self.observer:
+                self.observer(link, self._clock() - started_s, error)
             raise
-        if self.watch:
-            self.watch(link, self._clock() - began_s, found)
-        return found
+        if self.observer:
+            self.observer(link, self._clock() - started_s, document)
+        return document
 
     def request(
         self, method: str, link: str, deadline_s: float, headers: Mapping[str, str], body: bytes | None
-    ) -> Answer:
-        """One request of any kind, with headers of its own; redirects are not followed.
+    ) -> HttpResponse:
+        """Sends a request of any method with headers of its own; redirects are not followed.
 
         Raises:
-            Fault: there is no answer, or the login is refused, or the link is another origin's.
+            RedfishError: There is no response, the login is refused, or the link leads to another host.
         """
         try:
-            return self._let_in(method, self._origin.path(link), headers, body, deadline_s)
-        except Fault as fault:
-            self._count(fault)
+            return self._send_authorized(method, self._base_url.path(link), headers, body, deadline_s)
+        except RedfishError as error:
+            self._count(error)
             raise
 
     def close(self) -> None:
-        """Deletes the session and closes the connections, in CLOSE_S seconds. Both are opened again when needed."""
-        self._login.close(self._clock() + CLOSE_S)
-        self._wire.close()
+        """Deletes the session and closes the connections; both are opened again when needed."""
+        self._session_manager.close(self._clock() + CLOSE_TIMEOUT_S)
+        self._transport.close()
 
-    def _read(self, link: str, ask: Callable[[str, Mapping[str, str]], Answer]) -> dict[str, Any]:
-        """The resource at a link, after redirects within the origin."""
-        if self.hurried:
-            raise Late
-        path = self._origin.path(link)
-        for _ in range(REDIRECTS + 1):
-            kept = self.etags.known(path)
-            answer = ask(path, {"If-None-Match": kept.etag} if kept else {})
-            if answer.location:
-                path = self._origin.moved(path, answer.location)
+    def _read(self, link: str, send: Callable[[str, Mapping[str, str]], HttpResponse]) -> JsonObject:
+        """Returns the resource at a link, after redirects within this BMC."""
+        if self.aborted:
+            raise DeadlineExceeded
+        path = self._base_url.path(link)
+        for _ in range(MAX_REDIRECTS + 1):
+            cached = self.etags.lookup(path)
+            response = send(path, {"If-None-Match": cached.etag} if cached else {})
+            if response.location:
+                path = self._base_url.redirect_path(path, response.location)
                 continue
-            if kept and answer.status == HTTPStatus.NOT_MODIFIED:
-                document = _parsed(HTTPStatus.OK, self.etags.used(kept))
+            if cached and response.status == HTTPStatus.NOT_MODIFIED:
+                document = _parse(HTTPStatus.OK, self.etags.record_hit(cached))
             else:
-                document = _parsed(answer.status, answer.body)
-                self.etags.take(path, answer.headers.get("ETag"), answer.body, conditional=kept is not None)
-            if link.rstrip("/") == ROOT.rstrip("/"):
-                self._note_root(document)
+                document = _parse(response.status, response.body)
+                etag = response.headers.get("ETag")
+                self.etags.store(path, etag, response.body, conditional=cached is not None)
+            if _is_service_root(link):
+                self._apply_service_root(document)
             return document
-        raise Missing("too many redirects")
+        raise ResourceMissing("too many redirects")
 
-    def _look(self, link: str, deadline_s: float) -> dict[str, Any]:
-        """The resource at a link, before there is a session. A refusal says nothing: Basic may be switched off."""
+    def _get_without_session(self, link: str, deadline_s: float) -> JsonObject:
+        """Reads a resource before the login. A refusal is not recorded, because Basic may be disabled."""
 
-        def ask(path: str, headers: Mapping[str, str]) -> Answer:
-            return self._exchange("GET", path, {**headers, **self._login.basic().headers}, None, deadline_s)
+        def send(path: str, headers: Mapping[str, str]) -> HttpResponse:
+            basic = self._session_manager.basic_authorization()
+            return self._send_limited("GET", path, {**headers, **basic.headers}, None, deadline_s)
 
-        return self._read(link, ask)
+        return self._read(link, send)
 
-    def _note_root(self, root: Mapping[str, Any]) -> None:
-        self._login.note_root(root)
-        several = at(root, "ProtocolFeaturesSupported/MultipleHTTPRequests") is not False
-        self._gate.limit = AT_ONCE if several else 1
+    def _apply_service_root(self, root: JsonObject) -> None:
+        self._session_manager.set_service_root(root)
+        is_concurrent = value_at(root, "ProtocolFeaturesSupported/MultipleHTTPRequests") is not False
+        self._concurrency.limit = MAX_CONCURRENT_REQUESTS if is_concurrent else 1
 
-    def _let_in(
+    def _send_authorized(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
-    ) -> Answer:
-        """The answer to a request that is authorised, if need be by a new login."""
-        if {"authorization", "x-auth-token"} & {name.lower() for name in headers}:
-            return self._exchange(method, path, headers, body, deadline_s)
+    ) -> HttpResponse:
+        """Sends a request with authorization, after a new login if needed."""
+        if AUTHORIZATION_HEADERS & {name.lower() for name in headers}:
+            return self._send_limited(method, path, headers, body, deadline_s)
 
-        def ask(ticket: Ticket) -> Answer:
-            return self._exchange(method, path, {**headers, **ticket.headers}, body, deadline_s)
+        def send(authorization: Authorization) -> HttpResponse:
+            return self._send_limited(method, path, {**headers, **authorization.headers}, body, deadline_s)
 
-        openly = path.rstrip("/") == ROOT.rstrip("/")
-        ticket = self._login.ticket(deadline_s, openly=openly)
-        answer = ask(ticket)
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            ticket = self._login.after_refusal(ticket, deadline_s)
-            answer = ask(ticket)
-        if answer.status == HTTPStatus.UNAUTHORIZED and ticket.is_session:
-            # Either this is no matter of credentials, or tokens get lost on their way.
-            ticket = self._login.basic()
-            answer = ask(ticket)
-            if answer.status == HTTPStatus.UNAUTHORIZED:
+        sessions = self._session_manager
+        is_public = _is_service_root(path)
+        authorization = sessions.authorize(deadline_s, is_public=is_public)
+        response = send(authorization)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            authorization = sessions.renew(authorization, deadline_s)
+            response = send(authorization)
+        if response.status == HTTPStatus.UNAUTHORIZED and authorization.is_session:
+            # Either the resource refuses everybody, or tokens get lost on their way.
+            authorization = sessions.basic_authorization()
+            response = send(authorization)
+            if response.status == HTTPStatus.UNAUTHORIZED:
                 raise Forbidden("HTTP 401, though the login is accepted")
-            self._login.distrust()
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            self._login.refuse(ticket)
-        if not openly:
-            self._login.accept(ticket)
-        return answer
+            sessions.disable_sessions()
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            sessions.reject(authorization)
+        if not is_public:
+            sessions.record_accepted(authorization)
+        return response
 
-    def _exchange(
+    def _send_limited(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
-    ) -> Answer:
-        """A request and its answer, as the number of requests at once and the breaker allow.
+    ) -> HttpResponse:
+        """Sends a request as the concurrency limit and the circuit breaker allow.
 
-        A BMC that is too busy for one of several is asked again, and one at a time until its root is read anew.
+        If the BMC is too busy for one of several concurrent requests, that one is sent again, and requests are sent one
+        at a time until the service root is read again.
         """
-        inside = self._gate.enter(deadline_s - self._clock())
-        if not inside:
-            raise Late
+        in_flight = self._concurrency.acquire(deadline_s - self._clock())
+        if not in_flight:
+            raise DeadlineExceeded
         try:
             trial = self._breaker.admit()
-            began_s = self._clock()
+            started_s = self._clock()
             try:
-                answer = self._sent(method, path, {**USUAL, **headers}, body, deadline_s)
-            except Unreachable as fault:
-                self._breaker.failed(fault, self._clock() - began_s, trial=trial)
+                response = self._send_with_retry(method, path, {**DEFAULT_HEADERS, **headers}, body, deadline_s)
+            except Unreachable as error:
+                self._breaker.record_failure(error, self._clock() - started_s, trial=trial)
                 raise
             except BaseException as error:
-                if isinstance(error, Broken):
-                    self._breaker.answered(self._clock() - began_s)
-                self._breaker.released(trial=trial)
+                if isinstance(error, BadResponse):
+                    self._breaker.record_response(self._clock() - started_s)
+                self._breaker.release(trial=trial)
                 raise
-            self._breaker.answered(self._clock() - began_s)
-            too_many = answer.status in BUSY and method in AGAIN and self._gate.narrow(inside)
+            self._breaker.record_response(self._clock() - started_s)
+            resend = (
+                response.status in BUSY_STATUSES
+                and method in IDEMPOTENT_METHODS
+                and self._concurrency.serialize(in_flight)
+            )
         finally:
-            self._gate.leave()
-        return self._exchange(method, path, headers, body, deadline_s) if too_many else answer
+            self._concurrency.release()
+        return self._send_limited(method, path, headers, body, deadline_s) if resend else response
 
-    def _sent(
+    def _send_with_retry(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
-    ) -> Answer:
-        began_s = self._clock()
+    ) -> HttpResponse:
+        started_s = self._clock()
         self.requests += 1
-        SENT.inc()
+        REQUESTS_METRIC.inc()
         try:
             try:
-                return self._wire.send(method, path, headers, body, deadline_s)
-            except Reset:
-                if method not in AGAIN:
+                return self._transport.send(method, path, headers, body, deadline_s)
+            except ConnectionBroken:
+                if method not in IDEMPOTENT_METHODS:
                     raise
-                # A connection that the BMC closed while it was idle looks like this.
-                return self._wire.send(method, path, headers, body, deadline_s)
+                # Looks the same if the BMC closed the idle connection before the request.
+                return self._transport.send(method, path, headers, body, deadline_s)
         finally:
-            self.request_s += self._clock() - began_s
+            self.request_s += self._clock() - started_s
 
-    def _count(self, fault: Fault) -> None:
-        if fault.fresh:
-            kind = errors.kind_of(type(fault))
-            self.faults[kind] += 1
-            FAULTS[kind].inc()
+    def _count(self, error: RedfishError) -> None:
+        if error.fresh:
+            self.error_counts[error.kind] += 1
+            ERROR_METRICS[error.kind].inc()
 
 
-def _parsed(code: int, body: bytes) -> dict[str, Any]:
-    """The resource in an answer."""
-    if fault := errors.of_status(code):
-        raise fault
+def _is_service_root(link: str) -> bool:
+    return link.rstrip("/") == SERVICE_ROOT.rstrip("/")
+
+
+def _parse(status: int, body: bytes) -> JsonObject:
+    """Returns the resource in a response, or raises the error it means."""
+    if error := errors.from_status(status):
+        raise error
     if not body.strip():
-        raise Broken("answer is empty")
+        raise BadResponse("answer is empty")
     try:
-        # One bad byte in one name must not lose the rest.
+        # A single invalid byte in one name must not lose the whole resource.
         document = json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
-        raise Broken("answer is not JSON") from None
+        raise BadResponse("answer is not JSON") from None
     if not isinstance(document, dict):
-        raise Broken("answer is not a JSON object")
+        raise BadResponse("answer is not a JSON object")
     if "error" in document and "@odata.id" not in document:
-        raise Broken("answer is an error document")
+        raise BadResponse("answer is an error document")
     return document

@@ -1,40 +1,48 @@
-"""How many requests one BMC is asked at once."""
+"""Limits the number of concurrent requests to one BMC."""
 
 from __future__ import annotations
 
 import threading
 from typing import Final
 
-AT_ONCE: Final = 4
-"""Requests under way at one BMC, where it takes several at all."""
+MAX_CONCURRENT_REQUESTS: Final = 4
+"""Limit for a BMC that accepts several requests at once."""
 
 
-class Gate:
-    """Lets `limit` requests through at a time; the limit may change while they are under way."""
+class ConcurrencyLimit:
+    """Semaphore whose limit may change while requests are in flight."""
 
-    def __init__(self, limit: int = AT_ONCE) -> None:
+    def __init__(self, limit: int = MAX_CONCURRENT_REQUESTS) -> None:
         self.limit = limit
-        self._inside = 0
-        self._open = threading.Condition()
+        self._in_flight = 0
+        self._slot_free = threading.Condition()
 
-    def enter(self, timeout_s: float) -> int:
-        """Waits for its turn, `timeout_s` seconds at most. How many are inside then; 0 if its turn did not come."""
-        with self._open:
-            if not self._open.wait_for(lambda: self._inside < self.limit, max(0.0, timeout_s)):
+    def acquire(self, timeout_s: float) -> int:
+        """Waits for a slot, for `timeout_s` seconds at most.
+
+        Returns:
+            Number of requests in flight including this one; 0 if no slot became free in time.
+        """
+        with self._slot_free:
+            if not self._slot_free.wait_for(lambda: self._in_flight < self.limit, max(0.0, timeout_s)):
                 return 0
-            self._inside += 1
-            return self._inside
+            self._in_flight += 1
+            return self._in_flight
 
-    def narrow(self, at_first: int) -> bool:
-        """Lets one through at a time from now on, if somebody inside was not alone; `at_first`: what `enter` said."""
-        with self._open:
-            if max(at_first, self._inside) == 1:
+    def serialize(self, in_flight_at_start: int) -> bool:
+        """Reduces the limit to one if the calling request was not alone. True if it was reduced.
+
+        Args:
+            in_flight_at_start: Result of `acquire` for the calling request.
+        """
+        with self._slot_free:
+            if max(in_flight_at_start, self._in_flight) == 1:
                 return False
             self.limit = 1
             return True
 
-    def leave(self) -> None:
-        """Lets the next one in."""
-        with self._open:
-            self._inside -= 1
-            self._open.notify()
+    def release(self) -> None:
+        """Frees the slot of a request."""
+        with self._slot_free:
+            self._in_flight -= 1
+            self._slot_free.notify()

@@ -1,14 +1,14 @@
-"""What can go wrong with one GET, and what it means. Pure: no I/O.
+"""Errors of one GET, and the mapping of HTTP statuses and library exceptions to them. Pure: no I/O.
 
-Fault
-├── Unreachable    the BMC does not answer: refused, TLS failure, no connection in time
-│   ├── Reset      the connection broke, so that the request may be sent once more
-│   ├── Silent     there is no answer in time, from a BMC that may only be slow
-│   └── Late       the poll has no time left: says nothing of the BMC
-├── Denied         the BMC refuses the login (401): nothing is asked again for a minute, then ever longer
-├── Missing        this resource is not to be had: 404, 405, 410, a link to another origin, …
-│   └── Forbidden  403: a right or a licence is missing
-└── Broken         this answer is unusable: 5xx, empty, no JSON, cut off, too large
+RedfishError
+├── Unreachable            the BMC does not answer: refused, TLS failure, no connection in time
+│   ├── ConnectionBroken   the connection was reset; an idempotent request is sent once more
+│   ├── ResponseTimeout    no response in time; the BMC may only be slow
+│   └── DeadlineExceeded   the poll has no time left; says nothing about the BMC
+├── Unauthorized           the BMC refuses the login (401): no request for a minute, then for ever longer
+├── ResourceMissing        this resource is not available: 404, 405, 410, a link to another host, …
+│   └── Forbidden          403: a privilege or a licence is missing
+└── BadResponse            the response is unusable: 5xx, empty, not JSON, cut off, too large
 """
 
 from __future__ import annotations
@@ -19,142 +19,178 @@ import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Any, Final, Self
+from typing import ClassVar, Final, Self, TypeGuard
 
 from urllib3.exceptions import ConnectTimeoutError, ProxyError
 from urllib3.exceptions import TimeoutError as Timeout
 
-TEMPORARY: Final = frozenset(
+from producers.redfish.documents import Json
+
+TEMPORARY_STATUSES: Final = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.LOCKED, HTTPStatus.TOO_MANY_REQUESTS}
 )
+MAX_MESSAGE_ID_CHARACTERS: Final = 80
 
 
-class Fault(Exception):
-    """A resource was not got. `str()` is the cause: short, without secrets, the same for all faults of its kind."""
+class RedfishError(Exception):
+    """A resource could not be read. `str()` is the cause: short, free of secrets, equal for equal failures."""
 
+    kind: ClassVar[str]
+    """Value of the label `kind` of `rackstream_source_faults_total`."""
     fresh = True
-    """Of a request just made, not remembered from one before."""
+    """False if a cache repeats an earlier failure without a new request."""
 
-    def remembered(self) -> Self:
-        """The same, for those who will not ask again."""
+    def as_cached(self) -> Self:
+        """Returns a copy that is marked as the result of an earlier request."""
         copy = type(self)(*self.args)
         copy.fresh = False
         return copy
 
 
-def kinds() -> list[str]:
-    """What faults are counted under."""
-    return [kind_of(each) for each in (Unreachable, Reset, Silent, Late, Denied, Missing, Forbidden, Broken)]
-
-
-def kind_of(fault: type[Fault]) -> str:
-    """What a class of faults is counted under."""
-    return fault.__name__.lower()
-
-
-class Unreachable(Fault):
+class Unreachable(RedfishError):
     """The BMC did not answer."""
 
-
-class Reset(Unreachable):
-    """The BMC broke the connection off."""
+    kind = "unreachable"
 
 
-class Silent(Unreachable):
-    """The BMC did not answer in the time there was."""
+class ConnectionBroken(Unreachable):
+    """The BMC closed or reset the connection."""
+
+    kind = "reset"
+
+
+class ResponseTimeout(Unreachable):
+    """The BMC did not respond within the time-out of the request."""
+
+    kind = "silent"
 
     def __init__(self, cause: str = "no answer in time") -> None:
         super().__init__(cause)
 
 
-class Late(Unreachable):
-    """The poll had no time left."""
+class DeadlineExceeded(Unreachable):
+    """The poll has no time left for the request."""
+
+    kind = "late"
 
     def __init__(self, cause: str = "no time left in this poll") -> None:
         super().__init__(cause)
 
 
-class Denied(Fault):
+class Unauthorized(RedfishError):
     """The BMC refused the credentials."""
 
-
-class Missing(Fault):
-    """The BMC answers, and does not give this resource."""
+    kind = "denied"
 
 
-class Forbidden(Missing):
-    """This user may not read it, or a licence is missing."""
+class ResourceMissing(RedfishError):
+    """The BMC responds, but does not serve this resource."""
+
+    kind = "missing"
 
 
-class Broken(Fault):
-    """The BMC answers, and this answer is of no use."""
+class Forbidden(ResourceMissing):
+    """The user lacks the privilege, or the BMC the licence, for this resource."""
+
+    kind = "forbidden"
 
 
-def of_status(code: int) -> Fault | None:
-    """What an HTTP status means; None if the body is what was asked for."""
+class BadResponse(RedfishError):
+    """The BMC responds with something unusable."""
+
+    kind = "broken"
+
+
+ERROR_KINDS: Final = tuple(
+    error.kind
+    for error in (
+        Unreachable,
+        ConnectionBroken,
+        ResponseTimeout,
+        DeadlineExceeded,
+        Unauthorized,
+        ResourceMissing,
+        Forbidden,
+        BadResponse,
+    )
+)
+
+
+def from_status(code: int) -> RedfishError | None:
+    """Maps an HTTP status to an error; None for 2xx."""
     if HTTPStatus.OK <= code < HTTPStatus.MULTIPLE_CHOICES:
         return None
     if code == HTTPStatus.UNAUTHORIZED:
-        return Denied("credentials refused (HTTP 401)")
+        return Unauthorized("credentials refused (HTTP 401)")
     if code == HTTPStatus.FORBIDDEN:
         return Forbidden("HTTP 403")
-    lasting = code < HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.NOT_IMPLEMENTED
-    return Missing(f"HTTP {code}") if lasting and code not in TEMPORARY else Broken(f"HTTP {code}")
+    permanent = code < HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.NOT_IMPLEMENTED
+    if permanent and code not in TEMPORARY_STATUSES:
+        return ResourceMissing(f"HTTP {code}")
+    return BadResponse(f"HTTP {code}")
 
 
-MEANING: Final[tuple[tuple[type[BaseException], type[Unreachable], str], ...]] = (
+EXCEPTION_CAUSES: Final[tuple[tuple[type[BaseException], type[Unreachable], str], ...]] = (
     (socket.gaierror, Unreachable, "name not resolved"),
     (ConnectionRefusedError, Unreachable, "connection refused"),
-    (Timeout, Silent, "no answer in time"),
-    (TimeoutError, Silent, "no answer in time"),
-    (ConnectionError, Reset, "connection reset"),  # also aborted, broken pipe, closed without an answer
+    (Timeout, ResponseTimeout, "no answer in time"),
+    (TimeoutError, ResponseTimeout, "no answer in time"),
+    (ConnectionError, ConnectionBroken, "connection reset"),  # also aborted, broken pipe, closed without a response
     (HTTPException, Unreachable, "answer is not HTTP"),
 )
-"""Python's exceptions → what they mean; the first that fits."""
+"""Python exception → error and cause; the first match counts."""
 
 
 def message_ids(body: bytes) -> tuple[str, ...]:
-    """Ids of the messages in an answer that is an error, but for those that say nothing: DSP0266, 8.6."""
+    """Returns the message ids of a Redfish error response (DSP0266, 8.6), without the generic ones."""
     try:
         error = json.loads(body)["error"]
-        told = [error.get("code"), *(each.get("MessageId") for each in error.get("@Message.ExtendedInfo") or ())]
+        ids = [error.get("code"), *(message.get("MessageId") for message in error.get("@Message.ExtendedInfo") or ())]
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return ()
-    return tuple(dict.fromkeys(each for each in told if _tells(each)))
+    return tuple(dict.fromkeys(filter(_is_specific, ids)))
 
 
-def _tells(id_: Any) -> bool:
-    return isinstance(id_, str) and id_.isprintable() and 0 < len(id_) <= 80 and not id_.endswith("GeneralError")
+def _is_specific(message_id: Json) -> TypeGuard[str]:
+    return (
+        isinstance(message_id, str)
+        and message_id.isprintable()
+        and 0 < len(message_id) <= MAX_MESSAGE_ID_CHARACTERS
+        and not message_id.endswith("GeneralError")
+    )
 
 
-def of_error(error: BaseException) -> Fault:
-    """What an exception of urllib3 means. Only its innermost causes tell; its text may name a proxy's password."""
-    causes = list(_causes(error))
+def from_exception(exception: BaseException) -> RedfishError:
+    """Maps an exception of urllib3 to an error.
+
+    Only the innermost causes are specific; the text of the outer ones may contain a proxy's password.
+    """
+    causes = list(_cause_chain(exception))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Unreachable(f"certificate not accepted: {cause.verify_message}")
         if isinstance(cause, ssl.SSLError):
             return Unreachable(f"TLS failed: {(cause.reason or 'unknown').replace('_', ' ').lower()}")
-    if any(type(cause) is ConnectTimeoutError for cause in causes):  # its heirs are other failures
+    if any(type(cause) is ConnectTimeoutError for cause in causes):  # its subclasses are other failures
         return Unreachable("no answer in time")
     proxy = "proxy: " if any(isinstance(cause, ProxyError) for cause in causes) else ""
     for cause in reversed(causes):
-        for kind, fault, words in MEANING:
-            if isinstance(cause, kind):
-                return fault(proxy + words)
+        for exception_type, error_type, text in EXCEPTION_CAUSES:
+            if isinstance(cause, exception_type):
+                return error_type(proxy + text)
         if isinstance(cause, OSError) and cause.strerror:
             return Unreachable(proxy + cause.strerror.lower())
-    return Unreachable(proxy + type(error).__name__)
+    return Unreachable(proxy + type(exception).__name__)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what caused it, outermost first; urllib3 keeps causes also in `args` and `reason`."""
-    queue, seen = [error], set[int]()
+def _cause_chain(exception: BaseException) -> Iterator[BaseException]:
+    """Yields an exception and its causes, outermost first; urllib3 also keeps causes in `args` and `reason`."""
+    queue, seen = [exception], set[int]()
     while queue:
-        each = queue.pop(0)
-        if id(each) in seen:
+        current = queue.pop(0)
+        if id(current) in seen:
             continue
-        seen.add(id(each))
-        yield each
-        inner = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
-        queue.extend(cause for cause in inner if isinstance(cause, BaseException))
+        seen.add(id(current))
+        yield current
+        causes = (current.__cause__, current.__context__, getattr(current, "reason", None), *current.args)
+        queue.extend(cause for cause in causes if isinstance(cause, BaseException))

@@ -1,8 +1,8 @@
-"""Answers kept by their ETag, so that a BMC need not send again what did not change. Bounded; knows no resource.
+"""Caches responses by ETag, so that a BMC need not resend unchanged resources. Bounded; knows no resource.
 
-BMCs' ETags are taken with care. What holds readings is never kept: its ETag changes at each poll or, worse, does not.
-What is kept is asked for without condition now and then, and a BMC whose ETag stayed while the answer changed, or that
-sends all again though nothing changed, is not believed any more.
+ETags of BMCs are unreliable. Resources with readings are never cached: their ETag changes at each poll or, worse, does
+not. Cached responses are requested without a condition from time to time. A BMC whose ETag stays the same while the
+response changes, or that resends unchanged responses in full, is not trusted any more.
 """
 
 from __future__ import annotations
@@ -16,92 +16,101 @@ from typing import Final
 
 from producers.redfish.http.transport import Clock
 
-MEMORY_BYTES: Final = 96 * 1024
-"""Compressed, of one BMC: what a server of a hundred DIMMs and drives takes. A thousand BMCs make 96 MB at most."""
-KEPT_S: Final = 600.0
-"""An answer stands in for newer ones this long at most."""
-CHANGES: Final = 2
-"""A resource whose ETag was another one this often running is not kept any more."""
-READINGS: Final = re.compile(rb'"(?:Reading\w*|\w*Watts|\w*Celsius|\w*Volts|MetricValues?|DateTime|UpTime\w*)"\s*:')
-"""Properties that move by themselves; not PowerState and Status, which are changes worth an ETag."""
+MAX_CACHE_BYTES: Final = 96 * 1024
+"""Compressed size for one BMC: enough for a server with a hundred DIMMs and drives. 1000 BMCs take 96 MB at most."""
+MAX_AGE_S: Final = 600.0
+"""A cached response is used for this long at most."""
+MAX_CHANGES: Final = 2
+"""A resource whose ETag has changed more often than this is no longer cached."""
+READING_PROPERTIES: Final = re.compile(
+    rb'"(?:Reading\w*|\w*Watts|\w*Celsius|\w*Volts|MetricValues?|DateTime|UpTime\w*)"\s*:'
+)
+"""Properties that change all the time; not PowerState and Status, whose changes are worth an ETag."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """An answer."""
+class CachedResponse:
+    """A cached response body."""
 
     etag: str
-    packed: bytes
-    until_s: float
+    compressed: bytes
+    valid_until_s: float
 
     @property
     def body(self) -> bytes:
-        """As it came."""
-        return zlib.decompress(self.packed)
+        """The body as received."""
+        return zlib.decompress(self.compressed)
 
 
-class Etags:
-    """The answers of one BMC, by path. Safe for several threads."""
+class EtagCache:
+    """Responses of one BMC by path. Safe for several threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._responses: OrderedDict[str, CachedResponse] = OrderedDict()
         self._changes: dict[str, int] = {}
-        self._bytes = 0
-        self._ignored = 0
-        """Answers sent again though nothing had changed: conditions that the BMC does not know."""
-        self.believed = True
-        """Whether this BMC's ETags tell what they should."""
-        self.spared = 0
-        """Answers that did not have to be sent again."""
-        self.spared_bytes = 0
-        """What they would have taken, in bytes."""
+        self._size_bytes = 0
+        self._ignored_conditions = 0
+        """Responses sent in full although nothing had changed."""
+        self.trusted = True
+        """False once this BMC's ETags were found wrong or useless."""
+        self.hits = 0
+        """Responses that the BMC did not have to resend."""
+        self.saved_bytes = 0
+        """Size of their bodies."""
 
-    def known(self, path: str) -> Kept | None:
-        """The answer to make a condition of."""
-        if not self._kept:
+    def lookup(self, path: str) -> CachedResponse | None:
+        """Returns the response whose ETag is to be sent as a condition."""
+        if not self._responses:
             return None
         with self._lock:
-            kept = self._kept.get(path)
-            if kept is None or self._clock() >= kept.until_s:
+            response = self._responses.get(path)
+            if response is None or self._clock() >= response.valid_until_s:
                 return None
-            self._kept.move_to_end(path)
-            return kept
+            self._responses.move_to_end(path)
+            return response
 
-    def used(self, kept: Kept) -> bytes:
-        """The body of an answer that the BMC says still holds."""
-        body = kept.body
+    def record_hit(self, response: CachedResponse) -> bytes:
+        """Returns the body of a response that the BMC has confirmed (HTTP 304)."""
+        body = response.body
         with self._lock:
-            self.spared += 1
-            self.spared_bytes += len(body)
+            self.hits += 1
+            self.saved_bytes += len(body)
         return body
 
-    def take(self, path: str, etag: str | None, body: bytes, *, conditional: bool) -> None:
-        """Keeps an answer, where that is of use; `conditional`: it was to be sent only if it has changed."""
-        if not etag or not self.believed or "?" in path or READINGS.search(body):
+    def store(self, path: str, etag: str | None, body: bytes, *, conditional: bool) -> None:
+        """Caches a response if that is worthwhile.
+
+        Args:
+            path: Request path.
+            etag: ETag of the response.
+            body: Body of the response.
+            conditional: The request was sent with `If-None-Match`.
+        """
+        if not etag or not self.trusted or "?" in path or READING_PROPERTIES.search(body):
             return
         with self._lock:
-            if self._changes.get(path, 0) > CHANGES:
+            if self._changes.get(path, 0) > MAX_CHANGES:
                 return
-            if before := self._kept.pop(path, None):
-                self._bytes -= len(before.packed)
-                if before.etag != etag:
+            if previous := self._responses.pop(path, None):
+                self._size_bytes -= len(previous.compressed)
+                if previous.etag != etag:
                     self._changes[path] = self._changes.get(path, 0) + 1
-                    if self._changes[path] > CHANGES:
+                    if self._changes[path] > MAX_CHANGES:
                         return
-                elif before.body != body or (conditional and self._ignored >= CHANGES):
-                    self._disbelieve()
+                elif previous.body != body or (conditional and self._ignored_conditions >= MAX_CHANGES):
+                    self._disable()
                     return
                 else:
-                    self._ignored += conditional
-            kept = Kept(etag, zlib.compress(body, 1), self._clock() + KEPT_S)
-            self._kept[path] = kept
-            self._bytes += len(kept.packed)
-            while self._bytes > MEMORY_BYTES:
-                self._bytes -= len(self._kept.popitem(last=False)[1].packed)
+                    self._ignored_conditions += conditional
+            response = CachedResponse(etag, zlib.compress(body, 1), self._clock() + MAX_AGE_S)
+            self._responses[path] = response
+            self._size_bytes += len(response.compressed)
+            while self._size_bytes > MAX_CACHE_BYTES:
+                self._size_bytes -= len(self._responses.popitem(last=False)[1].compressed)
 
-    def _disbelieve(self) -> None:
-        self.believed, self._bytes = False, 0
-        self._kept.clear()
+    def _disable(self) -> None:
+        self.trusted, self._size_bytes = False, 0
+        self._responses.clear()
         self._changes.clear()

@@ -1,4 +1,4 @@
-"""A client that does not ask at each poll for resources that are not to be had. Knows no resource."""
+"""Client that does not request unavailable resources again at each poll. Knows no resource."""
 
 from __future__ import annotations
 
@@ -6,75 +6,76 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from producers.redfish.http.client import Client, Clock
-from producers.redfish.http.errors import Denied, Fault, Missing, Unreachable
-from producers.redfish.mapping.table import Json
+from producers.redfish.documents import JsonObject, uri_key
+from producers.redfish.http.client import Clock, RedfishClient
+from producers.redfish.http.errors import RedfishError, ResourceMissing, Unauthorized, Unreachable
 
-DEAD_S: Final = 600.0
-"""A resource that is not there is not asked for again before this."""
-BROKEN_S: Final = 15.0
-"""Nor one that broke twice before this, then doubled up to DEAD_S; one that broke once is tried at the next poll."""
+MISSING_RETRY_S: Final = 600.0
+"""A resource that is missing is not requested again before this time."""
+BROKEN_RETRY_S: Final = 15.0
+"""Nor is one whose response was bad twice; the time doubles up to MISSING_RETRY_S. After one bad response it is
+requested at the next poll."""
+MAX_DOUBLINGS: Final = 8
 
-HELPERS: Final = ThreadPoolExecutor(1024, thread_name_prefix="redfish-get")
-"""Shared by all BMCs: threads begun anew for each poll took more time than their requests. As many begin as are busy at
-once, three to a poll under way; the number here is never met."""
-
-
-def key_of(uri: str) -> str:
-    """What spellings of one URI have in common: slashes at the end, and HPE's `Thermal#Fans/0` for `#/Fans/0`."""
-    path, mark, fragment = uri.partition("#")
-    return path.rstrip("/") + mark + fragment.strip("/")
+REQUEST_POOL: Final = ThreadPoolExecutor(1024, thread_name_prefix="redfish-get")
+"""Threads shared by all BMCs, because starting threads for each poll took longer than the requests. The pool grows to
+the number busy at once, three for each running poll; its limit is never reached."""
 
 
-class PatientClient:
+class NegativeCacheClient:
     """A client that remembers which resources failed. Safe for several threads."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    def __init__(self, client: RedfishClient, clock: Clock) -> None:
         self.client = client
-        """Asks whatever happened before."""
+        """The client without this cache."""
         self._clock = clock
-        self._dead: dict[str, tuple[int, float, Fault]] = {}
+        self._failures: dict[str, tuple[int, float, RedfishError]] = {}
+        """URI key → (consecutive failures, time of the next request, last error)."""
 
-    def get(self, link: str, deadline_s: float) -> Json:
-        """The resource; of one that failed lately, its fault, with `fresh` false.
+    def get(self, link: str, deadline_s: float) -> JsonObject:
+        """Returns the resource; raises the previous error, with `fresh` False, if the resource failed recently.
 
         Raises:
-            Fault: it was not got.
+            RedfishError: The resource could not be read.
         """
-        key = key_of(link)
-        failures, until_s, known = self._dead.get(key, (0, 0.0, None))
-        if known is not None and self._clock() < until_s:
-            raise known.remembered()  # a copy: the traceback of one raised again and again only grows
+        key = uri_key(link)
+        failures, retry_at_s, previous = self._failures.get(key, (0, 0.0, None))
+        if previous is not None and self._clock() < retry_at_s:
+            raise previous.as_cached()  # a copy: the traceback of an error raised again and again keeps growing
         try:
-            answer = self.client.get(link, deadline_s)
-        except (Unreachable, Denied):  # says something about the BMC, not about the resource
+            resource = self.client.get(link, deadline_s)
+        except (Unreachable, Unauthorized):  # about the BMC, not about the resource
             raise
-        except Fault as fault:
-            wait_s = DEAD_S if isinstance(fault, Missing) else min(DEAD_S, BROKEN_S * (2 ** min(failures, 8) - 1))
-            self._dead[key] = (failures + 1, self._clock() + wait_s, fault.remembered())
+        except RedfishError as error:
+            backoff_s = BROKEN_RETRY_S * (2 ** min(failures, MAX_DOUBLINGS) - 1)
+            wait_s = MISSING_RETRY_S if isinstance(error, ResourceMissing) else min(MISSING_RETRY_S, backoff_s)
+            self._failures[key] = (failures + 1, self._clock() + wait_s, error.as_cached())
             raise
-        self._dead.pop(key, None)
-        return answer
+        self._failures.pop(key, None)
+        return resource
 
-    def forget(self) -> None:
-        """Asks for everything again."""
-        self._dead.clear()
+    def clear(self) -> None:
+        """Forgets all failures."""
+        self._failures.clear()
 
-    def together(self, links: Sequence[str], deadline_s: float) -> list[Json | Fault]:
-        """The resources, or their faults, in the order of the links. Side by side: one that hangs starves no other."""
-        answers: list[Json | Fault] = [Missing("not asked")] * len(links)
-        # Each thread takes the next one; `next` of a range is atomic.
+    def get_all(self, links: Sequence[str], deadline_s: float) -> list[JsonObject | RedfishError]:
+        """Returns the resources, or their errors, in the order of the links.
+
+        Requests are sent concurrently, so that one that hangs does not hold up the others.
+        """
+        results: list[JsonObject | RedfishError] = [ResourceMissing("not asked")] * len(links)
+        # Each thread takes the next position; `next` of a range iterator is atomic.
         positions = iter(range(len(links)))
 
         def work() -> None:
             for position in positions:
                 try:
-                    answers[position] = self.get(links[position], deadline_s)
-                except Fault as fault:
-                    answers[position] = fault
+                    results[position] = self.get(links[position], deadline_s)
+                except RedfishError as error:
+                    results[position] = error
 
-        helpers = [HELPERS.submit(work) for _ in range(min(self.client.at_once, len(links)) - 1)]
+        helpers = [REQUEST_POOL.submit(work) for _ in range(min(self.client.max_concurrent, len(links)) - 1)]
         work()
         for helper in helpers:
             helper.result()
-        return answers
+        return results

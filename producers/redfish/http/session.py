@@ -1,6 +1,6 @@
-"""How one BMC is logged in to: by one session for all requests, by Basic where there is none. Makes no threads.
+"""Login to one BMC: one Redfish session for all requests, or Basic authentication without one. Starts no threads.
 
-BMCs have few sessions (often eight), keep forgotten ones for half an hour, and lock accounts after a few failures.
+BMCs allow few sessions (often eight), keep abandoned ones for half an hour, and lock accounts after a few failures.
 """
 
 from __future__ import annotations
@@ -12,285 +12,309 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from producers.redfish.http.auth_backoff import Refusals
-from producers.redfish.http.base_url import Origin
-from producers.redfish.http.errors import Denied, Late, Missing, message_ids
-from producers.redfish.http.stale_sessions import Ask, Leftovers
-from producers.redfish.http.transport import Answer, Clock
-from producers.redfish.mapping.table import at, text
+from producers.redfish.documents import JsonObject, link_at, text, uri_of
+from producers.redfish.http.auth_backoff import AuthBackoff
+from producers.redfish.http.base_url import BaseUrl
+from producers.redfish.http.errors import DeadlineExceeded, ResourceMissing, Unauthorized, message_ids
+from producers.redfish.http.stale_sessions import SendRequest, StaleSessions
+from producers.redfish.http.transport import Clock, HttpResponse
 from runtime.errors import Misconfigured
 
-Credentials = Callable[[], tuple[str, str] | None]
-"""User and password, asked for at each request: they may be renewed while we run."""
-Look = Callable[[str, float], Mapping[str, Any]]
-"""Link and deadline → the resource, without a session; raises Fault."""
+UserPassword = tuple[str, str]
+Credentials = Callable[[], UserPassword | None]
+"""User and password, or None without authentication. Called for each request, because they may change at run time."""
+ReadResource = Callable[[str, float], JsonObject]
+"""(link, deadline) → the resource, read without a session; raises `RedfishError`."""
 
-ROOT: Final = "/redfish/v1/"
-USUAL: Final = "/redfish/v1/SessionService/Sessions"
-"""Where sessions are made if the BMC does not say."""
-NONE_S: Final = 3600.0
-"""A BMC that makes no sessions is asked for one again after this."""
-USED_UP_S: Final = 60.0
-LONGEST_USED_UP_S: Final = 600.0
-"""One whose sessions are used up, or that fails to make one, after this: doubled up to the second."""
-SHORT_S: Final = 30.0
-SHORT_ONES: Final = 3
-"""So many sessions running that each lived less than this: they are more trouble than they spare."""
-NO_SESSIONS: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+SERVICE_ROOT: Final = "/redfish/v1/"
+DEFAULT_SESSIONS: Final = "/redfish/v1/SessionService/Sessions"
+"""Collection of sessions of a BMC that does not link it."""
+NO_SESSIONS_RETRY_S: Final = 3600.0
+"""A BMC without a usable SessionService is asked for a session again after this time."""
+SESSIONS_FULL_RETRY_S: Final = 60.0
+MAX_SESSIONS_FULL_RETRY_S: Final = 600.0
+"""One without a free session, or that fails to create one, after this time: doubled each time, up to the maximum."""
+SHORT_SESSION_S: Final = 30.0
+MAX_SHORT_SESSIONS: Final = 3
+"""After this many consecutive sessions that lived less than SHORT_SESSION_S, Basic authentication is used instead."""
+UNSUPPORTED_STATUSES: Final = frozenset(
+    {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """What a request shows to be let in."""
+class Authorization:
+    """Headers that authorize a request, and where they come from."""
 
     headers: Mapping[str, str] = field(repr=False)
-    who: int | None
-    """Tells one pair of credentials from another; None: a request without any."""
-    uri: str | None = None
-    """Of the session."""
+    credentials_key: int | None
+    """Hash of user and password, to distinguish pairs; None for a request without any."""
+    session_uri: str | None = None
     is_session: bool = False
-    made_s: float = 0.0
+    created_s: float = 0.0
 
 
-class Login:
-    """Of one BMC. Safe for several threads, of which one at a time logs in."""
+class SessionManager:
+    """Session of one BMC. Safe for several threads, of which one at a time logs in.
+
+    Args:
+        base_url: Address of the BMC.
+        credentials: User and password.
+        clock: Monotonic clock; deadlines refer to it.
+        send: Sends a request.
+        read: Reads a resource without a session.
+        inherited_session: URI of a session that another process left open; deleted before the first login.
+    """
 
     def __init__(
-        self, origin: Origin, credentials: Credentials, clock: Clock, ask: Ask, look: Look, *, stale: str | None = None
+        self,
+        base_url: BaseUrl,
+        credentials: Credentials,
+        clock: Clock,
+        send: SendRequest,
+        read: ReadResource,
+        *,
+        inherited_session: str | None = None,
     ) -> None:
-        self._origin = origin
+        self._base_url = base_url
         self._credentials = credentials
         self._clock = clock
-        self._ask = ask
-        self._look = look
+        self._send = send
+        self._read = read
         self._lock = threading.RLock()
-        self._session: Ticket | None = None
-        self._leftovers = Leftovers(origin, ask, stale)
-        self._root: Mapping[str, Any] | None = None
-        self._link: str | None = None
+        self._session: Authorization | None = None
+        self._stale_sessions = StaleSessions(base_url, send, inherited_session)
+        self._root: JsonObject | None = None
+        self._sessions_link: str | None = None
         self._basic_until_s = float("-inf")
-        self._used_up_s = USED_UP_S
-        self._short = 0
-        self._refusals = Refusals(clock)
+        self._full_retry_s = SESSIONS_FULL_RETRY_S
+        self._short_sessions = 0
+        self._backoff = AuthBackoff(clock)
         self.logins = 0
-        """Sessions made."""
-        self.why_basic = ""
-        """Why there is no session, where there could be one."""
-        self.refused_by: tuple[str, ...] = ()
-        """Ids of the messages in the last answer that was no session."""
+        """Sessions created."""
+        self.basic_reason = ""
+        """Reason for Basic authentication although there are credentials; empty with a session."""
+        self.rejection_ids: tuple[str, ...] = ()
+        """Message ids of the last response that refused a session."""
 
     @property
     def uri(self) -> str | None:
-        """The session's; or that of one that is still to be deleted."""
+        """URI of the session, or of one that is still to be deleted."""
         session = self._session
-        return (session.uri if session else None) or self._leftovers.first
+        return (session.session_uri if session else None) or self._stale_sessions.oldest
 
     @property
-    def way(self) -> str:
-        """session, basic or none."""
+    def method(self) -> str:
+        """Authentication in use: session, basic or none."""
         if self._session:
             return "session"
-        return "none" if self._pair() is None else "basic"
+        return "none" if self._current_credentials() is None else "basic"
 
-    def note_root(self, root: Mapping[str, Any]) -> None:
-        """Takes from the service root where sessions are made."""
-        self._root = {"SessionService": root.get("SessionService")}  # of the rest nothing is needed
-        self._link = text(at(root, "Links/Sessions/@odata.id")) or self._link
+    def set_service_root(self, root: JsonObject) -> None:
+        """Reads the link to the sessions from the service root."""
+        self._root = {"SessionService": root.get("SessionService")}
+        self._sessions_link = link_at(root, "Links/Sessions") or self._sessions_link
 
-    def ticket(self, deadline_s: float, *, openly: bool = False) -> Ticket:
-        """For one request; `openly`: for one that may be made before there is a session, as of the service root.
+    def authorize(self, deadline_s: float, *, is_public: bool = False) -> Authorization:
+        """Returns the authorization for one request, after a login if needed.
+
+        Args:
+            deadline_s: Deadline of the request.
+            is_public: The resource needs no login, like the service root; no session is created for it.
 
         Raises:
-            Fault: the BMC refused the credentials lately, or does not answer.
+            RedfishError: The BMC refused the credentials recently, or does not respond.
         """
-        pair = self._pair()
-        who = hash(pair) if pair else None
-        self._refusals.check(who)
+        user_password = self._current_credentials()
+        credentials_key = hash(user_password) if user_password else None
+        self._backoff.check(credentials_key)
         session = self._session
-        if session is not None and session.who == who:
+        if session is not None and session.credentials_key == credentials_key:
             return session
-        if pair is None or openly or (session is None and self._clock() < self._basic_until_s):
-            if not openly:
-                self._refusals.trial(who)
-            return self._by_basic(pair)
-        with self._turn(deadline_s):
-            self._refusals.trial(who)
-            return self._made(pair, deadline_s)
+        if user_password is None or is_public or (session is None and self._clock() < self._basic_until_s):
+            if not is_public:
+                self._backoff.check_and_claim(credentials_key)
+            return self._without_session(user_password)
+        with self._locked(deadline_s):
+            self._backoff.check_and_claim(credentials_key)
+            return self._log_in(user_password, deadline_s)
 
-    def basic(self) -> Ticket:
-        """For a request without a session."""
-        return self._by_basic(self._pair())
+    def basic_authorization(self) -> Authorization:
+        """Returns the authorization for a request without a session."""
+        return self._without_session(self._current_credentials())
 
-    def after_refusal(self, ticket: Ticket, deadline_s: float) -> Ticket:
-        """Another ticket, for the request that was refused with this one (HTTP 401).
+    def renew(self, refused: Authorization, deadline_s: float) -> Authorization:
+        """Returns another authorization for a request that was refused (HTTP 401).
 
         Raises:
-            Fault: there is none.
+            RedfishError: There is no other one.
         """
-        with self._turn(deadline_s):
+        with self._locked(deadline_s):
             session = self._session
-            if session is not None and session is not ticket:
-                return session  # made by another thread
-            pair = self._pair()
-            if pair is None or (session is None and self._clock() < self._basic_until_s):
-                self.refuse(ticket)
+            if session is not None and session is not refused:
+                return session  # created by another thread meanwhile
+            user_password = self._current_credentials()
+            if user_password is None or (session is None and self._clock() < self._basic_until_s):
+                self.reject(refused)
             if session is not None:
                 self._drop(session)
-            self._refusals.trial(hash(pair))
-            return self._made(pair, deadline_s)
+            self._backoff.check_and_claim(hash(user_password))
+            return self._log_in(user_password, deadline_s)
 
-    def refuse(self, ticket: Ticket) -> NoReturn:
-        """Notes that these credentials were refused: an account must not get locked by asking on and on.
+    def reject(self, authorization: Authorization) -> NoReturn:
+        """Records that the credentials were refused, so that repeated requests do not lock the account.
 
         Raises:
-            Denied: always.
+            Unauthorized: Always.
         """
-        self._refusals.refuse(ticket.who, ticket.made_s)
+        self._backoff.reject(authorization.credentials_key, authorization.created_s)
 
-    def accept(self, ticket: Ticket) -> None:
-        """Notes that a request was let in that needs to be."""
-        self._refusals.accept(ticket.who)
+    def record_accepted(self, authorization: Authorization) -> None:
+        """Records that a resource that requires a login was served."""
+        self._backoff.record_success(authorization.credentials_key)
 
-    def distrust(self) -> None:
-        """Notes that the BMC makes sessions and does not let them in."""
+    def disable_sessions(self) -> None:
+        """Switches to Basic authentication: the BMC creates sessions, but does not accept their tokens."""
         with self._lock:
             if self._session is not None:
                 self._drop(self._session)
-            self._without("new sessions are refused", NONE_S)
+            self._use_basic("new sessions are refused", NO_SESSIONS_RETRY_S)
 
     def close(self, deadline_s: float) -> None:
-        """Deletes the session; one that could not be deleted stays known as `uri`."""
+        """Deletes the session; one that could not be deleted remains available as `uri`."""
         if not self._lock.acquire(timeout=max(0.0, deadline_s - self._clock())):
             return
         try:
             session, self._session = self._session, None
             if session is not None:
-                self._leftovers.add(session.uri)
-                self._leftovers.delete(session.headers, deadline_s, by_basic=False)
+                self._stale_sessions.add(session.session_uri)
+                self._stale_sessions.delete(session.headers, deadline_s, with_basic=False)
         finally:
             self._lock.release()
 
     @contextmanager
-    def _turn(self, deadline_s: float) -> Iterator[None]:
+    def _locked(self, deadline_s: float) -> Iterator[None]:
         if not self._lock.acquire(timeout=max(0.0, deadline_s - self._clock())):
-            raise Late
+            raise DeadlineExceeded
         try:
             yield
         finally:
             self._lock.release()
 
-    def _pair(self) -> tuple[str, str] | None:
+    def _current_credentials(self) -> UserPassword | None:
         try:
             return self._credentials()
         except Misconfigured as error:
-            raise Denied(str(error)) from None
+            raise Unauthorized(str(error)) from None
 
-    def _by_basic(self, pair: tuple[str, str] | None) -> Ticket:
-        return _basic(pair, self._clock()) if pair else Ticket({}, None, made_s=self._clock())
+    def _without_session(self, user_password: UserPassword | None) -> Authorization:
+        if user_password is None:
+            return Authorization({}, None, created_s=self._clock())
+        # UTF-8, because Latin-1, which other clients use, lacks most letters.
+        encoded = base64.b64encode(":".join(user_password).encode()).decode()
+        return Authorization({"Authorization": f"Basic {encoded}"}, hash(user_password), created_s=self._clock())
 
-    def _made(self, pair: tuple[str, str], deadline_s: float) -> Ticket:
-        """A session's ticket, Basic's where there is none to be had. Others wait meanwhile."""
-        basic = self._by_basic(pair)
+    def _log_in(self, user_password: UserPassword, deadline_s: float) -> Authorization:
+        """Creates a session, or falls back to Basic authentication. Called with the lock held."""
+        basic = self._without_session(user_password)
         if self._session is not None:
-            if self._session.who == basic.who:
+            if self._session.credentials_key == basic.credentials_key:
                 return self._session
             self._drop(self._session)
         if self._clock() < self._basic_until_s:
             return basic
-        # Before the login, for they may be what uses the BMC's sessions up.
-        self._leftovers.delete(basic.headers, deadline_s, by_basic=True)
-        body = json.dumps({"UserName": pair[0], "Password": pair[1]}).encode()
-        path, answer = self._post(self._sessions(deadline_s), body, deadline_s)
-        self.refused_by = message_ids(answer.body) if answer.status >= HTTPStatus.MULTIPLE_CHOICES else ()
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._link is None:
-            # It names no place for sessions, and to whoever is not logged in it says 401 of everything.
-            self._without("no sessions: it names none", NONE_S)
+        # Before the login, because stale sessions may be what exhausts the BMC's sessions.
+        self._stale_sessions.delete(basic.headers, deadline_s, with_basic=True)
+        body = json.dumps({"UserName": user_password[0], "Password": user_password[1]}).encode()
+        path, response = self._post(self._sessions_path(deadline_s), body, deadline_s)
+        self.rejection_ids = message_ids(response.body) if response.status >= HTTPStatus.MULTIPLE_CHOICES else ()
+        if response.status == HTTPStatus.UNAUTHORIZED and self._sessions_link is None:
+            # A BMC without a link to its sessions answers 401 to any unauthenticated request.
+            self._use_basic("no sessions: the service root links none", NO_SESSIONS_RETRY_S)
             return basic
-        if answer.status == HTTPStatus.UNAUTHORIZED or (
-            answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN} and b"Unauthorized" in answer.body  # iLO
-        ):
-            self.refuse(basic)
-        self._session = self._opened(answer, path, basic.who)
+        if response.status == HTTPStatus.UNAUTHORIZED or (
+            response.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN} and b"Unauthorized" in response.body
+        ):  # the second is iLO's way
+            self.reject(basic)
+        self._session = self._session_from(response, path, basic.credentials_key)
         if self._session is None:
             return basic
-        self.accept(basic)
-        self._leftovers.delete(self._session.headers, deadline_s, by_basic=False)
+        self.record_accepted(basic)
+        self._stale_sessions.delete(self._session.headers, deadline_s, with_basic=False)
         return self._session
 
-    def _opened(self, answer: Answer, path: str, who: int | None) -> Ticket | None:
-        """The session in an answer; None, and Basic for a while, where there is none."""
-        if answer.status in NO_SESSIONS:
-            self._without(f"no sessions: HTTP {answer.status}", NONE_S)
+    def _session_from(self, response: HttpResponse, path: str, credentials_key: int | None) -> Authorization | None:
+        """Returns the session of a login response; None, and Basic authentication for a while, if it has none."""
+        if response.status in UNSUPPORTED_STATUSES:
+            self._use_basic(f"no sessions: HTTP {response.status}", NO_SESSIONS_RETRY_S)
             return None
-        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
-            self._used_up_s, wait_s = min(LONGEST_USED_UP_S, self._used_up_s * 2), self._used_up_s
-            self._without(f"no session to be had: HTTP {answer.status}", wait_s)
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            retry_s = self._full_retry_s
+            self._full_retry_s = min(MAX_SESSIONS_FULL_RETRY_S, retry_s * 2)
+            self._use_basic(f"no session available: HTTP {response.status}", retry_s)
             return None
-        token = answer.headers.get("X-Auth-Token", "").strip()
+        token = response.headers.get("X-Auth-Token", "").strip()
         if not token or not token.isascii() or not token.isprintable():
-            self._without("no sessions: no token in the answer", NONE_S)
+            self._use_basic("no sessions: no token in the answer", NO_SESSIONS_RETRY_S)
             return None
         self.logins += 1
-        self._used_up_s, self.why_basic = USED_UP_S, ""
-        return Ticket({"X-Auth-Token": token}, who, self._uri_in(answer, path), is_session=True, made_s=self._clock())
+        self._full_retry_s, self.basic_reason = SESSIONS_FULL_RETRY_S, ""
+        uri = self._session_uri(response, path)
+        return Authorization({"X-Auth-Token": token}, credentials_key, uri, is_session=True, created_s=self._clock())
 
-    def _uri_in(self, answer: Answer, path: str) -> str | None:
-        """Of a new session: where to delete it."""
+    def _session_uri(self, response: HttpResponse, path: str) -> str | None:
+        """Returns the path to delete a new session at, from the login response."""
         try:
-            made = json.loads(answer.body)
+            document = json.loads(response.body)
         except (ValueError, RecursionError):
-            made = None
-        identity = text(at(made, "Id")) if isinstance(made, dict) else None
-        told = (
-            answer.headers.get("Location"),
-            text(at(made, "@odata.id")) if isinstance(made, dict) else None,
-            f"{path.rstrip('/')}/{identity}" if identity else None,
+            document = None
+        session: JsonObject = document if isinstance(document, dict) else {}
+        session_id = text(session.get("Id"))
+        candidates = (
+            response.headers.get("Location"),
+            uri_of(session),
+            f"{path.rstrip('/')}/{session_id}" if session_id else None,
         )
-        for link in told:
+        for link in candidates:
             try:
-                if link and (uri := self._origin.path(link)).rstrip("/") != path.rstrip("/"):
+                if link and (uri := self._base_url.path(link)).rstrip("/") != path.rstrip("/"):
                     return uri
-            except Missing:
+            except ResourceMissing:
                 continue
         return None
 
-    def _without(self, why: str, wait_s: float) -> None:
-        self.why_basic = why
-        self._basic_until_s = self._clock() + wait_s
+    def _use_basic(self, reason: str, retry_s: float) -> None:
+        self.basic_reason = reason
+        self._basic_until_s = self._clock() + retry_s
 
-    def _sessions(self, deadline_s: float) -> str:
-        """Path of the collection that sessions are made in."""
+    def _sessions_path(self, deadline_s: float) -> str:
+        """Returns the path of the collection in which sessions are created."""
         try:
             if self._root is None:
-                self.note_root(self._look(ROOT, deadline_s))
-            service = text(at(self._root or {}, "SessionService/@odata.id"))
-            if self._link is None and service:
-                self._link = text(at(self._look(service, deadline_s), "Sessions/@odata.id"))
-            return self._origin.path(self._link or USUAL)
-        except (Denied, Missing):
-            return USUAL
+                self.set_service_root(self._read(SERVICE_ROOT, deadline_s))
+            service = link_at(self._root, "SessionService")
+            if self._sessions_link is None and service:
+                self._sessions_link = link_at(self._read(service, deadline_s), "Sessions")
+            return self._base_url.path(self._sessions_link or DEFAULT_SESSIONS)
+        except (Unauthorized, ResourceMissing):
+            return DEFAULT_SESSIONS
 
-    def _post(self, path: str, body: bytes, deadline_s: float) -> tuple[str, Answer]:
+    def _post(self, path: str, body: bytes, deadline_s: float) -> tuple[str, HttpResponse]:
         headers = {"Content-Type": "application/json"}
-        answer = self._ask("POST", path, headers, body, deadline_s)
-        if answer.location and answer.status in {HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}:
-            path = self._origin.moved(path, answer.location)
-            answer = self._ask("POST", path, headers, body, deadline_s)
-        return path, answer
+        response = self._send("POST", path, headers, body, deadline_s)
+        if response.location and response.status in {HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}:
+            path = self._base_url.redirect_path(path, response.location)
+            response = self._send("POST", path, headers, body, deadline_s)
+        return path, response
 
-    def _drop(self, session: Ticket) -> None:
-        """Lets go of a session that the BMC does not let in, and deletes it later: it may well count it still."""
+    def _drop(self, session: Authorization) -> None:
+        """Discards a session that the BMC refuses. It is deleted later, because the BMC may still count it."""
         self._session = None
-        self._leftovers.add(session.uri)
-        self._short = self._short + 1 if self._clock() - session.made_s < SHORT_S else 0
-        if self._short >= SHORT_ONES:
-            self._short = 0
-            self._without("sessions end too soon", NONE_S)
-
-
-def _basic(pair: tuple[str, str], now_s: float) -> Ticket:
-    # As UTF-8: Latin-1, which others take, lacks most letters.
-    encoded = base64.b64encode(":".join(pair).encode()).decode()
-    return Ticket({"Authorization": f"Basic {encoded}"}, hash(pair), made_s=now_s)
+        self._stale_sessions.add(session.session_uri)
+        is_short = self._clock() - session.created_s < SHORT_SESSION_S
+        self._short_sessions = self._short_sessions + 1 if is_short else 0
+        if self._short_sessions >= MAX_SHORT_SESSIONS:
+            self._short_sessions = 0
+            self._use_basic("sessions end too soon", NO_SESSIONS_RETRY_S)

@@ -1,4 +1,4 @@
-"""Sessions of one BMC that nobody uses any more: deleted when there is a way in. Nothing else ever is."""
+"""Sessions of one BMC that are no longer used, and their deletion. Nothing else is ever deleted."""
 
 from __future__ import annotations
 
@@ -6,55 +6,55 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from producers.redfish.http.base_url import Origin
-from producers.redfish.http.errors import Fault, Missing
-from producers.redfish.http.transport import Answer
+from producers.redfish.http.base_url import BaseUrl
+from producers.redfish.http.errors import RedfishError, ResourceMissing
+from producers.redfish.http.transport import HttpResponse
 
-Ask = Callable[[str, str, Mapping[str, str], bytes | None, float], Answer]
-"""Method, path, headers, body and deadline → the answer; raises Fault."""
-MOST: Final = 4
-"""BMCs forget sessions by themselves, after half an hour or so: the newest matter."""
+SendRequest = Callable[[str, str, Mapping[str, str], bytes | None, float], HttpResponse]
+"""(method, path, headers, body, deadline) → response; raises `RedfishError`."""
+MAX_STALE_SESSIONS: Final = 4
+"""Older ones are dropped: BMCs end unused sessions by themselves after half an hour or so."""
 
 
-class Leftovers:
-    """By path, oldest first. Used under the login's lock."""
+class StaleSessions:
+    """Session URIs to delete, oldest first. Used under the lock of `SessionManager`."""
 
-    def __init__(self, origin: Origin, ask: Ask, first: str | None) -> None:
-        self._origin = origin
-        self._ask = ask
+    def __init__(self, base_url: BaseUrl, send: SendRequest, inherited_uri: str | None) -> None:
+        self._base_url = base_url
+        self._send = send
         self._paths: tuple[str, ...] = ()
-        self._by_basic = True
-        self.add(first)
+        self._basic_accepted = True
+        self.add(inherited_uri)
 
     @property
-    def first(self) -> str | None:
-        """One that is still to be deleted."""
+    def oldest(self) -> str | None:
+        """Path of a session that is still to be deleted."""
         return self._paths[0] if self._paths else None
 
     def add(self, link: str | None) -> None:
-        """Notes a session. A link to anything else is left alone: it may have come a long way to us."""
+        """Adds a session. Links to anything else are ignored: the URI comes from Kafka, or from the BMC."""
         try:
-            path = self._origin.path(link or "")
-        except Missing:
+            path = self._base_url.path(link or "")
+        except ResourceMissing:
             return
         parts = path.split("/")
         if "Sessions" in parts[1:-1] and ".." not in parts and not {"?", "%"} & set(path):
-            self._paths = tuple(dict.fromkeys((*self._paths, path)))[-MOST:]
+            self._paths = tuple(dict.fromkeys((*self._paths, path)))[-MAX_STALE_SESSIONS:]
 
-    def delete(self, headers: Mapping[str, str], deadline_s: float, *, by_basic: bool) -> None:
-        """Deletes them, authorised by `headers`; failures harm nothing, and those the BMC did not hear of stay."""
+    def delete(self, headers: Mapping[str, str], deadline_s: float, *, with_basic: bool) -> None:
+        """Deletes the sessions, authorized by `headers`. Sessions stay listed if the BMC did not respond."""
         for path in self._paths:
-            if by_basic and not self._by_basic:
+            if with_basic and not self._basic_accepted:
                 return
-            status = self._status(path, headers, deadline_s)
-            if by_basic and status == HTTPStatus.UNAUTHORIZED:
-                self._by_basic = False  # a refusal counts towards the lock of the account: not tried again
+            status = self._delete_one(path, headers, deadline_s)
+            if with_basic and status == HTTPStatus.UNAUTHORIZED:
+                self._basic_accepted = False  # not tried again: refusals count towards the lock of the account
             elif status is not None:
-                self._paths = tuple(each for each in self._paths if each != path)
+                self._paths = tuple(other for other in self._paths if other != path)
 
-    def _status(self, path: str, headers: Mapping[str, str], deadline_s: float) -> int | None:
-        """What the BMC says to the deletion of a session; None: it could not be told."""
+    def _delete_one(self, path: str, headers: Mapping[str, str], deadline_s: float) -> int | None:
+        """Deletes a session. Returns the HTTP status, or None without a response."""
         try:
-            return self._ask("DELETE", path, headers, None, deadline_s).status
-        except Fault:
+            return self._send("DELETE", path, headers, None, deadline_s).status
+        except RedfishError:
             return None

@@ -1,7 +1,8 @@
-"""One HTTP exchange with one origin, within a deadline: connections, TLS, proxy, body. Knows no login and no resource.
+"""Exchanges one HTTP request and response with a BMC within a deadline: connections, TLS, proxy, body. No login.
 
-By the transport adapter of `requests`. What its sessions add (logins, redirects, cookies, settings merged anew for each
-request) is ours here, or unwanted, and took most of a GET's CPU time: with a thousand BMCs, most of a producer's.
+Uses the transport adapter of `requests` without its sessions: what these add (logins, redirects, cookies, settings
+merged for each request) is done elsewhere or unwanted, and took most of a GET's CPU time. With 1000 BMCs that was most
+of a producer's CPU time.
 """
 
 from __future__ import annotations
@@ -31,155 +32,158 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from producers.redfish.http import errors
-from producers.redfish.http.concurrency_limit import AT_ONCE
-from producers.redfish.http.deadline import ALARM
-from producers.redfish.http.errors import Broken, Late, Silent
+from producers.redfish.http.concurrency_limit import MAX_CONCURRENT_REQUESTS
+from producers.redfish.http.deadline import DEADLINE_TIMER
+from producers.redfish.http.errors import BadResponse, DeadlineExceeded, ResponseTimeout
 
 Clock = Callable[[], float]
-"""Seconds that only grow."""
+"""Monotonic clock, in seconds."""
 
-BODY_BYTES: Final = 16 * 2**20
-"""The largest answer taken; on record are 438 kB."""
+MAX_BODY_BYTES: Final = 16 * 2**20
+"""Larger responses are rejected; the largest on record has 438 kB."""
 CHUNK_BYTES: Final = 2**16
-CONNECT_S: Final = 10.0
-"""At most this long for a connection, so that one dead BMC does not hold a worker for a long interval."""
-NEVER: Final = urllib3.Retry.from_int(retries=False, redirect=False)
-ERRORS: Final = (RequestException, OSError, HTTPError, HTTPException, ValueError)
-"""What requests and urllib3 raise, and what lies below them."""
+CONNECT_TIMEOUT_S: Final = 10.0
+"""Connecting takes this long at most, so that a dead BMC does not occupy a worker for a long interval."""
+LIBRARY_ERRORS: Final = (RequestException, OSError, HTTPError, HTTPException, ValueError)
+"""Exceptions of requests, urllib3 and the layers below."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer, of any status."""
+class HttpResponse:
+    """An HTTP response with any status."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    """Their names in any case."""
+    """Lookup ignores case."""
     body: bytes = field(repr=False)
 
     @property
     def location(self) -> str | None:
-        """Where it redirects to."""
-        redirects = HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
-        return self.headers.get("Location") if redirects and self.status != HTTPStatus.NOT_MODIFIED else None
+        """Target of a redirect; None for other responses."""
+        is_redirect = HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
+        return self.headers.get("Location") if is_redirect and self.status != HTTPStatus.NOT_MODIFIED else None
 
 
-class Wire:
-    """Connections to one origin, kept open. Safe for several threads."""
+class HttpTransport:
+    """Persistent connections to one BMC. Safe for several threads."""
 
-    def __init__(self, origin: str, *, verify: bool | str, proxy: str | None, clock: Clock) -> None:
-        self._origin = origin
+    def __init__(self, url: str, *, verify: bool | str, proxy: str | None, clock: Clock) -> None:
+        self._url = url
         self._verify = verify
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: _Adapter | None = None
+        self._open_adapter: _BmcAdapter | None = None
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float) -> Answer:
-        """One request and its answer, by `deadline_s` on the clock. Redirects are not followed.
+    def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
+    ) -> HttpResponse:
+        """Sends one request and reads the response, by `deadline_s` on the clock. Redirects are not followed.
 
         Raises:
-            Fault: there is no answer, or one that cannot be read to its end.
+            RedfishError: There is no response, or it cannot be read completely.
         """
         left_s = deadline_s - self._clock()
         if left_s <= 0:
-            raise Late
-        timeout: Any = urllib3.Timeout(total=left_s, connect=min(left_s, CONNECT_S))
+            raise DeadlineExceeded
+        # The stubs of requests do not know that a urllib3 time-out, which has a limit for the total, is passed on.
+        timeout: Any = urllib3.Timeout(total=left_s, connect=min(left_s, CONNECT_TIMEOUT_S))
         try:
-            request = _request(method, self._origin + path, headers, body)
-            response: Any = self._adapter().send(request, stream=True, timeout=timeout, proxies=self._proxies).raw
-        except ERRORS as error:
+            request = _request(method, self._url + path, headers, body)
+            response = self._adapter().send(request, stream=True, timeout=timeout, proxies=self._proxies)
+        except LIBRARY_ERRORS as error:
             if self._clock() >= deadline_s:
-                raise Silent from None
-            raise errors.of_error(error) from None
+                raise ResponseTimeout from None
+            raise errors.from_exception(error) from None
+        raw: urllib3.HTTPResponse = response.raw
         try:
-            return Answer(response.status, response.headers, self._body(response, deadline_s))
+            return HttpResponse(raw.status, raw.headers, self._read_body(raw, deadline_s))
         except BaseException:
-            response.close()
+            raw.close()
             raise
 
     def close(self) -> None:
-        """Closes the connections that are idle; they are opened again when needed."""
+        """Closes idle connections; the next request opens new ones."""
         with self._lock:
-            adapter, self._open = self._open, None
+            adapter, self._open_adapter = self._open_adapter, None
         if adapter is not None:
             adapter.close()
 
-    def _adapter(self) -> _Adapter:
+    def _adapter(self) -> _BmcAdapter:
         with self._lock:
-            if self._open is None:
-                self._open = _Adapter(self._context())
-            return self._open
+            if self._open_adapter is None:
+                self._open_adapter = _BmcAdapter(tls_context(self._verify) if self._url.startswith("https:") else None)
+            return self._open_adapter
 
-    def _context(self) -> ssl.SSLContext | None:
-        return tls_context(self._verify) if self._origin.startswith("https:") else None
-
-    def _body(self, response: Any, deadline_s: float) -> bytes:
-        """The whole body. Read piece by piece, for a timeout is per piece and a dripping BMC never meets it."""
+    def _read_body(self, response: urllib3.HTTPResponse, deadline_s: float) -> bytes:
+        """Reads the body in chunks: a time-out applies to each chunk, and a BMC that drips bytes never exceeds it."""
         body = bytearray()
         try:
-            with ALARM.within(deadline_s - self._clock(), response.shutdown):
-                while piece := response.read1(CHUNK_BYTES, decode_content=True):
-                    body += piece
-                    if len(body) > BODY_BYTES:
-                        raise Broken(f"answer larger than {BODY_BYTES // 2**20} MiB")
+            with DEADLINE_TIMER.interrupt_after(deadline_s - self._clock(), response.shutdown):
+                while chunk := response.read1(CHUNK_BYTES, decode_content=True):
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        raise BadResponse(f"answer larger than {MAX_BODY_BYTES // 2**20} MiB")
                     if self._clock() >= deadline_s:
                         break
-        except (*ERRORS, AttributeError):  # the last: shut while being read
+        except (*LIBRARY_ERRORS, AttributeError):  # AttributeError: shut down during the read
             if self._clock() < deadline_s:
-                raise Broken("answer cut off") from None
+                raise BadResponse("answer cut off") from None
         if self._clock() >= deadline_s:
-            raise Late
+            raise DeadlineExceeded
         response.release_conn()
         return bytes(body)
 
 
-class _Plain(HTTPConnection):
-    def getresponse(self) -> Any:
-        """The head of an answer, all of it in the time-out; http.client's is one per piece."""
-        with ALARM.within(_seconds(self.timeout), lambda: _shut(self.sock)):
+class _PlainConnection(HTTPConnection):
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
+        """Reads the complete head within the time-out; that of http.client applies to each received piece."""
+        with DEADLINE_TIMER.interrupt_after(_seconds(self.timeout), lambda: _shutdown(self.sock)):
             return super().getresponse()
 
 
-class _Tls(HTTPSConnection):
+class _TlsConnection(HTTPSConnection):
     def connect(self) -> None:
-        """Connects, and keeps still about a certificate that is not checked: whoever configured it chose that."""
+        """Connects, without urllib3's warning about unchecked certificates: the fleet file asks for that."""
         super().connect()
         self.is_verified = True
 
-    def getresponse(self) -> Any:
-        """The same as `_Plain`'s."""
-        with ALARM.within(_seconds(self.timeout), lambda: _shut(self.sock)):
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
+        """Reads the complete head within the time-out, like `_PlainConnection`."""
+        with DEADLINE_TIMER.interrupt_after(_seconds(self.timeout), lambda: _shutdown(self.sock)):
             return super().getresponse()
 
 
 class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
+    ConnectionCls = _PlainConnection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _Tls
+    ConnectionCls = _TlsConnection
 
 
-POOLS: Final = {"http": _PlainPool, "https": _TlsPool}
+CONNECTION_POOLS: Final = {"http": _PlainPool, "https": _TlsPool}
 
 
-class _Adapter(HTTPAdapter):
-    """Connections to one origin under one TLS context, whatever a single request says."""
+class _BmcAdapter(HTTPAdapter):
+    """Connections to one BMC with one TLS context, regardless of the settings of single requests.
+
+    The parameters typed `Any` are those of `requests`.
+    """
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._tls: dict[str, Any] = {"ssl_context": context} if context else {}
-        super().__init__(pool_connections=1, pool_maxsize=AT_ONCE)
+        self._tls_options: dict[str, Any] = {"ssl_context": context} if context else {}
+        super().__init__(pool_connections=1, pool_maxsize=MAX_CONCURRENT_REQUESTS)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002
-        """Pools of our own connections."""
-        super().init_poolmanager(connections, maxsize, block, **options, **self._tls)
-        self.poolmanager.pool_classes_by_scheme = POOLS
+        """Creates pools of this module's connections."""
+        super().init_poolmanager(connections, maxsize, block, **options, **self._tls_options)
+        self.poolmanager.pool_classes_by_scheme = CONNECTION_POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """The same through a proxy."""
-        manager = super().proxy_manager_for(proxy, **options, **self._tls)
-        manager.pool_classes_by_scheme = POOLS
+        """Creates pools of this module's connections through a proxy."""
+        manager = super().proxy_manager_for(proxy, **options, **self._tls_options)
+        manager.pool_classes_by_scheme = CONNECTION_POOLS
         return manager
 
     def build_connection_pool_key_attributes(
@@ -188,15 +192,15 @@ class _Adapter(HTTPAdapter):
         verify: Any,
         cert: Any = None,
     ) -> tuple[Any, Any]:
-        """Where it goes to; how certificates are checked is in the context."""
+        """Returns the host without TLS attributes: the context says how certificates are verified."""
         return super().build_connection_pool_key_attributes(request, verify, cert)[0], {}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing: it would load the usual CA certificates for each pool."""
+        """Does nothing: the method of the base class would load the default CA certificates for each pool."""
 
 
 def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> PreparedRequest:
-    """Ready as it is: `prepare` would look at the URL and the headers again."""
+    """Builds a request without `prepare`, which would parse URL and headers again."""
     request = PreparedRequest()
     request.method, request.url, request.body, request.hooks = method, url, body, default_hooks()
     request.headers = CaseInsensitiveDict(headers)
@@ -206,13 +210,17 @@ def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | No
 
 
 def tls_context(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001
-    """How BMCs' certificates are checked: not at all, by the usual CA certificates, or by those of a file."""
-    return _context(verify, Path(verify).stat().st_mtime_ns if isinstance(verify, str) else 0)
+    """Returns the TLS context for BMCs.
+
+    Args:
+        verify: False to accept any certificate, True to use the default CA certificates, or a file of CA certificates.
+    """
+    return _cached_context(verify, Path(verify).stat().st_mtime_ns if isinstance(verify, str) else 0)
 
 
 @functools.lru_cache(maxsize=64)
-def _context(verify: bool | str, _changed_ns: int) -> ssl.SSLContext:  # noqa: FBT001
-    """Shared by all BMCs of the same setting: to load the usual CA certificates takes 20 ms, and a megabyte."""
+def _cached_context(verify: bool | str, _changed_ns: int) -> ssl.SSLContext:  # noqa: FBT001
+    """Shares a context between BMCs of equal settings: loading the default CA certificates takes 20 ms and 1 MB."""
     context = create_urllib3_context()
     if verify is False:
         context.check_hostname = False
@@ -222,12 +230,12 @@ def _context(verify: bool | str, _changed_ns: int) -> ssl.SSLContext:  # noqa: F
     return context
 
 
-def _seconds(timeout: Any) -> float:
-    return timeout if isinstance(timeout, int | float) else CONNECT_S
+def _seconds(timeout: object) -> float:
+    return timeout if isinstance(timeout, int | float) else CONNECT_TIMEOUT_S
 
 
-def _shut(sock: Any) -> None:
-    """Ends a read that blocks in another thread, below TLS: above, Python would forget that there was any."""
+def _shutdown(sock: object) -> None:
+    """Ends a read that blocks in another thread; below TLS, because `SSLSocket.shutdown` would drop the TLS state."""
     if isinstance(sock, socket.socket):
         with suppress(OSError):
             socket.socket.shutdown(sock, socket.SHUT_RD)

@@ -1,1 +1,1 @@
-"""Tables that map Redfish properties to record fields."""
+"""Mapping of Redfish properties to record fields: the mapping engine and its tables."""

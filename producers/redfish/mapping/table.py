@@ -1,249 +1,258 @@
-"""What a table is, and how a resource becomes records by it. Pure and total: no I/O, and nothing here raises."""
+"""Maps Redfish resources to records, as described by tables. Pure and total: no I/O, nothing raises."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
+
+from producers.redfish.documents import (
+    STATES_WITHOUT_READING,
+    Json,
+    JsonObject,
+    boolean,
+    integer,
+    number,
+    objects,
+    text,
+    value_at,
+)
+from schemas.records import (
+    RedfishDimm,
+    RedfishDrive,
+    RedfishFan,
+    RedfishInterface,
+    RedfishPowerControl,
+    RedfishPowerSupply,
+    RedfishProcessor,
+    RedfishStorageController,
+    RedfishSystem,
+    RedfishTemperature,
+    RedfishVoltage,
+)
 
 if TYPE_CHECKING:
     from producers.reader import Problems
 
-Json = Mapping[str, Any]
-Read = Callable[[Any], Any]
-"""A property's value → the field's, None where it cannot be used. Never raises."""
+RedfishRecord = (
+    RedfishSystem
+    | RedfishTemperature
+    | RedfishFan
+    | RedfishPowerControl
+    | RedfishVoltage
+    | RedfishPowerSupply
+    | RedfishProcessor
+    | RedfishDimm
+    | RedfishInterface
+    | RedfishStorageController
+    | RedfishDrive
+)
+"""An entry of one of the arrays of `RedfishSample`."""
+RecordT_co = TypeVar("RecordT_co", bound=Mapping[str, object], covariant=True)
+ValueParser = Callable[[Json], Json]
+"""Value of a property → value of the field; None if it cannot be used. Never raises."""
 
-LONG_END: Final = 2**63
-BLANK: Final = "\0" + "".join(each for each in map(chr, range(0x10000)) if each.isspace())
-NO_READING: Final = frozenset({"absent", "unavailableoffline"})
-"""Status.State in which whatever number is given means nothing: BMCs say 0 °C of an empty slot."""
-ZERO_IS_NO_READING: Final = frozenset({"disabled"})
-"""Status.State in which 0 means nothing: Intel's disabled sensors read 0, but a disabled PowerControl has watts."""
-UNITS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("rpm", "{rev}/min"), "RPM"),  # the second is what Sensor prefers by now
+HALF_LOAD_PERCENT: Final = 50
+MAX_UNIT_CHARACTERS: Final = 20
+STATES_WHERE_ZERO_IS_INVALID: Final = frozenset({"disabled"})
+"""Values of Status.State for which 0 is no reading: Intel's disabled sensors read 0, but a disabled PowerControl
+has watts."""
+UNIT_SPELLINGS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("rpm", "{rev}/min"), "RPM"),  # the second is what newer versions of Sensor prefer
     **dict.fromkeys(("percent", "%"), "Percent"),
     **dict.fromkeys(("cel", "c", "celsius"), "Cel"),
     **dict.fromkeys(("v", "volts"), "V"),
 }
-"""Spellings of ReadingUnits → how a table says it."""
+"""Spelling of ReadingUnits in lower case → the unit that tables use."""
 
 
-def text(value: Any) -> str | None:
-    """Text without padding; a number as text; None where blank or neither."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value) if abs(value) < LONG_END else ""
-    if not isinstance(value, str):
-        return None
-    # JSON may carry half a surrogate pair, which no UTF-8 can.
-    return value.encode("utf-8", "replace").decode().strip(BLANK) or None
-
-
-def number(value: Any) -> float | None:
-    """A finite number, also where the BMC quotes it (`"5500"`); None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, str) and "_" in value:  # legal to float(), no number to anyone else
-        return None
-    try:
-        as_float = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return as_float if math.isfinite(as_float) else None
-
-
-def whole(value: Any) -> int | None:
-    """A whole number that fits Avro's long."""
-    as_float = number(value)
-    if as_float is None or not as_float.is_integer() or abs(as_float) >= LONG_END:
-        return None
-    return int(as_float)
-
-
-def flag(value: Any) -> bool | None:
-    """True or false."""
-    return value if isinstance(value, bool) else None
-
-
-def led(value: Any) -> str | None:
-    """An LED's state; LocationIndicatorActive, which came in its place, is true or false."""
+def led_state(value: Json) -> str | None:
+    """Returns an LED's state; LocationIndicatorActive, which replaced IndicatorLED, is a boolean."""
     return ("Lit" if value else "Off") if isinstance(value, bool) else text(value)
 
 
-def texts(value: Any) -> list[str] | None:
-    """The texts of a list, without those that are none."""
-    return [each for each in map(text, value) if each is not None] if isinstance(value, list) else None
+def text_list(value: Json) -> list[str] | None:
+    """Returns the texts of a list; other items are dropped."""
+    return [item for item in map(text, value) if item is not None] if isinstance(value, list) else None
 
 
-def wholes(value: Any) -> list[int] | None:
-    """The whole numbers of a list, without those that are none."""
-    return [each for each in map(whole, value) if each is not None] if isinstance(value, list) else None
+def integer_list(value: Json) -> list[int] | None:
+    """Returns the whole numbers of a list; other items are dropped."""
+    return [item for item in map(integer, value) if item is not None] if isinstance(value, list) else None
 
 
-def rating(value: Any) -> float | None:
-    """Percent of a PowerSupply's EfficiencyRatings: at half load, where efficiency classes peak, else the first."""
-    each = [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-    each.sort(key=lambda entry: number(entry.get("LoadPercent")) != 50)
-    return next((known for entry in each if (known := number(entry.get("EfficiencyPercent"))) is not None), None)
+def half_load_efficiency(value: Json) -> float | None:
+    """Returns the percentage of EfficiencyRatings at half load, where efficiency classes peak, else the first one."""
+    ratings = sorted(objects(value), key=lambda rating: number(rating.get("LoadPercent")) != HALF_LOAD_PERCENT)
+    percentages = (number(rating.get("EfficiencyPercent")) for rating in ratings)
+    return next((percent for percent in percentages if percent is not None), None)
 
 
-def port_count(value: Any) -> int | None:
-    """Ports that the Controllers of a NetworkAdapter say to have, or members of a collection of ports."""
+def port_count(value: Json) -> int | None:
+    """Returns the ports of a NetworkAdapter, from its Controllers or from a collection of ports."""
     if isinstance(value, dict):
         members = value.get("Members")
-        told = [value.get("Members@odata.count"), len(members) if isinstance(members, list) else None]
-        return next((count for count in map(whole, told) if count is not None and count >= 0), None)
-    each = value if isinstance(value, list) else []
-    counts = [whole(at(entry, "ControllerCapabilities/NetworkPortCount")) for entry in each]
-    known = [count for count in counts if count is not None and count >= 0]  # Lenovo: -1 of an InfiniBand card
-    return whole(sum(known)) if known else None
+        sizes = map(integer, (value.get("Members@odata.count"), len(members) if isinstance(members, list) else None))
+        return next((size for size in sizes if size is not None and size >= 0), None)
+    counts = (integer(value_at(controller, "ControllerCapabilities/NetworkPortCount")) for controller in objects(value))
+    usable = [count for count in counts if count is not None and count >= 0]  # Lenovo: -1 for an InfiniBand card
+    return integer(sum(usable)) if usable else None
 
 
-EXPECTED: Final[Mapping[Read, str]] = {
+MISMATCH_CAUSES: Final[Mapping[ValueParser, str]] = {
     text: "not text",
     number: "not a number",
-    whole: "not a whole number",
-    flag: "not true or false",
-    led: "not text",
-    texts: "not a list",
-    wholes: "not a list",
-    rating: "not a list",
+    integer: "not a whole number",
+    boolean: "not true or false",
+    led_state: "not text",
+    text_list: "not a list",
+    integer_list: "not a list",
+    half_load_efficiency: "not a list",
 }
-"""Reader → what is wrong with a value it cannot use."""
+"""Parser → cause that is counted for a value it cannot use."""
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One property."""
+class FieldMapping:
+    """A field of a record, and the Redfish property it is read from."""
 
     name: str
     """Field of the record."""
     paths: tuple[str, ...]
-    """Where the property may be, names parted by slashes; the first usable value is taken."""
-    read: Read = text
-    unit_is: str = ""
-    """Only where ReadingUnits says so."""
-    says_unit: str = ""
-    """A path whose name says the unit, which is taken first, and without ReadingUnits."""
-    unless: str = ""
-    """Only where no number is at this path."""
+    """Paths of the property, names separated by slashes; the first usable value counts."""
+    parse: ValueParser = text
+    required_unit: str = ""
+    """The field is null if ReadingUnits names another unit."""
+    path_with_unit: str = ""
+    """A path whose name implies the unit; read first, and regardless of ReadingUnits."""
+    unless_number_at: str = ""
+    """The field is null if there is a number at this path."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One array, or one object, of a resource."""
+@dataclass(frozen=True)
+class ResourceTable(Generic[RecordT_co]):
+    """An array, or an object, of a resource that becomes records of one type."""
 
-    record: str
-    """Array or field of the record above it."""
-    each: str
-    """Property that holds the array, or path of the object; empty: the resource itself."""
+    record_type: type[RecordT_co]
+    """Type of the records, whose fields are those of the table and the ids of chassis, system and storage."""
+    record_field: str
+    """Array of `RedfishSample`; for a nested table the field of the record around it."""
+    property_path: str
+    """Property that holds the array, or path of the object; empty for the resource itself."""
     schema: str
-    """DMTF schema followed."""
-    fields: tuple[Field, ...]
-    identity: str = "sensor_id"
-    """Field that the position in the array stands in for, where the BMC gives no id."""
-    reading: tuple[str, ...] = ()
-    """Fields of which one should be set; an entry that is there without any is a problem."""
-    parts: tuple[Table, ...] = ()
+    """DMTF schema that the table follows."""
+    fields: tuple[FieldMapping, ...]
+    id_field: str = "sensor_id"
+    """Field that is filled with the position in the array if the BMC gives no id."""
+    reading_fields: tuple[str, ...] = ()
+    """Fields of which at least one should be set; a part that is present without any is counted as a problem."""
+    nested: tuple[ResourceTable[Mapping[str, object]], ...] = ()
     """Objects inside it that become records of their own."""
-    linked: tuple[tuple[str, str], ...] = ()
-    """Start of a path that goes on through a link → DMTF schema of what is linked."""
+    link_schemas: tuple[tuple[str, str], ...] = ()
+    """(Start of a path that continues in a linked resource, DMTF schema of that resource)."""
 
 
-def rows(table: Table, resource: Json, problems: Problems) -> Iterator[dict[str, Any]]:
-    """The records of one array of a resource, in its order; entries that are no objects are counted."""
-    entries = resource.get(table.each)
+def map_array(table: ResourceTable[RecordT_co], resource: JsonObject, problems: Problems) -> Iterator[RecordT_co]:
+    """Yields the records of an array of a resource, in its order, without the ids of chassis, system and storage.
+
+    Entries that are not objects count as problems.
+    """
+    entries = resource.get(table.property_path)
     if entries is None:
         return
     if not isinstance(entries, list):
-        problems.add(table.record, "not an array")
+        problems.add(table.record_field, "not an array")
         return
     for position, entry in enumerate(entries):
         if isinstance(entry, dict):
-            yield row(table, entry, problems, instead=str(position))
+            yield map_object(table, entry, problems, default_id=str(position))
         else:
-            problems.add(table.record, "entry is not an object")
+            problems.add(table.record_field, "entry is not an object")
 
 
-def row(table: Table, entry: Json, problems: Problems, *, instead: str = "", around: str = "") -> dict[str, Any]:
-    """The record of one object.
+def map_object(
+    table: ResourceTable[RecordT_co],
+    entry: JsonObject,
+    problems: Problems,
+    *,
+    default_id: str = "",
+    parent_state: str = "",
+) -> RecordT_co:
+    """Returns the record of one object, without the ids of chassis, system and storage.
 
     Args:
-        table: what it is.
-        entry: the object.
-        problems: counts what is unusable.
-        instead: its id, where it has none of its own.
-        around: state of the object it is part of, where it has none of its own.
+        table: Mapping to apply.
+        entry: The object.
+        problems: Counts unusable values.
+        default_id: Id of an object that has none of its own.
+        parent_state: State of the object around it, for an object that has none of its own.
     """
     status = entry.get("Status")
     if status is not None and not isinstance(status, dict):
-        problems.add(f"{table.record}.status", "not an object")
-    state = (text(at(entry, "Status/State")) or around).casefold()
-    record: dict[str, Any] = {}
-    causes: dict[str, str] = {}
+        problems.add(f"{table.record_field}.status", "not an object")
+    state = (text(value_at(entry, "Status/State")) or parent_state).casefold()
+    record: dict[str, Json] = {}
+    reading_causes: dict[str, str] = {}
     for field in table.fields:
-        value, cause = _value(field, entry)
-        if not isinstance(value, str) and (state in NO_READING or (state in ZERO_IS_NO_READING and value == 0)):
+        value, cause = _field_value(field, entry)
+        if not isinstance(value, str) and _is_meaningless(value, state):
             value = None
-        elif cause and field.name in table.reading:
-            causes[field.name] = cause
-        elif cause and cause != "null":  # an optional property may well be null; only a reading is missed
-            problems.add(f"{table.record}.{field.name}", cause)
+        elif cause and field.name in table.reading_fields:
+            reading_causes[field.name] = cause
+        elif cause and cause != "null":  # an optional property may be null; only a missing reading is a problem
+            problems.add(f"{table.record_field}.{field.name}", cause)
         record[field.name] = value
-    if table.reading and state not in NO_READING | ZERO_IS_NO_READING:
-        _miss(table, record, causes, problems)
-    if table.identity in record and record[table.identity] is None:
-        record[table.identity] = instead
-    for part in table.parts:
-        inner = at(entry, part.each)
-        record[part.record] = row(part, inner if isinstance(inner, dict) else {}, problems, around=state)
-    return record
+    if table.reading_fields and state not in STATES_WITHOUT_READING | STATES_WHERE_ZERO_IS_INVALID:
+        _count_missing_reading(table, record, reading_causes, problems)
+    if table.id_field in record and record[table.id_field] is None:
+        record[table.id_field] = default_id
+    for part in table.nested:
+        inner = value_at(entry, part.property_path)
+        inner_object = inner if isinstance(inner, dict) else {}
+        record[part.record_field] = map_object(part, inner_object, problems, parent_state=state)
+    return cast("RecordT_co", record)
 
 
-def _miss(table: Table, record: Json, causes: Json, problems: Problems) -> None:
-    """Counts an entry that is there and gives no reading, once and by its most telling cause."""
-    if all(record[name] is None for name in table.reading):
-        name, cause = next(iter(causes.items()), (table.reading[0], "missing"))
-        problems.add(f"{table.record}.{name}", cause)
+def _is_meaningless(value: Json, state: str) -> bool:
+    return state in STATES_WITHOUT_READING or (state in STATES_WHERE_ZERO_IS_INVALID and value == 0)
 
 
-def _value(field: Field, entry: Json) -> tuple[Any, str]:
-    """A field's value, or None and why; no cause where the property is not there."""
-    if field.unless and number(at(entry, field.unless)) is not None:
+def _count_missing_reading(
+    table: ResourceTable[RecordT_co], record: JsonObject, causes: Mapping[str, str], problems: Problems
+) -> None:
+    """Counts a part that is present without any reading, once and with its most specific cause."""
+    if all(record[name] is None for name in table.reading_fields):
+        name, cause = next(iter(causes.items()), (table.reading_fields[0], "missing"))
+        problems.add(f"{table.record_field}.{name}", cause)
+
+
+def _field_value(field: FieldMapping, entry: JsonObject) -> tuple[Json, str]:
+    """Returns a field's value, or None and the cause; the cause is empty if the property is missing."""
+    if field.unless_number_at and number(value_at(entry, field.unless_number_at)) is not None:
         return None, ""
-    if field.says_unit and (value := field.read(at(entry, field.says_unit))) is not None:
+    if field.path_with_unit and (value := field.parse(value_at(entry, field.path_with_unit))) is not None:
         return value, ""
-    if field.unit_is:
-        unit = text(entry.get("ReadingUnits", entry.get("Units"))) or "none"  # Units: iLO 4
-        known = UNITS.get(unit.casefold())
-        if known is None:
-            return None, f"unit {unit[:20]} is unknown"
-        if known != field.unit_is:
+    if field.required_unit:
+        spelling = text(entry.get("ReadingUnits", entry.get("Units"))) or "none"  # Units: iLO 4
+        unit = UNIT_SPELLINGS.get(spelling.casefold())
+        if unit is None:
+            return None, f"unit {spelling[:MAX_UNIT_CHARACTERS]} is unknown"
+        if unit != field.required_unit:
             return None, ""
     cause = ""
     for path in field.paths:
-        found = at(entry, path)
-        value = field.read(found)
+        raw_value = value_at(entry, path)
+        value = field.parse(raw_value)
         if value is not None:
             return value, ""
-        if found is None:
-            cause = cause or ("null" if _given(entry, path) else "")
-        elif not (field.read is text and isinstance(found, str)):  # blank text is no text, and no fault
-            cause = EXPECTED.get(field.read, "")
+        if raw_value is None:
+            cause = cause or ("null" if _has_property(entry, path) else "")
+        elif not (field.parse is text and isinstance(raw_value, str)):  # blank text is missing, not wrong
+            cause = MISMATCH_CAUSES.get(field.parse, "")
     return None, cause
 
 
-def at(entry: Json, path: str) -> Any:
-    """What is at a path of property names, None where anything on the way is missing or no object."""
-    value: Any = entry
-    for name in path.split("/"):
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
-
-
-def _given(entry: Json, path: str) -> bool:
-    before, _, name = path.rpartition("/")
-    holder = at(entry, before) if before else entry
-    return isinstance(holder, dict) and name in holder
+def _has_property(entry: JsonObject, path: str) -> bool:
+    parent_path, _, name = path.rpartition("/")
+    parent = value_at(entry, parent_path) if parent_path else entry
+    return isinstance(parent, dict) and name in parent

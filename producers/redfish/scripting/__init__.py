@@ -1,1 +1,1 @@
-"""The scripting API for one BMC: `RedfishTelemetryCollector`."""
+"""Scripting API for one BMC: `RedfishTelemetryCollector`."""

@@ -1,7 +1,7 @@
-"""Records of RedfishSample as the dictionaries of seed 000: its keys, in its order, none ever left out. Pure.
+"""Converts records of `RedfishSample` to the dictionaries of the scripting API (docs/python.md). Pure.
 
-Missing text is 'Unknown', a number None, a list [], a dictionary {}, a truth False; what kind a field is, its Avro type
-says. Units are the records': Cel, W, V, MHz, MiBy, By, rpm as the keys say.
+A dictionary has all keys of its layout, in that order. A missing text is 'Unknown', a number None, a list [], a
+dictionary {}, a boolean False; the kind of a field is its Avro type. Units are those of the records.
 """
 
 from __future__ import annotations
@@ -9,36 +9,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from producers.redfish.documents import Json, JsonObject
+from producers.redfish.mapping.table import RedfishRecord
 from schemas import catalog
+from schemas.records import RedfishFan
 
 UNKNOWN: Final = "Unknown"
-EXTRA: Final = ("system_id", "chassis_id", "odata_id")
-"""Keys beyond the seed's: where an entry comes from."""
+EXTRA_KEYS: Final = ("system_id", "chassis_id", "odata_id")
+"""Keys that follow those of the layout: where an entry comes from."""
+
+Telemetry = dict[str, Any]
+"""A dictionary of the scripting API; values are texts, numbers, booleans, lists and dictionaries."""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """The dictionary of one kind of record."""
+class DictionaryLayout:
+    """Keys of the dictionaries for one array of records."""
 
     category: str
     type: str | None
-    """The seed's `type`; a system has none."""
+    """Value of the key `type`; systems have none."""
     keys: tuple[str, ...]
-    """In the seed's order; those not among the record's fields are in `COMPUTED`."""
+    """Keys in order: fields of the record, and for fans `reading_rpm` and `reading_units`."""
 
 
-STATUS: Final = ("health", "state")
-SENSOR: Final = ("sensor_id", "sensor_name")
-MADE_BY: Final = ("manufacturer", "model")
-FORMS: Final[Mapping[str, Form]] = {
-    "systems": Form(
+STATUS_KEYS: Final = ("health", "state")
+SENSOR_KEYS: Final = ("sensor_id", "sensor_name")
+MAKER_KEYS: Final = ("manufacturer", "model")
+LAYOUTS: Final[Mapping[str, DictionaryLayout]] = {
+    "systems": DictionaryLayout(
         "system",
         None,
         (
             "power_state",
-            *STATUS,
+            *STATUS_KEYS,
             "boot_source",
             "processor_summary",
             "memory_summary",
@@ -50,65 +56,65 @@ FORMS: Final[Mapping[str, Form]] = {
             "uuid",
         ),
     ),
-    "temperatures": Form(
+    "temperatures": DictionaryLayout(
         "thermal",
         "temperature",
         (
-            *SENSOR,
+            *SENSOR_KEYS,
             "reading_celsius",
             "upper_threshold_critical",
             "upper_threshold_fatal",
             "lower_threshold_critical",
-            *STATUS,
+            *STATUS_KEYS,
             "physical_context",
         ),
     ),
-    "fans": Form(
+    "fans": DictionaryLayout(
         "thermal",
         "fan",
         (
-            *SENSOR,
+            *SENSOR_KEYS,
             "reading_rpm",
             "reading_units",
             "upper_threshold_critical",
             "lower_threshold_critical",
-            *STATUS,
+            *STATUS_KEYS,
             "physical_context",
         ),
     ),
-    "power_controls": Form(
+    "power_controls": DictionaryLayout(
         "power",
         "power_control",
         (
-            *SENSOR,
+            *SENSOR_KEYS,
             "power_consumed_watts",
             "power_requested_watts",
             "power_available_watts",
             "power_capacity_watts",
             "power_allocated_watts",
             "power_limit",
-            *STATUS,
+            *STATUS_KEYS,
         ),
     ),
-    "voltages": Form(
+    "voltages": DictionaryLayout(
         "power",
         "voltage",
         (
-            *SENSOR,
+            *SENSOR_KEYS,
             "reading_volts",
             "upper_threshold_critical",
             "upper_threshold_fatal",
             "lower_threshold_critical",
             "lower_threshold_fatal",
-            *STATUS,
+            *STATUS_KEYS,
             "physical_context",
         ),
     ),
-    "power_supplies": Form(
+    "power_supplies": DictionaryLayout(
         "power",
         "power_supply",
         (
-            *SENSOR,
+            *SENSOR_KEYS,
             "power_capacity_watts",
             "power_input_watts",
             "power_output_watts",
@@ -120,10 +126,10 @@ FORMS: Final[Mapping[str, Form]] = {
             "serial_number",
             "part_number",
             "firmware_version",
-            *STATUS,
+            *STATUS_KEYS,
         ),
     ),
-    "processors": Form(
+    "processors": DictionaryLayout(
         "processor",
         "cpu",
         (
@@ -132,18 +138,18 @@ FORMS: Final[Mapping[str, Form]] = {
             "processor_type",
             "architecture",
             "instruction_set",
-            *MADE_BY,
+            *MAKER_KEYS,
             "max_speed_mhz",
             "total_cores",
             "total_threads",
-            *STATUS,
+            *STATUS_KEYS,
             "operating_speed_mhz",
             "temperature_celsius",
             "consumed_power_watts",
             "cache_metrics",
         ),
     ),
-    "dimms": Form(
+    "dimms": DictionaryLayout(
         "memory",
         "dimm",
         (
@@ -160,101 +166,110 @@ FORMS: Final[Mapping[str, Form]] = {
             "rank_count",
             "data_width_bits",
             "bus_width_bits",
-            *STATUS,
+            *STATUS_KEYS,
             "temperature_celsius",
             "consumed_power_watts",
         ),
     ),
-    "interfaces": Form("network", "interface", ("interface_id", "name", "description", *STATUS, "ports")),
-    "storage_controllers": Form(
+    "interfaces": DictionaryLayout(
+        "network", "interface", ("interface_id", "name", "description", *STATUS_KEYS, "ports")
+    ),
+    "storage_controllers": DictionaryLayout(
         "storage",
         "controller",
         (
             "controller_id",
             "name",
-            *MADE_BY,
+            *MAKER_KEYS,
             "firmware_version",
-            *STATUS,
+            *STATUS_KEYS,
             "supported_protocols",
         ),
     ),
-    "drives": Form(
+    "drives": DictionaryLayout(
         "storage",
         "drive",
         (
             "drive_id",
             "name",
-            *MADE_BY,
+            *MAKER_KEYS,
             "serial_number",
             "capacity_bytes",
             "media_type",
             "protocol",
             "rotation_speed_rpm",
             "failure_predicted",
-            *STATUS,
+            *STATUS_KEYS,
             "indicator_led",
         ),
     ),
 }
-"""Array of the record → its form."""
+"""Array of `RedfishSample` → layout of its dictionaries."""
 
 
-def telemetry(array: str, record: Mapping[str, Any], timestamp: str, host: str) -> dict[str, Any]:
-    """The seed's dictionary of one record of an array.
+def telemetry_dictionary(array: str, record: RedfishRecord, timestamp: str, host: str) -> Telemetry:
+    """Returns the dictionary of one record.
 
     Args:
-        array: its name in RedfishSample.
-        record: one of its entries.
-        timestamp: ISO 8601.
-        host: host name or address of the BMC.
+        array: Array of `RedfishSample` that the record is in.
+        record: The record.
+        timestamp: Time of the poll, ISO 8601.
+        host: Host name or address of the BMC.
     """
-    form, missing = FORMS[array], _missing(array)
-    told: dict[str, Any] = {"timestamp": timestamp, "host": host, "category": form.category}
-    if form.type is not None:
-        told["type"] = form.type
-    record = _fan(record) if array == "fans" else record
-    keys = (*form.keys, *(name for name in EXTRA if name in missing))
-    return told | {name: _told(record[name], missing.get(name)) for name in keys}
+    layout, placeholders = LAYOUTS[array], _placeholders(array)
+    dictionary: Telemetry = {"timestamp": timestamp, "host": host, "category": layout.category}
+    if layout.type is not None:
+        dictionary["type"] = layout.type
+    fields: Mapping[str, object] = cast("Mapping[str, object]", record)
+    if array == "fans":
+        fields = _with_reading(cast("RedfishFan", record))
+    keys = (*layout.keys, *(name for name in EXTRA_KEYS if name in placeholders))
+    return dictionary | {name: _filled(fields[name], placeholders.get(name)) for name in keys}
 
 
-def part(array: str, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The dictionary of a record inside a record, such as `boot_source`; {} where all of it is missing."""
-    told = _told(record, _missing(array)[name])
-    return dict(told)
+def nested_dictionary(array: str, field: str, record: Mapping[str, object]) -> Telemetry:
+    """Returns the dictionary of a record inside a record, such as `boot_source`; {} if it has no values."""
+    return dict(_filled(record, _placeholders(array)[field]))
 
 
-def _fan(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A fan with seed 000's reading: Redfish's, whatever its unit. Whole numbers are ints, as in the seed."""
-    rpm, percent = record["speed_rpm"], record["speed_percent"]
+def _with_reading(fan: RedfishFan) -> dict[str, object]:
+    """Returns a fan with Reading in its own unit, as the scripting API has it; whole numbers become ints."""
+    rpm, percent = fan["speed_rpm"], fan["speed_percent"]
     units = UNKNOWN if rpm is None and percent is None else "Percent" if rpm is None else "RPM"
-    whole = {name: _whole(record[name]) for name in ("upper_threshold_critical", "lower_threshold_critical")}
-    return {**record, **whole, "reading_rpm": _whole(percent if rpm is None else rpm), "reading_units": units}
+    return {
+        **fan,
+        "upper_threshold_critical": _as_int_if_whole(fan["upper_threshold_critical"]),
+        "lower_threshold_critical": _as_int_if_whole(fan["lower_threshold_critical"]),
+        "reading_rpm": _as_int_if_whole(percent if rpm is None else rpm),
+        "reading_units": units,
+    }
 
 
-def _whole(value: float | None) -> float | None:
+def _as_int_if_whole(value: float | None) -> float | None:
     return int(value) if value is not None and value.is_integer() else value
 
 
-def _told(value: Any, missing: Any) -> Any:
-    if isinstance(missing, dict):
-        known = value is not None and any(each is not None for each in value.values())
-        return {name: _told(value[name], inner) for name, inner in missing.items()} if known else {}
-    return missing if value is None else value
+def _filled(value: Json, placeholder: Json) -> Json:
+    """Returns the value, or the placeholder if it is missing."""
+    if isinstance(placeholder, dict):
+        has_values = value is not None and any(inner is not None for inner in value.values())
+        return {name: _filled(value[name], inner) for name, inner in placeholder.items()} if has_values else {}
+    return placeholder if value is None else value
 
 
 @cache
-def _missing(array: str) -> dict[str, Any]:
-    """Field of an array's records → what stands for it where it is missing."""
-    definition = catalog.schema("RedfishSample").definition
-    record = next(field["type"]["items"] for field in definition["fields"] if field["name"] == array)
-    return {field["name"]: _stand_in(field["type"]) for field in record["fields"]}
+def _placeholders(array: str) -> dict[str, Json]:
+    """Returns field → value to show where it is missing, for the records of an array."""
+    sample: JsonObject = catalog.schema("RedfishSample").definition
+    record = next(field["type"]["items"] for field in sample["fields"] if field["name"] == array)
+    return {field["name"]: _placeholder(field["type"]) for field in record["fields"]}
 
 
-def _stand_in(kind: Any) -> Any:
-    if isinstance(kind, list):
-        kind = next(each for each in kind if each != "null")
-    if isinstance(kind, dict):
-        if kind["type"] == "record":
-            return {field["name"]: _stand_in(field["type"]) for field in kind["fields"]}
+def _placeholder(avro_type: Json) -> Json:
+    if isinstance(avro_type, list):
+        avro_type = next(branch for branch in avro_type if branch != "null")
+    if isinstance(avro_type, dict):
+        if avro_type["type"] == "record":
+            return {field["name"]: _placeholder(field["type"]) for field in avro_type["fields"]}
         return []
-    return {"string": UNKNOWN, "boolean": False}.get(kind)
+    return {"string": UNKNOWN, "boolean": False}.get(avro_type)

@@ -1,4 +1,4 @@
-"""Telemetry dictionaries as JSON and CSV files. No network."""
+"""Writes telemetry dictionaries to JSON and CSV files. No network."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+from producers.redfish.scripting.dictionaries import Telemetry
 
 
-def automatic_name(host: str, ending: str) -> str:
-    """`telemetry_<host>_<time>.<ending>`, time in UTC to the second."""
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", host)
-    return f"telemetry_{safe}_{datetime.now(UTC):%Y%m%d_%H%M%S}.{ending}"
+def default_filename(host: str, extension: str) -> str:
+    """Returns `telemetry_<host>_<time>.<extension>`, with the time in UTC to the second."""
+    safe_host = re.sub(r"[^A-Za-z0-9._-]", "_", host)
+    return f"telemetry_{safe_host}_{datetime.now(UTC):%Y%m%d_%H%M%S}.{extension}"
 
 
-def flat(entry: dict[str, Any], parent: str = "", separator: str = "_") -> dict[str, Any]:
-    """A dictionary without dictionaries inside; lists become JSON text."""
-    found: dict[str, Any] = {}
+def flatten(entry: Mapping[str, object], parent: str = "", separator: str = "_") -> Telemetry:
+    """Returns a dictionary without nested dictionaries; lists become JSON text."""
+    flat: Telemetry = {}
     for name, value in entry.items():
-        whole = f"{parent}{separator}{name}" if parent else str(name)
+        key = f"{parent}{separator}{name}" if parent else str(name)
         if isinstance(value, dict):
-            found |= flat(value, whole, separator)
+            flat |= flatten(value, key, separator)
         elif isinstance(value, list | tuple):
-            found[whole] = json.dumps(value, ensure_ascii=False, default=str)
+            flat[key] = json.dumps(value, ensure_ascii=False, default=str)
         else:
-            found[whole] = value
-    return found
+            flat[key] = value
+    return flat
 
 
-def as_json(entries: Sequence[dict[str, Any]], path: Path) -> None:
-    """Writes the entries as one JSON array. What cannot be written leaves no file behind."""
+def write_json(entries: Sequence[Telemetry], path: Path) -> None:
+    """Writes the entries as a JSON array. An entry that cannot be encoded leaves no file behind."""
     text = json.dumps(entries, indent=2, ensure_ascii=False, default=str)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def as_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Writes flat rows under the union of their columns, in the order in which these first appear."""
+def write_csv(rows: Sequence[Telemetry], path: Path) -> None:
+    """Writes flat rows with the union of their columns, in the order of first appearance."""
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, list(dict.fromkeys(name for row in rows for name in row)))
     writer.writeheader()

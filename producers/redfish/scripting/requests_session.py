@@ -1,4 +1,4 @@
-"""A `requests` session over our client, for scripts: the collector's `session`. The fleet's source does without."""
+"""A `requests` session on top of `RedfishClient`, for the scripting API. The fleet's readers do not use it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from producers.redfish.http.client import USUAL, Client
-from producers.redfish.http.errors import Fault
+from producers.redfish.http.client import DEFAULT_HEADERS, RedfishClient
+from producers.redfish.http.errors import RedfishError
 
-REQUEST_S: Final = 30.0
-"""For one request that names no `timeout`."""
-UNPACKED: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-"""Headers that are no longer true of a body that was read."""
+DEFAULT_TIMEOUT_S: Final = 30.0
+"""Time-out of a request without `timeout`."""
+OUTDATED_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers that no longer apply once the body was read and decoded."""
 
 
 class ClientAdapter(HTTPAdapter):
-    """Sends by a client: logged in, at its own BMC only, as many at once as that takes."""
+    """Transport adapter that sends through a client: with its login, to its BMC only, within its concurrency limit."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: RedfishClient) -> None:
         super().__init__()
         self._client = client
 
@@ -36,38 +36,38 @@ class ClientAdapter(HTTPAdapter):
         cert: Any = None,  # noqa: ARG002
         proxies: Mapping[str, str] | None = None,  # noqa: ARG002
     ) -> requests.Response:
-        """The answer, its body read.
+        """Sends a request and returns the response with its body read.
 
         Raises:
-            requests.ConnectionError: there is none.
+            requests.ConnectionError: There is no response.
         """
-        limit_s = timeout[1] if isinstance(timeout, tuple) else timeout
-        deadline_s = time.monotonic() + (REQUEST_S if limit_s is None else limit_s)
+        timeout_s = timeout[1] if isinstance(timeout, tuple) else timeout
+        deadline_s = time.monotonic() + (DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s)
         body = request.body.encode() if isinstance(request.body, str) else request.body
         headers = {name: value for name, value in request.headers.items() if name != "Connection"}
         try:
-            answer = self._client.request(request.method or "GET", request.url or "", deadline_s, headers, body)
-        except Fault as fault:
-            raise requests.ConnectionError(str(fault), request=request) from None
+            response = self._client.request(request.method or "GET", request.url or "", deadline_s, headers, body)
+        except RedfishError as error:
+            raise requests.ConnectionError(str(error), request=request) from None
         raw = urllib3.HTTPResponse(
-            io.BytesIO(answer.body),
-            headers={name: value for name, value in answer.headers.items() if name.lower() not in UNPACKED},
-            status=answer.status,
+            io.BytesIO(response.body),
+            headers={name: value for name, value in response.headers.items() if name.lower() not in OUTDATED_HEADERS},
+            status=response.status,
             preload_content=False,
         )
         return self.build_response(request, raw)
 
 
-def session_of(client: Client) -> requests.Session:
-    """A session that only talks to this client's BMC."""
+def create_session(client: RedfishClient) -> requests.Session:
+    """Returns a session that only sends requests to this client's BMC."""
     session = requests.Session()
     session.trust_env = False
-    session.headers.update(USUAL)
-    session.auth = _as_it_is  # else a user in a URL would be logged in instead
+    session.headers.update(DEFAULT_HEADERS)
+    session.auth = _unchanged  # else a user in a URL would log in instead
     for scheme in ("http://", "https://"):
         session.mount(scheme, ClientAdapter(client))
     return session
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request

@@ -1,19 +1,20 @@
-"""The shapes by name: data and pure functions, in the form of what vendors document, with nothing of any machine."""
+"""Models of BMCs by vendor, in the form that the vendors document; without data of any real machine. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from rackstream.simulators.model import Shape
+from rackstream.simulators.model import BmcModel
 from rackstream.simulators.models import blade, dell, hpe, lenovo, openbmc, supermicro
 
-SHAPES: Final[dict[str, Shape]] = {
-    each.SHAPE.name: each.SHAPE for each in (dell, hpe, lenovo, supermicro, openbmc, blade)
+MODELS: Final[dict[str, BmcModel]] = {
+    module.MODEL.name: module.MODEL for module in (dell, hpe, lenovo, supermicro, openbmc, blade)
 }
+"""Name → model."""
 MIX: Final = "mix"
-"""All of them in turn."""
+"""Name of a fleet in which the models alternate."""
 
 
-def shape_of(name: str, number: int) -> Shape:
-    """The shape of a BMC in a fleet of this name."""
-    return SHAPES[list(SHAPES)[number % len(SHAPES)] if name == MIX else name]
+def model_for(name: str, number: int) -> BmcModel:
+    """Returns the model of a BMC in a fleet of this name."""
+    return MODELS[list(MODELS)[number % len(MODELS)] if name == MIX else name]

@@ -1,27 +1,37 @@
-"""As an enclosure of blades behind one BMC: four Systems, dead links, entries without ids, no sessions."""
+"""Model of a blade enclosure behind one BMC: four Systems, dead links, entries without ids, no sessions."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any, Final
 
-from rackstream.simulators.model import ROOT, Document, Part, Parts, Shape, link, links, members, resource
+from rackstream.simulators.model import (
+    ROOT,
+    BmcModel,
+    Document,
+    DocumentSource,
+    DocumentTree,
+    link,
+    links,
+    members,
+    resource,
+)
 from rackstream.simulators.models import parts
-from rackstream.simulators.readings import Moment
+from rackstream.simulators.readings import SimulatedReadings
 
 MAKER: Final = "Rackstream"
 NODES: Final = tuple(f"Node{number}" for number in range(4))
 ENCLOSURE: Final = f"{ROOT}/Chassis/Enclosure"
 EMPTY: Final = (f"{ROOT}/Chassis/Blade6", f"{ROOT}/Chassis/Blade7")
-"""Slots that the collection lists, and that are not there."""
+"""Empty slots that the collection lists."""
 
 
-def _node_temperatures(number: int, moment: Moment) -> list[Document]:
-    """No MemberId, no Status; one has no reading."""
-    lines = (
-        ("CPU0 Temp", "CPU", moment.other_celsius + number if number else moment.cpu_celsius),
-        ("CPU1 Temp", "CPU", moment.other_celsius),
-        ("", "Intake", moment.inlet_celsius),
+def _node_temperatures(number: int, readings: SimulatedReadings) -> list[Document]:
+    """Returns temperatures without MemberId and Status, one of them without a reading."""
+    rows = (
+        ("CPU0 Temp", "CPU", readings.other_celsius + number if number else readings.cpu_celsius),
+        ("CPU1 Temp", "CPU", readings.other_celsius),
+        ("", "Intake", readings.inlet_celsius),
         ("DIMM Temp", "Memory", None),
     )
     return [
@@ -31,62 +41,64 @@ def _node_temperatures(number: int, moment: Moment) -> list[Document]:
             **({} if celsius is None else {"ReadingCelsius": round(celsius, 1)}),
             **({"UpperThresholdCritical": 100} if context == "CPU" else {}),
         }
-        for name, context, celsius in lines
+        for name, context, celsius in rows
     ]
 
 
-def _node_power(number: int, moment: Moment) -> Document:
-    """The watts of a blade are the vendor's own property only."""
-    watts = {"Vendor": {"PowerMetrics": {"CurrentConsumedWatts": round(moment.watts + number)}}}
-    control = {"Name": "Blade Power", "PowerLimit": {"LimitInWatts": None}, "Oem": watts}
+def _node_power(number: int, readings: SimulatedReadings) -> Document:
+    """Returns a Power whose oem are only in an OEM property."""
+    oem = {"Vendor": {"PowerMetrics": {"CurrentConsumedWatts": round(readings.watts + number)}}}
+    control = {"Name": "Blade Power", "PowerLimit": {"LimitInWatts": None}, "Oem": oem}
     uri = f"{ROOT}/Chassis/Blade{number}/Power"
     return resource(uri, "Power.v1_5_0", PowerControl=[control], Voltages=[{"Name": "P12V", "ReadingVolts": 12.05}])
 
 
-def _fans(moment: Moment) -> list[Document]:
+def _fans(readings: SimulatedReadings) -> list[Document]:
     uri = f"{ENCLOSURE}/Thermal"
     return [
         {
-            **parts.entry(uri, "Fans", number, f"MOD{number + 1}_FAN1"),
+            **parts.array_entry(uri, "Fans", number, f"MOD{number + 1}_FAN1"),
             "@odata.id": f"{uri}#/Fans/MOD{number + 1}_FAN1",
             "MemberId": f"MOD{number + 1}_FAN1",
-            "Reading": moment.fan_rpm(number),
+            "Reading": readings.fan_rpm(number),
             "ReadingUnits": "RPM",
         }
         for number in range(4)
     ]
 
 
-def _power(moment: Moment) -> Document:
+def _power(readings: SimulatedReadings) -> Document:
     uri = f"{ENCLOSURE}/Power"
     supplies = [
         {
-            **parts.entry(uri, "PowerSupplies", number, "Rectifier"),
+            **parts.array_entry(uri, "PowerSupplies", number, "Rectifier"),
             "@odata.id": f"{uri}#/PowerSupplies/{300 + number}",
             "PowerCapacityWatts": "5500",
-            "LastPowerOutputWatts": round(moment.watts * len(NODES) / 3, 1),
+            "LastPowerOutputWatts": round(readings.watts * len(NODES) / 3, 1),
         }
         for number in range(3)
     ]
     total = {
-        **parts.entry(uri, "PowerControl", 0, "Enclosure Power"),
-        "PowerConsumedWatts": round(moment.watts * len(NODES), 1),
+        **parts.array_entry(uri, "PowerControl", 0, "Enclosure Power"),
+        "PowerConsumedWatts": round(readings.watts * len(NODES), 1),
         "PowerCapacityWatts": 16500,
     }
     arrays: dict[str, Any] = {"PowerControl": [total], "PowerSupplies": supplies}
     return resource(uri, "Power.v1_5_0", **arrays)
 
 
-def _node(number: int) -> Parts:
-    """What one System has, but for itself."""
+def _node(number: int) -> DocumentTree:
+    """Returns the resources below one System and its Chassis."""
     system = f"{ROOT}/Systems/Node{number}"
     chassis = f"{ROOT}/Chassis/Blade{number}"
-    cpus: Parts = {f"CPU{n}": parts.processor(f"{system}/Processors/CPU{n}", f"CPU{n}", f"P{n}") for n in (0, 1)}
-    dimms: Parts = {
+    cpus: DocumentTree = {f"CPU{n}": parts.processor(f"{system}/Processors/CPU{n}", f"CPU{n}", f"P{n}") for n in (0, 1)}
+    dimms: DocumentTree = {
         f"DIMM{n}": parts.dimm(f"{system}/Memory/DIMM{n}", f"N{number} DIMM {n}", CapacityMiB=131072) for n in range(4)
     }
     nic = {"Name": "Management Ethernet", "MACAddress": f"02:00:00:00:00:0{number}", "SpeedMbps": None}
-    interfaces: Parts = {"eth0": resource(f"{system}/EthernetInterfaces/eth0", "EthernetInterface.v1_5_1", **nic)}
+    interfaces: DocumentTree = {
+        "eth0": resource(f"{system}/EthernetInterfaces/eth0", "EthernetInterface.v1_5_1", **nic)
+    }
     return {
         **members(f"{system}/Processors", "Processor", cpus),
         **members(f"{system}/Memory", "Memory", dimms),
@@ -97,58 +109,58 @@ def _node(number: int) -> Parts:
     }
 
 
-def _systems() -> Parts:
-    found: dict[str, Part] = {}
+def _systems() -> DocumentTree:
+    systems: dict[str, DocumentSource] = {}
     for number, name in enumerate(NODES):
         uri = f"{ROOT}/Systems/{name}"
-        linked = {"Chassis": [link(f"{ROOT}/Chassis/Blade{number}")]}
-        whole = parts.system(
-            uri, MAKER, **links(uri, "Processors", "Memory", "EthernetInterfaces", "Storage"), Links=linked
+        chassis_links = {"Chassis": [link(f"{ROOT}/Chassis/Blade{number}")]}
+        system = parts.system(
+            uri, MAKER, **links(uri, "Processors", "Memory", "EthernetInterfaces", "Storage"), Links=chassis_links
         )
-        found[name] = {**whole, "SerialNumber": f"{whole['SerialNumber']}-{number}", "UUID": _uuid(whole, number)}
-    return members(f"{ROOT}/Systems", "ComputerSystem", found)
+        systems[name] = {**system, "SerialNumber": f"{system['SerialNumber']}-{number}", "UUID": _uuid(system, number)}
+    return members(f"{ROOT}/Systems", "ComputerSystem", systems)
 
 
-def _uuid(whole: Document, number: int) -> str:
-    """Each node's own."""
-    return str(whole["UUID"]).replace("0000-4000", f"{number:04d}-4000", 1)
+def _uuid(system: Document, number: int) -> str:
+    """Returns a UUID that differs between the nodes."""
+    return str(system["UUID"]).replace("0000-4000", f"{number:04d}-4000", 1)
 
 
-def _chassis() -> Parts:
-    whole = parts.chassis(ENCLOSURE, MAKER, ChassisType="Enclosure", **links(ENCLOSURE, "Thermal", "Power"))
-    found: dict[str, Part] = {"Enclosure": whole}
+def _chassis() -> DocumentTree:
+    enclosure = parts.chassis(ENCLOSURE, MAKER, ChassisType="Enclosure", **links(ENCLOSURE, "Thermal", "Power"))
+    chassis: dict[str, DocumentSource] = {"Enclosure": enclosure}
     for number in range(len(NODES)):
         uri = f"{ROOT}/Chassis/Blade{number}"
-        linked = {"ComputerSystems": [link(f"{ROOT}/Systems/Node{number}")], "ContainedBy": link(ENCLOSURE)}
-        serial = f"{whole['SerialNumber']}-{number}"
-        found[f"Blade{number}"] = parts.chassis(
-            uri, MAKER, ChassisType="Blade", SerialNumber=serial, **links(uri, "Thermal", "Power"), Links=linked
+        related = {"ComputerSystems": [link(f"{ROOT}/Systems/Node{number}")], "ContainedBy": link(ENCLOSURE)}
+        serial = f"{enclosure['SerialNumber']}-{number}"
+        chassis[f"Blade{number}"] = parts.chassis(
+            uri, MAKER, ChassisType="Blade", SerialNumber=serial, **links(uri, "Thermal", "Power"), Links=related
         )
-    listed = dict(members(f"{ROOT}/Chassis", "Chassis", found))
-    listed[f"{ROOT}/Chassis"]["Members"] += [link(uri) for uri in EMPTY]  # type: ignore[index]
-    return listed
+    tree = dict(members(f"{ROOT}/Chassis", "Chassis", chassis))
+    tree[f"{ROOT}/Chassis"]["Members"] += [link(uri) for uri in EMPTY]  # type: ignore[index]
+    return tree
 
 
-def _documents() -> Parts:
-    found = {**_systems(), **_chassis()}
+def _documents() -> DocumentTree:
+    tree = {**_systems(), **_chassis()}
     for number in range(len(NODES)):
-        found |= _node(number)
-    found[f"{ENCLOSURE}/Thermal"] = parts.thermal(
+        tree |= _node(number)
+    tree[f"{ENCLOSURE}/Thermal"] = parts.thermal(
         f"{ENCLOSURE}/Thermal",
-        lambda moment: [{"MemberId": "Inlet", "Name": "Inlet", "ReadingCelsius": round(moment.inlet_celsius, 1)}],
+        lambda readings: [{"MemberId": "Inlet", "Name": "Inlet", "ReadingCelsius": round(readings.inlet_celsius, 1)}],
         _fans,
     )
-    found[f"{ENCLOSURE}/Power"] = _power
-    return found
+    tree[f"{ENCLOSURE}/Power"] = _power
+    return tree
 
 
-SHAPE: Final = Shape(
+MODEL: Final = BmcModel(
     name="blade",
     vendor=None,
     manager="CMC",
     firmware="2.1.4",
-    version="1.7.0",
+    redfish_version="1.7.0",
     sessions=False,
-    dead=frozenset(EMPTY),
+    dead_links=frozenset(EMPTY),
     documents=_documents(),
 )

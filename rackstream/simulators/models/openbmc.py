@@ -1,4 +1,4 @@
-"""As bmcweb of today: no Thermal, no Power; Sensors in pages, subsystems and metrics; `$expand` of six levels."""
+"""Model of current bmcweb: no Thermal or Power; Sensors in pages, subsystems with metrics; `$expand` of six levels."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from functools import partial
 from typing import Final
 
 from rackstream.simulators.model import (
-    NUMBER,
+    NUMBER_PLACEHOLDER,
     ROOT,
+    BmcModel,
     Document,
-    Part,
-    Parts,
-    Shape,
+    DocumentSource,
+    DocumentTree,
     link,
     links,
     members,
@@ -19,92 +19,125 @@ from rackstream.simulators.model import (
     status,
 )
 from rackstream.simulators.models import parts
-from rackstream.simulators.models.sensors import Line, fan, power_subsystem, sensors, thermal_subsystem
-from rackstream.simulators.readings import Moment
+from rackstream.simulators.models.sensors import SensorSpec, fan, power_subsystem, sensors, thermal_subsystem
+from rackstream.simulators.readings import SimulatedReadings
 
 MAKER: Final = "Rackstream"
 SYSTEM: Final = f"{ROOT}/Systems/system"
 CHASSIS: Final = f"{ROOT}/Chassis/Tray_0"
 BOARD: Final = f"{ROOT}/Chassis/Board_0"
 DIMMS: Final = tuple(f"dimm{number}" for number in range(8))
-WARM: Final = (
-    Line("temperature_inlet", "Inlet Temp", "Temperature", "Cel", lambda now: now.inlet_celsius, "Intake", 42),
-    Line("temperature_exhaust", "Exhaust Temp", "Temperature", "Cel", lambda now: now.exhaust_celsius, "Exhaust", 75),
+TEMPERATURE_SENSORS: Final = (
+    SensorSpec(
+        "temperature_inlet", "Inlet Temp", "Temperature", "Cel", lambda readings: readings.inlet_celsius, "Intake", 42
+    ),
+    SensorSpec(
+        "temperature_exhaust",
+        "Exhaust Temp",
+        "Temperature",
+        "Cel",
+        lambda readings: readings.exhaust_celsius,
+        "Exhaust",
+        75,
+    ),
 )
-POWERED: Final = (
-    Line("power_total", "Total Power", "Power", "W", lambda now: now.watts, "Chassis"),
-    Line("voltage_P12V", "P12V", "Voltage", "V", lambda now: 12.1 - 0.05 * now.load, "VoltageRegulator", 13.2),
-    Line("voltage_P3V3", "P3V3", "Voltage", "V", lambda now: 3.31 - 0.01 * now.load, "VoltageRegulator", 3.6),
+POWER_SENSORS: Final = (
+    SensorSpec("power_total", "Total Power", "Power", "W", lambda readings: readings.watts, "Chassis"),
+    SensorSpec(
+        "voltage_P12V", "P12V", "Voltage", "V", lambda readings: 12.1 - 0.05 * readings.load, "VoltageRegulator", 13.2
+    ),
+    SensorSpec(
+        "voltage_P3V3", "P3V3", "Voltage", "V", lambda readings: 3.31 - 0.01 * readings.load, "VoltageRegulator", 3.6
+    ),
 )
-ON_BOARD: Final = (
-    Line("temperature_CPU_0", "CPU 0 Temp", "Temperature", "Cel", lambda now: now.cpu_celsius, "CPU", 100),
-    Line("temperature_CPU_1", "CPU 1 Temp", "Temperature", "Cel", lambda now: now.other_celsius, "CPU", 100),
-    # No temperature but a margin: it is negative, and right.
-    Line("temperature_CPU_0_TLimit", "CPU 0 TLimit", "Temperature", "Cel", lambda now: now.cpu_celsius - 110, "CPU"),
+BOARD_SENSORS: Final = (
+    SensorSpec(
+        "temperature_CPU_0", "CPU 0 Temp", "Temperature", "Cel", lambda readings: readings.cpu_celsius, "CPU", 100
+    ),
+    SensorSpec(
+        "temperature_CPU_1", "CPU 1 Temp", "Temperature", "Cel", lambda readings: readings.other_celsius, "CPU", 100
+    ),
+    # Not a temperature but a margin, so its negative values are correct.
+    SensorSpec(
+        "temperature_CPU_0_TLimit",
+        "CPU 0 TLimit",
+        "Temperature",
+        "Cel",
+        lambda readings: readings.cpu_celsius - 110,
+        "CPU",
+    ),
     *(
-        Line(f"temperature_{name}", f"{name} Temp", "Temperature", "Cel", partial(Moment.dimm_celsius, number=number))
+        SensorSpec(
+            f"temperature_{name}",
+            f"{name} Temp",
+            "Temperature",
+            "Cel",
+            partial(SimulatedReadings.dimm_celsius, number=number),
+        )
         for number, name in enumerate(DIMMS, 1)
     ),
 )
 
 
-def _fan(uri: str, number: int, moment: Moment) -> Document:
-    rpm = moment.fan_rpm(number)
-    return fan(uri, f"Fan {number}", {"Reading": moment.fan_percent(number), "SpeedRPM": rpm})
+def _fan(uri: str, number: int, readings: SimulatedReadings) -> Document:
+    rpm = readings.fan_rpm(number)
+    return fan(uri, f"Fan {number}", {"Reading": readings.fan_percent(number), "SpeedRPM": rpm})
 
 
-def _environment(uri: str, celsius: parts.Reading, watts: parts.Reading) -> Part:
-    return lambda moment: resource(
+def _environment(uri: str, celsius: parts.ReadingFunction, watts: parts.ReadingFunction) -> DocumentSource:
+    return lambda readings: resource(
         uri,
         "EnvironmentMetrics.v1_3_0",
-        TemperatureCelsius={"Reading": round(celsius(moment), 2)},
-        PowerWatts={"Reading": round(watts(moment), 2)},
+        TemperatureCelsius={"Reading": round(celsius(readings), 2)},
+        PowerWatts={"Reading": round(watts(readings), 2)},
     )
 
 
-def _processors() -> Parts:
-    listed: dict[str, Part] = {}
-    beside: dict[str, Part] = {}
+def _processors() -> DocumentTree:
+    resources: dict[str, DocumentSource] = {}
+    metrics: dict[str, DocumentSource] = {}
     for number in (0, 1):
         uri = f"{SYSTEM}/Processors/cpu{number}"
-        linked = {"Metrics": link(f"{uri}/ProcessorMetrics"), **links(uri, "EnvironmentMetrics")}
-        listed[f"cpu{number}"] = parts.processor(uri, "Processor", f"CPU_{number}", **linked)
-        beside[f"cpu{number}/ProcessorMetrics"] = partial(_processor_metrics, f"{uri}/ProcessorMetrics")
-        beside[f"cpu{number}/EnvironmentMetrics"] = _environment(
+        metric_links = {"Metrics": link(f"{uri}/ProcessorMetrics"), **links(uri, "EnvironmentMetrics")}
+        resources[f"cpu{number}"] = parts.processor(uri, "Processor", f"CPU_{number}", **metric_links)
+        metrics[f"cpu{number}/ProcessorMetrics"] = partial(_processor_metrics, f"{uri}/ProcessorMetrics")
+        metrics[f"cpu{number}/EnvironmentMetrics"] = _environment(
             f"{uri}/EnvironmentMetrics",
-            (lambda now: now.other_celsius) if number else (lambda now: now.cpu_celsius),
-            lambda now: now.cpu_watts / 2,
+            (lambda readings: readings.other_celsius) if number else (lambda readings: readings.cpu_celsius),
+            lambda readings: readings.cpu_watts / 2,
         )
-    return members(f"{SYSTEM}/Processors", "Processor", listed, unlisted=beside)
+    return members(f"{SYSTEM}/Processors", "Processor", resources, unlisted=metrics)
 
 
-def _processor_metrics(uri: str, moment: Moment) -> Document:
+def _processor_metrics(uri: str, readings: SimulatedReadings) -> Document:
     return resource(
-        uri, "ProcessorMetrics.v1_6_0", OperatingSpeedMHz=round(2000 + 1800 * moment.load), BandwidthPercent=35.0
+        uri, "ProcessorMetrics.v1_6_0", OperatingSpeedMHz=round(2000 + 1800 * readings.load), BandwidthPercent=35.0
     )
 
 
-def _memory() -> Parts:
-    listed: dict[str, Part] = {}
-    beside: dict[str, Part] = {}
+def _memory() -> DocumentTree:
+    resources: dict[str, DocumentSource] = {}
+    metrics: dict[str, DocumentSource] = {}
     for number, name in enumerate(DIMMS, 1):
         uri = f"{SYSTEM}/Memory/{name}"
-        place = {"PartLocation": {"LocationType": "Slot", "ServiceLabel": f"DIMM {number}"}}
-        linked = {"Metrics": link(f"{uri}/MemoryMetrics"), **links(uri, "EnvironmentMetrics")}
-        whole = parts.dimm(uri, f"DIMM {number}", Location=place, **linked)
-        listed[name] = {key: value for key, value in whole.items() if key != "DeviceLocator"}
-        beside[f"{name}/MemoryMetrics"] = resource(
+        location = {"PartLocation": {"LocationType": "Slot", "ServiceLabel": f"DIMM {number}"}}
+        metric_links = {"Metrics": link(f"{uri}/MemoryMetrics"), **links(uri, "EnvironmentMetrics")}
+        module = parts.dimm(uri, f"DIMM {number}", Location=location, **metric_links)
+        resources[name] = {key: value for key, value in module.items() if key != "DeviceLocator"}
+        metrics[f"{name}/MemoryMetrics"] = resource(
             f"{uri}/MemoryMetrics",
             "MemoryMetrics.v1_7_0",
             HealthData={"DataLossDetected": False, "PredictedMediaLifeLeftPercent": 100},
         )
-        beside[f"{name}/EnvironmentMetrics"] = _environment(
-            f"{uri}/EnvironmentMetrics", partial(Moment.dimm_celsius, number=number), lambda now: now.memory_watts / 8
+        metrics[f"{name}/EnvironmentMetrics"] = _environment(
+            f"{uri}/EnvironmentMetrics",
+            partial(SimulatedReadings.dimm_celsius, number=number),
+            lambda readings: readings.memory_watts / 8,
         )
-    return members(f"{SYSTEM}/Memory", "Memory", listed, unlisted=beside)
+    return members(f"{SYSTEM}/Memory", "Memory", resources, unlisted=metrics)
 
 
-def _storage() -> Parts:
+def _storage() -> DocumentTree:
     uri = f"{SYSTEM}/Storage/1"
     drives = {
         f"1/Drives/{name}": parts.drive(f"{uri}/Drives/{name}", name, Protocol="NVMe") for name in ("nvme0", "nvme1")
@@ -114,27 +147,27 @@ def _storage() -> Parts:
         "StorageController",
         {"0": resource(f"{uri}/Controllers/0", "StorageController.v1_6_0", Name="NVMe", Status=status())},
     )
-    held = resource(
+    storage = resource(
         uri,
         "Storage.v1_15_0",
         Status=status(),
         Controllers=link(f"{uri}/Controllers"),
         Drives=[link(f"{SYSTEM}/Storage/{name}") for name in drives],
     )
-    return members(f"{SYSTEM}/Storage", "Storage", {"1": held}, unlisted=drives) | controllers
+    return members(f"{SYSTEM}/Storage", "Storage", {"1": storage}, unlisted=drives) | controllers
 
 
-def _adapters() -> Parts:
-    """Whose ports are counted in their collection alone."""
+def _adapters() -> DocumentTree:
+    """Returns adapters whose number of ports only follows from their collection of ports."""
     uri = f"{BOARD}/NetworkAdapters"
-    found: dict[str, Part] = {}
-    ports: Parts = {}
+    adapters: dict[str, DocumentSource] = {}
+    ports: DocumentTree = {}
     for name in ("NIC_0", "NIC_1"):
-        linked = links(f"{uri}/{name}", "Ports")
-        found[name] = parts.adapter(f"{uri}/{name}", "Simulated 400 GbE", 1, Controllers=[], **linked)
+        metric_links = links(f"{uri}/{name}", "Ports")
+        adapters[name] = parts.adapter(f"{uri}/{name}", "Simulated 400 GbE", 1, Controllers=[], **metric_links)
         port = resource(f"{uri}/{name}/Ports/0", "Port.v1_9_0", CurrentSpeedGbps=400, LinkStatus="LinkUp")
         ports = {**ports, **members(f"{uri}/{name}/Ports", "Port", {"0": port})}
-    return {**members(uri, "NetworkAdapter", found), **ports}
+    return {**members(uri, "NetworkAdapter", adapters), **ports}
 
 
 _SYSTEM: Final = parts.system(
@@ -156,33 +189,33 @@ _BOARD: Final = parts.chassis(
     **links(BOARD, "ThermalSubsystem", "Sensors", "NetworkAdapters"),
     Links={"ComputerSystems": [link(SYSTEM)], "ContainedBy": link(CHASSIS)},
 )
-SHAPE: Final = Shape(
+MODEL: Final = BmcModel(
     name="openbmc",
     vendor=None,
     manager="bmc",
     firmware="2.15.0-dev",
-    expand=6,
+    expand_levels=6,
     etags=True,
-    page=6,
+    page_size=6,
     documents={
         **members(f"{ROOT}/Systems", "ComputerSystem", {"system": _SYSTEM}),
         **members(f"{ROOT}/Chassis", "Chassis", {"Board_0": _BOARD, "Tray_0": _TRAY}),
-        **sensors(CHASSIS, (*WARM, *POWERED)),
-        **sensors(BOARD, ON_BOARD),
+        **sensors(CHASSIS, (*TEMPERATURE_SENSORS, *POWER_SENSORS)),
+        **sensors(BOARD, BOARD_SENSORS),
         **thermal_subsystem(
             CHASSIS,
-            WARM,
+            TEMPERATURE_SENSORS,
             {
                 f"fan{number}": partial(_fan, f"{CHASSIS}/ThermalSubsystem/Fans/fan{number}", number)
                 for number in range(4)
             },
         ),
-        **thermal_subsystem(BOARD, ON_BOARD, {}),
-        **power_subsystem(CHASSIS, {f"psu{n}": {"SerialNumber": f"SIMPSU{NUMBER}{n}"} for n in range(2)}),
-        f"{CHASSIS}/EnvironmentMetrics": lambda moment: resource(
+        **thermal_subsystem(BOARD, BOARD_SENSORS, {}),
+        **power_subsystem(CHASSIS, {f"psu{n}": {"SerialNumber": f"SIMPSU{NUMBER_PLACEHOLDER}{n}"} for n in range(2)}),
+        f"{CHASSIS}/EnvironmentMetrics": lambda readings: resource(
             f"{CHASSIS}/EnvironmentMetrics",
             "EnvironmentMetrics.v1_3_0",
-            PowerWatts={"DataSourceUri": f"{CHASSIS}/Sensors/power_total", "Reading": round(moment.watts, 1)},
+            PowerWatts={"DataSourceUri": f"{CHASSIS}/Sensors/power_total", "Reading": round(readings.watts, 1)},
         ),
         **_processors(),
         **_memory(),

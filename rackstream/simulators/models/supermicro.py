@@ -1,16 +1,16 @@
-"""As a Supermicro of today: numbers as text, sensors that are null, drives in a chassis of their own."""
+"""Model of a current Supermicro: numbers as text, sensors that are null, drives in a chassis of their own."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from rackstream.simulators.model import (
-    ABSENT,
+    ABSENT_STATUS,
     ROOT,
+    BmcModel,
     Document,
-    Part,
-    Parts,
-    Shape,
+    DocumentSource,
+    DocumentTree,
     link,
     links,
     members,
@@ -18,7 +18,7 @@ from rackstream.simulators.model import (
     status,
 )
 from rackstream.simulators.models import parts
-from rackstream.simulators.readings import Moment
+from rackstream.simulators.readings import SimulatedReadings
 
 MAKER: Final = "Supermicro"
 SYSTEM: Final = f"{ROOT}/Systems/1"
@@ -27,32 +27,32 @@ BACKPLANE: Final = f"{ROOT}/Chassis/NVMeSSD.0.Group.0.Backplane"
 SUPPLIES: Final = 4
 
 
-def _temperatures(moment: Moment) -> list[Document]:
-    lines: list[tuple[str, str, float | None, float]] = [  # name, context, Cel now, critical
-        ("CPU1 Temp", "CPU", moment.cpu_celsius, 100),
-        ("CPU2 Temp", "CPU", moment.other_celsius, 100),
-        ("Inlet Temp", "Intake", moment.inlet_celsius, 42),
-        ("P1-DIMMA~D Temp", "Memory", moment.dimm_celsius(1), 85),
+def _temperatures(readings: SimulatedReadings) -> list[Document]:
+    rows: list[tuple[str, str, float | None, float]] = [  # name, context, Cel now, critical
+        ("CPU1 Temp", "CPU", readings.cpu_celsius, 100),
+        ("CPU2 Temp", "CPU", readings.other_celsius, 100),
+        ("Inlet Temp", "Intake", readings.inlet_celsius, 42),
+        ("P1-DIMMA~D Temp", "Memory", readings.dimm_celsius(1), 85),
         ("P1-DIMME~H Temp", "Memory", None, 85),
     ]
     return [
         {
-            **parts.entry(f"{CHASSIS}/Thermal", "Temperatures", position, name),
+            **parts.array_entry(f"{CHASSIS}/Thermal", "Temperatures", position, name),
             "PhysicalContext": context,
             "ReadingCelsius": None if celsius is None else round(celsius),
             "UpperThresholdCritical": critical,
             "LowerThresholdCritical": 5,
-            "Status": ABSENT if celsius is None else status(),
+            "Status": ABSENT_STATUS if celsius is None else status(),
         }
-        for position, (name, context, celsius, critical) in enumerate(lines)
+        for position, (name, context, celsius, critical) in enumerate(rows)
     ]
 
 
-def _fans(moment: Moment) -> list[Document]:
+def _fans(readings: SimulatedReadings) -> list[Document]:
     return [
         {
-            **parts.entry(f"{CHASSIS}/Thermal", "Fans", position, f"FAN{position + 1}"),
-            "Reading": moment.fan_rpm(position),
+            **parts.array_entry(f"{CHASSIS}/Thermal", "Fans", position, f"FAN{position + 1}"),
+            "Reading": readings.fan_rpm(position),
             "ReadingUnits": "RPM",
             "LowerThresholdCritical": 420,
         }
@@ -60,80 +60,85 @@ def _fans(moment: Moment) -> list[Document]:
     ]
 
 
-def _power(moment: Moment) -> Document:
-    watts = moment.watts / (SUPPLIES - 1)
+def _power(readings: SimulatedReadings) -> Document:
+    watts = readings.watts / (SUPPLIES - 1)
     supplies = [
         {
-            **parts.entry(f"{CHASSIS}/Power", "PowerSupplies", position, f"Power Supply Bay {position + 1}"),
+            **parts.array_entry(f"{CHASSIS}/Power", "PowerSupplies", position, f"Power Supply Bay {position + 1}"),
             "PowerCapacityWatts": 3000,
             "PowerInputWatts": round(watts) if position else None,
-            "PowerOutputWatts": round(watts * moment.efficiency / 100) if position else None,
+            "PowerOutputWatts": round(watts * readings.efficiency / 100) if position else None,
             "LineInputVoltage": 230,
             "Manufacturer": MAKER,
             "Model": "SIM PSU",
-            "SerialNumber": f"SIMPSU{moment.number:06d}{position}",
+            "SerialNumber": f"SIMPSU{readings.number:06d}{position}",
         }
         for position in range(SUPPLIES)
     ]
     rails = {"12V": 12.1, "5VCC": 5.02, "3.3VCC": 3.31, "VBAT": 3.0}
     voltages = [
         {
-            **parts.entry(f"{CHASSIS}/Power", "Voltages", position, name),
-            "ReadingVolts": round(volts * (1 - 0.004 * moment.load), 3),
+            **parts.array_entry(f"{CHASSIS}/Power", "Voltages", position, name),
+            "ReadingVolts": round(volts * (1 - 0.004 * readings.load), 3),
         }
         for position, (name, volts) in enumerate(rails.items())
     ]
     total = {
-        **parts.entry(f"{CHASSIS}/Power", "PowerControl", 0, "System Power Control"),
-        "PowerConsumedWatts": str(round(moment.watts)),
+        **parts.array_entry(f"{CHASSIS}/Power", "PowerControl", 0, "System Power Control"),
+        "PowerConsumedWatts": str(round(readings.watts)),
         "PowerCapacityWatts": 9000,
     }
     arrays: dict[str, Any] = {"PowerControl": [total], "Voltages": voltages, "PowerSupplies": supplies}
     return resource(f"{CHASSIS}/Power", "Power.v1_5_1", **arrays)
 
 
-def _memory() -> Parts:
-    text = {"CapacityMiB": "65536", "AllowedSpeedsMHz": ["4800"]}
-    found: dict[str, Part] = {
-        str(number): parts.dimm(f"{SYSTEM}/Memory/{number}", f"P1-DIMM{channel}1", **text)
+def _memory() -> DocumentTree:
+    numbers_as_text = {"CapacityMiB": "65536", "AllowedSpeedsMHz": ["4800"]}
+    modules: dict[str, DocumentSource] = {
+        str(number): parts.dimm(f"{SYSTEM}/Memory/{number}", f"P1-DIMM{channel}1", **numbers_as_text)
         for number, channel in enumerate("ABCDEFGH", 1)
     }
-    return members(f"{SYSTEM}/Memory", "Memory", found)
+    return members(f"{SYSTEM}/Memory", "Memory", modules)
 
 
-def _network() -> Parts:
-    interface = f"{SYSTEM}/NetworkInterfaces/1"
-    there = f"{CHASSIS}/NetworkAdapters/1"
-    listed = resource(
-        interface, "NetworkInterface.v1_2_0", Name="Network Device View", Links={"NetworkAdapter": link(there)}
+def _network() -> DocumentTree:
+    interface_uri = f"{SYSTEM}/NetworkInterfaces/1"
+    adapter_uri = f"{CHASSIS}/NetworkAdapters/1"
+    interface = resource(
+        interface_uri,
+        "NetworkInterface.v1_2_0",
+        Name="Network Device View",
+        Links={"NetworkAdapter": link(adapter_uri)},
     )
-    whole = parts.adapter(there, "Simulated 10 GbE, 2 ports", 1)
-    whole["Controllers"] = whole["Controllers"] * 2
-    return members(f"{SYSTEM}/NetworkInterfaces", "NetworkInterface", {"1": listed}) | members(
-        f"{CHASSIS}/NetworkAdapters", "NetworkAdapter", {"1": whole}
+    adapter = parts.adapter(adapter_uri, "Simulated 10 GbE, 2 ports", 1)
+    adapter["Controllers"] = adapter["Controllers"] * 2
+    return members(f"{SYSTEM}/NetworkInterfaces", "NetworkInterface", {"1": interface}) | members(
+        f"{CHASSIS}/NetworkAdapters", "NetworkAdapter", {"1": adapter}
     )
 
 
-def _storage() -> Parts:
-    """Drives live below the backplane; the storage links one of them twice, with and without a slash."""
+def _storage() -> DocumentTree:
+    """Returns a Storage whose drives are below the backplane; one is linked twice, with and without a slash."""
     uri = f"{SYSTEM}/Storage/NVMeSSD"
-    bays: dict[str, Part] = {
+    drives: dict[str, DocumentSource] = {
         f"Disk.Bay.{bay}": parts.drive(
             f"{BACKPLANE}/Drives/Disk.Bay.{bay}", f"Disk.Bay.{bay}", MediaType=None, Protocol=None
         )
         for bay in range(4)
     }
-    linked = [link(f"{BACKPLANE}/Drives/{bay}") for bay in bays]
-    own = {key: value for key, value in parts.controller(uri, "").items() if key != "Name"}
-    held = resource(
+    drive_links = [link(f"{BACKPLANE}/Drives/{bay}") for bay in drives]
+    unnamed_controller = {key: value for key, value in parts.controller(uri, "").items() if key != "Name"}
+    storage = resource(
         uri,
         "Storage.v1_9_0",
         Name="NVMe Storage System",
         Status=status(),
-        StorageControllers=[own],
-        Drives=[*linked, link(f"{BACKPLANE}/Drives/Disk.Bay.0/")],
+        StorageControllers=[unnamed_controller],
+        Drives=[*drive_links, link(f"{BACKPLANE}/Drives/Disk.Bay.0/")],
     )
-    return members(f"{SYSTEM}/Storage", "Storage", {"NVMeSSD": held}) | members(f"{BACKPLANE}/Drives", "Drive", bays)
+    return members(f"{SYSTEM}/Storage", "Storage", {"NVMeSSD": storage}) | members(
+        f"{BACKPLANE}/Drives", "Drive", drives
+    )
 
 
 _SYSTEM: Final = parts.system(
@@ -146,17 +151,21 @@ _CHASSIS: Final = parts.chassis(
     CHASSIS, MAKER, **links(CHASSIS, "Thermal", "Power", "NetworkAdapters"), Links={"ComputerSystems": [link(SYSTEM)]}
 )
 _BACKPLANE: Final = parts.chassis(BACKPLANE, MAKER, ChassisType="Enclosure", **links(BACKPLANE, "Drives"))
-SHAPE: Final = Shape(
+MODEL: Final = BmcModel(
     name="supermicro",
     vendor=None,
     manager="1",
     firmware="01.01.21",
-    version="1.11.0",
-    expand=2,
-    alone=True,
+    redfish_version="1.11.0",
+    expand_levels=2,
+    one_request_at_a_time=True,
     documents={
-        **members(f"{ROOT}/Systems", "ComputerSystem", {"1": parts.warm(_SYSTEM)}),
-        **members(f"{ROOT}/Chassis", "Chassis", {"1": parts.warm(_CHASSIS), BACKPLANE.rpartition("/")[2]: _BACKPLANE}),
+        **members(f"{ROOT}/Systems", "ComputerSystem", {"1": parts.with_cpu_health(_SYSTEM)}),
+        **members(
+            f"{ROOT}/Chassis",
+            "Chassis",
+            {"1": parts.with_cpu_health(_CHASSIS), BACKPLANE.rpartition("/")[2]: _BACKPLANE},
+        ),
         f"{CHASSIS}/Thermal": parts.thermal(f"{CHASSIS}/Thermal", _temperatures, _fans),
         f"{CHASSIS}/Power": _power,
         **members(

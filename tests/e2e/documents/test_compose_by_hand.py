@@ -192,12 +192,12 @@ class Container:
             path = root / "run/secrets" / target if "/" not in target else root / target.lstrip("/")
             path.parent.mkdir(exist_ok=True)
             shutil.copy(secrets / DECLARED[source]["file"].removeprefix("./secrets/"), path)
-        metrics, console = str(ports.free()), str(ports.free())
+        metrics, console = str(ports.free_port()), str(ports.free_port())
         replaced = {
             **addresses,
             "/run/": f"{root}/run/",
-            "http://influxdb:8181": f"http://127.0.0.1:{ports.free()}",
-            "http://alertmanager:9093": f"http://127.0.0.1:{ports.free()}",
+            "http://influxdb:8181": f"http://127.0.0.1:{ports.free_port()}",
+            "http://alertmanager:9093": f"http://127.0.0.1:{ports.free_port()}",
             "/etc/rackstream/fleet.yaml": str(COMPOSE / "host.yaml"),
             "/var/lib/rackstream": str(self.data),
             "0.0.0.0": "127.0.0.1",
@@ -340,7 +340,7 @@ def test_kafka_starts_with_its_variables(tmp_path: Path) -> None:
     variables = SERVICES["kafka"]["environment"]
     names = [variable for variable in variables if variable.startswith("KAFKA_") and variable != "KAFKA_HEAP_OPTS"]
     text = "".join(f"{name[6:].lower().replace('_', '.')}={variables[name]}\n" for name in names)
-    inside, outside, controller = ports.free(), ports.free(), ports.free()
+    inside, outside, controller = ports.free_port(), ports.free_port(), ports.free_port()
     for old, new in ((":19092", f":{inside}"), (":9092", f":{outside}"), (":9093", f":{controller}")):
         text = text.replace(old, new)
     (tmp_path / "server.properties").write_text(

@@ -40,10 +40,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pages.Result]
     directory = pages.copy(tmp_path_factory.mktemp("clone"))
     receiver = Receiver()
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    console = ports.free()
+    console = ports.free_port()
     here = {
         "127.0.0.1:8000": f"127.0.0.1:{console}",
-        "8010": str(ports.free()),
+        "8010": str(ports.free_port()),
         "127.0.0.1:9093": f"127.0.0.1:{receiver.server_port}",
         "127.0.0.1:9094": f"127.0.0.1:{receiver.server_port}",
     }

@@ -1,5 +1,6 @@
 """The mounted steps on real Kafka: each input record's facts are there, once, whatever is killed."""
 
+import copy
 import itertools
 import json
 import os
@@ -12,23 +13,24 @@ import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
+import fastavro
 import pytest
 from confluent_kafka import TopicPartition
 
 from processors import health
 from processors.alerting import rule_pack
 from processors.engine.partition import Partition
-from processors.registry import mounted
+from processors.registry import STEPS
 from rackstream.audit.audit import Audit
 from rackstream.local.broker import EmbeddedKafka
 from rackstream.topics.lag import lag
 from runtime import kafka, topics
-from runtime.kafka import admin, watermarks
+from runtime.kafka import create_admin_client, watermarks
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
 from schemas.catalog import schema
-from schemas.testing import item
-from schemas.testing import raw as blank
+from schemas.testing import make_raw_record as blank
+from schemas.testing import make_record
 from tests.e2e.support.parts import part, publish, records, running, until
 
 pytestmark = pytest.mark.kafka
@@ -42,16 +44,16 @@ def raw(kind, *, at_s=0, **fields):
 
 
 def libvirt(n, host):
-    nics = [item("DomainNic", device="tap0", rxbytes=1000 * n, txbytes=10 * n)]
-    disks = [item("DomainDisk", device="vda", rd_bytes=n)]
+    nics = [make_record("DomainNic", device="tap0", rxbytes=1000 * n, txbytes=10 * n)]
+    disks = [make_record("DomainDisk", device="vda", rd_bytes=n)]
     fields = {"vmid": "1", "name": "one-1", "domain_id": 1, "state": 1, "cputime": n * 10**9, "memory_used_kb": 100 + n}
-    vms = [item("Domain", uuid=f"{host}-{v}", nics=nics, disks=disks, **fields) for v in range(3)]
+    vms = [make_record("Domain", uuid=f"{host}-{v}", nics=nics, disks=disks, **fields) for v in range(3)]
     return raw("LibvirtSample", at_s=n, host=host, category="domains", uri="test:///default", domains=vms)
 
 
 def thermal(n, host, celsius):
     readings = [
-        item(
+        make_record(
             "RedfishTemperature", chassis_id="1", sensor_id="0", sensor_name="CPU", reading_celsius=celsius,
             upper_threshold_critical=100.0,
         )
@@ -61,15 +63,19 @@ def thermal(n, host, celsius):
 
 def fans(n, host, *healths):
     readings = [
-        item("RedfishFan", chassis_id="1", sensor_id=str(f), sensor_name=f"Fan {f}", health=each, state="Enabled")
+        make_record(
+            "RedfishFan", chassis_id="1", sensor_id=str(f), sensor_name=f"Fan {f}", health=each, state="Enabled"
+        )
         for f, each in enumerate(healths)
     ]
-    cool = item("RedfishTemperature", chassis_id="1", sensor_id="0", reading_celsius=20.0 + n, state="Enabled")
+    cool = make_record("RedfishTemperature", chassis_id="1", sensor_id="0", reading_celsius=20.0 + n, state="Enabled")
     return raw("RedfishSample", at_s=n, host=host, category="thermal", fans=readings, temperatures=[cool])
 
 
 def supplies(n, host, *healths):
-    found = [item("RedfishPowerSupply", chassis_id="1", sensor_id=str(s), health=h) for s, h in enumerate(healths)]
+    found = [
+        make_record("RedfishPowerSupply", chassis_id="1", sensor_id=str(s), health=h) for s, h in enumerate(healths)
+    ]
     return raw("RedfishSample", at_s=n, host=host, category="power", power_supplies=found)
 
 
@@ -83,10 +89,10 @@ def healths(settings, inputs):
 
 def expected(settings, inputs):
     """What the pure steps make of these records, to the byte, by alias and identity."""
-    partition = Partition(settings.catalog, mounted())
+    partition = Partition(settings.catalog, STEPS)
     facts = {}
     for alias, record in inputs:
-        for output in partition.apply(record, [step for step in mounted() if step.input == alias]).outputs:
+        for output in partition.apply(record, [step for step in STEPS if step.input == alias]).outputs:
             if not output.is_memory:
                 topic = settings.catalog[output.alias]
                 facts[output.alias, topic.identity_of(output.record)] = output.value
@@ -167,7 +173,7 @@ class Load(threading.Thread):
         super().__init__(daemon=True)
         self._settings, self._pace_s = settings, pace_s
         self._stopping = threading.Event()
-        self._publisher = kafka.Publisher(settings, "load")
+        self._publisher = kafka.KafkaPublisher(settings, "load")
         self.inputs = []
 
     def run(self):
@@ -189,7 +195,7 @@ class Load(threading.Thread):
             name = f"kvm-{h}"
             yield "raw-libvirt", libvirt(n, name)
             yield "raw-redfish", thermal(n, name, 95.0 if n // 10 % 2 else 50.0)
-            control = item("RedfishPowerControl", chassis_id="1", power_consumed_watts=100.0 + n)
+            control = make_record("RedfishPowerControl", chassis_id="1", power_consumed_watts=100.0 + n)
             yield "raw-redfish", raw("RedfishSample", at_s=n, host=name, category="power", power_controls=[control])
             yield "raw-host", raw("HostSample", at_s=n, host=name, category="host", swap_in=n * n)
 
@@ -199,7 +205,9 @@ class Load(threading.Thread):
         self.join(90)
         assert not self.is_alive()
         left = self._publisher.flush(120)
-        assert (0, []) == (left, self._publisher.failures[:3]), "Kafka has not got all that the processors should step"
+        assert (0, []) == (left, self._publisher.delivery_failures[:3]), (
+            "Kafka has not got all that the processors should step"
+        )
         return self.inputs
 
 
@@ -226,21 +234,21 @@ def test_workers_killed_added_and_removed_and_kafka_away_lose_double_and_invent_
             load.start()
             for number in range(rounds):
                 done = count(settings, "vm-totals")
-                until(lambda: count(settings, "vm-totals") > done, tend=supervisor.tend)  # noqa: B023
+                until(lambda: count(settings, "vm-totals") > done, tend=supervisor.run_periodic)  # noqa: B023
                 victim = (one, two)[number % 2]
                 starts, victim.failures = victim.starts, 0  # its back-off begins anew
                 supervisor.kill(victim.name)
                 supervisor.start(three)
                 broker.stop()
-                until_passed(outage_s, supervisor.tend)
+                until_passed(outage_s, supervisor.run_periodic)
                 broker.start()
-                until(lambda: victim.starts > starts and victim.state == "ready", tend=supervisor.tend)  # noqa: B023
+                until(lambda: victim.starts > starts and victim.state == "ready", tend=supervisor.run_periodic)  # noqa: B023
                 supervisor.stop([three.name])
             inputs = load.finish()
             until(
                 lambda: lag(settings, f"{settings.topic_prefix}processors", {each for each, _ in inputs}) == 0,
                 timeout_s=120,
-                tend=supervisor.tend,
+                tend=supervisor.run_periodic,
             )
         check(settings, inputs, f"{rounds} rounds with {outage_s} s without Kafka, {len(inputs)} records:")
         audit = Audit(settings, files=tmp_path / "none").run()
@@ -291,7 +299,7 @@ def test_records_that_retention_took_before_they_were_read_are_a_letter_and_read
         until(lambda: lag(kafka, f"{kafka.topic_prefix}processors", ["raw-libvirt"]) == 0)
     [number] = [number for number, (_, end) in watermarks(kafka, name).items() if end]
     publish(kafka, "raw-libvirt", *[libvirt(n, "kvm-1") for n in range(1, 5)])
-    client = admin(kafka)  # kept until the result is there: its end would cancel it
+    client = create_admin_client(kafka)  # kept until the result is there: its end would cancel it
     client.delete_records([TopicPartition(name, number, 4)])[TopicPartition(name, number)].result(10)
     with running(part(kafka, "processor", "processor")):
         until(lambda: len(records(kafka, "vm-totals")) == 2)
@@ -302,7 +310,7 @@ def test_records_that_retention_took_before_they_were_read_are_a_letter_and_read
 
 
 def kafka_publisher(settings):
-    return kafka.Publisher(settings, "test")
+    return kafka.KafkaPublisher(settings, "test")
 
 
 def test_the_state_of_an_alert_is_one_record_per_host(kafka):
@@ -313,8 +321,17 @@ def test_the_state_of_an_alert_is_one_record_per_host(kafka):
     assert json.dumps(["temperature-high"]) == json.dumps([each["rule"] for each in state["active"]])
 
 
-BEFORE_SOURCES = 0x50CC2FD5
-"""AlertState as it was while there was one of each host, under the host as key."""
+def older_alert_state():
+    """An older version of AlertState: one record per host, without sources and with fewer fields per alert."""
+    definition = copy.deepcopy(schema("AlertState").definition)
+    definition["fields"] = [
+        field for field in definition["fields"] if field["name"] not in ("source", "known", "written_at")
+    ]
+    active = next(field for field in definition["fields"] if field["name"] == "active")["type"]["items"]
+    active["fields"] = [field for field in active["fields"] if field["name"] not in ("word", "told_at", "labels")]
+    return catalog.Schema(
+        "AlertState", catalog.fingerprint_id(definition), definition, fastavro.parse_schema(definition)
+    )
 
 
 def test_a_memory_of_the_version_before_is_taken_over_and_nothing_is_raised_again(kafka):
@@ -324,10 +341,11 @@ def test_a_memory_of_the_version_before_is_taken_over_and_nothing_is_raised_agai
         "started_at": BEGAN, "unseen": 0, "clear_count": 0,
     }  # fmt: skip
     as_of = {"topic": "raw-redfish", "category": "thermal", "epoch": "0-a", "sequence": 0}
-    old = codec.encode(
-        catalog.published()[BEFORE_SOURCES], {"host": "node-1", "as_of": [as_of], "active": [hot], "pending": []}
-    )
+    older = older_alert_state()
+    old = codec.encode(older, {"host": "node-1", "as_of": [as_of], "active": [hot], "pending": []})
     publisher = kafka_publisher(kafka)
+    document = {"id": older.id, "subject": older.name, "schema": older.definition}
+    publisher.send(kafka.catalog["schemas"].name, str(older.id).encode(), json.dumps(document).encode())
     publisher.send(kafka.catalog["state-alerts"].name, b"node-1", old)
     assert publisher.flush(10) == 0
     publish(kafka, "raw-redfish", *[thermal(n, "node-1", c) for n, c in enumerate([95.0, 96.0, 50.0, 50.0])])
@@ -388,13 +406,13 @@ def test_health_survives_the_killing_of_its_worker(kafka):
             inputs += batch
             if n in (7, 17, 33):
                 again = 1 + (7, 17, 33).index(n)
-                until(lambda: worker.starts == again and worker.state == "ready", tend=supervisor.tend)  # noqa: B023
-                until(lambda: records(kafka, "state-health"), tend=supervisor.tend)
+                until(lambda: worker.starts == again and worker.state == "ready", tend=supervisor.run_periodic)  # noqa: B023
+                until(lambda: records(kafka, "state-health"), tend=supervisor.run_periodic)
                 supervisor.kill("processor")
-            supervisor.tend()
+            supervisor.run_periodic()
         final = {each["host"]: each for each in healths(kafka, inputs)}
         # The newest of a host is what a reader of the compacted topic has.
-        until(lambda: newest(kafka) == final, tend=supervisor.tend)
+        until(lambda: newest(kafka) == final, tend=supervisor.run_periodic)
     found = [record | {"as_of": []} for record in records(kafka, "state-health")]
     facts = healths(kafka, inputs)
 
@@ -427,7 +445,7 @@ def test_a_pack_that_is_applied_judges_from_its_time_on_and_is_told_apart(kafka,
     """Applied while a worker runs; then the audit and a tryout find what the worker did."""
     mild = tmp_path / "mild.toml"
     mild.write_text(
-        rule_pack.PACK.read_text().replace(
+        rule_pack.BUILTIN_PATH.read_text().replace(
             "ratio = 0.9, otherwise = 75.0", "ratio = 0.5, otherwise = 75.0").replace("ratio = 0.85", "ratio = 0.4")
     )  # fmt: skip
     environment = part(kafka, "rules", "rules").environment
@@ -443,7 +461,7 @@ def test_a_pack_that_is_applied_judges_from_its_time_on_and_is_told_apart(kafka,
             return records(kafka, "alerts")
 
         [alert] = until(judged, every_s=0.5)
-    tried = rackstream(environment, "rules", "test", str(rule_pack.PACK), "--from", "-1h", "--json")
+    tried = rackstream(environment, "rules", "test", str(rule_pack.BUILTIN_PATH), "--from", "-1h", "--json")
     listed = rackstream(environment, "rules", "list", "--json")
 
     assert (applied["pack"], "raised") == (alert["pack"], alert["transition"])
@@ -451,7 +469,9 @@ def test_a_pack_that_is_applied_judges_from_its_time_on_and_is_told_apart(kafka,
     assert applied["pack"] == listed["active"]
     assert ["temperature-high"] == [each["rule"] for each in tried["only_current"]], "the built-in one had not"
     assert [] == tried["only_candidate"] + tried["failures"]
-    live = rackstream(environment, "rules", "test", str(rule_pack.PACK), "--live", "--duration", "0.5", "--json")
+    live = rackstream(
+        environment, "rules", "test", str(rule_pack.BUILTIN_PATH), "--live", "--duration", "0.5", "--json"
+    )
     assert ["temperature-high"] == [each["rule"] for each in live["only_current"]], "active when it began"
     assert [alert["id"]] == [record["id"] for record in records(kafka, "alerts")], "a tryout writes nothing"
     counts = Audit(kafka).run().audit
@@ -476,7 +496,7 @@ def test_a_producer_that_falls_silent_is_one_alert_and_is_heard_again_after_a_re
     def beat(name):
         publish(
             kafka, "heartbeats",
-            item("Heartbeat", producer=name, epoch="0-a", sequence=next(sequence), observed_at=datetime.now(UTC),
+            make_record("Heartbeat", producer=name, epoch="0-a", sequence=next(sequence), observed_at=datetime.now(UTC),
                  interval_s=1.0, source="redfish", targets=10_000),
         )  # fmt: skip
         return [(record["transition"], record["host"]) for record in records(kafka, "alerts")]
@@ -489,7 +509,7 @@ def test_a_producer_that_falls_silent_is_one_alert_and_is_heard_again_after_a_re
         supervisor.kill("processor")
         until(
             lambda: len(beat("p2")) and worker.state == "ready" and worker.starts == 2,
-            tend=supervisor.tend,
+            tend=supervisor.run_periodic,
             every_s=0.3,
         )
         beat("p1")

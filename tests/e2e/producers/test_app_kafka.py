@@ -27,7 +27,7 @@ from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 from sinks.consuming import loop
 from sinks.files.sink import FilesSink
-from sinks.settings import Limits
+from sinks.settings import BatchLimits
 from tests.e2e.support.parts import records, until
 
 pytestmark = pytest.mark.kafka
@@ -236,7 +236,7 @@ def test_an_audit_invents_nothing_of_what_is_stored_while_it_reads(kafka: KafkaS
 @contextmanager
 def storing(kafka: KafkaSettings, root: Path) -> Iterator[None]:
     """The files sink, in a thread."""
-    stop, limits = threading.Event(), Limits(max_records=50, max_age_s=0.2, drain_s=5)
+    stop, limits = threading.Event(), BatchLimits(max_records=50, max_age_s=0.2, drain_s=5)
     options = {"group": kafka.topic_prefix + "g", "limits": limits, "stop": stop}
     thread = threading.Thread(target=loop.run, args=(FilesSink(kafka, root), kafka), daemon=True, kwargs=options)
     thread.start()
@@ -257,7 +257,7 @@ def test_without_kafka_an_application_is_not_held_up_and_its_next_start_sends_wh
 ) -> None:
     from producers.app import kafka as module
 
-    monkeypatch.setattr(module, "FIRST_S", 0.1)
+    monkeypatch.setattr(module, "FIRST_ANSWER_S", 0.1)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         away = f"127.0.0.1:{nobody.getsockname()[1]}"
@@ -280,7 +280,7 @@ def test_without_kafka_an_application_is_not_held_up_and_its_next_start_sends_wh
 
 
 def test_what_a_process_with_another_number_left_on_disk_is_sent_too(kafka: KafkaSettings, tmp_path: Path) -> None:
-    from producers.publishing.spool import Row, Spool
+    from producers.publishing.spool import OutgoingRecord, Spool
 
     folder = kafka.data_dir / "producers"
     before = KafkaStorage("shop", settings=kafka)
@@ -290,7 +290,9 @@ def test_what_a_process_with_another_number_left_on_disk_is_sent_too(kafka: Kafk
     [message] = clients.read_all(kafka, kafka.catalog["raw-app"].name)
     (folder / "app-shop-1.lock").touch()
     other = Spool(folder / "app-shop-1.spool.db", max_bytes=10**6, max_age_s=3600)
-    other.write([Row(time.time(), "h", "telemetry", "e", 0, message.topic(), message.key(), message.value())])
+    other.write(
+        [OutgoingRecord(time.time(), "h", "telemetry", "e", 0, message.topic(), message.key(), message.value())]
+    )
     other.close()
     again = KafkaStorage("shop", settings=kafka)
     with collector(again) as ours:

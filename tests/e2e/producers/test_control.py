@@ -14,18 +14,18 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from producers.control.planner import NoSuchTarget
-from rackstream.alerts.active import Alerts
-from rackstream.api.app import app
-from rackstream.control import Commands, Control
+from rackstream.alerts.active import AlertFollower
+from rackstream.api.app import create_app
+from rackstream.control import CollectorControl, FleetControl
 from rackstream.local import ports
 from rackstream.local.broker import EmbeddedKafka
-from rackstream.simulators.faults import Fault
-from rackstream.simulators.redfish import Simulator
+from rackstream.simulators.faults import InjectedFault
+from rackstream.simulators.redfish import RedfishSimulator
 from rackstream.view.model import View
 from runtime import compacted_topic, topics
 from runtime.errors import Retry
 from runtime.settings import KafkaSettings
-from schemas.testing import item
+from schemas.testing import make_record
 from tests.e2e.support.parts import part, publish, records, running, until
 from tests.e2e.support.transitions import alert
 
@@ -34,17 +34,17 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture
 def console(kafka):
-    return Commands(lambda: kafka)
+    return FleetControl(lambda: kafka)
 
 
 @pytest.fixture
 def bmcs():
-    with Simulator(2, username="monitor", password="secret") as simulator:
+    with RedfishSimulator(2, username="monitor", password="secret") as simulator:
         yield simulator
 
 
 def status(settings, host):
-    found = {each["host"]: each for each in compacted_topic.newest(settings, "state-targets").values()}
+    found = {each["host"]: each for each in compacted_topic.read_latest(settings, "state-targets").values()}
     return found.get(host) or {"status": None}
 
 
@@ -69,7 +69,7 @@ def hosts(settings, tmp_path, *names):
 
 
 def asked(bmcs):
-    return [bmc.counts()["requests"] for bmc in bmcs.bmcs]
+    return [bmc.statistics()["requests"] for bmc in bmcs.bmcs]
 
 
 def test_a_stopped_target_is_not_polled_and_has_no_session_until_it_is_started(kafka, tmp_path, bmcs, console):
@@ -105,7 +105,7 @@ def test_a_producer_that_starts_while_all_is_stopped_asks_nobody_and_beats(kafka
         until(lambda: {"stopped"} == {status(kafka, host)["status"] for host in "ab"})
         first = status(kafka, "a")
         supervisor.kill("producer")
-        until(lambda: status(kafka, "a")["epoch"] != first["epoch"], tend=supervisor.tend)
+        until(lambda: status(kafka, "a")["epoch"] != first["epoch"], tend=supervisor.run_periodic)
         again = status(kafka, "a")
         assert [0, 0] == asked(bmcs)
 
@@ -120,29 +120,29 @@ def test_commands_in_quick_succession_end_as_the_last_one_has_it(kafka, tmp_path
     """A poll is under way all the while: two of one category at once would be two sessions or a lost record."""
     with running(redfish(kafka, tmp_path, bmcs)):
         until(lambda: is_up(kafka, "a"))
-        bmcs.suffer(0, Fault.of("latency", 0.7))
+        bmcs.set_fault(0, InjectedFault.create("latency", 0.7))
         for _ in range(4):
             console.stop(None, "a", by="ann", wait_s=0)
             console.start(None, "a", by="ann", wait_s=0)
         polls = until(lambda: (known := status(kafka, "a"))["control_offset"] == 7 and known)["polls"]
-        bmcs.suffer(0, None)
+        bmcs.set_fault(0, None)
         until(lambda: is_up(kafka, "a") and status(kafka, "a")["polls"] >= polls)
         console.stop(None, "a", by="ann")
         until(lambda: not bmcs.bmcs[0].sessions.ids)
 
     sessions = bmcs.bmcs[0].sessions
-    assert (1, sessions.opened) == (sessions.most, sessions.closed)
+    assert (1, sessions.opened) == (sessions.max_open, sessions.closed)
 
 
 def test_two_consoles_command_at_once_and_both_are_obeyed(kafka, tmp_path):
     names = [f"h{n}" for n in range(8)]
-    consoles = [Commands(lambda: kafka), Commands(lambda: kafka)]
+    consoles = [FleetControl(lambda: kafka), FleetControl(lambda: kafka)]
     with running(hosts(kafka, tmp_path, *names)):
         until(lambda: all(is_up(kafka, name) for name in names))
         with ThreadPoolExecutor(2) as pool:
             said = list(pool.map(lambda n: consoles[n % 2].stop("host", f"h{n}", by=f"c{n % 2}"), range(4)))
         told = [each.state() for each in consoles]
-        with pytest.raises(NoSuchTarget, match="no target is called h44; is it h4"):
+        with pytest.raises(NoSuchTarget, match="no target is called h44; did you mean h4"):
             consoles[0].stop(None, "h44", by="c0")
         kept = consoles[1].start("host", None, by="c1")
 
@@ -161,9 +161,9 @@ def test_while_kafka_is_away_the_last_known_holds(tmp_path, monkeypatch):
         settings = KafkaSettings.read(bootstrap=broker.bootstrap, partitions=1, data_dir=tmp_path / "data")
         topics.create(settings)
         topics.publish_schemas(settings)
-        console = Commands(lambda: settings)
+        console = FleetControl(lambda: settings)
         with (
-            Simulator(2, username="monitor", password="secret") as bmcs,
+            RedfishSimulator(2, username="monitor", password="secret") as bmcs,
             running(redfish(settings, tmp_path, bmcs)),
         ):
             until(lambda: is_up(settings, "a") and is_up(settings, "b"))
@@ -182,9 +182,9 @@ def test_while_kafka_is_away_the_last_known_holds(tmp_path, monkeypatch):
 
 def test_what_a_stopped_target_last_said_is_shown_and_muted_by_who_stopped_it(kafka):
     stop = {"status": "stopped", "detail": "stopped by ann: new fan", "stopped_by": "ann"}
-    publish(kafka, "state-targets", item("TargetStatus", source="redfish", host="h1", producer="p", **stop))
+    publish(kafka, "state-targets", make_record("TargetStatus", source="redfish", host="h1", producer="p", **stop))
     publish(kafka, "alerts", alert("a", host="h1"), alert("b", host="h2"))
-    shown = Alerts(kafka)
+    shown = AlertFollower(kafka)
     found = {each["id"]: each["muted_by"] for each in shown.active()}
     shown.close()
 
@@ -209,7 +209,7 @@ def call(port, method, path, token=None, **body):
 
 def test_the_fleet_is_started_and_stopped_over_http_and_at_the_terminal(kafka, tmp_path, monkeypatch):
     monkeypatch.delenv("LIBVIRT_URI", raising=False)
-    port = ports.free()
+    port = ports.free_port()
     console = part(kafka, "console", "serve", "--port", str(port), RACKSTREAM_API_TOKEN="t")
     with running(hosts(kafka, tmp_path, "a", "b"), console):
         until(lambda: is_up(kafka, "a") and is_up(kafka, "b"))
@@ -226,17 +226,22 @@ def test_the_fleet_is_started_and_stopped_over_http_and_at_the_terminal(kafka, t
             "observed"
         ]["host"]
 
-        # Seed 004's calls are about the fleet where no hypervisor of one's own is configured.
+        # The telemetry calls are about the fleet where no hypervisor of one's own is configured.
         assert (200, {"status": "stopped", "message": "all targets: stopped, 2 targets"}) == call(
             port, "POST", "/api/telemetry/stop", "t"
         )
         assert False is call(port, "GET", "/api/telemetry/status")[1]["running"]
-        assert 0 == rackstream(console, "start", "--source", "host", "--host", "a", "--who", "ann").returncode
-        told = json.loads(rackstream(console, "control", "--json").stdout)
+        assert (
+            0 == rackstream(console, "targets", "resume", "--source", "host", "--host", "a", "--who", "ann").returncode
+        )
+        told = json.loads(rackstream(console, "targets", "commands", "--json").stdout)
         assert ["*", "host:a", "target:host:a"] == [each["key"] for each in told["desired"]]
         assert {"host": {"targets": 2, "running": 1, "stopped": 1, "pending": 0}} == told["observed"]
-        wrong = rackstream(console, "stop", "--source", "redfish")
-        assert (2, "rackstream: redfish has no targets; there are some of host\n") == (wrong.returncode, wrong.stderr)
+        wrong = rackstream(console, "targets", "pause", "--source", "redfish")
+        assert (2, "rackstream: redfish has no targets; sources with targets: host\n") == (
+            wrong.returncode,
+            wrong.stderr,
+        )
         assert "running" == call(port, "POST", "/api/telemetry/start", "t")[1]["status"]
         figures = call(port, "GET", "/api/telemetry/status")[1]
 
@@ -250,8 +255,8 @@ def rackstream(console, *arguments):
 
 
 def test_a_console_without_kafka_says_so(tmp_path):
-    settings = KafkaSettings.read(bootstrap=f"127.0.0.1:{ports.free()}", data_dir=tmp_path)
-    with TestClient(app(settings, lambda: settings, Control(), SecretStr("t"), View())) as client:
+    settings = KafkaSettings.read(bootstrap=f"127.0.0.1:{ports.free_port()}", data_dir=tmp_path)
+    with TestClient(create_app(settings, lambda: settings, CollectorControl(), SecretStr("t"), View())) as client:
         answer = client.post("/api/control/stop", headers={"Authorization": "Bearer t"})
 
     assert 503 == answer.status_code

@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from producers import libvirt as source
-from producers.fleet.config import LibvirtTarget
+from producers.fleet.targets import LibvirtTarget
 from producers.libvirt import KVMConnector
-from rackstream.simulators.libvirt_testnode import node
+from rackstream.simulators.libvirt_testnode import node_xml
 
 libvirt = pytest.importorskip("libvirt")
 pytestmark = pytest.mark.libvirt
@@ -36,11 +36,16 @@ def default():
 
 
 @pytest.fixture
-def ten(tmp_path: Path):
-    """The seed's node: 10 VMs with 2 NICs and 3 disks each."""
+def node_of_ten(tmp_path: Path):
+    """URI of a node of 10 VMs with 2 NICs and 3 disks each."""
     path = tmp_path / "node.xml"
-    path.write_text(node(10))
-    with KVMConnector(f"test://{path}") as connector:
+    path.write_text(node_xml(10))
+    return f"test://{path}"
+
+
+@pytest.fixture
+def ten(node_of_ten: str):
+    with KVMConnector(node_of_ten) as connector:
         yield connector
 
 
@@ -116,8 +121,8 @@ def test_a_cycle_over_ten_vms_has_the_seeds_counts(ten):
     assert [[*MEMORY, *CPU]] * 10 == [list(total) for total in totals]
 
 
-def test_it_says_what_the_producers_record_says(ten):
-    reader = source.create_reader(LibvirtTarget(host="h", uri=ten._asker._uri), 1.0)
+def test_it_says_what_the_producers_record_says(ten, node_of_ten):
+    reader = source.create_reader(LibvirtTarget(host="h", uri=node_of_ten), 1.0)
     record = reader.read("domains", 60).body["domains"]
     reader.close()
     by_uuid = {vm["uuid"]: vm for vm in ten.get_live_vms()}
@@ -157,7 +162,7 @@ def test_devices_are_believed_for_a_while(tmp_path, monkeypatch, environment, ar
     path, clock, found = tmp_path / "node.xml", [0.0], []
     kvm = KVMConnector(f"test://{path}", device_cache_ttl=argument, clock=lambda: clock[0])
     for clock[0], disks in ((0.0, 3), (ttl_s - 0.1, 4), (ttl_s + 0.1, 4)):
-        path.write_text(node(1, disks=disks))  # read at each connection
+        path.write_text(node_xml(1, disks=disks))  # read at each connection
         [vm] = kvm.get_live_vms()
         found.append(len(kvm.get_devices_for_vm(vm["dom"])[1]))
         kvm.disconnect()
@@ -175,7 +180,7 @@ def test_a_nic_that_is_not_there_is_0_and_said_once_and_the_others_are_read(defa
     assert [dict.fromkeys(NIC, 0)] * 3 == missing
     assert all(other.values())
     assert [("interfaceStats", "device unknown to libvirt"), ("blockStats", "device unknown to libvirt")] == [
-        (log["what"], log["why"]) for log in logs
+        (log["call"], log["reason"]) for log in logs
     ]
 
 

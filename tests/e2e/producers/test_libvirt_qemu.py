@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from producers import libvirt as source
-from producers.fleet.config import LibvirtTarget
+from producers.fleet.targets import LibvirtTarget
 from producers.libvirt import KVMConnector
 from producers.reader import PollFailed
 from tests.e2e.support import guest, qemu

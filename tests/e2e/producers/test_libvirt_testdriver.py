@@ -1,6 +1,6 @@
 """The reader on libvirt's own test driver: real libvirt, real errors, no hypervisor.
 
-What is compared with a connection of our own is asked by `Link` in this process: each has a default node of its own.
+Comparisons with a connection of our own use `PollService` in this process: each process has a default node of its own.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import pytest
 from rich.console import Console
 
 from producers import libvirt as source
-from producers.fleet.config import LibvirtTarget
+from producers.fleet.targets import LibvirtTarget
 from producers.libvirt import events
-from producers.libvirt.connection import library
-from producers.libvirt.device_cache import DOMAIN_WORDS
-from producers.libvirt.mapping import DISK, NIC
-from producers.libvirt.poll import GROUPS
-from producers.libvirt.worker.main import Link
+from producers.libvirt.connection import load_libvirt
+from producers.libvirt.device_cache import NO_DOMAIN_METADATA
+from producers.libvirt.mapping import DISK_STATS, NIC_STATS
+from producers.libvirt.poll import POLLED_GROUPS
+from producers.libvirt.worker.main import PollService
 from producers.reader import PollFailed
 from rackstream.probe import libvirt as probe_libvirt
-from rackstream.simulators.libvirt_testnode import node
+from rackstream.simulators.libvirt_testnode import node_xml
 from schemas import catalog, codec
 
 libvirt = pytest.importorskip("libvirt")
@@ -33,7 +33,7 @@ events.start(libvirt)
 pytestmark = pytest.mark.libvirt
 
 DEFAULT = "test:///default"
-ONLY_REAL = {*DOMAIN_WORDS, "alias", "source"}
+ONLY_REAL = {*NO_DOMAIN_METADATA, "alias", "source"}
 """What the generated node's XML does not have."""
 EXTRA = """<domain type='test'><name>one-7</name><memory>1024</memory><vcpu>1</vcpu><os><type>hvm</type></os>
 <devices><interface type='ethernet'><mac address='52:54:00:00:00:07'/></interface></devices></domain>"""
@@ -62,13 +62,13 @@ def domains(reader: source.LibvirtReader) -> dict[str, Any]:
     return {domain["name"]: domain for domain in reader.read("domains", 60).body["domains"]}
 
 
-def asked(link: Link) -> dict[str, Any]:
-    return {domain["name"]: domain for domain in link.round([], [], GROUPS)["domains"]}
+def asked(link: PollService) -> dict[str, Any]:
+    return {domain["name"]: domain for domain in link.poll([], [], POLLED_GROUPS)["domains"]}
 
 
 @pytest.fixture
 def link():
-    found = Link(DEFAULT, 300.0, library())
+    found = PollService(DEFAULT, 300.0, load_libvirt())
     yield found
     found.connection.close()
 
@@ -82,10 +82,16 @@ def direct():
 
 
 @pytest.fixture
-def five(tmp_path: Path):
+def node_of_five(tmp_path: Path):
+    """URI of a node of 5 VMs."""
     path = tmp_path / "node.xml"
-    path.write_text(node(5))
-    found = reader(f"test://{path}")
+    path.write_text(node_xml(5))
+    return f"test://{path}"
+
+
+@pytest.fixture
+def five(node_of_five: str):
+    found = reader(node_of_five)
     yield found
     found.close()
 
@@ -99,8 +105,8 @@ def test_the_default_domain_lies_between_two_direct_readings(direct, link):
     before, found, after = figures(), asked(link)["test"], figures()
     got = [
         found["cputime"],
-        *[found["nics"][0][name] for name, _ in NIC],
-        *[found["disks"][0][name] for name, _ in DISK],
+        *[found["nics"][0][name] for name, _ in NIC_STATS],
+        *[found["disks"][0][name] for name, _ in DISK_STATS],
     ]
 
     assert [] == [trio for trio in zip(before, got, after, strict=True) if not trio[0] <= trio[1] <= trio[2]]
@@ -192,8 +198,8 @@ def test_a_node_that_is_not_there_is_unreachable_and_prints_nothing_of_libvirts(
     assert "/nonexistent/libvirt-sock" in str(caught.value)
 
 
-def test_what_a_connection_gives_is_told(five):
-    told = probe_libvirt.probe(five._isolation._uri)
+def test_what_a_connection_gives_is_told(node_of_five):
+    told = probe_libvirt.probe(node_of_five)
     console = Console(width=160, file=io.StringIO())
     probe_libvirt.show(told, console)
     printed = console.file.getvalue()
@@ -204,7 +210,8 @@ def test_what_a_connection_gives_is_told(five):
     assert ["state.reason", "state.state"] == told["groups"]["state"]["keys"]
     assert {"name": "one-3", "state": "running", "nics": ["tap3.0", "tap3.1"]}.items() <= told["vms"][3].items()
     assert told == json.loads(json.dumps(told))
-    assert "5 active VMs by a call per device" in printed
+    assert "5 VMs, " in printed
+    assert "no bulk statistics: read device by device" in printed
     assert "tap3.0 tap3.1" in printed
 
 
@@ -220,7 +227,7 @@ def test_a_connection_that_is_not_to_be_had_says_why_without_credentials():
 
 def test_events_of_libvirt_have_the_xml_read_again(direct):
     seen: list[str] = []
-    stop = events.watch(library(), direct, seen.append)
+    stop = events.watch(load_libvirt(), direct, seen.append)
     domain = direct.createXML(EXTRA)
     uuid = domain.UUIDString()
     domain.destroy()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from producers import libvirt as source
-from producers.fleet.config import LibvirtTarget
-from rackstream.simulators.libvirt_testnode import node
+from producers.fleet.targets import LibvirtTarget
+from rackstream.simulators.libvirt_testnode import node_xml
 
 libvirt = pytest.importorskip("libvirt")
 pytestmark = pytest.mark.libvirt
@@ -53,7 +53,7 @@ def moving(domain):
 
 def test_constants_of_a_thousand_domains_are_equal_and_counters_lie_between_two_readings(tmp_path):
     path = tmp_path / "node.xml"
-    path.write_text(node(1000))
+    path.write_text(node_xml(1000))
     uri = f"test://{path}"
     direct, found = libvirt.openReadOnly(uri), source.create_reader(LibvirtTarget(host="kvm", uri=uri), 1.0)
     found.read("domains", 60)  # opens, and reads device lists

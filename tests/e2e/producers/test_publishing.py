@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from producers import redfish
-from producers.fleet.config import RedfishTarget
-from rackstream.audit.counters import Series
-from rackstream.simulators.redfish import Simulator
+from producers.fleet.targets import RedfishTarget
+from rackstream.audit.counters import SequenceRanges
+from rackstream.simulators.redfish import RedfishSimulator
 from runtime import compacted_topic
 from tests.e2e.support.parts import part, records, running, until
 
@@ -18,17 +18,17 @@ pytestmark = pytest.mark.kafka
 
 
 def series(settings):
-    found = Series()
+    found = SequenceRanges()
     for record in records(settings, "raw-host"):
-        found.see(record)
+        found.add(record)
     return found
 
 
 def amiss(settings):
     """Of each host and category of redfish that is not numbered without holes: (lost or named, twice, late)."""
-    found = defaultdict(Series)
+    found = defaultdict(SequenceRanges)
     for record in records(settings, "raw-redfish"):
-        found[record["host"], record["category"]].see(record)
+        found[record["host"], record["category"]].add(record)
     counts = {key: (*each.gaps(from_start=True), each.twice, each.late) for key, each in found.items()}
     return {key: each for key, each in counts.items() if any(each)}
 
@@ -48,15 +48,15 @@ def test_a_producer_killed_again_and_again_loses_nothing_without_a_word(kafka, t
     producer = part(kafka, "producer", "producer", "host", "--fleet", str(fleet))
     with running(producer) as supervisor:
         for kills in range(3):
-            until(lambda kills=kills: len(series(kafka).seen) == kills + 1, tend=supervisor.tend)
+            until(lambda kills=kills: len(series(kafka).received) == kills + 1, tend=supervisor.run_periodic)
             supervisor.kill("producer")
-        until(lambda: len(series(kafka).seen) == 4, tend=supervisor.tend)
+        until(lambda: len(series(kafka).received) == 4, tend=supervisor.run_periodic)
 
     found = series(kafka)
     lost, named = found.gaps(from_start=True)
-    print(f"3 kills: {sum(map(len, found.seen.values()))} records, {lost} lost, {named} named, {found.twice} twice")
+    print(f"3 kills: {sum(map(len, found.received.values()))} records, {lost} lost, {named} named, {found.twice} twice")
     assert (0, 0, 0) == (lost, found.late, found.twice)
-    assert 3 == len(found.numbered)
+    assert 3 == len(found.last_assigned)
 
 
 def test_a_producer_tells_of_itself_and_its_targets(kafka, tmp_path):
@@ -79,7 +79,7 @@ def test_a_producer_tells_of_itself_and_its_targets(kafka, tmp_path):
 
 
 def statuses(settings):
-    return {each["host"]: each for each in compacted_topic.newest(settings, "state-targets").values()}
+    return {each["host"]: each for each in compacted_topic.read_latest(settings, "state-targets").values()}
 
 
 def has(settings, host, status):
@@ -98,7 +98,7 @@ def test_a_fleet_file_that_changes_is_followed_and_who_is_still_in_it_notices_no
     (tmp_path / "password").write_text("secret")
     (tmp_path / "other").write_text("wrong")
     fleet = tmp_path / "fleet.yaml"
-    with Simulator(4, username="monitor", password="secret") as simulator:
+    with RedfishSimulator(4, username="monitor", password="secret") as simulator:
         stays, leaves, changes, comes = simulator.urls
         write(fleet, {"stays": stays, "leaves": leaves, "changes": changes})
         producer = part(kafka, "producer", "producer", "redfish", "--fleet", str(fleet))
@@ -120,7 +120,7 @@ def test_a_fleet_file_that_changes_is_followed_and_who_is_still_in_it_notices_no
 
             fleet.write_text("redfish: {targets: [{host: x}]}\n")
             os.kill(producer.pid, signal.SIGHUP)
-            until(lambda: "refused" in producer.log.read_text())
+            until(lambda: "fleet file rejected" in producer.log.read_text())
             before = len(of(kafka, "stays"))
             until(lambda: len(of(kafka, "stays")) > before + 3)
         found = [bmc.sessions for bmc in simulator.bmcs]
@@ -139,14 +139,14 @@ def test_a_fleet_file_that_changes_is_followed_and_who_is_still_in_it_notices_no
 def test_a_session_that_a_killed_producer_left_is_deleted_by_the_next(kafka, tmp_path):
     (tmp_path / "password").write_text("secret")
     fleet = tmp_path / "fleet.yaml"
-    with Simulator(1, username="monitor", password="secret") as simulator:
+    with RedfishSimulator(1, username="monitor", password="secret") as simulator:
         sessions = simulator.bmcs[0].sessions
         write(fleet, {"bmc": simulator.urls[0]})
         with running(part(kafka, "producer", "producer", "redfish", "--fleet", str(fleet))) as supervisor:
             left = until(lambda: has(kafka, "bmc", "up"))["session_uri"]
             assert [left.rpartition("/")[2]] == sessions.ids
             supervisor.kill("producer")
-            until(lambda: sessions.opened == 2 and sessions.closed == 1, tend=supervisor.tend)
+            until(lambda: sessions.opened == 2 and sessions.closed == 1, tend=supervisor.run_periodic)
             assert left.rpartition("/")[2] not in sessions.ids
 
     assert (2, 2) == (sessions.opened, sessions.closed)
@@ -155,7 +155,7 @@ def test_a_session_that_a_killed_producer_left_is_deleted_by_the_next(kafka, tmp
 def test_a_bmc_of_several_hosts_makes_one_record_for_each_and_one_for_the_enclosure(kafka, tmp_path):
     (tmp_path / "password").write_text("secret")
     fleet = tmp_path / "fleet.yaml"
-    with Simulator(1, shape="blade", username="monitor", password="secret") as simulator:
+    with RedfishSimulator(1, model="blade", username="monitor", password="secret") as simulator:
         url = simulator.urls[0]
         bmc = redfish.create_reader(
             RedfishTarget(host="any", address=url, username="monitor", password=f"file:{tmp_path}/password"), 1

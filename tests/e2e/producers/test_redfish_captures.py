@@ -17,8 +17,8 @@ from typing import Any, Final
 import pytest
 
 from producers.redfish import RedfishReader
-from producers.redfish.http.client import Client
-from producers.redfish.http.negative_cache import key_of
+from producers.redfish.documents import uri_key
+from producers.redfish.http.client import RedfishClient
 from producers.redfish.reader import CATEGORIES
 from tests.e2e.support.captured import PASSWORD, USERNAME, Captured, serving
 
@@ -77,7 +77,7 @@ def poll(reader: RedfishReader, server: Captured) -> tuple[dict[str, list[dict[s
 def read(name: str, *, expands: bool = True) -> Read:
     with serving(Captured(FOLDER / name, expands=expands)) as server:
         reader = RedfishReader(
-            name, Client(server.url, lambda: (USERNAME, PASSWORD), verify=False), labels={}, intervals={}
+            name, RedfishClient(server.url, lambda: (USERNAME, PASSWORD), verify=False), labels={}, intervals={}
         )
         _, first = poll(reader, server)
         body, requests = poll(reader, server)
@@ -123,7 +123,7 @@ def test_every_capture_gives_what_is_known_to_be_in_it(trees: dict[str, Read]) -
 def test_no_source_is_told_twice(trees: dict[str, Read]) -> None:
     for name, each in trees.items():
         for array, records in each.body.items():
-            uris = Counter(key_of(record["odata_id"]) for record in records if record["odata_id"])
+            uris = Counter(uri_key(record["odata_id"]) for record in records if record["odata_id"])
             # Some BMCs give each entry of an array the URI of its resource.
             entries = {uri for uri in uris if "#" in uri or array not in ("storage_controllers", "voltages")}
             assert [] == [uri for uri in entries if uris[uri] > 1], f"{name}: {array}"

@@ -21,7 +21,7 @@ import trustme
 
 from producers.redfish import RedfishTelemetryCollector
 from producers.redfish.scripting import dictionaries
-from rackstream.simulators.redfish import Simulator
+from rackstream.simulators.redfish import RedfishSimulator
 from tests.e2e.support import collector_examples
 from tests.e2e.support.trees import Tree, emulated, serving
 
@@ -102,7 +102,7 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str,
     issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
     if request.param == "simulator":
-        with Simulator(
+        with RedfishSimulator(
             username="admin", password=PASSWORD, cert=tmp_path / "cert.pem", key=tmp_path / "key.pem"
         ) as simulator:
             yield login | {"port": int(simulator.urls[0].rpartition(":")[2])}
@@ -209,7 +209,7 @@ SHAPES = structures()
 
 
 def test_the_seed_describes_eleven_dictionaries() -> None:
-    assert {form.type or "system" for form in dictionaries.FORMS.values()} == set(SHAPES)
+    assert {form.type or "system" for form in dictionaries.LAYOUTS.values()} == set(SHAPES)
 
 
 def test_every_dictionary_has_every_key_of_the_seed_in_its_order_and_type(config: dict[str, Any]) -> None:
@@ -217,7 +217,7 @@ def test_every_dictionary_has_every_key_of_the_seed_in_its_order_and_type(config
         everything = collector.get_all_telemetry()
     for each in everything:
         shape = SHAPES[each.get("type", "system")]
-        assert list(shape) == [key for key in each if key not in dictionaries.EXTRA or key in shape]
+        assert list(shape) == [key for key in each if key not in dictionaries.EXTRA_KEYS or key in shape]
         for key, kind in shape.items():
             if kind in (int, float):
                 assert each[key] is None or type(each[key]) in ((int,) if kind is int else (int, float)), key
@@ -336,7 +336,8 @@ def test_errors_are_told_by_the_value_and_logged_without_the_password(
             assert collector.get_all_telemetry() == []
             url = f"https://admin:{PASSWORD}@127.0.0.1:{port}{CHASSIS}"
             assert collector._make_request("GET", url) is None
-            assert PASSWORD not in repr(collector) + str(collector) + repr(collector._client) + repr(collector._reader)
+            parts = [part for name, part in vars(collector).items() if name != "password"]
+            assert PASSWORD not in repr(collector) + str(collector) + repr(parts)
         assert cause in caplog.text
         assert PASSWORD not in caplog.text
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from producers.redfish import RedfishReader
-from producers.redfish.http.client import Client
+from producers.redfish.http.client import RedfishClient
 from tests.e2e.support.trees import Tree, serving
 
 ROOT = "/redfish/v1"
@@ -94,7 +94,7 @@ def tree() -> Iterator[Tree]:
 
 @pytest.fixture
 def reader(tree: Tree, clock: Clock) -> Iterator[RedfishReader]:
-    each = RedfishReader("node1", Client(tree.url, clock=clock), labels={}, intervals={}, clock=clock)
+    each = RedfishReader("node1", RedfishClient(tree.url, clock=clock), labels={}, intervals={}, clock=clock)
     yield each
     each.close()
 

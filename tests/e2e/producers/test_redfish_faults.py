@@ -20,10 +20,10 @@ import trustme
 
 from producers.reader import PollFailed, Sample
 from producers.redfish import RedfishReader
-from producers.redfish.http.client import AT_ONCE, Client
-from producers.redfish.http.transport import BODY_BYTES
-from rackstream.simulators.faults import Fault
-from rackstream.simulators.redfish import Simulator
+from producers.redfish.http.client import MAX_CONCURRENT_REQUESTS, RedfishClient
+from producers.redfish.http.transport import MAX_BODY_BYTES
+from rackstream.simulators.faults import InjectedFault
+from rackstream.simulators.redfish import RedfishSimulator
 
 PASSWORD = "correct-horse-battery"
 ROOT = "/redfish/v1"
@@ -171,9 +171,9 @@ def not_http(handler: Handler) -> None:
 
 
 def huge(handler: Handler) -> None:
-    handler.send(b" ", **{"Content-Length": str(BODY_BYTES * 4)})
+    handler.send(b" ", **{"Content-Length": str(MAX_BODY_BYTES * 4)})
     with contextlib.suppress(OSError):
-        for _ in range(BODY_BYTES * 4 // 2**20):
+        for _ in range(MAX_BODY_BYTES * 4 // 2**20):
             handler.wfile.write(b" " * 2**20)
     handler.close_connection = True
 
@@ -204,7 +204,7 @@ def open_reader(clock: Clock) -> Iterator[Callable[..., RedfishReader]]:
     readers: list[RedfishReader] = []
 
     def open_one(url: str, **options: Any) -> RedfishReader:
-        client = Client(url, lambda: ("root", PASSWORD), clock=clock, **options)
+        client = RedfishClient(url, lambda: ("root", PASSWORD), clock=clock, **options)
         readers.append(RedfishReader("node1", client, labels={}, intervals={}, clock=clock))
         return readers[-1]
 
@@ -346,7 +346,7 @@ def test_no_message_tells_the_password(bmc: Bmc, reader: RedfishReader, answer: 
     with contextlib.suppress(PollFailed):
         reader.read("system", 2)
     bmc.tree[ROOT] = status(401)
-    reader = RedfishReader("node1", Client(bmc.url, lambda: ("root", PASSWORD)), labels={}, intervals={})
+    reader = RedfishReader("node1", RedfishClient(bmc.url, lambda: ("root", PASSWORD)), labels={}, intervals={})
     with pytest.raises(PollFailed) as failed:
         reader.read("system", 2)
     told = "".join(traceback.format_exception(failed.value)) + repr(reader) + repr(vars(reader))
@@ -476,7 +476,7 @@ def test_one_reading_is_recorded_once(bmc: Bmc, reader: RedfishReader) -> None:
         (temperature["chassis_id"], temperature["sensor_id"], temperature["reading_celsius"])
         for temperature in sample.body["temperatures"]
     ]
-    assert {("temperatures", "given twice, taken once"): 2} == dict(sample.problems.counts)
+    assert {("temperatures", "duplicate ignored"): 2} == dict(sample.problems.counts)
 
 
 def test_two_chassis_of_one_id_are_told_apart(bmc: Bmc, reader: RedfishReader) -> None:
@@ -518,7 +518,7 @@ def test_at_most_four_requests_at_once(bmc: Bmc, reader: RedfishReader) -> None:
         len(samples[category].body[array])
         for category, array in (("thermal", "temperatures"), ("power", "power_controls"), ("system", "systems"))
     )
-    assert bmc.most_at_once == AT_ONCE
+    assert bmc.most_at_once == MAX_CONCURRENT_REQUESTS
     assert bmc.times(ROOT) == 1
 
 
@@ -528,10 +528,14 @@ def test_what_fails_for_good_is_told_at_every_poll_though_it_is_no_longer_asked_
     def clock() -> float:
         return passed_s + time.monotonic()
 
-    with Simulator(1, shape="lenovo", username="root", password="x") as simulator:
-        simulator.suffer(0, Fault.of("5xx", 500, "/Power"))
+    with RedfishSimulator(1, model="lenovo", username="root", password="x") as simulator:
+        simulator.set_fault(0, InjectedFault.create("5xx", 500, "/Power"))
         reader = RedfishReader(
-            "h", Client(simulator.urls[0], lambda: ("root", "x"), clock=clock), labels={}, intervals={}, clock=clock
+            "h",
+            RedfishClient(simulator.urls[0], lambda: ("root", "x"), clock=clock),
+            labels={},
+            intervals={},
+            clock=clock,
         )
         for _ in range(10):
             assert reader.read("power", 5).problems.whole

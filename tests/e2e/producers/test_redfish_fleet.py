@@ -17,12 +17,12 @@ from structlog.testing import capture_logs
 from producers import run as produce
 from producers.redfish.reader import CATEGORIES
 from rackstream.local.broker import EmbeddedKafka
-from rackstream.simulators.faults import Fault
-from rackstream.simulators.redfish import Simulator
+from rackstream.simulators.faults import InjectedFault
+from rackstream.simulators.redfish import RedfishSimulator
 from runtime import kafka, metrics, topics
 from runtime.settings import KafkaSettings
 from tests.e2e.support import fleets
-from tests.e2e.support.parts import records, until
+from tests.e2e.support.parts import counter_value, records, until
 
 pytestmark = pytest.mark.kafka
 
@@ -31,21 +31,25 @@ OFTEN = ("system", "thermal", "power")
 SELDOM = {name: 3 * INTERVAL_S for name in CATEGORIES if name not in OFTEN}
 HEALTHY = ("healthy-dell", "healthy-hpe", "healthy-lenovo")
 FAULTS = {
-    "dead": (Fault.of("dead"), "unreachable", "refused"),
-    "hang": (Fault.of("hang"), "unreachable", "in time|time left|discovered"),
-    "drip": (Fault.of("drip"), "unreachable", "in time|time left|discovered"),
-    "reset": (Fault.of("reset"), "unreachable", "reset"),
-    "truncated": (Fault.of("truncated"), "unreachable", "cut off"),
-    "garbage": (Fault.of("garbage"), "unreachable", "not JSON"),
-    "empty": (Fault.of("empty"), "unreachable", "empty"),
-    "404": (Fault.of("404"), "unreachable", "404"),
-    "5xx": (Fault.of("5xx"), "unreachable", "503"),
-    "401": (Fault.of("401"), "auth_failed", "401"),
-    "latency": (Fault.of("latency", 2.2, "/Thermal"), "slow", "more than its interval|late, after other polls"),
-    "one-resource": (Fault.of("5xx", 500, "/Power"), "partial", "500"),
-    "sessions": (Fault.of("sessions"), "up", ""),
-    "leak": (Fault.of("leak"), "up", ""),
-    "expiry": (Fault.of("expiry", 0.5), "up", ""),
+    "dead": (InjectedFault.create("dead"), "unreachable", "refused"),
+    "hang": (InjectedFault.create("hang"), "unreachable", "in time|time left|discovered"),
+    "drip": (InjectedFault.create("drip"), "unreachable", "in time|time left|discovered"),
+    "reset": (InjectedFault.create("reset"), "unreachable", "reset"),
+    "truncated": (InjectedFault.create("truncated"), "unreachable", "cut off"),
+    "garbage": (InjectedFault.create("garbage"), "unreachable", "not JSON"),
+    "empty": (InjectedFault.create("empty"), "unreachable", "empty"),
+    "404": (InjectedFault.create("404"), "unreachable", "404"),
+    "5xx": (InjectedFault.create("5xx"), "unreachable", "503"),
+    "401": (InjectedFault.create("401"), "auth_failed", "401"),
+    "latency": (
+        InjectedFault.create("latency", 2.2, "/Thermal"),
+        "slow",
+        "more than its interval|late, after other polls",
+    ),
+    "one-resource": (InjectedFault.create("5xx", 500, "/Power"), "partial", "500"),
+    "sessions": (InjectedFault.create("sessions"), "up", ""),
+    "leak": (InjectedFault.create("leak"), "up", ""),
+    "expiry": (InjectedFault.create("expiry", 0.5), "up", ""),
 }
 """Host → its fault, the status it ends up with, and words in that status's detail."""
 PASSWORD = "canary-of-the-fleet-é"
@@ -76,7 +80,7 @@ class Seen:
 
 def polls() -> dict[str, float]:
     return {
-        status: metrics.POLLS.labels("redfish", status)._value.get()
+        status: counter_value(metrics.POLLS, "redfish", status)
         for status in ("up", "slow", "partial", "auth_failed", "unreachable")
     }
 
@@ -97,10 +101,13 @@ def seen(broker: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def run(settings: KafkaSettings, directory: Path) -> Seen:
     found, before = Seen(), polls()
     hosts = [*HEALTHY, *FAULTS]
-    with Simulator(len(hosts), shape="mix", username="root", password=PASSWORD) as simulator, capture_logs() as logs:
+    with (
+        RedfishSimulator(len(hosts), model="mix", username="root", password=PASSWORD) as simulator,
+        capture_logs() as logs,
+    ):
         # Of the mix's shapes, the healthy ones are dell, hpe and lenovo; the faulty ones are all.
         for place, (fault, _, _) in enumerate(FAULTS.values(), len(HEALTHY)):
-            simulator.suffer(place, fault)
+            simulator.set_fault(place, fault)
         addresses = dict(zip(hosts, simulator.urls, strict=True))
         fleet = fleets.write(directory / "fleet.yaml", addresses, interval_s=INTERVAL_S, intervals=SELDOM)
         stop = threading.Event()
@@ -127,15 +134,15 @@ def run(settings: KafkaSettings, directory: Path) -> Seen:
             until(lambda: (settled() and since(SETTLED_S)) or since(PATIENCE_S), every_s=0.25)
             found.to_s = time.time()
             found.polls = {status: count - before[status] for status, count in polls().items()}
-            for fault, status in ((Fault.of("dead"), "unreachable"), (None, "up")):
-                simulator.suffer(0, fault)
+            for fault, status in ((InjectedFault.create("dead"), "unreachable"), (None, "up")):
+                simulator.set_fault(0, fault)
                 until(lambda status=status: of(HEALTHY[0], statuses())[-1] == status, every_s=0.25)
             found.history = of(HEALTHY[0], statuses())
             found.alive = producer.is_alive()
         finally:
             stop.set()
             producer.join(60)
-        found.counts = {host: bmc.counts() for host, bmc in zip(hosts, simulator.bmcs, strict=True)}
+        found.counts = {host: bmc.statistics() for host, bmc in zip(hosts, simulator.bmcs, strict=True)}
     found.records = records(settings, "raw-redfish")
     messages = [each for topic in settings.catalog.topics.values() for each in kafka.read_all(settings, topic.name)]
     found.told = b"\n".join([*(str(log).encode() for log in logs), *(message.value() or b"" for message in messages)])

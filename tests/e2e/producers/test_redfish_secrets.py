@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from producers.reader import PollFailed
 from producers.redfish import RedfishReader, RedfishTelemetryCollector
-from producers.redfish.http.client import Client
+from producers.redfish.http.client import RedfishClient
 from rackstream.cli import cli
 from tests.e2e.support.doors import CHASSIS, PASSWORD, ROOT, SESSIONS, USERNAME, Door
 from tests.e2e.support.trees import serving
@@ -78,6 +78,20 @@ def clean(*texts: str) -> None:
     assert [] == [canary for canary in (*CANARIES, *ENCODED) if canary in whole]
 
 
+def parts(whole: object) -> list[object]:
+    """An object and all objects of the product that it is made of, as a debugger lists them."""
+    ids: dict[int, object] = {}
+    queue = [whole]
+    while queue:
+        part = queue.pop()
+        is_ours = type(part).__module__.startswith(("producers.", "runtime."))
+        if id(part) not in ids and (is_ours or isinstance(part, (list, tuple, set, dict))):
+            ids[id(part)] = part
+            queue += part.values() if isinstance(part, dict) else part if isinstance(part, (list, tuple, set)) else ()
+            queue += getattr(part, "__dict__", {}).values()
+    return [part for part in ids.values() if type(part).__module__ != "builtins"]
+
+
 def told(reader: RedfishReader) -> Iterator[str]:
     """All that polls say, twice, for what is remembered is said in other words."""
     for _ in range(2):
@@ -86,15 +100,14 @@ def told(reader: RedfishReader) -> Iterator[str]:
             yield json.dumps(sample.body) + json.dumps(sample.problems.as_records())
         except PollFailed as failed:
             yield "".join(traceback.format_exception(failed))
-        client = reader._raw_client
-        parts = (client._login, client._login._session, client._login._leftovers, client._wire, client._breaker)
-        yield repr(reader) + repr(reader.facts()) + repr(vars(client)) + repr(client.faults) + repr(parts)
+        [client] = [part for part in parts(reader) if isinstance(part, RedfishClient)]
+        yield repr(reader.facts()) + repr(vars(client)) + repr(client.error_counts) + repr(parts(reader))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_fault_tells_a_secret(door: Door, fault: Callable[[Door], None], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    client = Client(door.url, lambda: (USERNAME, CANARIES[0]), stale_session=f"{SESSIONS}/9")
+    client = RedfishClient(door.url, lambda: (USERNAME, CANARIES[0]), stale_session=f"{SESSIONS}/9")
     reader = RedfishReader("node1", client, labels={}, intervals={})
     said = [*told(reader)]
     fault(door)
@@ -103,7 +116,7 @@ def test_no_fault_tells_a_secret(door: Door, fault: Callable[[Door], None], capl
     said += [*told(reader)]
     reader.close()
     clean(*said, caplog.text)
-    assert door.made or client.why_basic  # the secrets were really used
+    assert door.made or client.basic_reason  # the secrets were really used
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -149,7 +162,7 @@ def test_a_proxy_that_fails_tells_none(
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        client = Client(
+        client = RedfishClient(
             f"{scheme}://127.0.0.1:9",
             lambda: (USERNAME, CANARIES[0]),
             proxy=f"http://someone:{CANARIES[2]}@127.0.0.1:{port}",

@@ -12,12 +12,12 @@ import pytest
 import trustme
 
 from producers import redfish
-from producers.fleet.config import Category, RedfishTarget
+from producers.fleet.targets import Category, RedfishTarget
 from producers.reader import PollFailed, Sample
 from producers.redfish.reader import CATEGORIES
-from producers.redfish.system_resources import GATHER
-from rackstream.simulators.faults import Fault
-from rackstream.simulators.redfish import Simulator
+from producers.redfish.system_resources import CATEGORY_READERS
+from rackstream.simulators.faults import InjectedFault
+from rackstream.simulators.redfish import RedfishSimulator
 from runtime.errors import Misconfigured
 from schemas import catalog, codec
 from tests.e2e.support.trees import Tree, emulated, serving
@@ -61,7 +61,7 @@ def test_the_simulator_is_read_whole_over_tls(tmp_path: Path, password: str) -> 
     issued = authority.issue_cert("127.0.0.1")
     issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    with Simulator(
+    with RedfishSimulator(
         2, username="root", password=PASSWORD, cert=tmp_path / "cert.pem", key=tmp_path / "key.pem"
     ) as simulator:
         for url in simulator.urls:
@@ -86,7 +86,7 @@ def test_the_simulator_is_read_whole_over_tls(tmp_path: Path, password: str) -> 
 
 
 def test_a_wrong_password_is_auth_failed(password: str) -> None:
-    with Simulator(username="root", password="another") as simulator:
+    with RedfishSimulator(username="root", password="another") as simulator:
         target = RedfishTarget(host="node1", address=simulator.urls[0], username="root", password=password)
         reader = redfish.create_reader(target, 10)
         with pytest.raises(PollFailed) as failed:
@@ -106,7 +106,7 @@ def test_intervals_are_the_targets_where_it_says_so_and_longer_where_members_are
 
 
 def test_the_categories_of_a_fleet_file_are_the_readers() -> None:
-    assert list(get_args(Category)) == list(CATEGORIES) == list(GATHER)
+    assert list(get_args(Category)) == list(CATEGORIES) == list(CATEGORY_READERS)
 
 
 def test_a_missing_password_or_ca_file_is_said_at_the_start(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_missing_password_or_ca_file_is_said_at_the_start(tmp_path: Path) -> N
 def test_a_port_that_is_taken_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(Misconfigured, match=f"port {port} "), Simulator(first_port=port):
+        with pytest.raises(Misconfigured, match=f"port {port} "), RedfishSimulator(first_port=port):
             pass
 
 
@@ -145,14 +145,14 @@ def test_the_sushy_emulator_is_read(emulator: str) -> None:
 
 
 def test_a_simulated_bmc_dies_and_comes_back_at_its_port_while_it_is_being_read() -> None:
-    with Simulator() as simulator:
+    with RedfishSimulator() as simulator:
         reader = redfish.create_reader(RedfishTarget(host="node1", address=simulator.urls[0]), 10)
         for _ in range(3):
             assert counts(reader.read("memory", 5).body) == {"dimms": 10}
-            simulator.suffer(0, Fault.of("dead"))
+            simulator.set_fault(0, InjectedFault.create("dead"))
             with socket.socket() as refused, pytest.raises(ConnectionRefusedError):
                 refused.connect(("127.0.0.1", int(simulator.urls[0].rpartition(":")[2])))
-            simulator.suffer(0, None)
+            simulator.set_fault(0, None)
         reader.close()
 
 

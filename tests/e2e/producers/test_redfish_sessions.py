@@ -17,8 +17,8 @@ import pytest
 
 from producers.reader import PollFailed
 from producers.redfish import RedfishReader, RedfishTelemetryCollector
-from producers.redfish.http.client import Client
-from producers.redfish.http.errors import Denied, Fault, Forbidden, Missing
+from producers.redfish.http.client import RedfishClient
+from producers.redfish.http.errors import Forbidden, RedfishError, ResourceMissing, Unauthorized
 from tests.e2e.support.doors import CHASSIS, PASSWORD, ROOT, SESSIONS, USERNAME, Door, link
 from tests.e2e.support.trees import serving
 
@@ -52,11 +52,11 @@ def pair() -> list[str]:
 
 
 @pytest.fixture
-def open_client(door: Door, clock: Clock, pair: list[str]) -> Iterator[Callable[..., Client]]:
-    clients: list[Client] = []
+def open_client(door: Door, clock: Clock, pair: list[str]) -> Iterator[Callable[..., RedfishClient]]:
+    clients: list[RedfishClient] = []
 
-    def open_one(**options: Any) -> Client:
-        clients.append(Client(door.url, lambda: (pair[0], pair[1]), clock=clock, **options))
+    def open_one(**options: Any) -> RedfishClient:
+        clients.append(RedfishClient(door.url, lambda: (pair[0], pair[1]), clock=clock, **options))
         return clients[-1]
 
     yield open_one
@@ -65,12 +65,14 @@ def open_client(door: Door, clock: Clock, pair: list[str]) -> Iterator[Callable[
 
 
 @pytest.fixture
-def get(open_client: Callable[..., Client], clock: Clock) -> Callable[..., dict[str, Any]]:
+def get(open_client: Callable[..., RedfishClient], clock: Clock) -> Callable[..., dict[str, Any]]:
     client = open_client()
     return lambda uri=THERMAL: client.get(uri, clock() + 20)
 
 
-def test_many_polls_are_one_login_and_close_deletes_the_session(door: Door, open_client: Callable[..., Client]) -> None:
+def test_many_polls_are_one_login_and_close_deletes_the_session(
+    door: Door, open_client: Callable[..., RedfishClient]
+) -> None:
     client = open_client()
     reader = RedfishReader("node1", client, labels={}, intervals={})
     for _ in range(5):
@@ -120,7 +122,7 @@ def test_with_its_sessions_used_up_it_is_basic_meanwhile(door: Door, clock: Cloc
 
 
 def test_what_a_predecessor_left_is_deleted_before_the_first_login(
-    door: Door, open_client: Callable[..., Client]
+    door: Door, open_client: Callable[..., RedfishClient]
 ) -> None:
     door.tokens, door.most = {"of a crashed one": f"{SESSIONS}/77"}, 1
     client = open_client(stale_session=f"{door.url}{SESSIONS}/77")
@@ -132,7 +134,7 @@ def test_what_a_predecessor_left_is_deleted_before_the_first_login(
 
 
 def test_where_basic_is_switched_off_it_is_deleted_after_the_login(
-    door: Door, open_client: Callable[..., Client]
+    door: Door, open_client: Callable[..., RedfishClient]
 ) -> None:
     door.basic_works = False
     open_client(stale_session=f"{SESSIONS}/77").get(THERMAL, time.monotonic() + 20)
@@ -144,13 +146,15 @@ def test_where_basic_is_switched_off_it_is_deleted_after_the_login(
     ["http://127.0.0.2:1/redfish/v1/SessionService/Sessions/1", CHASSIS, f"{SESSIONS}/../../Chassis/1", f"{SESSIONS}?x",
      SESSIONS, "nonsense", ""],
 )  # fmt: skip
-def test_nothing_but_a_session_of_this_bmc_is_deleted(door: Door, open_client: Callable[..., Client], uri: str) -> None:
+def test_nothing_but_a_session_of_this_bmc_is_deleted(
+    door: Door, open_client: Callable[..., RedfishClient], uri: str
+) -> None:
     open_client(stale_session=uri).get(THERMAL, time.monotonic() + 20)
     assert 0 == door.count("DELETE")
 
 
 def test_a_location_elsewhere_is_not_where_the_session_is_deleted(
-    door: Door, open_client: Callable[..., Client]
+    door: Door, open_client: Callable[..., RedfishClient]
 ) -> None:
     door.location = "http://127.0.0.2:1/redfish/v1/SessionService/Sessions/9"
     client = open_client()
@@ -177,32 +181,32 @@ def test_a_refused_login_is_tried_less_and_less_and_a_new_password_at_once(
 ) -> None:
     pair[1] = "wrong"
     for pause_s in (60, 120, 240):
-        with pytest.raises(Denied, match="refused"):
+        with pytest.raises(Unauthorized, match="refused"):
             get()
         asked = len(door.seen)
         for _ in range(5):
-            with pytest.raises(Denied, match=f"not tried again for {pause_s} s"):
+            with pytest.raises(Unauthorized, match=f"not tried again for {pause_s} s"):
                 get()
         clock.ahead_s += pause_s - 1
-        with pytest.raises(Denied):
+        with pytest.raises(Unauthorized):
             get()
         assert asked == len(door.seen)
         clock.ahead_s += 2
     assert 3 == door.count("POST")
-    with pytest.raises(Denied):
+    with pytest.raises(Unauthorized):
         get()
     pair[1] = PASSWORD
     assert get()["Temperatures"]
     door.tokens.clear()
     pair[1] = "wrong again"
-    with pytest.raises(Denied, match="refused"):
+    with pytest.raises(Unauthorized, match="refused"):
         get()
-    with pytest.raises(Denied, match="for 60 s"):
+    with pytest.raises(Unauthorized, match="for 60 s"):
         get()
 
 
 def test_requests_side_by_side_are_one_refusal_and_one_of_them_tries_again(
-    door: Door, clock: Clock, open_client: Callable[..., Client]
+    door: Door, clock: Clock, open_client: Callable[..., RedfishClient]
 ) -> None:
     client = open_client()
     door.post_status = 405
@@ -212,7 +216,7 @@ def test_requests_side_by_side_are_one_refusal_and_one_of_them_tries_again(
 
     def ask(_: int) -> str:
         barrier.wait(20)
-        with pytest.raises(Denied) as denied:
+        with pytest.raises(Unauthorized) as denied:
             client.get(THERMAL, clock() + 20)
         return str(denied.value)
 
@@ -229,14 +233,14 @@ def test_requests_side_by_side_are_one_refusal_and_one_of_them_tries_again(
 
 
 def test_tokens_that_are_not_let_in_are_given_up_for_basic(
-    door: Door, open_client: Callable[..., Client], clock: Clock
+    door: Door, open_client: Callable[..., RedfishClient], clock: Clock
 ) -> None:
     door.tokens_work = False
     client = open_client()
     for _ in range(5):
         assert client.get(THERMAL, clock() + 20)["Temperatures"]
     assert (2, 5) == (door.count("POST"), door.count("GET", THERMAL, "basic"))
-    assert "new sessions are refused" == client.why_basic
+    assert "new sessions are refused" == client.basic_reason
 
 
 def test_sessions_that_end_at_once_are_given_up_for_basic(door: Door, get: Callable[..., Any]) -> None:
@@ -255,14 +259,14 @@ def test_a_resource_that_is_refused_to_everyone_costs_only_itself(door: Door, ge
 
 
 def test_a_login_that_is_needed_and_not_given_is_said(door: Door, clock: Clock) -> None:
-    client = Client(door.url, clock=clock)
-    with pytest.raises(Denied, match="a login is needed"):
+    client = RedfishClient(door.url, clock=clock)
+    with pytest.raises(Unauthorized, match="a login is needed"):
         client.get(THERMAL, clock() + 20)
     assert ("none", 0) == (client.auth, door.count("POST"))
     client.close()
 
 
-def test_close_is_bounded_and_the_session_stays_known(door: Door, open_client: Callable[..., Client]) -> None:
+def test_close_is_bounded_and_the_session_stays_known(door: Door, open_client: Callable[..., RedfishClient]) -> None:
     client = open_client()
     client.get(THERMAL, time.monotonic() + 20)
     door.delete_s = 8
@@ -273,7 +277,7 @@ def test_close_is_bounded_and_the_session_stays_known(door: Door, open_client: C
     door.delete_s = 0
 
 
-def test_threads_that_need_a_login_at_once_make_one(door: Door, open_client: Callable[..., Client]) -> None:
+def test_threads_that_need_a_login_at_once_make_one(door: Door, open_client: Callable[..., RedfishClient]) -> None:
     client = open_client()
     door.slow_s = 0.05
     with ThreadPoolExecutor(8) as pool:
@@ -312,7 +316,7 @@ def test_a_script_that_just_ends_leaves_no_session() -> None:
         assert (1, {}) == (door.made, door.tokens)
 
 
-def test_a_failed_poll_with_a_session_says_auth_failed(door: Door, open_client: Callable[..., Client]) -> None:
+def test_a_failed_poll_with_a_session_says_auth_failed(door: Door, open_client: Callable[..., RedfishClient]) -> None:
     reader = RedfishReader("node1", open_client(), labels={}, intervals={})
     reader.read("thermal", 20)
     door.tokens.clear()
@@ -324,21 +328,21 @@ def test_a_failed_poll_with_a_session_says_auth_failed(door: Door, open_client: 
 
 
 def test_an_answer_that_holds_still_is_not_sent_again(
-    door: Door, clock: Clock, open_client: Callable[..., Client]
+    door: Door, clock: Clock, open_client: Callable[..., RedfishClient]
 ) -> None:
     door.etags = "true"
     client = open_client()
     first = client.get(CHASSIS, clock() + 20)
     before = door.sent_bytes
     assert [first] * 9 == [client.get(CHASSIS, clock() + 20) for _ in range(9)]
-    assert (before, 9) == (door.sent_bytes, client.etags.spared)
+    assert (before, 9) == (door.sent_bytes, client.etags.hits)
     door.tree[CHASSIS] = {"Id": "2"}
     assert "2" == client.get(CHASSIS, clock() + 20)["Id"]
 
 
 @pytest.mark.parametrize("what", [THERMAL, f"{CHASSIS}?$expand=*"])
 def test_readings_and_expanded_answers_are_sent_anew(
-    door: Door, clock: Clock, open_client: Callable[..., Client], what: str
+    door: Door, clock: Clock, open_client: Callable[..., RedfishClient], what: str
 ) -> None:
     door.etags = "always the same"
     door.tree[what] = door.tree[what.partition("?")[0]]
@@ -349,7 +353,7 @@ def test_readings_and_expanded_answers_are_sent_anew(
 
 
 def test_an_etag_that_lies_is_found_out_after_ten_minutes(
-    door: Door, clock: Clock, open_client: Callable[..., Client]
+    door: Door, clock: Clock, open_client: Callable[..., RedfishClient]
 ) -> None:
     door.etags = "always the same"
     client = open_client()
@@ -359,10 +363,10 @@ def test_an_etag_that_lies_is_found_out_after_ten_minutes(
     clock.ahead_s += 601
     assert "2" == client.get(CHASSIS, clock() + 20)["Id"]
     door.tree[CHASSIS] = {"Id": "3"}
-    assert ("3", False) == (client.get(CHASSIS, clock() + 20)["Id"], client.etags.believed)
+    assert ("3", False) == (client.get(CHASSIS, clock() + 20)["Id"], client.etags.trusted)
 
 
-def test_a_bmc_that_takes_one_request_at_a_time_gets_one(door: Door, open_client: Callable[..., Client]) -> None:
+def test_a_bmc_that_takes_one_request_at_a_time_gets_one(door: Door, open_client: Callable[..., RedfishClient]) -> None:
     door.tree[ROOT]["ProtocolFeaturesSupported"] = {"MultipleHTTPRequests": False}
     uris = [f"{ROOT}/Chassis/{number}" for number in range(8)]
     door.tree[f"{ROOT}/Chassis"] = {"Members": [link(uri) for uri in uris]}
@@ -374,7 +378,7 @@ def test_a_bmc_that_takes_one_request_at_a_time_gets_one(door: Door, open_client
 
 @pytest.mark.parametrize("code", [429, 503])
 def test_a_bmc_that_is_too_busy_for_several_requests_loses_none_and_gets_one_at_a_time(
-    door: Door, open_client: Callable[..., Client], code: int
+    door: Door, open_client: Callable[..., RedfishClient], code: int
 ) -> None:
     uris = [f"{ROOT}/Chassis/{number}" for number in range(8)]
     door.tree[f"{ROOT}/Chassis"] = {"Members": [link(uri) for uri in uris]}
@@ -386,20 +390,22 @@ def test_a_bmc_that_is_too_busy_for_several_requests_loses_none_and_gets_one_at_
     assert (8, []) == (len(found.body["temperatures"]), found.problems.as_records())
     asked = len(door.seen)
     reader.read("thermal", 20)
-    assert (8, 1) == (len(door.seen) - asked, client.at_once)
+    assert (8, 1) == (len(door.seen) - asked, client.max_concurrent)
 
 
-def test_a_dead_bmc_costs_one_request_per_pause(open_client: Callable[..., Client], clock: Clock, door: Door) -> None:
+def test_a_dead_bmc_costs_one_request_per_pause(
+    open_client: Callable[..., RedfishClient], clock: Clock, door: Door
+) -> None:
     client = open_client()
     client.get(THERMAL, clock() + 20)
     door.shutdown()
     door.server_close()
-    client._wire.close()
+    door.hang_up()
     sent: list[int] = []
     for _ in range(300):
         before = client.requests
         for _ in range(7):
-            with pytest.raises(Fault):
+            with pytest.raises(RedfishError):
                 client.get(THERMAL, clock() + 20)
         sent.append(client.requests - before)
         clock.ahead_s += 2
@@ -410,6 +416,6 @@ def test_a_dead_bmc_costs_one_request_per_pause(open_client: Callable[..., Clien
 
 def test_an_absent_resource_is_no_refusal_of_the_bmc(door: Door, get: Callable[..., Any]) -> None:
     for _ in range(5):
-        with pytest.raises(Missing, match="HTTP 404"):
+        with pytest.raises(ResourceMissing, match="HTTP 404"):
             get("/redfish/v1/nothing")
     assert get()["Temperatures"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from producers.redfish.reader import CATEGORIES
-from rackstream.simulators.faults import KINDS
+from rackstream.simulators.faults import FAULT_KINDS
 from tests.e2e.support import fleets
 from tests.e2e.support.parts import part, records, running, until
 
@@ -35,7 +35,7 @@ class Run:
 
 
 DEAD_AND_SLOW = ("dead=10%", "slow=10%:20")
-MIXED = tuple(f"{kind}=4%" for kind in KINDS)
+MIXED = tuple(f"{kind}=4%" for kind in FAULT_KINDS)
 SHORT = Run(20, 4, 10, 0.05, DEAD_AND_SLOW, processes=2)
 FULL = Run(1000, 60, 300, 1.0, DEAD_AND_SLOW)
 ALL_FAULTS = Run(100, 10, 120, 0.1, MIXED)
@@ -67,7 +67,7 @@ def test_no_healthy_bmc_misses_a_poll(kafka, tmp_path: Path, monkeypatch: pytest
         with running(producer) as supervisor:
             from_s = time.time()
             ends_s = time.monotonic() + run.duration_s
-            until(lambda: time.monotonic() > ends_s, timeout_s=run.duration_s + 60, tend=supervisor.tend)
+            until(lambda: time.monotonic() > ends_s, timeout_s=run.duration_s + 60, tend=supervisor.run_periodic)
             to_s = time.time()
             used = usage(producer.pid)
             statuses = {record["host"]: record for record in records(kafka, "state-targets")}

@@ -20,18 +20,18 @@ from click.testing import CliRunner
 
 from processors import hosts
 from processors.engine.partition import Partition
-from producers.fleet.config import HostTarget
+from producers.fleet.targets import HostTarget
 from producers.host import reader as host
 from producers.polling.schedule import slot_s
-from producers.publishing.publisher import Publication
+from producers.publishing.publisher import RecordPublisher
 from producers.redfish.reader import CATEGORIES
 from producers.shared_targets import admin
-from rackstream.audit.counters import Series
+from rackstream.audit.counters import SequenceRanges
 from rackstream.cli import cli
 from rackstream.local.broker import EmbeddedKafka
-from rackstream.simulators.bmc import Bmc
-from rackstream.simulators.http import Answer, Request
-from rackstream.simulators.redfish import Simulator
+from rackstream.simulators.bmc import SimulatedBmc
+from rackstream.simulators.http import HttpRequest, SimulatedResponse
+from rackstream.simulators.redfish import RedfishSimulator
 from runtime import compacted_topic, topics
 from runtime.settings import KafkaSettings
 from tests.e2e.support.fleets import PASSWORD
@@ -45,15 +45,15 @@ WITHIN_S = 10.0
 
 
 @dataclass
-class Watched(Simulator):
+class Watched(RedfishSimulator):
     """Simulated BMCs that note when they are asked for their temperatures."""
 
     asked: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def _answer(self, bmc: Bmc, request: Request) -> Answer:
+    def respond(self, bmc: SimulatedBmc, request: HttpRequest) -> SimulatedResponse:
         if request.method == "GET" and request.path.rstrip("/").endswith("/Thermal"):
             self.asked[bmc.number].append(time.time())
-        return super()._answer(bmc, request)
+        return super().respond(bmc, request)
 
 
 def write(path: Path, urls: list[str], interval_s: float) -> Path:
@@ -67,16 +67,16 @@ def write(path: Path, urls: list[str], interval_s: float) -> Path:
     return path
 
 
-def put(kafka: KafkaSettings, fleet: Path) -> admin.Plan:
+def put(kafka: KafkaSettings, fleet: Path) -> admin.TargetPlan:
     from producers.fleet import importers
 
-    changes = admin.plan(admin.read(kafka), admin.records(importers.load(fleet, {})))
-    admin.write(kafka, changes)
+    changes = admin.plan_changes(admin.read_targets(kafka), admin.shareable_records(importers.load(fleet, {})))
+    admin.publish_plan(kafka, changes)
     return changes
 
 
 def statuses(kafka: KafkaSettings) -> dict[str, dict[str, Any]]:
-    return {each["host"]: each for each in compacted_topic.newest(kafka, "state-targets").values()}
+    return {each["host"]: each for each in compacted_topic.read_latest(kafka, "state-targets").values()}
 
 
 def polled_by(kafka: KafkaSettings) -> Counter[str]:
@@ -171,7 +171,7 @@ def test_targets_keep_their_cadence_while_producers_come_and_go(
     assert ({}, {}) == (twice, missed)
     assert {} == amiss(wide)
     assert [] == [
-        number for number, session in enumerate(sessions) if session.most > 1 or session.opened != session.closed
+        number for number, session in enumerate(sessions) if session.max_open > 1 or session.opened != session.closed
     ]
 
 
@@ -197,9 +197,9 @@ def judged(asked: dict[int, list[float]], run: Run, changes: list[tuple[str, flo
 
 def amiss(kafka: KafkaSettings) -> dict[tuple[str, str], Any]:
     """Of each host and category of which a record is lost without a word, twice, or late."""
-    found: dict[tuple[str, str], Series] = defaultdict(Series)
+    found: dict[tuple[str, str], SequenceRanges] = defaultdict(SequenceRanges)
     for record in records(kafka, "raw-redfish"):
-        found[record["host"], record["category"]].see(record)
+        found[record["host"], record["category"]].add(record)
     counts = {key: (each.gaps(from_start=True)[0], each.twice, each.late) for key, each in found.items()}
     return {key: each for key, each in counts.items() if any(each)}
 
@@ -208,11 +208,11 @@ def test_a_target_that_moves_to_another_and_back_is_never_late(kafka: KafkaSetti
     """Each assignment begins an epoch that retires the one before, whoever's it was and whatever the clocks say."""
     reader = host.create_reader(HostTarget(host="h"), 1.0)
     opened = {
-        name: Publication.open(kafka.model_copy(update={"data_dir": tmp_path / name}), name) for name in ("a", "b")
+        name: RecordPublisher.open(kafka.model_copy(update={"data_dir": tmp_path / name}), name) for name in ("a", "b")
     }
     epochs = [""]
     for name in "abaab":
-        opened[name].begin(["h"], after=epochs[-1])
+        opened[name].start_epoch(["h"], after=epochs[-1])
         epochs.append(opened[name].epoch_of("h"))
         for _ in range(2):
             opened[name].publish("raw-host", reader, "host", reader.read("host", 5), began_s=time.monotonic())
@@ -222,9 +222,9 @@ def test_a_target_that_moves_to_another_and_back_is_never_late(kafka: KafkaSetti
     for each in opened.values():
         each.close(10)
     found, partition = records(kafka, "raw-host"), Partition(kafka.catalog, [hosts.STEP])
-    series = Series()
+    series = SequenceRanges()
     for record in found:
-        series.see(record)
+        series.add(record)
 
     assert sorted(set(epochs)) == epochs
     assert [(epoch, n) for epoch in epochs[1:] for n in range(2)] == [
@@ -249,7 +249,7 @@ def test_targets_are_put_on_kafka_and_taken_from_there_by_command(
     monkeypatch.setenv("RACKSTREAM_DATA_DIR", str(kafka.data_dir))
     add = ("targets", "add", "redfish", "kvm-1", "https://10.0.0.1", "--username", "monitor")
     assert "1 added" in run(*add, "--password", "env:P", "--label", "rack=r1")[1]
-    assert (0, "1 as it was\n") == run(*add, "--password", "env:P", "--label", "rack=r1")
+    assert (0, "1 unchanged\n") == run(*add, "--password", "env:P", "--label", "rack=r1")
     code, said = run(*add, "--password", "hunter2")
     assert (2, True, False) == (code, "give secrets by reference: env:NAME or file:PATH" in said, "hunter2" in said)
     assert "polled twice" in run("targets", "add", "redfish", "other", "https://10.0.0.1")[1]
@@ -265,7 +265,7 @@ def test_targets_are_put_on_kafka_and_taken_from_there_by_command(
         json.loads(run("targets", "import", str(table), "--prune", "--json")[1])
     )
     assert (0, "1 removed\n") == run("targets", "remove", "redfish", "kvm-3")
-    assert "is it kvm-3" in run("targets", "remove", "redfish", "kvm-4")[1]
+    assert "did you mean kvm-3" in run("targets", "remove", "redfish", "kvm-4")[1]
     assert ["kvm-2"] == [json.loads(line)["host"] for line in run("targets", "list", "--json")[1].splitlines()]
     assert "cannot be shared" in run("producer", "host", "--shared")[1]
     assert "targets import" in run("producer", "redfish", "--shared", "--fleet", str(table))[1]
@@ -275,12 +275,12 @@ def test_a_target_that_is_added_changed_and_removed_is_followed_and_one_without_
     kafka: KafkaSettings, tmp_path: Path
 ) -> None:
     password = tmp_path / "password"
-    with Simulator(2, username="root", password="sécret") as simulator:
+    with RedfishSimulator(2, username="root", password="sécret") as simulator:
         entries = [
             {"host": f"bmc-{number}", "address": url, "username": "root", "password": f"file:{password}", "interval": 1}
             for number, url in enumerate(simulator.urls)
         ]
-        first, second = (admin.one("redfish", entry) for entry in entries)
+        first, second = (admin.record_from_entry("redfish", entry) for entry in entries)
         with running(part(kafka, "producer", "producer", "redfish", "--shared")):
             until(lambda: records(kafka, "heartbeats"))
             write_all(kafka, first)
@@ -307,7 +307,7 @@ def test_a_target_that_is_added_changed_and_removed_is_followed_and_one_without_
 
 
 def write_all(kafka: KafkaSettings, *wanted: dict[str, Any]) -> None:
-    admin.write(kafka, admin.Plan(added=wanted))
+    admin.publish_plan(kafka, admin.TargetPlan(added=wanted))
 
 
 def has(kafka: KafkaSettings, name: str, status: str) -> dict[str, Any] | None:

@@ -11,9 +11,9 @@ import pytest
 
 from processors import vms
 from processors.testing import drive
-from rackstream.simulators.libvirt import Plan, Simulation
+from rackstream.simulators.libvirt import LibvirtLoadSettings, LibvirtSimulation
 from schemas import catalog, codec
-from schemas.testing import raw
+from schemas.testing import make_raw_record
 from tests.e2e.support.parts import part, records, running, until
 
 pytestmark = pytest.mark.kafka
@@ -33,7 +33,9 @@ def by_host(found):
 def timeless(domains):
     """As Kafka gives them, but without what the clock says."""
     schema = catalog.schema("LibvirtSample")
-    whole = codec.Decoder(schema).decode(codec.encode(schema, raw("LibvirtSample", domains=domains)))["domains"]
+    whole = codec.Decoder(schema).decode(codec.encode(schema, make_raw_record("LibvirtSample", domains=domains)))[
+        "domains"
+    ]
     return sorted((domain | {"memlast_update": 0} for domain in whole), key=lambda domain: domain["uuid"])
 
 
@@ -45,7 +47,7 @@ def test_what_is_on_kafka_is_the_plan_round_by_round(kafka):
     assert (0, "") == (done.returncode, done.stderr)
     summary = json.loads(done.stdout)
     hosts = by_host(records(kafka, "raw-libvirt"))
-    simulation = Simulation(Plan(hosts=HOSTS, vms=VMS, interval_s=0.2, churn=0.1, seed=3))
+    simulation = LibvirtSimulation(LibvirtLoadSettings(hosts=HOSTS, vms=VMS, interval_s=0.2, churn=0.1, seed=3))
 
     assert [f"sim-{n:04d}" for n in range(HOSTS)] == sorted(hosts)
     for nth in range(ROUNDS):
@@ -55,7 +57,7 @@ def test_what_is_on_kafka_is_the_plan_round_by_round(kafka):
     assert {host: [*range(ROUNDS)] for host in hosts} == {
         host: [record["sequence"] for record in series] for host, series in hosts.items()
     }
-    assert dict(simulation.made) == {event: summary[event] for event in simulation.made}
+    assert dict(simulation.event_counts) == {event: summary[event] for event in simulation.event_counts}
     assert (ROUNDS, HOSTS * ROUNDS, HOSTS * VMS, 0) == tuple(
         summary[key] for key in ("rounds", "records", "vms", "dropped")
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rackstream.audit.counters import Series
+from rackstream.audit.counters import SequenceRanges
 from rackstream.local.broker import EmbeddedKafka
 from runtime import kafka, topics
 from runtime.settings import KafkaSettings
@@ -76,6 +76,7 @@ class App:
         }
         self._ledger, self._log = folder / "ledger", folder / "app.log"
         self._ledger.touch()
+        self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
@@ -90,6 +91,7 @@ class App:
             self._process = subprocess.Popen(arguments, env=self._environment, stdout=log, stderr=log)
 
     def kill(self) -> None:
+        assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
@@ -102,7 +104,7 @@ class App:
     def runs(self) -> dict[int, int]:
         """First number of each run → the first that is not safe any more."""
         found: dict[int, int] = {}
-        for number, _ in self._lines if hasattr(self, "_process") else ():
+        for number, _ in self._lines if self._process is not None else ():
             found[number // 100_000 * 100_000] = number
         return found
 
@@ -131,10 +133,17 @@ def outage(settings: KafkaSettings, broker: EmbeddedKafka, folder: Path, monkeyp
                 app.kill()
                 app.start()
                 supervisor.kill("producer")
-                until(lambda: time.monotonic() > began_s + seconds, timeout_s=seconds + 60, tend=supervisor.tend)
+                until(
+                    lambda: time.monotonic() > began_s + seconds, timeout_s=seconds + 60, tend=supervisor.run_periodic
+                )
                 broker.start()
                 until(lambda: len(app.runs) == 2)
-                until(lambda: len(epochs(settings)) == 2, tend=supervisor.tend, every_s=look_s, timeout_s=120 + bmcs)
+                until(
+                    lambda: len(epochs(settings)) == 2,
+                    tend=supervisor.run_periodic,
+                    every_s=look_s,
+                    timeout_s=120 + bmcs,
+                )
                 app.kill()
         finally:
             app.kill()
@@ -148,7 +157,7 @@ def outage(settings: KafkaSettings, broker: EmbeddedKafka, folder: Path, monkeyp
     found = series(settings)
     lost = {key: each.gaps(from_start=True) for key, each in found.items() if each.gaps(from_start=True) != (0, 0)}
     late = {key: each.late for key, each in found.items() if each.late}
-    count = sum(len(sequences) for each in found.values() for sequences in each.seen.values())
+    count = sum(len(sequences) for each in found.values() for sequences in each.received.values())
     twice = sum(each.twice for each in found.values())
     print(f"{seconds:g} s away: {count} records of {bmcs} BMCs, {len(safe)} events; {twice} sent twice; "
           f"longest call {app.longest_s:.3f} s; lost {lost}, late {late}")  # fmt: skip
@@ -168,10 +177,10 @@ def epochs(settings: KafkaSettings) -> set[str]:
     return {record["epoch"] for record in records(settings, "raw-redfish")}
 
 
-def series(settings: KafkaSettings) -> dict[tuple[str, ...], Series]:
-    found: dict[tuple[str, ...], Series] = defaultdict(Series)
+def series(settings: KafkaSettings) -> dict[tuple[str, ...], SequenceRanges]:
+    found: dict[tuple[str, ...], SequenceRanges] = defaultdict(SequenceRanges)
     for record in records(settings, "raw-redfish"):
-        found[record["host"], record["category"]].see(record)
+        found[record["host"], record["category"]].add(record)
     return found
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from producers.fleet.config import HostTarget
+from producers.fleet.targets import HostTarget
 from producers.host import reader
-from producers.publishing.publisher import Publication
-from producers.publishing.sequence_journal import Journal
+from producers.publishing.publisher import RecordPublisher
+from producers.publishing.sequence_journal import SequenceJournal
 from producers.publishing.spool import Spool
-from rackstream.audit.counters import Series
+from rackstream.audit.counters import SequenceRanges
 from rackstream.local.broker import EmbeddedKafka
 from runtime import topics
-from runtime.kafka import Publisher, admin
+from runtime.kafka import KafkaPublisher, create_admin_client
 from runtime.settings import KafkaSettings
 from tests.e2e.support.parts import records, until
 
@@ -35,15 +35,15 @@ class Producer:
 
     def __init__(self, settings: KafkaSettings, *, max_bytes: int = 10**9, **options: int) -> None:
         self.spool = Spool(settings.data_dir / "p.spool.db", max_bytes=max_bytes, max_age_s=3600)
-        journal = Journal(settings.data_dir / "p.db")
-        publisher = Publisher(settings, "p", **options)
-        self.publication = Publication(settings, "p", journal=journal, spool=self.spool, publisher=publisher)
+        journal = SequenceJournal(settings.data_dir / "p.db")
+        publisher = KafkaPublisher(settings, "p", **options)
+        self.publication = RecordPublisher(settings, "p", journal=journal, spool=self.spool, publisher=publisher)
         self._reader = reader.create_reader(HostTarget(host="here"), 1.0)
-        self._sample = self._reader.read("host", 5)
+        self.sample = self._reader.read("host", 5)
 
     def send(self, count: int = 1) -> None:
         for _ in range(count):
-            self.publication.publish("raw-host", self._reader, "host", self._sample, began_s=time.monotonic())
+            self.publication.publish("raw-host", self._reader, "host", self.sample, began_s=time.monotonic())
 
     def delivered(self) -> bool:
         self.publication.poll()
@@ -52,7 +52,7 @@ class Producer:
     def away(self) -> bool:
         """Whether what was sent is known not to get through: it is on disk then."""
         self.publication.poll()
-        return bool(self.publication.spool["spooled"]) and not self.publication.unsaved
+        return bool(self.publication.spool_state["spooled"]) and not self.publication.unsaved
 
 
 @pytest.fixture
@@ -71,9 +71,9 @@ def sequences(settings: KafkaSettings) -> list[int]:
 
 def unnamed(settings: KafkaSettings) -> tuple[int, int]:
     """Records lost without a word, and those that a later one names."""
-    series = Series()
+    series = SequenceRanges()
     for record in records(settings, "raw-host"):
-        series.see(record)
+        series.add(record)
     return series.gaps(from_start=True)
 
 
@@ -123,7 +123,7 @@ def test_of_a_full_spool_the_oldest_go_and_the_next_record_names_them(
     producer.send(200)
     until(lambda: producer.publication.dropped and not producer.publication.unsaved)
     producer.publication.poll()
-    assert producer.publication.spool["spooled_bytes"] < 25_000
+    assert producer.publication.spool_state["spooled_bytes"] < 25_000
     broker.start()
     until(producer.delivered)
     producer.send(2)
@@ -143,8 +143,8 @@ def test_a_full_disk_stops_nothing_and_what_is_spooled_stays(settings: KafkaSett
     broker.kill()
     producer.send(20)
     until(producer.away)
-    [[pages]] = producer.spool._db.execute("pragma page_count").fetchall()
-    producer.spool._db.execute(f"pragma max_page_count = {pages}")
+    [[pages]] = producer.spool.database.execute("pragma page_count").fetchall()
+    producer.spool.database.execute(f"pragma max_page_count = {pages}")
     began_s = time.monotonic()
     producer.send(100)
     assert time.monotonic() - began_s < 20
@@ -164,19 +164,19 @@ def test_a_record_that_kafka_refuses_for_good_goes_to_a_file_and_the_others_of_i
     monkeypatch.setattr("producers.publishing.spooler.BACKOFF_S", (0.1, 0.1))
     entry = ConfigEntry("max.message.bytes", "3000", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, settings.catalog["raw-host"].name, incremental_configs=[entry])
-    client = admin(settings)  # kept until the result is there
+    client = create_admin_client(settings)  # kept until the result is there
     [changed] = client.incremental_alter_configs([resource]).values()
     changed.result(30)
     producer = Producer(settings, **{"linger.ms": 300})
     producer.send(2)
-    producer._sample.problems.add("a field", "".join(chr(33 + n * 7 % 90) + str(n * n) for n in range(3000)))
+    producer.sample.problems.add("a field", "".join(chr(33 + n * 7 % 90) + str(n * n) for n in range(3000)))
     producer.send()
-    producer._sample.problems.counts.clear()
+    producer.sample.problems.counts.clear()
     producer.send(2)
     until(producer.delivered)
     producer.send()
     until(producer.delivered)
-    assert (1, 1) == (producer.publication.dropped, producer.publication.spool["rejected"])
+    assert (1, 1) == (producer.publication.dropped, producer.publication.spool_state["rejected"])
     assert 0 == producer.publication.close(10)
 
     assert [0, 1, 3, 4, 5] == sequences(settings)
@@ -190,10 +190,10 @@ def test_of_a_status_only_the_newest_is_told_after_an_outage(settings: KafkaSett
     beat = {"producer": "p", "epoch": "e", "observed_at": 0, "interval_s": 10.0, "source": "host", "targets": 1,
             "records": 0, "dropped": 0, "queued": 0}  # fmt: skip
     broker.kill()
-    producer.publication.state("heartbeats", beat | {"sequence": 0})
-    until(lambda: producer.publication.poll() or producer.publication._outbox._away)
+    producer.publication.publish_state("heartbeats", beat | {"sequence": 0})
+    until(lambda: producer.publication.poll() or producer.publication.is_stalled)
     for number in range(1, 50):
-        producer.publication.state("heartbeats", beat | {"sequence": number})
+        producer.publication.publish_state("heartbeats", beat | {"sequence": number})
     broker.start()
     until(lambda: len(records(settings, "heartbeats")) == 2, tend=producer.publication.poll)
     assert 0 == producer.publication.close(10)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rackstream.alerts.active import Alerts
+from rackstream.alerts.active import AlertFollower
 from rackstream.local import ports
 from tests.e2e.support.parts import part, publish, running, until
 from tests.e2e.support.transitions import alert, cleared
@@ -43,7 +43,7 @@ class Reading:
 
 def test_the_consumer_in_the_documentation_gets_what_is_active_and_then_what_comes(kafka, tmp_path):
     (code,) = re.findall(r"```python\n(from confluent_kafka import .*?)```", PAGE.read_text(), re.DOTALL)
-    port = ports.free()
+    port = ports.free_port()
     for documented, here in {
         "http://127.0.0.1:8000": f"http://127.0.0.1:{port}",
         "127.0.0.1:9092": kafka.bootstrap,
@@ -106,7 +106,7 @@ def test_nothing_is_missed_or_told_twice_between_what_is_active_and_what_comes(k
     producing = threading.Thread(target=produce, daemon=True)
     producing.start()
     until(lambda: len(done) > 50)
-    shown = Alerts(kafka)
+    shown = AlertFollower(kafka)
     found = shown.active()
     until(lambda: len(done) > 150)
     stop.set()

@@ -10,21 +10,21 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from rackstream.local import ports
-from rackstream.view.kafka_feed import Feed
+from rackstream.view.kafka_feed import KafkaFeed
 from runtime import topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 from schemas import catalog
 from tests.e2e.support.parts import part, publish, running, until
 from tests.e2e.support.transitions import alert, cleared
-from tests.unit.rackstream.view.test_model import domains, item, presence, raw, target, thermal
+from tests.unit.rackstream.view.test_model import domains, make_raw_record, make_record, presence, target, thermal
 
 pytestmark = pytest.mark.kafka
 TOKEN = "console-token-4711"
 
 
 class Console:
-    """What is asked of one console."""
+    """Client of one console."""
 
     def __init__(self, settings, port):
         self.settings, self.port = settings, port
@@ -67,43 +67,44 @@ def console(broker, tmp_path_factory):
     settings = KafkaSettings.read(bootstrap=broker.bootstrap, topic_prefix="console.", partitions=2, data_dir=data)
     topics.create(settings)
     topics.publish_schemas(settings)
-    letter = item("DeadLetter", topic="t", stage="processors", reason="truncated")
+    old = make_record("ActiveAlert", id="old")
+    letter = make_record("DeadLetter", topic="t", stage="processors", reason="truncated")
     for alias, record in (
         target("h1", labels={"rack": "r1"}), target("h2", status="unreachable"), thermal("h1", (50.0, 100.0)),
-        domains("h1", "a"), presence("alive"), ("raw-host", raw("HostSample", host="h1", cpu_percent=5.0)),
-        ("power", item("Power", host="h1", consumed_watts=100.0)), ("dead-letter", letter),
-        ("state-health", item("Health", host="h1", overall="ok")), ("alerts", alert("x", severity="critical")),
-        ("heartbeats", item("Heartbeat", producer="redfish-p")),
-        ("state-alerts", item("AlertState", host="h2", source="raw-redfish", active=[item("ActiveAlert", id="old")])),
+        domains("h1", "a"), presence("alive"), ("raw-host", make_raw_record("HostSample", host="h1", cpu_percent=5.0)),
+        ("power", make_record("Power", host="h1", consumed_watts=100.0)), ("dead-letter", letter),
+        ("state-health", make_record("Health", host="h1", overall="ok")), ("alerts", alert("x", severity="critical")),
+        ("heartbeats", make_record("Heartbeat", producer="redfish-p")),
+        ("state-alerts", make_record("AlertState", host="h2", source="raw-redfish", active=[old])),
     ):  # fmt: skip
         publish(settings, alias, record)
-    port = ports.free()
+    port = ports.free_port()
     with running(part(settings, "console", "serve", "--port", str(port), RACKSTREAM_API_TOKEN=TOKEN)):
-        found = Console(settings, port)
-        until(lambda: found.call("/readyz")[0] == 200)
-        yield found
+        console = Console(settings, port)
+        until(lambda: console.call("/readyz")[0] == 200)
+        yield console
     patch.undo()
 
 
 def test_every_route_that_is_read_answers_what_its_description_says(console):
     description = console.get("/openapi.json")
     schema_id = catalog.schema("Alert").id
-    given = {"host": "h1", "uuid": "h1-a", "alert": "x", "schema_id": schema_id}
-    given |= {"subject": f"{console.settings.catalog['alerts'].name}-value", "version": "latest"}
-    asked = set()
+    parameters = {"host": "h1", "uuid": "h1-a", "alert": "x", "schema_id": schema_id}
+    parameters |= {"subject": f"{console.settings.catalog['alerts'].name}-value", "version": "latest"}
+    checked = set()
     for path, methods in description["paths"].items():
-        # A stream has no end, and seed 004's calls are about a configuration that is not there.
+        # A stream has no end, and the telemetry API needs a configuration that is missing here.
         if "get" not in methods or path == "/api/events" or path.startswith("/api/telemetry/"):
             continue
-        status, text = console.call(path.format(**given))
+        status, text = console.call(path.format(**parameters))
         assert 200 == status, (path, text)
         content = methods["get"]["responses"]["200"].get("content", {})
         if "application/json" in content:
             schema = content["application/json"]["schema"] | {"components": description["components"]}
             Draft202012Validator(schema).validate(json.loads(text))
-        asked.add(path)
+        checked.add(path)
 
-    assert asked >= {
+    assert checked >= {
         "/api/overview", "/api/hosts", "/api/hosts/{host}", "/api/hosts/{host}/vms/{uuid}", "/api/vms", "/api/alerts",
         "/api/alerts/{alert}", "/api/topics", "/api/pipeline", "/api/silences", "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
@@ -113,7 +114,7 @@ def test_the_fleet_is_shown_as_its_topics_tell(console):
     overview = console.get("/api/overview")
     host = console.get("/api/hosts/h1")
     until(lambda: console.get("/api/overview")["records_s"] is not None)
-    rows = {each["alias"]: each for each in console.get("/api/topics")}
+    rows = {topic["alias"]: topic for topic in console.get("/api/topics")}
 
     assert (2, 100.0, 1, "h1") == (
         overview["hosts"], overview["watts"], overview["vms"], overview["hottest"][0]["host"],
@@ -121,7 +122,7 @@ def test_the_fleet_is_shown_as_its_topics_tell(console):
     assert {"up": 1, "unreachable": 1} == overview["statuses"]
     assert ["h1"] == [row["name"] for row in console.get("/api/hosts?search=rack%3Dr1&sort=watts")["rows"]]
     assert (["t0"], ["a"], 5.0) == (
-        [temperature["name"] for temperature in host["temperatures"]], [each["name"] for each in host["vms"]],
+        [temperature["name"] for temperature in host["temperatures"]], [vm["name"] for vm in host["vms"]],
         host["own"]["figures"]["cpu_percent"],
     )  # fmt: skip
     assert {"x", "old"} <= {row["id"] for row in console.get("/api/alerts")["rows"]}
@@ -141,9 +142,9 @@ def test_the_fleet_is_shown_as_its_topics_tell(console):
     ],
 )  # fmt: skip
 def test_what_is_not_there_or_makes_no_sense_is_said_so(console, path, status):
-    found, text = console.call(path)
+    answer, text = console.call(path)
 
-    assert (status, True) == (found, "detail" in json.loads(text))
+    assert (status, True) == (answer, "detail" in json.loads(text))
 
 
 def test_a_silence_made_here_mutes_until_it_is_ended_here(console):
@@ -151,33 +152,33 @@ def test_a_silence_made_here_mutes_until_it_is_ended_here(console):
     body = {"matchers": {"host": "h1", "severity": "critical"}, "for": "1h", "why": "fan", "who": "ann"}
 
     def muted():
-        [found] = [row for row in console.get("/api/alerts")["rows"] if row["id"] == "x"]
-        return found["muted_by"]
+        [alert] = [row for row in console.get("/api/alerts")["rows"] if row["id"] == "x"]
+        return alert["muted_by"]
 
     status, text = console.call("/api/silences", "POST", body, **allowed)
     assert 201 == status, text
     name = json.loads(text)["id"]
     until(lambda: muted() == [f"silence {name}"])
-    assert [name] == [each["id"] for each in console.get("/api/silences")]
+    assert [name] == [silence["id"] for silence in console.get("/api/silences")]
     assert 200 == console.call(f"/api/silences/{name}", "DELETE", **allowed)[0]
     assert 404 == console.call(f"/api/silences/{name}", "DELETE", **allowed)[0]
     until(lambda: muted() == [])
     assert ([], [name]) == (
-        console.get("/api/silences"), [each["id"] for each in console.get("/api/silences?everything=true")],
+        console.get("/api/silences"), [silence["id"] for silence in console.get("/api/silences?everything=true")],
     )  # fmt: skip
 
 
 def test_what_happens_is_told_at_once_and_again_to_whoever_was_away(console):
     def read(answer, count):
-        found, lines = [], {}
-        while len(found) < count:
+        events, lines = [], {}
+        while len(events) < count:
             line = answer.readline().decode().strip()
             name, _, value = line.partition(": ")
             lines[name] = value
             if not line:
-                found += [lines] if "id" in lines else []
+                events += [lines] if "id" in lines else []
                 lines = {}
-        return found
+        return events
 
     connection, answer = console.events()
     console.publish("alerts", alert("e1"))
@@ -195,7 +196,7 @@ def test_what_happens_is_told_at_once_and_again_to_whoever_was_away(console):
     assert ("alert", "e1", "raised") == (first["event"], raised["id"], raised["transition"])
     assert ("status", "h2", "unreachable") == (second["event"], changed["host"], changed["before"])
     assert [("status", None), ("alert", "cleared")] == [
-        (each["event"], json.loads(each["data"]).get("transition")) for each in again
+        (event["event"], json.loads(event["data"]).get("transition")) for event in again
     ]
 
 
@@ -208,7 +209,7 @@ def test_a_console_waits_for_kafka_and_its_topics(broker, tmp_path):
             raise Misconfigured("no Kafka runs")
         return settings.model_copy(update={"bootstrap": reached[0]})
 
-    with Feed(settings, connect) as feed:
+    with KafkaFeed(settings, connect) as feed:
         until(lambda: feed.view.kafka == "no Kafka runs")
         assert not feed.view.ready
         reached.append(broker.bootstrap)

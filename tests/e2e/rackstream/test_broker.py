@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import NewTopic
 
 from rackstream.local import kafka_download
-from rackstream.local.broker import EmbeddedKafka, attached, running
+from rackstream.local.broker import EmbeddedKafka, attach, running
 from runtime import kafka, topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
@@ -44,16 +44,16 @@ def settings(bootstrap: str) -> KafkaSettings:
 
 
 def create_topic(bootstrap: str) -> None:
-    client = kafka.admin(settings(bootstrap))  # named: the request ends with the client
+    client = kafka.create_admin_client(settings(bootstrap))  # named: the request ends with the client
     client.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(15)
 
 
 def write(bootstrap: str, *values: bytes) -> None:
-    publisher = kafka.Publisher(settings(bootstrap), "test")
+    publisher = kafka.KafkaPublisher(settings(bootstrap), "test")
     for value in values:
         publisher.send(TOPIC, b"key", value)
     assert publisher.flush(20) == 0
-    assert publisher.failures == []
+    assert publisher.delivery_failures == []
 
 
 def records(bootstrap: str) -> list[Message]:
@@ -124,12 +124,12 @@ def test_a_killed_broker_comes_back_with_its_data_under_its_address(broker: Embe
     first = broker.start()
     create_topic(first)
     write(first, b"before")
-    cluster = kafka.admin(settings(first)).list_topics(timeout=10).cluster_id
+    cluster = kafka.create_admin_client(settings(first)).list_topics(timeout=10).cluster_id
     broker.kill()
     assert not broker.alive()
 
     assert first == broker.start()
-    assert cluster == kafka.admin(settings(first)).list_topics(timeout=10).cluster_id
+    assert cluster == kafka.create_admin_client(settings(first)).list_topics(timeout=10).cluster_id
     write(first, b"after")
     assert [b"before", b"after"] == values(first)
 
@@ -210,19 +210,21 @@ def test_a_port_that_was_taken_meanwhile_is_left_and_that_is_said(broker: Embedd
         second = broker.start(progress=said.append)
 
     assert first != second == broker.bootstrap
-    assert any("is taken by another process" in each and second in each for each in said)
+    assert any("is used by another process" in each and second in each for each in said)
     assert [b"kept"] == values(second)
 
 
 @on_kafka
 def test_topics_are_never_created_by_themselves(up: EmbeddedKafka) -> None:
     wants_it = {"allow.auto.create.topics": True, "topic.metadata.propagation.max.ms": 500}
-    publisher = kafka.Publisher(settings(up.bootstrap), "test", **wants_it)
+    publisher = kafka.KafkaPublisher(settings(up.bootstrap), "test", **wants_it)
     publisher.send("misspelt", b"key", b"value")
     publisher.flush(10)
 
-    assert any(failure.startswith("misspelt: ") and "Unknown topic" in failure for failure in publisher.failures)
-    assert "misspelt" not in kafka.admin(settings(up.bootstrap)).list_topics(timeout=10).topics
+    assert any(
+        failure.startswith("misspelt: ") and "Unknown topic" in failure for failure in publisher.delivery_failures
+    )
+    assert "misspelt" not in kafka.create_admin_client(settings(up.bootstrap)).list_topics(timeout=10).topics
 
 
 @on_kafka
@@ -266,7 +268,7 @@ def test_a_group_takes_up_at_once_and_where_it_was(broker: EmbeddedKafka) -> Non
     create_topic(bootstrap)
     write(bootstrap, b"1", b"2")
     started = time.monotonic()
-    reader = kafka.consumer(settings(bootstrap), "group", **{"auto.offset.reset": "earliest"})
+    reader = kafka.create_consumer(settings(bootstrap), "group", **{"auto.offset.reset": "earliest"})
     reader.subscribe([TOPIC])
     (first,) = reader.consume(1, timeout=60)
     assert time.monotonic() - started < 20  # a session lasts 45 s
@@ -275,7 +277,7 @@ def test_a_group_takes_up_at_once_and_where_it_was(broker: EmbeddedKafka) -> Non
     broker.kill()
     broker.start()
 
-    reader = kafka.consumer(settings(bootstrap), "group")
+    reader = kafka.create_consumer(settings(bootstrap), "group")
     assert [1] == until(lambda: committed(reader))
     reader.close()
 
@@ -297,7 +299,7 @@ def test_a_broker_that_ends_while_it_starts_says_why(broker: EmbeddedKafka, tmp_
     formatted = tmp_path / "kafka" / "data" / "meta.properties"
     formatted.write_text(re.sub("node.id=1", "node.id=7", formatted.read_text()))
 
-    with pytest.raises(Misconfigured, match=r"(?s)ended while it started.*node id.*7"):
+    with pytest.raises(Misconfigured, match=r"(?s)exited while starting.*node id.*7"):
         broker.start()
     assert [] == jvms(tmp_path)
 
@@ -310,7 +312,7 @@ def test_a_heap_java_refuses_is_shown(tmp_path: Path) -> None:
 
 @on_kafka
 def test_an_attached_command_uses_the_broker_that_runs(up: EmbeddedKafka, place: Path) -> None:
-    with attached(place) as address:
+    with attach(place) as address:
         assert up.bootstrap == address
     assert up.alive()
 
@@ -324,7 +326,7 @@ def test_an_attached_command_starts_a_broker_for_itself_where_there_is_data(
     write(bootstrap, b"kept")
     broker.stop()
 
-    with attached(tmp_path, progress=lambda _: None) as address:
+    with attach(tmp_path, progress=lambda _: None) as address:
         assert [b"kept"] == values(address)
         assert address == running(tmp_path)
     assert [] == jvms(tmp_path)
@@ -333,7 +335,7 @@ def test_an_attached_command_starts_a_broker_for_itself_where_there_is_data(
 def test_an_attached_command_without_data_says_what_to_do(tmp_path: Path) -> None:
     with (
         pytest.raises(Misconfigured, match=r"`rackstream up`.* KAFKA_BOOTSTRAP_SERVERS"),
-        attached(tmp_path),
+        attach(tmp_path),
     ):
         pytest.fail("there is no broker")
     assert [] == list(tmp_path.iterdir())

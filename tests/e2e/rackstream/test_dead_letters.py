@@ -13,12 +13,12 @@ from fastavro.schema import parse_schema
 from pyarrow import parquet
 
 from rackstream.cli import cli
-from rackstream.local.supervisor import Part
+from rackstream.local.supervisor import PipelinePart
 from rackstream.topics.lag import lag
 from runtime import kafka as clients
-from runtime.dead_letter import DeadLetters
+from runtime.dead_letter import DeadLetterEncoder
 from schemas import catalog, codec
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 from sinks.webhook import silences
 from tests.e2e.support.influxdb import INFLUXD, Influx
 from tests.e2e.support.parts import part, publish, records, running, until
@@ -31,7 +31,6 @@ FAILING = """
     import sys
     from dataclasses import replace
     from processors import hosts
-    from rackstream.cli import main
 
     def run(state, record):
         if record["sequence"] == 4:
@@ -40,6 +39,9 @@ FAILING = """
 
     step = hosts.STEP
     hosts.STEP = replace(step, run=run)
+
+    from rackstream.cli import main
+
     sys.argv = ["rackstream", "processor"]
     main()
 """
@@ -47,8 +49,8 @@ FAILING = """
 
 def sample(n, **fields):
     header = {"at_s": n, "host": "h1", "category": "host", "observed_at": NOW + timedelta(seconds=n)}
-    net = item("HostInterface", device="eth0", rxbytes=1000 * n)
-    return raw("HostSample", **header, cpu_percent=float(n), interfaces=[net], **fields)
+    net = make_record("HostInterface", device="eth0", rxbytes=1000 * n)
+    return make_raw_record("HostSample", **header, cpu_percent=float(n), interfaces=[net], **fields)
 
 
 def later_schema():
@@ -59,9 +61,9 @@ def later_schema():
 
 
 def send(kafka, alias, key, value):
-    publisher = clients.Publisher(kafka, "test")
+    publisher = clients.KafkaPublisher(kafka, "test")
     publisher.send(kafka.catalog[alias].name, key, value)
-    assert (0, []) == (publisher.flush(20), publisher.failures)
+    assert (0, []) == (publisher.flush(20), publisher.delivery_failures)
 
 
 def publish_schema(kafka, schema):
@@ -100,8 +102,8 @@ def test_bytes_of_an_unknown_schema_are_stored_once_when_the_schema_is_known(kaf
         send(kafka, "raw-host", b"h1", codec.encode(schema, sample(n, labels=labels)))
     publish(kafka, "raw-host", sample(3))
     with running(part(kafka, "files", "sink", "files", RACKSTREAM_FILES_MAX_SEC="0.2")) as supervisor:
-        until(lambda: stored(kafka) == [0, 3], tend=supervisor.tend)
-        until(lambda: lag(kafka, "rackstream-files", ["raw-host"]) == 0, tend=supervisor.tend)
+        until(lambda: stored(kafka) == [0, 3], tend=supervisor.run_periodic)
+        until(lambda: lag(kafka, "rackstream-files", ["raw-host"]) == 0, tend=supervisor.run_periodic)
     ends = raw_ends(kafka)
     listed = rackstream("list", "--reason", "unknown-schema", "--stage", "sink-files")[1]
     assert [True, True] == [each["size"] > 100 for each in listed]
@@ -125,9 +127,11 @@ def test_a_record_that_a_step_failed_on_is_stepped_once_when_it_is_mended(kafka,
     send(kafka, "raw-host", b"h1", codec.encode(schema, sample(2)))
     publish(kafka, "raw-host", *[sample(n) for n in range(3, 6)])
     worker = part(kafka, "processor")
-    failing = Part("processor", [sys.executable, "-c", textwrap.dedent(FAILING)], worker.log, worker.environment)
+    failing = PipelinePart(
+        "processor", [sys.executable, "-c", textwrap.dedent(FAILING)], worker.log, worker.environment
+    )
     with running(failing) as supervisor:
-        until(lambda: lag(kafka, f"{kafka.topic_prefix}processors", ["raw-host"]) == 0, tend=supervisor.tend)
+        until(lambda: lag(kafka, f"{kafka.topic_prefix}processors", ["raw-host"]) == 0, tend=supervisor.run_periodic)
     assert [1, 3, 5] == [record["sequence"] for record in records(kafka, "host-rates")]
     assert ["unknown-schema", "step-failed"] == [each["reason"] for each in rackstream("list")[1]]
     ends = raw_ends(kafka)
@@ -146,7 +150,9 @@ def test_a_record_that_a_step_failed_on_is_stepped_once_when_it_is_mended(kafka,
 def test_a_letter_kept_by_a_crash_between_publishing_and_tombstone_publishes_nothing_again(kafka, rackstream):
     publish(kafka, "raw-host", sample(0), sample(1))
     message = next(each for each in clients.read_all(kafka, kafka.catalog["raw-host"].name) if each.offset() == 1)
-    letter = DeadLetters(kafka, "processors").of(message, reason="step-failed", detail="hosts: ValueError('odd')")
+    letter = DeadLetterEncoder(kafka, "processors").encode_message(
+        message, reason="step-failed", detail="hosts: ValueError('odd')"
+    )
     for _ in range(2):
         send(kafka, "dead-letter", letter.key, letter.value)
         assert 0 == rackstream("retry", "--all")[0]
@@ -175,7 +181,7 @@ def test_a_line_that_influxdb_refused_is_written_when_it_takes_it(kafka, rackstr
     urllib.request.urlopen(f"{influx.url}/write?db=lab", data=boolean.encode(), timeout=10).close()
     publish(kafka, "raw-host", sample(2))
     with running(part(kafka, "influx", "sink", "influx", **login)) as supervisor:
-        until(lambda: lag(kafka, "rackstream-influx", ["raw-host"]) == 0, tend=supervisor.tend)
+        until(lambda: lag(kafka, "rackstream-influx", ["raw-host"]) == 0, tend=supervisor.run_periodic)
     assert ["refused"] == [each["reason"] for each in rackstream("list")[1]]
     assert 1 == rackstream("retry", "--all")[0]
 
@@ -192,9 +198,9 @@ def test_an_alert_that_its_receiver_refused_is_delivered_when_it_takes_it(kafka,
     """Not while it is muted, and not what has gone on since."""
     publish(kafka, "alerts", alert("a"), alert("b"), alert("over", host="h2"), cleared("over", host="h2"))
     stage = f"sink-webhook-{name}" if name else "sink-webhook"
-    letters = DeadLetters(kafka, stage)
+    letters = DeadLetterEncoder(kafka, stage)
     for message in clients.read_all(kafka, kafka.catalog["alerts"].name):
-        letter = letters.of(message, reason="refused", detail="answers 400")
+        letter = letters.encode_message(message, reason="refused", detail="answers 400")
         send(kafka, "dead-letter", letter.key, letter.value)
     quiet = silence(("component", "1/b"))
     silences.publish(kafka, quiet)
@@ -214,10 +220,10 @@ def test_an_alert_that_its_receiver_refused_is_delivered_when_it_takes_it(kafka,
 
 
 def test_retention_is_not_retriable_and_drop_asks_first(kafka, rackstream):
-    letters = DeadLetters(kafka, "sink-files")
+    letters = DeadLetterEncoder(kafka, "sink-files")
     name = kafka.catalog["raw-host"].name
     for number in range(2):
-        hole = letters.of_hole(name, number, 5, 9)
+        hole = letters.encode_retention_gap(name, number, 5, 9)
         send(kafka, "dead-letter", hole.key, hole.value)
     mine = f"{name}/0/5/sink-files"
 

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from rackstream.cli import cli
 from rackstream.local import ports
-from rackstream.simulators.faults import Fault, Share
-from rackstream.simulators.redfish import Simulator
+from rackstream.simulators.faults import FaultShare, InjectedFault
+from rackstream.simulators.redfish import RedfishSimulator
 from tests.e2e.support.doors import PASSWORD, USERNAME, Door
 from tests.e2e.support.trees import serving
 
@@ -129,7 +129,7 @@ def test_a_name_that_nobody_resolves(patient: Patient) -> None:
 
 
 def test_a_port_that_nobody_listens_on(patient: Patient) -> None:
-    said = patient.said(address=f"https://127.0.0.1:{ports.free()}")
+    said = patient.said(address=f"https://127.0.0.1:{ports.free_port()}")
 
     assert "port" == said["stops_at"]
     assert "refuses connections" in said["verdict"]
@@ -149,7 +149,7 @@ def test_a_bmc_that_takes_connections_and_never_answers(patient: Patient, scheme
         said = patient.said(address=f"{scheme}://127.0.0.1:{port}")
 
     assert check == said["stops_at"]
-    assert "takes connections and" in said["verdict"]
+    assert "accepts connections but" in said["verdict"]
     assert "reset the BMC" in said["do"]
 
 
@@ -172,7 +172,11 @@ def test_a_certificate_of_an_unknown_authority(patient: Patient) -> None:
 
 @pytest.mark.parametrize(
     ("names", "days", "told"),
-    [("127.0.0.1", -1, "has expired"), ("bmc.example", 300, "not of this address"), ("127.0.0.1", 5, "ends in")],
+    [
+        ("127.0.0.1", -1, "has expired"),
+        ("bmc.example", 300, "not issued for this address"),
+        ("127.0.0.1", 5, "expires in"),
+    ],
     ids=["expired", "of another name", "soon to expire"],
 )
 def test_a_certificate_of_a_known_authority(patient: Patient, tmp_path: Path, names: str, days: int, told: str) -> None:
@@ -201,7 +205,7 @@ def test_a_bmc_whose_tls_is_too_old(patient: Patient) -> None:
 
 
 def test_https_asked_of_a_port_of_plain_http(patient: Patient) -> None:
-    with Simulator() as simulator:
+    with RedfishSimulator() as simulator:
         said = patient.said(address=simulator.urls[0].replace("http:", "https:"))
 
     assert "TLS" == said["stops_at"]
@@ -216,13 +220,13 @@ def test_a_wrong_password_is_tried_once(patient: Patient) -> None:
         assert 1 == door.count("POST")
 
     assert "login" == said["stops_at"]
-    assert f"refuses user {USERNAME}" in said["verdict"]
+    assert f"rejects user {USERNAME}" in said["verdict"]
     assert SECRET in said["do"]
 
 
 def test_a_password_that_is_not_there(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SECRET)
-    with Simulator() as simulator:
+    with RedfishSimulator() as simulator:
         said = patient.said(address=simulator.urls[0], **LOGIN)
 
     assert "target" == said["stops_at"]
@@ -230,7 +234,7 @@ def test_a_password_that_is_not_there(patient: Patient, monkeypatch: pytest.Monk
 
 
 def test_a_login_that_nobody_configured(patient: Patient) -> None:
-    with Simulator(username=USERNAME, password=PASSWORD) as simulator:
+    with RedfishSimulator(username=USERNAME, password=PASSWORD) as simulator:
         said = patient.said(address=simulator.urls[0])
 
     assert "login" == said["stops_at"]
@@ -244,7 +248,7 @@ def test_an_account_that_is_locked(patient: Patient) -> None:
 
         assert 1 == door.count("POST")
     assert "login" == said["stops_at"]
-    assert "locked for now, Oem.1.0.AccountLockedOut" in said["verdict"]
+    assert "temporarily locked, Oem.1.0.AccountLockedOut" in said["verdict"]
 
 
 def test_sessions_that_are_used_up_where_there_is_nothing_else(patient: Patient) -> None:
@@ -254,21 +258,21 @@ def test_sessions_that_are_used_up_where_there_is_nothing_else(patient: Patient)
 
     assert "login" == said["stops_at"]
     assert "HTTP 503, RAC0218" in said["verdict"]
-    assert "sessions are used up" in said["verdict"]
+    assert "all its sessions are in use" in said["verdict"]
 
 
 def test_sessions_that_are_used_up_where_basic_goes_on(patient: Patient) -> None:
-    fault = Share(Fault.of("sessions"), 1, percent=False)
-    with Simulator(username=USERNAME, password=PASSWORD, faults=[fault]) as simulator:
+    fault = FaultShare(InjectedFault.create("sessions"), 1, is_percentage=False)
+    with RedfishSimulator(username=USERNAME, password=PASSWORD, faults=[fault]) as simulator:
         said = patient.said(address=simulator.urls[0], **LOGIN)
 
     login = finding(said, "login")
     assert ("warn", "Kafka") == (login["state"], said["stops_at"])
-    assert "Basic is used" in login["seen"]
+    assert "Basic authentication is used" in login["seen"]
 
 
 def test_a_bmc_in_order_is_left_without_a_session(patient: Patient) -> None:
-    with Simulator(username=USERNAME, password=PASSWORD) as simulator:
+    with RedfishSimulator(username=USERNAME, password=PASSWORD) as simulator:
         said = patient.said(address=simulator.urls[0], **LOGIN)
 
         assert [] == simulator.bmcs[0].sessions.ids
@@ -281,7 +285,7 @@ def test_a_bmc_in_order_is_left_without_a_session(patient: Patient) -> None:
 
 @pytest.mark.libvirt
 def test_a_libvirt_daemon_on_a_closed_port(patient: Patient) -> None:
-    said = patient.said("libvirt", uri=f"qemu+tcp://127.0.0.1:{ports.free()}/system")
+    said = patient.said("libvirt", uri=f"qemu+tcp://127.0.0.1:{ports.free_port()}/system")
 
     assert "port" == said["stops_at"]
 

@@ -77,7 +77,7 @@ class Asked:
         found: dict[str, set[str]] = {}
         for series in self("series", **{"match[]": '{job="rackstream", __name__!~"ALERTS.*"}'}):
             name = series["__name__"]
-            if "le" in series or any(each.name == name.rpartition("_")[0] and each.buckets for each in metrics.LIST):
+            if "le" in series or any(each.name == name.rpartition("_")[0] and each.buckets for each in metrics.METRICS):
                 name = name.rpartition("_")[0]
             if name not in PROMETHEUS_OWN:
                 found.setdefault(series["component"], set()).add(name)
@@ -158,7 +158,7 @@ def asked(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aske
         (folder / name).write_text(quicker((FOLDER / name).read_text()))
     (folder / "targets").mkdir()
     (folder / "targets" / "here.json").symlink_to(demo.targets)
-    port = ports.free()
+    port = ports.free_port()
     command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
     with running(command, folder / "log"):
@@ -168,7 +168,7 @@ def asked(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aske
 
 
 def documented(component: str) -> set[str]:
-    return {each.name for each in metrics.LIST if each.is_of(component)} | metrics.CLIENT.keys()
+    return {each.name for each in metrics.METRICS if each.exported_by(component)} | metrics.CLIENT_METRICS.keys()
 
 
 def test_every_documented_metric_is_there_and_none_other(demo: Demo, asked: Asked) -> None:
@@ -180,7 +180,7 @@ def test_every_documented_metric_is_there_and_none_other(demo: Demo, asked: Aske
 
     assert expected == found
     everywhere = set().union(*expected.values())
-    missing = {each.name for each in metrics.LIST} - everywhere
+    missing = {each.name for each in metrics.METRICS} - everywhere
     assert missing == (set() if INFLUXD else {"rackstream_lines_stored_total"})
 
 

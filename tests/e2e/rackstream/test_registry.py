@@ -15,12 +15,12 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from rackstream.api import schemas
-from rackstream.topics.schema_lookup import Published
+from rackstream.topics.schema_lookup import SchemaLookup
 from runtime import kafka as clients
 from runtime import topics
 from runtime.errors import Retry
 from schemas import catalog
-from schemas.testing import item
+from schemas.testing import make_record
 from tests.e2e.support import apicurio
 from tests.e2e.support.parts import part, records
 
@@ -36,13 +36,13 @@ def test_records_carry_the_registrys_ids_and_one_deserialiser_reads_all_topics(k
 import json, sys
 from runtime.settings import KafkaSettings
 from runtime.topics import publish_schemas
-from schemas.testing import item
+from schemas.testing import make_record
 from tests.e2e.support.parts import publish
 settings = KafkaSettings.read()
 publish_schemas(settings)
-publish(settings, "alerts", item("Alert", id="a", host="h1"))
-publish(settings, "state-targets", item("TargetStatus", host="h1", source="redfish"))
-publish(settings, "raw-libvirt", item("LibvirtSample", host="h1"))
+publish(settings, "alerts", make_record("Alert", id="a", host="h1"))
+publish(settings, "state-targets", make_record("TargetStatus", host="h1", source="redfish"))
+publish(settings, "raw-libvirt", make_record("LibvirtSample", host="h1"))
 """
         environment = part(kafka, "x", RACKSTREAM_SCHEMA_REGISTRY_URL=url).environment
         for _ in range(2):  # the second finds them registered
@@ -57,7 +57,7 @@ publish(settings, "raw-libvirt", item("LibvirtSample", host="h1"))
         for alias in ("alerts", "state-targets", "raw-libvirt"):
             name = kafka.catalog[alias].name
             for message in clients.read_all(kafka, name):
-                assert struct.unpack_from(">bI", message.value())[1] not in catalog.published()
+                assert struct.unpack_from(">bI", message.value())[1] not in catalog.published_schemas()
                 found.setdefault(alias, []).append(
                     deserialise(message.value(), SerializationContext(name, MessageField.VALUE))
                 )
@@ -67,7 +67,7 @@ publish(settings, "raw-libvirt", item("LibvirtSample", host="h1"))
     assert {"alerts", "state-targets", "raw-libvirt"} == set(found)
     # The registry is gone, and our own readers need it no more: its ids are on the schemas topic.
     assert found == {alias: records(kafka, alias) for alias in found}
-    assert item("Alert", id="a", host="h1") == records(kafka, "alerts")[0]
+    assert make_record("Alert", id="a", host="h1") == records(kafka, "alerts")[0]
 
 
 def test_a_registry_that_is_away_or_none_is_named_without_its_password(kafka):
@@ -79,7 +79,7 @@ def test_a_registry_that_is_away_or_none_is_named_without_its_password(kafka):
 
 def test_the_console_tells_the_registrys_id_of_a_subject_where_one_is_configured(kafka):
     schema, name = catalog.schema("Alert"), kafka.catalog["schemas"].name
-    publisher = clients.Publisher(kafka, "test")
+    publisher = clients.KafkaPublisher(kafka, "test")
     for id_ in (schema.id, 7):
         said = {"id": id_, "subject": schema.name, "schema": schema.definition}
         publisher.send(name, str(id_).encode(), json.dumps(said).encode())
@@ -89,6 +89,6 @@ def test_the_console_tells_the_registrys_id_of_a_subject_where_one_is_configured
 
     for settings, expected in ((kafka, schema.id), (registered, 7)):
         api = FastAPI()
-        api.include_router(schemas.routes(settings, Published(lambda: kafka)))
+        api.include_router(schemas.routes(settings, SchemaLookup(lambda: kafka)))
         found = TestClient(api).get(path).json()
         assert (expected, schema.definition) == (found["id"], json.loads(found["schema"]))

@@ -17,16 +17,16 @@ from confluent_kafka import TopicPartition
 from pyarrow import parquet
 
 from processors.alerting import rule_pack
-from processors.registry import mounted
+from processors.registry import STEPS
 from rackstream.audit.audit import Audit
 from rackstream.topics.lag import lag, positions
 from runtime import kafka as clients
 from runtime import topics
 from runtime.settings import KafkaSettings
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 from sinks import datasets
 from sinks.files import archive_sink as archive
-from sinks.files.retention import Keep, Retention
+from sinks.files.retention import Retention, RetentionLimits
 from tests.e2e.support.influxdb import INFLUXD, Influx
 from tests.e2e.support.parts import part, publish, running, until
 
@@ -53,37 +53,39 @@ def header(n, host, category, **fields):
 
 
 def libvirt(n, host):
-    nics = [item("DomainNic", device=f"tap{d}", rxbytes=1000 * n + d, txbytes=n * n) for d in range(2)]
-    disks = [item("DomainDisk", device="vda", rd_bytes=7 * n)]
+    nics = [make_record("DomainNic", device=f"tap{d}", rxbytes=1000 * n + d, txbytes=n * n) for d in range(2)]
+    disks = [make_record("DomainDisk", device="vda", rd_bytes=7 * n)]
     vms = [
-        item(
+        make_record(
             "Domain", vmid=str(v), name=f"one-{v}", uuid=f"{host}-{v}", domain_id=v, state=1, cputime=n * 10**8,
             memory_used_kb=100 + n, nics=nics, disks=disks,
         )
         for v in range(2)
     ]  # fmt: skip
-    return raw("LibvirtSample", **header(n, host, "domains"), uri="test:///default", domains=vms)
+    return make_raw_record("LibvirtSample", **header(n, host, "domains"), uri="test:///default", domains=vms)
 
 
 def thermal(n, host):
-    hot = item(
+    hot = make_record(
         "RedfishTemperature", chassis_id="1", sensor_id="0", sensor_name="CPU", upper_threshold_critical=100.0,
         reading_celsius=HEAT[n % len(HEAT)],
     )  # fmt: skip
-    return raw("RedfishSample", **header(n, host, "thermal"), temperatures=[hot])
+    return make_raw_record("RedfishSample", **header(n, host, "thermal"), temperatures=[hot])
 
 
 def power(n, host):
-    watts = item("RedfishPowerControl", chassis_id="1", sensor_id="0", power_consumed_watts=300.0 + n)
-    return raw("RedfishSample", **header(n, host, "power"), power_controls=[watts])
+    watts = make_record("RedfishPowerControl", chassis_id="1", sensor_id="0", power_consumed_watts=300.0 + n)
+    return make_raw_record("RedfishSample", **header(n, host, "power"), power_controls=[watts])
 
 
 def beat(n):
-    return item("Heartbeat", producer="p1", epoch="0-a", sequence=n, observed_at=at(n), source="host")
+    return make_record("Heartbeat", producer="p1", epoch="0-a", sequence=n, observed_at=at(n), source="host")
 
 
 def target(n):
-    return item("TargetStatus", source="host", host=f"h{n}", observed_at=at(n), since=at(0), epoch="0-a", status="up")
+    return make_record(
+        "TargetStatus", source="host", host=f"h{n}", observed_at=at(n), since=at(0), epoch="0-a", status="up"
+    )
 
 
 def produce(kafka, numbers):
@@ -93,7 +95,10 @@ def produce(kafka, numbers):
         publish(
             kafka,
             "raw-host",
-            *[raw("HostSample", **header(n, f"h{h}", "host"), cpu_percent=n, swap_in=4096 * n) for h in range(2)],
+            *[
+                make_raw_record("HostSample", **header(n, f"h{h}", "host"), cpu_percent=n, swap_in=4096 * n)
+                for h in range(2)
+            ],
         )
         publish(kafka, "heartbeats", beat(n))
         publish(kafka, "state-targets", target(n))
@@ -109,7 +114,7 @@ def live(kafka, *names):
 
 
 def stepped(kafka):
-    return lag(kafka, f"{kafka.topic_prefix}processors", {step.input for step in mounted()}) == 0
+    return lag(kafka, f"{kafka.topic_prefix}processors", {step.input for step in STEPS}) == 0
 
 
 def stored(kafka, kind="files"):
@@ -117,23 +122,23 @@ def stored(kafka, kind="files"):
 
 
 def archived(kafka):
-    return lag(kafka, "rackstream-archive", archive.aliases()) == 0
+    return lag(kafka, "rackstream-archive", archive.archived_topics()) == 0
 
 
 def run_live(kafka, *names):
     """Runs these parts until they have nothing left to do."""
     with live(kafka, *names) as supervisor:
         if "processor" in names:
-            until(lambda: stepped(kafka), tend=supervisor.tend)
+            until(lambda: stepped(kafka), tend=supervisor.run_periodic)
         if "files" in names:
-            until(lambda: stored(kafka), tend=supervisor.tend)
+            until(lambda: stored(kafka), tend=supervisor.run_periodic)
         if "archive" in names:
-            until(lambda: archived(kafka), tend=supervisor.tend)
+            until(lambda: archived(kafka), tend=supervisor.run_periodic)
 
 
 def offsets(kafka):
     """What the live groups have committed."""
-    topics = {step.input for step in mounted()} | set(datasets.aliases())
+    topics = {step.input for step in STEPS} | set(datasets.aliases())
     groups = (f"{kafka.topic_prefix}processors", "rackstream-files")
     return {(group, alias): positions(kafka, group, kafka.catalog[alias].name) for group in groups for alias in topics}
 
@@ -269,7 +274,7 @@ def test_an_archive_alone_gives_the_same_rows_where_kafka_is_gone(kept, history)
 
 def test_what_kafka_no_longer_holds_comes_from_the_archive(kafka, before):
     """Everything is gone from Kafka but the offsets."""
-    admin = clients.admin(kafka)
+    admin = clients.create_admin_client(kafka)
     for alias in datasets.aliases():
         spans = clients.watermarks(kafka, kafka.catalog[alias].name)
         ends = [TopicPartition(kafka.catalog[alias].name, number, end) for number, (_, end) in spans.items()]
@@ -313,7 +318,7 @@ def test_verify_names_every_difference_and_stores_nothing(kept):
 def test_what_retention_deleted_is_neither_lost_nor_a_difference(kept):
     kafka, _ = kept
 
-    assert 0 < Retention(files(kafka), Keep(days=1), now=lambda: HOUR + timedelta(days=1)).sweep()
+    assert 0 < Retention(files(kafka), RetentionLimits(days=1), now=lambda: HOUR + timedelta(days=1)).delete_expired()
 
     assert {True} == {observed(row) >= HOUR for found in rows(kafka).values() for row in found}
     assert (WELL, []) == audit(kafka)
@@ -353,7 +358,7 @@ def test_raw_recomputes_nothing_and_another_pack_of_rules_judges_anew(kept, tmp_
     kafka, before = kept
     shutil.rmtree(files(kafka))
     pack = tmp_path / "quiet.toml"
-    pack.write_text(rule_pack.PACK.read_text().replace("[[rules]]", "[[rules]]", 1))
+    pack.write_text(rule_pack.BUILTIN_PATH.read_text().replace("[[rules]]", "[[rules]]", 1))
 
     said = replay(kafka, "--raw", "--topic", "vm-features", "--topic", "alerts")
     again = replay(kafka, "--rules", str(pack), "--topic", "alerts", "--dry-run")
@@ -393,7 +398,7 @@ def test_datasets_and_files_deleted_under_running_parts_are_filled_up(kept):
         assert (gone, 0, 0, 0, 0) == audit(kafka)[0]
 
         said = replay(kafka)
-        supervisor.tend()
+        supervisor.run_periodic()
 
     assert before == rows(kafka)
     assert gone == sum(said["rows"].values())
@@ -471,7 +476,7 @@ def test_what_the_live_parts_have_not_stored_yet_is_left_to_them(kafka, before):
 def test_facts_whose_raw_records_are_gone_come_from_their_own_topics(kafka, before):
     name = kafka.catalog["raw-redfish"].name
     ends = {number: (first + end) // 2 for number, (first, end) in clients.watermarks(kafka, name).items()}
-    admin = clients.admin(kafka)
+    admin = clients.create_admin_client(kafka)
     deleted = admin.delete_records([TopicPartition(name, *each) for each in ends.items()])
     for future in deleted.values():
         future.result(10)
@@ -491,7 +496,7 @@ def test_facts_whose_raw_records_are_gone_come_from_their_own_topics(kafka, befo
 KILLED = """
     import os, signal, sys
     from rackstream.cli import main
-    from sinks import manifest
+    from sinks.files import manifest
 
     calls = 0
 
@@ -503,7 +508,7 @@ KILLED = """
         return original(*_)
 
     moment = sys.argv.pop(1)
-    original, manifest.Journal.append = manifest.Journal.append, die
+    original, manifest.ManifestFile.append = manifest.ManifestFile.append, die
     main()
 """
 
@@ -532,17 +537,17 @@ def test_a_replay_killed_leaves_what_is_committed_and_the_next_one_completes_it(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        pytest.param(["--from", "yesterday", "--into", "files"], "'yesterday' is no time", id="no time"),
+        pytest.param(["--from", "yesterday", "--into", "files"], "'yesterday' is not a time", id="no time"),
         pytest.param(["--from", "-1h", "--to", "-2h", "--into", "files"], "is not before", id="the wrong way round"),
         pytest.param(["--from", "-1h", "--into", "files", "--topic", "fleet.x"], "no topic 'fleet.x'", id="no topic"),
         pytest.param(
-            ["--from", "-1h", "--into", "files", "--topic", "dead-letter"], "make no rows", id="a topic without rows"
+            ["--from", "-1h", "--into", "files", "--topic", "dead-letter"], "have no rows", id="a topic without rows"
         ),
         pytest.param(["--from", "-1h", "--into", "influx"], "INFLUX_URL", id="no InfluxDB"),
         pytest.param(["--from", "-1h", "--into", "topic", "--verify"], "not with topics", id="topics are not compared"),
         pytest.param(
             ["--from", "-1h", "--into", "files", "--without-kafka"],
-            "goes with --archive",
+            "needs --archive",
             id="nothing to read",
         ),
     ],
@@ -593,12 +598,12 @@ def test_a_database_dropped_and_replayed_has_the_same_points_once_and_again(kafk
     }  # fmt: skip
     influx.query("CREATE DATABASE lab")
     produce(kafka, range(12))
-    event = item("AppEvent", event_id="1", source="cart", event_type="INFO", message="paid", timestamp=at(-90))
-    publish(kafka, "raw-app", raw("AppSample", **header(0, "h1", "app"), source="shop", events=[event]))
+    event = make_record("AppEvent", event_id="1", source="cart", event_type="INFO", message="paid", timestamp=at(-90))
+    publish(kafka, "raw-app", make_raw_record("AppSample", **header(0, "h1", "app"), source="shop", events=[event]))
     sink = part(kafka, "influx", "sink", "influx", **login)
     with running(part(kafka, "processor", "processor"), sink) as supervisor:
-        until(lambda: stepped(kafka), tend=supervisor.tend)
-        until(lambda: stored(kafka, "influx"), tend=supervisor.tend)
+        until(lambda: stepped(kafka), tend=supervisor.run_periodic)
+        until(lambda: stored(kafka, "influx"), tend=supervisor.run_periodic)
     before = points(influx)
     assert before.keys() > {"vm_totals", "vm_features", "vm_device_rates", "redfish_temperature", "alert", "target"}
     influx.query("DROP DATABASE lab")

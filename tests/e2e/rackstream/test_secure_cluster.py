@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from runtime import kafka
-from runtime.kafka import Publisher
+from runtime.kafka import KafkaPublisher
 from runtime.settings import KafkaSettings
 from tests.e2e.support.parts import until
 from tests.e2e.support.secured import Cluster, certificates
@@ -29,7 +29,7 @@ class Sending:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self.acknowledged: list[int] = []
-        self.publisher = Publisher(settings, "test")
+        self.publisher = KafkaPublisher(settings, "test")
         self._topic = settings.catalog["raw-host"].name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -85,7 +85,7 @@ def three(place: Path) -> Iterator[Cluster]:
             "KAFKA_SASL_USERNAME": "admin", "KAFKA_SASL_PASSWORD": "admin may come in", "RACKSTREAM_PARTITIONS": "1",
         }  # fmt: skip
         # The users are on the node that was asked at once, and on the others a moment later.
-        until(lambda: kafka.cluster(admin).brokers)
+        until(lambda: kafka.cluster_metadata(admin).brokers)
         done = subprocess.run(command, env=os.environ | login, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         yield found

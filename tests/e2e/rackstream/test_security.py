@@ -29,8 +29,8 @@ from producers.app.kafka import KafkaStorage
 from rackstream.access import acls
 from rackstream.access import roles as rights
 from rackstream.local import ports
-from rackstream.local.supervisor import Part
-from rackstream.simulators.redfish import Simulator
+from rackstream.local.supervisor import PipelinePart
+from rackstream.simulators.redfish import RedfishSimulator
 from runtime import kafka
 from runtime.settings import KafkaSettings
 from tests.e2e.support.parts import records, running, until
@@ -112,20 +112,20 @@ class Secured:
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
-    def part(self, role: str, *arguments: str, **more: str) -> Part:
+    def part(self, role: str, *arguments: str, **more: str) -> PipelinePart:
         """One process."""
         command = [sys.executable, "-m", "rackstream", *(arguments or COMMANDS[role])]
         if role.startswith("producer-"):
             command += ["--fleet", str(self.place / "fleet.yaml"), "--name", role]
         log = self.place / "logs" / f"{role}-{time.monotonic_ns()}.log"
-        return Part(role, command, log, self.environment(role, BMC="secret", **more), ready_timeout_s=60)
+        return PipelinePart(role, command, log, self.environment(role, BMC="secret", **more), ready_timeout_s=60)
 
-    def take_away(self, role: str, right: rights.Right) -> None:
+    def take_away(self, role: str, right: rights.Acl) -> None:
         """One right less."""
         how = ResourcePatternType.PREFIXED if right.prefixed else ResourcePatternType.LITERAL
         meant = AclBindingFilter(
-            acls.KINDS[right.kind], right.name, how, f"User:{role}", None, acls.OPERATIONS[right.operation],
-            AclPermissionType.ANY,
+            acls.RESOURCE_TYPES[right.resource_type], right.name, how, f"User:{role}", None,
+            acls.OPERATIONS[right.operation], AclPermissionType.ANY,
         )  # fmt: skip
         [gone] = self.admin.delete_acls([meant])[meant].result(30)
         assert gone.name == right.name
@@ -167,7 +167,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 @pytest.fixture(scope="module", autouse=True)
 def fleet(secured: Secured) -> Iterator[None]:
-    with Simulator(1, username="monitor", password="secret", heat_period_s=12) as simulator:
+    with RedfishSimulator(1, username="monitor", password="secret", heat_period_s=12) as simulator:
         (secured.place / "fleet.yaml").write_text(FLEET.format(address=simulator.urls[0]))
         yield
 
@@ -176,12 +176,12 @@ def rows(secured: Secured, dataset: str) -> list[Path]:
     return list((secured.place / "data" / "files" / dataset).rglob("*.parquet"))
 
 
-def log_of(part: Part, since: int = 0) -> list[str]:
+def log_of(part: PipelinePart, since: int = 0) -> list[str]:
     return part.log.read_text().splitlines()[since:]
 
 
 def test_data_flows_end_to_end_though_each_process_has_its_roles_rights_only(secured: Secured) -> None:
-    port = ports.free()
+    port = ports.free_port()
     with Receiver() as receiver:
         parts = [
             secured.part(role, RACKSTREAM_WEBHOOK_URL=receiver.url) if role == "sink-webhook" else secured.part(role)
@@ -202,12 +202,12 @@ def test_data_flows_end_to_end_though_each_process_has_its_roles_rights_only(sec
                 "vm_device_rates",
                 "alert",
             )
-            until(lambda: all(rows(secured, dataset) for dataset in datasets), tend=supervisor.tend)
-            until(receiver.alerts, tend=supervisor.tend)
-            until(lambda: list((secured.place / "data" / "archive").rglob("*.avro")), tend=supervisor.tend)
+            until(lambda: all(rows(secured, dataset) for dataset in datasets), tend=supervisor.run_periodic)
+            until(receiver.alerts, tend=supervisor.run_periodic)
+            until(lambda: list((secured.place / "data" / "archive").rglob("*.avro")), tend=supervisor.run_periodic)
             tail = secured.run("subscriber", "tail", "fleet.derived.vm-totals", "--no-follow", "--json", "-n", "1")
-            subjects = until(lambda: served(port), tend=supervisor.tend)
-            assert {"ready"} == {each.state for each in parts}, [each.last_lines() for each in parts]
+            subjects = until(lambda: served(port), tend=supervisor.run_periodic)
+            assert {"ready"} == {each.state for each in parts}, [each.log_tail() for each in parts]
 
     assert 0 == tail.returncode, tail.stderr
     assert "test" == json.loads(tail.stdout.splitlines()[0])["vms"][0]["name"]
@@ -243,21 +243,24 @@ def test_a_password_changed_while_they_run_is_one_line_of_each_and_they_go_on_wh
     with other_passwords(secured, roles), running(*parts.values()) as supervisor:
         # What a worker rebuilds a partition with, it asks Kafka for.
         rebuilt = r"partition restored .*topic=fleet\.raw\.host"
-        until(lambda: re.search(rebuilt, parts["processor"].log.read_text()), tend=supervisor.tend)
+        until(lambda: re.search(rebuilt, parts["processor"].log.read_text()), tend=supervisor.run_periodic)
         for role in roles:
             secured.set_password(role, "another")
         secured.cluster.kill(1)
         secured.cluster.start(1)
-        told = "kafka refuses the login, tried again"
-        until(lambda: all(told in each.log.read_text() for each in parts.values()), tend=supervisor.tend)
+        told = "kafka refuses the login, retrying"
+        until(lambda: all(told in each.log.read_text() for each in parts.values()), tend=supervisor.run_periodic)
         seen = {role: len(log_of(each)) for role, each in parts.items()}
         until_s = time.monotonic() + 4
-        until(lambda: time.monotonic() > until_s, tend=supervisor.tend)
+        until(lambda: time.monotonic() > until_s, tend=supervisor.run_periodic)
         assert {role: [] for role in roles} == {role: log_of(each, seen[role]) for role, each in parts.items()}
         for role in roles:
             secured.set_password(role, f"{role} may come in")
         before = len(records(secured.settings("subscriber"), "host-rates"))
-        until(lambda: len(records(secured.settings("subscriber"), "host-rates")) > before + 1, tend=supervisor.tend)
+        until(
+            lambda: len(records(secured.settings("subscriber"), "host-rates")) > before + 1,
+            tend=supervisor.run_periodic,
+        )
         assert dict.fromkeys(roles, 1) == {role: each.starts for role, each in parts.items()}
 
     for each in parts.values():
@@ -267,9 +270,9 @@ def test_a_password_changed_while_they_run_is_one_line_of_each_and_they_go_on_wh
 
 
 LACKING = {
-    "processor": rights.Right("topic", "fleet.raw.host", "Read"),
-    "sink-files": rights.Right("group", "rackstream-files", "Read"),
-    "sink-archive": rights.Right("topic", "fleet.raw.host", "Read"),
+    "processor": rights.Acl("topic", "fleet.raw.host", "Read"),
+    "sink-files": rights.Acl("group", "rackstream-files", "Read"),
+    "sink-archive": rights.Acl("topic", "fleet.raw.host", "Read"),
 }
 
 
@@ -280,14 +283,14 @@ def test_a_right_taken_from_a_running_process_ends_it_and_its_last_line_says_whi
         with running(*parts.values(), producer) as supervisor:
             for role, right in LACKING.items():
                 secured.take_away(role, right)
-            secured.take_away("producer-host", rights.Right("topic", "fleet.raw.host", "Write"))
-            until(lambda: {"failed"} == {each.state for each in parts.values()}, tend=supervisor.tend)
-            until(lambda: "records are not taken" in producer.log.read_text(), tend=supervisor.tend)
+            secured.take_away("producer-host", rights.Acl("topic", "fleet.raw.host", "Write"))
+            until(lambda: {"failed"} == {each.state for each in parts.values()}, tend=supervisor.run_periodic)
+            until(lambda: "Kafka denies writing records" in producer.log.read_text(), tend=supervisor.run_periodic)
     finally:
         secured.give_back()
 
     for role, right in LACKING.items():
-        assert f"Kafka denies {role} {right}:" in parts[role].last_lines(1)
+        assert f"Kafka denies {role} {right}:" in parts[role].log_tail(1)
         assert "Traceback" not in parts[role].log.read_text()
     assert 1 == producer.log.read_text().count("Kafka denies producer-host Write on topic fleet.raw.host:")
 
@@ -295,20 +298,20 @@ def test_a_right_taken_from_a_running_process_ends_it_and_its_last_line_says_whi
 @pytest.mark.parametrize(
     ("role", "right", "command"),
     [
-        ("producer-host", rights.Right("topic", "fleet.raw.host", "Write"), ("producer", "host")),
-        ("processor", rights.Right("topic", "fleet.dead-letter", "Write"), ("processor",)),
-        ("processor", rights.Right("group", "rackstream-processors", "Read"), ("processor",)),
-        ("sink-files", rights.Right("topic", "fleet.", "Describe", prefixed=True), ("sink", "files")),
+        ("producer-host", rights.Acl("topic", "fleet.raw.host", "Write"), ("producer", "host")),
+        ("processor", rights.Acl("topic", "fleet.dead-letter", "Write"), ("processor",)),
+        ("processor", rights.Acl("group", "rackstream-processors", "Read"), ("processor",)),
+        ("sink-files", rights.Acl("topic", "fleet.", "Describe", prefixed=True), ("sink", "files")),
         (
             "subscriber",
-            rights.Right("topic", "fleet.", "Read", prefixed=True),
+            rights.Acl("topic", "fleet.", "Read", prefixed=True),
             ("tail", "fleet.raw.host", "--no-follow"),
         ),
     ],
     ids=str,
 )
 def test_a_process_that_starts_without_a_right_names_it_in_one_line(
-    secured: Secured, role: str, right: rights.Right, command: tuple[str, ...]
+    secured: Secured, role: str, right: rights.Acl, command: tuple[str, ...]
 ) -> None:
     secured.take_away(role, right)
     more = ("--fleet", str(secured.place / "fleet.yaml")) if command[0] == "producer" else ()
@@ -380,7 +383,7 @@ def test_a_certificate_is_a_login_for_clients_and_for_the_processors(secured: Se
 
 def test_what_nobody_needs_is_told(secured: Secured) -> None:
     settings = secured.cluster.settings()
-    extra = rights.Right("topic", "fleet.rules", "Write")
+    extra = rights.Acl("topic", "fleet.rules", "Write")
     acls.create(settings, {"User:sink-files": [extra]})
     done = secured.run("admin", "acls", "--check", "--role", "sink-files", **secured.with_certificate("kafka-admin"))
     secured.take_away("sink-files", extra)
@@ -389,7 +392,7 @@ def test_what_nobody_needs_is_told(secured: Secured) -> None:
 
 
 def test_a_replay_writes_its_own_topics_and_no_live_one(secured: Secured) -> None:
-    wanted = rights.of("replay", secured.settings("replay").catalog)
+    wanted = rights.acls_of("replay", secured.settings("replay").catalog)
     written = {each.name for each in wanted if each.operation in ("Write", "Create", "Delete")}
 
     done = secured.run("replay", "replay", "--from", "-1h", "--to", "now", "--into", "topic", "--id", "trial", "--raw")

@@ -1,4 +1,4 @@
-"""Seed 004 as its document says: configuration, collector, the five REST calls, with secrets never shown."""
+"""The telemetry API as documented: configuration, collector, the five REST calls; secrets are never shown."""
 
 import json
 import os
@@ -23,12 +23,12 @@ NAMES = ("LIBVIRT_URI", "INFLUX_URL", "INFLUX_DB", "INFLUX_TOKEN")
 
 @pytest.fixture
 def environment(tmp_path, monkeypatch):
-    """A whole environment of seed 004, with 10 VMs of 2 NICs and 3 disks; nothing of it exists yet but the VMs."""
+    """A complete environment of the telemetry API; of it, only 10 VMs with 2 NICs and 3 disks exist yet."""
     for name in [name for name in os.environ if name.startswith(("KAFKA_", "RACKSTREAM_", "INFLUX", "LIBVIRT"))]:
         if name != "RACKSTREAM_INFLUXD":
             monkeypatch.delenv(name)
     node = tmp_path / "node.xml"
-    node.write_text(libvirt_testnode.node(10, nics=2, disks=3))
+    node.write_text(libvirt_testnode.node_xml(10, nics=2, disks=3))
     values = {
         "LIBVIRT_URI": f"test://{node}",
         "INFLUX_URL": "http://127.0.0.1:9",
@@ -53,7 +53,7 @@ def test_all_that_is_missing_is_named_at_once(environment, monkeypatch):
     assert [] == [name for name in NAMES if name not in str(caught.value)]
 
 
-def test_defaults_are_the_seeds(environment):
+def test_defaults_are_the_documented_ones(environment):
     config = TelemetryConfig.from_env()
     values = (config.poll_interval, config.batch_max_lines, config.batch_max_sec)
 
@@ -109,15 +109,15 @@ def test_ten_vms_are_in_influxdb_within_two_cycles(environment, tmp_path, monkey
 
 def per_cycle(influx):
     """Lines of each measurement at each time, oldest first."""
-    found = {}
+    counts = {}
     fields = {"vm_metrics": "state", "vm_features": "memory_rate_kb_per_sec", "vm_totals": "cpus"}
     for name, field in fields.items():
         for row in influx.query(f'select "{field}" from "{name}"', db="vmstats"):
-            found.setdefault(row["time"], dict.fromkeys([*fields, "vm_devices"], 0))[name] += 1
+            counts.setdefault(row["time"], dict.fromkeys([*fields, "vm_devices"], 0))[name] += 1
     for field in ("rxbytes", "rd_bytes"):
         for row in influx.query(f'select "{field}" from vm_devices', db="vmstats"):
-            found[row["time"]]["vm_devices"] += 1
-    return [found[time] for time in sorted(found)]
+            counts[row["time"]]["vm_devices"] += 1
+    return [counts[time] for time in sorted(counts)]
 
 
 def unique(items):
@@ -126,9 +126,9 @@ def unique(items):
 
 def canary_is_nowhere(data_dir, *texts):
     """The token is in no log, journal or topic (Kafka's own files among them), and in none of the texts."""
-    found = subprocess.run(["grep", "-rlaF", CANARY, data_dir], capture_output=True, text=True, check=False)
+    grep = subprocess.run(["grep", "-rlaF", CANARY, data_dir], capture_output=True, text=True, check=False)
 
-    assert "" == found.stdout
+    assert "" == grep.stdout
     assert [] == [text for text in texts if CANARY in text]
 
 
@@ -198,15 +198,15 @@ def test_a_console_without_configuration_says_what_to_do_and_nothing_of_its_insi
     from fastapi.testclient import TestClient
     from pydantic import SecretStr
 
-    from rackstream.api.app import app
-    from rackstream.control import Control
+    from rackstream.api.app import create_app
+    from rackstream.control import CollectorControl
     from rackstream.view.model import View
     from runtime.settings import KafkaSettings
 
     monkeypatch.delenv("LIBVIRT_URI")
     settings = KafkaSettings.read()
-    with TestClient(app(settings, lambda: settings, Control(), SecretStr("t"), View())) as client:
+    with TestClient(create_app(settings, lambda: settings, CollectorControl(), SecretStr("t"), View())) as client:
         answer = client.get("/api/telemetry/status")
 
     assert 503 == answer.status_code
-    assert {"detail": "settings are missing or wrong; the console's log says more"} == answer.json()
+    assert {"detail": "settings are missing or wrong; see the console's log"} == answer.json()

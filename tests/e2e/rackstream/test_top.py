@@ -18,7 +18,7 @@ from rackstream.local.broker import EmbeddedKafka
 from runtime import topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 from tests.e2e.support.parts import publish, until
 
 pytestmark = [
@@ -38,19 +38,21 @@ def place(tmp_path_factory):
         settings = KafkaSettings.read(bootstrap=broker.bootstrap, partitions=2, data_dir=directory)
         topics.create(settings)
         topics.publish_schemas(settings)
-        tell(settings, "node-1", "node-2")
+        publish_fleet(settings, "node-1", "node-2")
         yield directory, broker
 
 
-def tell(settings, *hosts):
+def publish_fleet(settings, *hosts):
     """A thermal sample, a status and an alert of each host."""
     now = datetime.now(UTC)
     for host in hosts:
-        hot = item("RedfishTemperature", sensor_id="t", sensor_name="CPU", reading_celsius=91.0,
+        hot = make_record("RedfishTemperature", sensor_id="t", sensor_name="CPU", reading_celsius=91.0,
                    upper_threshold_critical=100.0)  # fmt: skip
-        sample = raw("RedfishSample", host=host, category="thermal", temperatures=[hot]) | {"observed_at": now}
-        status = item("TargetStatus", host=host, source="redfish", status="up", since=now, observed_at=now)
-        alert = item("Alert", id=f"{host}|hot", host=host, rule="temperature-high", transition="raised",
+        sample = make_raw_record("RedfishSample", host=host, category="thermal", temperatures=[hot]) | {
+            "observed_at": now
+        }
+        status = make_record("TargetStatus", host=host, source="redfish", status="up", since=now, observed_at=now)
+        alert = make_record("Alert", id=f"{host}|hot", host=host, rule="temperature-high", transition="raised",
                      text=f"{host} is hot", severity="critical", started_at=now, observed_at=now)  # fmt: skip
         publish(settings, "raw-redfish", sample)
         publish(settings, "state-targets", status)
@@ -71,8 +73,8 @@ class Terminal:
     def __init__(self, directory, command, **environment):
         self._tmux = ["tmux", "-S", str(directory / "tmux"), "-f", "/dev/null"]
         set_ = [f"{name}={value}" for name, value in environment.items()]
-        told = f"{shlex.join(['env', *set_, *command])}; echo ended with $?; exec sleep 600"
-        subprocess.run([*self._tmux, "new-session", "-d", "-x", "80", "-y", "24", told], check=True, env=clean())
+        shell = f"{shlex.join(['env', *set_, *command])}; echo ended with $?; exec sleep 600"
+        subprocess.run([*self._tmux, "new-session", "-d", "-x", "80", "-y", "24", shell], check=True, env=clean())
 
     def __enter__(self):
         return self
@@ -111,21 +113,21 @@ def test_in_a_terminal_it_is_steered_by_keys_in_16_colours_survives_kafkas_absen
         terminal.shows("host=node-. rule=temperature-high")
         terminal.keys("new fan", "Enter")
         settings = KafkaSettings.read(bootstrap=broker.bootstrap, data_dir=directory)
-        [made] = until(lambda: silences.known(settings))
-        assert "new fan" == made["why"]
-        assert {"rule", "host"} == {matcher["name"] for matcher in made["matchers"]}
-        terminal.shows(rf"Silences(.|\n)*host=node-.*{made['why']}")
+        [silence] = until(lambda: silences.read_silences(settings))
+        assert "new fan" == silence["why"]
+        assert {"rule", "host"} == {matcher["name"] for matcher in silence["matchers"]}
+        terminal.shows(rf"Silences(.|\n)*host=node-.*{silence['why']}")
         terminal.shows("Muted by(.|\n)*silence")
 
         broker.stop()
-        terminal.shows("Kafka is away")
+        terminal.shows("Kafka has not answered since")
         assert "node-2 is hot" in terminal.screen()
         broker.start()
         terminal.keys("f")
-        tell(KafkaSettings.read(bootstrap=broker.bootstrap, data_dir=directory), "node-3")
+        publish_fleet(KafkaSettings.read(bootstrap=broker.bootstrap, data_dir=directory), "node-3")
         terminal.shows(r"3 hosts")
         terminal.shows(r"node-3 .*91.0 °C")
-        assert "Kafka is away" not in terminal.screen()
+        assert "Kafka has not answered" not in terminal.screen()
 
         terminal.keys("q")
         terminal.shows("ended with 0")
@@ -139,29 +141,29 @@ def test_no_color_is_respected(place, tmp_path):
         terminal.shows("ended with 0")
 
 
-def told(directory, *arguments):
-    """What the command says."""
-    found = CliRunner().invoke(cli, ["top", *arguments, "--data-dir", str(directory)])
-    if found.exception is not None:
-        raise found.exception
-    return found.output
+def output(directory, *arguments):
+    """Output of the command."""
+    result = CliRunner().invoke(cli, ["top", *arguments, "--data-dir", str(directory)])
+    if result.exception is not None:
+        raise result.exception
+    return result.output
 
 
 def test_one_picture_and_one_object_for_scripts(place, monkeypatch):
     for name in os.environ.keys() - clean().keys():
         monkeypatch.delenv(name)
-    picture = told(place[0], "--once")
+    picture = output(place[0], "--once")
     assert re.search(r"node-1 +unknown +redfish up .*91.0 °C of 100 CPU", picture)
     assert "\x1b" not in picture
-    assert "CPU" in told(place[0], "node-1", "--once")
-    assert json.loads(told(place[0], "--json"))["statuses"]["up"] >= 2
-    assert "node-1" == json.loads(told(place[0], "node-1", "--json"))["row"]["name"]
-    with pytest.raises(Misconfigured, match="nothing is known of nobody"):
-        told(place[0], "nobody", "--once")
+    assert "CPU" in output(place[0], "node-1", "--once")
+    assert json.loads(output(place[0], "--json"))["statuses"]["up"] >= 2
+    assert "node-1" == json.loads(output(place[0], "node-1", "--json"))["row"]["name"]
+    with pytest.raises(Misconfigured, match="unknown host nobody"):
+        output(place[0], "nobody", "--once")
 
 
 def test_where_no_kafka_runs_that_is_told_and_the_screen_is_left_alone(tmp_path, monkeypatch):
     for name in os.environ.keys() - clean().keys():
         monkeypatch.delenv(name)
     with pytest.raises(Misconfigured, match="no Kafka runs"):
-        told(tmp_path)
+        output(tmp_path)

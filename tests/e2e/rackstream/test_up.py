@@ -21,7 +21,7 @@ def test_up_keeps_an_archive_where_its_root_is_set(kafka: KafkaSettings, tmp_pat
     up = parts.part(
         kafka, "up", "up", "--fleet", str(fleet),
         RACKSTREAM_ARCHIVE_ROOT=str(tmp_path / "archive"), RACKSTREAM_ARCHIVE_MAX_SEC="1",
-        RACKSTREAM_CONSOLE_PORT=str(ports.free()), RACKSTREAM_PARTITIONS=str(kafka.partitions),
+        RACKSTREAM_CONSOLE_PORT=str(ports.free_port()), RACKSTREAM_PARTITIONS=str(kafka.partitions),
     )  # fmt: skip
     supervisor = Supervisor()
     try:
@@ -32,7 +32,7 @@ def test_up_keeps_an_archive_where_its_root_is_set(kafka: KafkaSettings, tmp_pat
         process.send_signal(signal.SIGTERM)
         assert process.wait(90) == 0
     except BaseException:
-        print(up.last_lines(40))
+        print(up.log_tail(40))
         raise
     finally:
         supervisor.close()

@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from rackstream.local.ports import free_row
+from rackstream.local.ports import free_ports
 from runtime import kafka as clients
 from runtime import topics
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 from tests.e2e.support.browser import Watched, chromium
 from tests.e2e.support.parts import part, records, running, until
 
@@ -44,20 +44,20 @@ OBSERVE = """() => {
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """A running demo: its settings, and the address of its page as it says it."""
+    """A running demo: its settings, and the address of its page as it prints it."""
     directory = tmp_path_factory.mktemp("page")
     command = [sys.executable, "-m", "rackstream", "demo", "--json", "--data-dir", str(directory)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "RACKSTREAM_"))}
     log = directory.with_suffix(".log")
     with (
-        log.open("w") as said,
-        subprocess.Popen(command, stdout=said, stderr=said, env=clean | {"RACKSTREAM_API_TOKEN": TOKEN}) as process,
+        log.open("w") as output,
+        subprocess.Popen(command, stdout=output, stderr=output, env=clean | {"RACKSTREAM_API_TOKEN": TOKEN}) as process,
     ):
         try:
             until(lambda: "producer-redfish ready" in log.read_text(), timeout_s=90)
-            told = log.read_text()
-            [url] = re.findall(r"page at (http://127\.0\.0\.1:\d+)/", told)
-            [bootstrap] = re.findall(r"kafka ready at (\S+)", told)
+            text = log.read_text()
+            [url] = re.findall(r"page at (http://127\.0\.0\.1:\d+)/", text)
+            [bootstrap] = re.findall(r"kafka ready at (\S+)", text)
             yield KafkaSettings.read(bootstrap=bootstrap, data_dir=directory), url
         finally:
             process.terminate()
@@ -71,8 +71,8 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with chromium() as found:
-        yield found
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_hosts_are_found_filtered_and_sorted_by_the_server(seen):
     page.reload()
     expect(shown).to_have_count(1)
     page.get_by_label("Search hosts").fill("no such host")
-    expect(page.get_by_text("No host matches.")).to_be_visible()
+    expect(page.get_by_text("No matching hosts.")).to_be_visible()
     page.get_by_label("Search hosts").fill("")
     hosts.get_by_role("button", name="Power").press("Enter")
     expect(hosts.get_by_role("columnheader", name="Power")).to_have_attribute("aria-sort", "descending")
@@ -169,13 +169,13 @@ def test_the_pipeline_shows_producers_topics_groups_and_dead_letters(seen):
         expect(table(page, "Producers").locator("tr", has_text=f"{source}-").first).to_contain_text("alive")
     expect(table(page, "Topics").locator("tr", has_text="fleet.raw.redfish")).to_contain_text(re.compile(r"\d\.\d"))
     expect(table(page, "Consumer groups")).to_contain_text("rackstream-files")
-    expect(page.get_by_text("Nothing was refused.")).to_be_visible()
+    expect(page.get_by_text("No dead letters.")).to_be_visible()
 
 
 def test_nothing_can_be_changed_without_the_token_and_the_token_is_in_no_address(seen, demo):
     page = seen.open("/ui/hosts/node-2")
     sources = table(page, "Sources of this host")
-    sources.get_by_role("button", name="Stop redfish polls").click()
+    sources.get_by_role("button", name="Pause polling of redfish").click()
     login = page.get_by_role("form", name="Log in")
     login.get_by_label("API token").fill("guessed")
     login.get_by_label("API token").press("Enter")
@@ -195,15 +195,15 @@ def test_nothing_can_be_changed_without_the_token_and_the_token_is_in_no_address
 def test_a_host_is_stopped_and_started_from_the_page(seen):
     page = seen.open("/ui/hosts/node-2")
     sources = table(page, "Sources of this host")
-    sources.get_by_role("button", name="Stop redfish polls").click()
+    sources.get_by_role("button", name="Pause polling of redfish").click()
     page.get_by_label("API token").fill(TOKEN)
     page.get_by_label("API token").press("Enter")
-    stop = page.get_by_role("form", name=re.compile("^Stop redfish of node-2"))
-    stop.get_by_label("Reason").fill("fan being replaced")
-    stop.get_by_role("button", name="Stop", exact=True).click()
+    form = page.get_by_role("form", name=re.compile("^Pause polling of node-2's BMC"))
+    form.get_by_label("Reason").fill("fan being replaced")
+    form.get_by_role("button", name="Pause", exact=True).click()
 
-    expect(sources).to_contain_text("stopped by the page: fan being replaced")
-    sources.get_by_role("button", name="Start redfish polls").click()
+    expect(sources).to_contain_text("stopped by web page: fan being replaced")
+    sources.get_by_role("button", name="Resume polling of redfish").click()
     expect(sources).to_contain_text(re.compile(r"redfish.*up"))
 
 
@@ -214,17 +214,17 @@ def test_a_silence_is_made_shown_as_what_mutes_and_ended(seen, demo):
     page.get_by_label("API token").press("Enter")
     form = page.get_by_role("form", name="Silence alerts")
     form.get_by_label("Matchers").fill("host=node-* rule=temperature-high")
-    form.get_by_label("Who").fill("ann")
+    form.get_by_label("Your name").fill("ann")
     form.get_by_role("button", name="Silence", exact=True).click()
-    expect(form.get_by_role("alert")).to_contain_text("and why")
-    form.get_by_label("Why", exact=True).fill("<b>fans</b>")
+    expect(form.get_by_role("alert")).to_contain_text("a reason are required")
+    form.get_by_label("Reason", exact=True).fill("<b>fans</b>")
     form.get_by_role("button", name="Silence", exact=True).click()
 
     silences = table(page, "Silences")
     expect(silences).to_contain_text("host=node-* rule=temperature-high")
     expect(silences).to_contain_text("<b>fans</b>")
     silences.get_by_role("button", name="End the silence of host=node-* rule=temperature-high").click()
-    expect(page.get_by_text("Nothing is silenced.")).to_be_visible()
+    expect(page.get_by_text("No silences.")).to_be_visible()
     [*_, last] = records(demo[0], "silences")
     assert last["ends_at"] <= datetime.now(UTC)
 
@@ -257,7 +257,7 @@ def test_all_can_be_reached_by_the_keyboard(seen):
 
     assert "Skip to the view" == reached[0]
     for name in ("Alerts", "Pipeline", "Log in", "Search hosts", "Health", "Host", "node-1"):
-        assert any(each.startswith(name) for each in reached), (name, reached)
+        assert any(label.startswith(name) for label in reached), (name, reached)
 
 
 def test_it_fits_a_phone(browser, demo):
@@ -304,14 +304,14 @@ def fleet(demo):
     settings = KafkaSettings.read(**settings.model_dump())
     topics.create(settings)
     topics.publish_schemas(settings)
-    now, publisher = datetime.now(UTC), clients.Publisher(settings, "test")
+    now, publisher = datetime.now(UTC), clients.KafkaPublisher(settings, "test")
     for number in range(FLEET):
         for alias, record in of_host(number, now):
             topic = settings.catalog[alias]
             value = codec.encode(catalog.schema(topic.schema), record)
             publisher.send(topic.name, topic.key_of(record), value, wait_s=30)
     assert publisher.flush(60) == 0
-    [port] = free_row(1)
+    [port] = free_ports(1)
     with running(part(settings, "console", "serve", "--port", str(port))):
         url = f"http://127.0.0.1:{port}"
         yield url
@@ -319,14 +319,23 @@ def fleet(demo):
 
 def of_host(number, now):
     host, at = f"node-{number:05}", now - timedelta(seconds=2)
-    hot = item(
+    hot = make_record(
         "RedfishTemperature", sensor_id="1", sensor_name="CPU", reading_celsius=30.0 + number % 60,
         upper_threshold_critical=95.0,
     )  # fmt: skip
-    yield "state-targets", item("TargetStatus", source="redfish", host=host, status="up", observed_at=at, since=at)
-    yield "raw-redfish", raw("RedfishSample", host=host, category="thermal", observed_at=at, temperatures=[hot])
-    yield "power", item("Power", host=host, consumed_watts=300.0, observed_at=at)
-    yield "state-health", item("Health", host=host, overall="warning" if number % 50 == 0 else "ok", observed_at=at)
+    yield (
+        "state-targets",
+        make_record("TargetStatus", source="redfish", host=host, status="up", observed_at=at, since=at),
+    )
+    yield (
+        "raw-redfish",
+        make_raw_record("RedfishSample", host=host, category="thermal", observed_at=at, temperatures=[hot]),
+    )
+    yield "power", make_record("Power", host=host, consumed_watts=300.0, observed_at=at)
+    yield (
+        "state-health",
+        make_record("Health", host=host, overall="warning" if number % 50 == 0 else "ok", observed_at=at),
+    )
 
 
 def test_the_overview_of_10_000_hosts_opens_in_under_two_seconds(browser, fleet):
@@ -334,7 +343,7 @@ def test_the_overview_of_10_000_hosts_opens_in_under_two_seconds(browser, fleet)
     until(lambda: opened(browser, fleet, times), timeout_s=60)  # the console has read them all
     for _ in range(3):
         assert opened(browser, fleet, times)
-    print(f"overview of {FLEET:,} hosts: " + ", ".join(f"{each:.2f} s" for each in times[-3:]))
+    print(f"overview of {FLEET:,} hosts: " + ", ".join(f"{time_s:.2f} s" for time_s in times[-3:]))
 
     # Where more wants to run than there are processors, it takes as much longer.
     assert min(times[-3:]) < 2.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

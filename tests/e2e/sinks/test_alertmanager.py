@@ -28,7 +28,7 @@ pytestmark = [
 @contextmanager
 def alertmanager(directory):
     """A URL."""
-    url = f"http://127.0.0.1:{ports.free()}"
+    url = f"http://127.0.0.1:{ports.free_port()}"
     address = url.removeprefix("http://")
     options = [f"--config.file={CONFIG}", f"--storage.path={directory}", f"--web.listen-address={address}"]
     process = subprocess.Popen([PROGRAM, *options, "--cluster.listen-address="], stderr=subprocess.DEVNULL)

@@ -15,13 +15,13 @@ from runtime import kafka as clients
 from runtime.errors import Misconfigured, Reject, Retry
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
-from schemas.testing import item
+from schemas.testing import make_record
 from sinks import datasets
 from sinks.consuming import loop as batches
 from sinks.influx.client import InfluxClient
 from sinks.influx.line_protocol import timestamp_ns
 from sinks.influx.sink import InfluxSink
-from sinks.settings import InfluxSettings, Limits
+from sinks.settings import BatchLimits, InfluxSettings
 from sinks.sink import Batch, Item
 from tests.e2e.support.influxdb import MARKS, Influx
 
@@ -72,9 +72,9 @@ def of_each_vm(sequence: int, dataset: str, schema: str) -> dict[str, Any]:
     fields = [
         column
         for column in datasets.named(dataset).columns
-        if not column.tag and column.name not in ("epoch", "sequence")
+        if not column.is_tag and column.name not in ("epoch", "sequence")
     ]
-    return item(schema) | header(sequence) | {
+    return make_record(schema) | header(sequence) | {
         "vms": [
             {"vmid": str(vm), "name": f"one-{vm}", "uuid": f"u-{vm}",
              **{field.name: random.choice([None, kinds[field.type]()]) for field in fields}}
@@ -97,9 +97,9 @@ def expected(records: Batch, name: str) -> dict[tuple[Any, ...], dict[str, Any]]
             values = dict(zip(dataset.names, row, strict=True))
             tags = tuple(values[tag.name].rstrip("\\") for tag in dataset.tags)
             fields = {
-                column.name: 0 if values[column.name] is None and column.zero else values[column.name]
+                column.name: 0 if values[column.name] is None and column.zero_if_unknown else values[column.name]
                 for column in dataset.columns
-                if column.in_lines and not column.tag and column.kind in (None, values.get("devtype"))
+                if column.in_lines and not column.is_tag and column.row_kind in (None, values.get("devtype"))
             }
             found[timestamp_ns(values["time"]), *tags] = {k: v for k, v in fields.items() if v is not None}
     return found
@@ -149,7 +149,7 @@ def test_seed_003s_query_finds_the_network_counters(influx, sink) -> None:
 
 @pytest.mark.parametrize("text", ["plain", "a,b c=d", "back\\slash", "back\\,slash", 'say "hi"', "é😀", "tab\tnl\nend"])
 def test_text_reads_back_from_tags_and_fields(influx, sink, text) -> None:
-    alert = item("Alert", host=text, rule="r", component=text, severity="warning", id="1", transition="raised",
+    alert = make_record("Alert", host=text, rule="r", component=text, severity="warning", id="1", transition="raised",
                  value=1.5, text=text, started_at=AT, observed_at=AT, epoch="e", labels={text: text})  # fmt: skip
     sink.write(batch(("alerts", alert)))
     [row] = influx.query('SELECT * FROM "alert"')
@@ -207,7 +207,7 @@ def test_lines_acknowledged_survive_a_kill_of_the_server(influx, sink) -> None:
 
 @pytest.mark.kafka
 def test_from_kafka_every_record_is_stored_though_the_server_dies_in_between(influx, kafka: KafkaSettings) -> None:
-    publisher = clients.Publisher(kafka, "test")
+    publisher = clients.KafkaPublisher(kafka, "test")
     topic = kafka.catalog["raw-host"]
     for sequence in range(1000):
         record = header(sequence) | {"host": f"h{sequence % 4}", "category": "host", "monotonic_s": 1.0,
@@ -219,7 +219,7 @@ def test_from_kafka_every_record_is_stored_though_the_server_dies_in_between(inf
     thread = threading.Thread(
         target=batches.run,
         args=(sink, kafka),
-        kwargs={"group": "influx", "limits": Limits(max_records=20, max_age_s=0.1), "stop": stop},
+        kwargs={"group": "influx", "limits": BatchLimits(max_records=20, max_age_s=0.1), "stop": stop},
     )
     thread.start()
     try:

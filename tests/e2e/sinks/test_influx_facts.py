@@ -26,16 +26,16 @@ from rackstream.topics import lag
 from runtime.errors import Misconfigured, Reject, Retry
 from runtime.settings import KafkaSettings
 from schemas import catalog
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 from sinks import datasets
 from sinks.consuming import loop as batches
 from sinks.influx import points as stored_points
 from sinks.influx.client import InfluxClient
 from sinks.influx.line_protocol import tag, timestamp_ns
-from sinks.influx.setup import Server
-from sinks.influx.sink import InfluxSink, Lines
+from sinks.influx.setup import InfluxServer
+from sinks.influx.sink import InfluxSink, RecordLines
 from sinks.rows import Dataset
-from sinks.settings import InfluxSettings, Limits
+from sinks.settings import BatchLimits, InfluxSettings
 from sinks.sink import Batch, Item
 from tests.e2e.support import parts
 from tests.e2e.support.influxdb import MARKS, Influx
@@ -55,7 +55,7 @@ def settings(influx: Influx, **values: Any) -> InfluxSettings:
 def storing(influx: Influx, kafka: KafkaSettings, **values: Any) -> Iterator[None]:
     """The sink's loop on Kafka, in a thread."""
     stop = threading.Event()
-    options = {"group": kafka.topic_prefix + "g", "limits": Limits(max_records=50, max_age_s=0.1), "stop": stop}
+    options = {"group": kafka.topic_prefix + "g", "limits": BatchLimits(max_records=50, max_age_s=0.1), "stop": stop}
     thread = threading.Thread(
         target=batches.run, args=(InfluxSink(settings(influx, **values)), kafka), kwargs=options, daemon=True
     )
@@ -105,9 +105,9 @@ def facts(dataset: Dataset, records: list[dict[str, Any]]) -> dict[tuple[Any, ..
                 continue
             tags = tuple(None if values[each.name] is None else str(values[each.name]) for each in dataset.tags)
             fields = {
-                column.name: 0 if values[column.name] is None and column.zero else values[column.name]
+                column.name: 0 if values[column.name] is None and column.zero_if_unknown else values[column.name]
                 for column in dataset.columns
-                if column.in_lines and not column.tag and column.kind in (None, values.get("devtype"))
+                if column.in_lines and not column.is_tag and column.row_kind in (None, values.get("devtype"))
             }
             stored = {
                 name: timestamp_ns(value) if isinstance(value, datetime) else value
@@ -154,7 +154,7 @@ def test_every_measurement_holds_what_its_topic_holds_and_a_second_run_changes_n
 def alert(sequence: int, text: str, label: str = "x") -> dict[str, Any]:
     where = {"host": "h", "rule": text, "component": text, "severity": "warning", "labels": {label: text}}
     what = {"transition": "raised", "started_at": AT, "text": text, "category": "c"}
-    return item("Alert", id=str(sequence), observed_at=AT, epoch="e", **where, **what)
+    return make_record("Alert", id=str(sequence), observed_at=AT, epoch="e", **where, **what)
 
 
 ODD = st.text(alphabet=st.sampled_from("ab,= \\\"'\n\r\t\0é😀#_\u2028")) | st.text(
@@ -184,9 +184,9 @@ def test_no_text_makes_another_line_or_changes_its_neighbours(
         assert as_read(text) == (row.get("component") or "")
         assert as_read(text) == (row.get(as_read(f"label_{label}")) or "")
         assert ("raised", timestamp_ns(AT)) == (row["transition"], row["time"])
-    line_of, now = Lines(), timestamp_ns(AT)
-    made = [stored_points.parse(line) for item in items for line in line_of(item)]
-    assert sorted(made) == sorted(stored_points.stored(Server(chosen), "odd", "alert", now, now + 1)), (
+    line_of, now = RecordLines(), timestamp_ns(AT)
+    made = [stored_points.parse_line(line) for item in items for line in line_of(item)]
+    assert sorted(made) == sorted(stored_points.stored_points(InfluxServer(chosen), "odd", "alert", now, now + 1)), (
         "for `replay --verify`"
     )
 
@@ -227,7 +227,9 @@ def test_doubles_of_any_size_are_stored_as_the_same_doubles(influx) -> None:
     chosen = settings(influx)
     sink = InfluxSink(chosen)
     records = [
-        raw("HostSample", at_s=n, host=f"double-{n}", observed_at=AT + timedelta(seconds=n), cpu_percent=value)
+        make_raw_record(
+            "HostSample", at_s=n, host=f"double-{n}", observed_at=AT + timedelta(seconds=n), cpu_percent=value
+        )
         for n, value in enumerate(values)
     ]
     items = tuple(Item("raw-host", ("raw-host", 0), n, record) for n, record in enumerate(records))
@@ -239,19 +241,19 @@ def test_doubles_of_any_size_are_stored_as_the_same_doubles(influx) -> None:
 
     assert "float" == types["cpu_percent"]
     assert values == [each["cpu_percent"] for each in sorted(found, key=lambda each: each["time"])]
-    line_of = Lines()
-    read = stored_points.stored(
-        Server(chosen), "lab", "host", timestamp_ns(AT), timestamp_ns(AT + timedelta(seconds=60))
+    line_of = RecordLines()
+    read = stored_points.stored_points(
+        InfluxServer(chosen), "lab", "host", timestamp_ns(AT), timestamp_ns(AT + timedelta(seconds=60))
     )
     mine = [each for each in read if dict(each.tags)["host"].startswith("double-")]
-    made = [stored_points.parse(line) for item in items for line in line_of(item) if line.startswith(b"host,")]
+    made = [stored_points.parse_line(line) for item in items for line in line_of(item) if line.startswith(b"host,")]
     assert made == sorted(mine, key=lambda each: each.at_ns)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_number_that_is_none_is_left_out_of_its_line(influx, value: float) -> None:
     sink = InfluxSink(settings(influx))
-    record = raw("HostSample", category="host", load_1=value, load_5=0.5)
+    record = make_raw_record("HostSample", category="host", load_1=value, load_5=0.5)
     sink.write(Batch((Item("raw-host", ("a", 0), 0, record),), {}))
     sink.close()
     [row] = influx.query("SELECT * FROM host")
@@ -330,10 +332,10 @@ def part(influx: Influx, kafka: KafkaSettings, *, alone: bool) -> subprocess.Pop
         "RACKSTREAM_DATA_DIR": str(kafka.data_dir), "BATCH_MAX_SEC": "0.05",
     }  # fmt: skip
     code = (
-        "import threading; from runtime.settings import KafkaSettings; from sinks import batch;"
-        "from sinks.influx import InfluxSink; from sinks.settings import InfluxSettings, Limits;"
-        f"batch.run(InfluxSink(InfluxSettings.read()), KafkaSettings.read(), group='{kafka.topic_prefix}g',"
-        f"limits=Limits(max_records=100, max_age_s=0.05), stop=threading.Event(), alone={alone})"
+        "import threading; from runtime.settings import KafkaSettings; from sinks.consuming import loop;"
+        "from sinks.influx import InfluxSink; from sinks.settings import BatchLimits, InfluxSettings;"
+        f"loop.run(InfluxSink(InfluxSettings.read()), KafkaSettings.read(), group='{kafka.topic_prefix}g',"
+        f"limits=BatchLimits(max_records=100, max_age_s=0.05), stop=threading.Event(), static_member={alone})"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code],
@@ -358,8 +360,8 @@ def test_the_set_up_creates_what_is_missing_with_the_retention_advised_and_devic
     assert isinstance(missing.exception, Misconfigured)
     assert "missing: fleet, fleet/devices; `rackstream sink influx --set-up` creates it" == str(missing.exception)
 
-    for words in ("fleet: created, keeps 30 days\nfleet/devices: created, keeps 7 days",
-                  "fleet: there, keeps 30 days\nfleet/devices: there, keeps 7 days"):  # fmt: skip
+    for words in ("fleet: created, retention: 30 days\nfleet/devices: created, retention: 7 days",
+                  "fleet: exists, retention: 30 days\nfleet/devices: exists, retention: 7 days"):  # fmt: skip
         done = CliRunner().invoke(cli, ["sink", "influx", "--set-up"], env=environment)
         assert 0 == done.exit_code, done.output
         assert f"{words}\nthe token may write\n" == done.output
@@ -376,13 +378,13 @@ def test_the_set_up_creates_what_is_missing_with_the_retention_advised_and_devic
 
 
 def test_a_database_that_exists_keeps_its_retention(influx: Influx) -> None:
-    [place] = Server(settings(influx)).places(create=True)
-    assert (True, False, 0) == (place.there, place.created, place.days)
+    [place] = InfluxServer(settings(influx)).targets(create=True)
+    assert (True, False, 0) == (place.exists, place.created, place.retention_days)
 
 
 def test_the_wrong_endpoint_is_named_by_the_check(influx: Influx) -> None:
     with pytest.raises(Misconfigured, match="is InfluxDB 1: set RACKSTREAM_INFLUX_API=v2"):
-        Server(settings(influx, api="v3")).places(create=False)
+        InfluxServer(settings(influx, api="v3")).targets(create=False)
 
 
 @pytest.mark.kafka
@@ -397,7 +399,7 @@ def test_a_server_that_is_away_costs_nothing_but_lag_and_is_said_once(
         nonlocal made
         parts.publish(
             kafka, "raw-host",
-            *(raw("HostSample", at_s=n, host=f"h{n % 4}", category="host", load_1=float(n))
+            *(make_raw_record("HostSample", at_s=n, host=f"h{n % 4}", category="host", load_1=float(n))
               for n in range(made, made + count)),
         )  # fmt: skip
         made += count
@@ -413,7 +415,7 @@ def test_a_server_that_is_away_costs_nothing_but_lag_and_is_said_once(
             publish(100)
             time.sleep(0.5)
         assert made - 200 <= behind(kafka)
-        assert 1 == log.read_text().count("write must be tried again")
+        assert 1 == log.read_text().count("retrying write")
         influx.start()
         parts.until(lambda: points(influx) == made, timeout_s=90)
         parts.until(lambda: behind(kafka) == 0)

@@ -29,21 +29,22 @@ from runtime.errors import Misconfigured, Reject, Retry
 from runtime.metrics import RECORDS_IN, RECORDS_REPEATED
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
-from schemas.testing import raw as raw_record
+from schemas.testing import make_raw_record as raw_record
 from sinks.consuming import loop as batch
-from sinks.consuming.assignment import Assignment
-from sinks.consuming.dead_letters import Letters
+from sinks.consuming.assignment import PartitionAssignment
+from sinks.consuming.dead_letters import DeadLetterPublisher
 from sinks.files import manifest
 from sinks.files.archive_sink import ArchiveSink
 from sinks.files.sink import FilesSink
-from sinks.settings import Limits
+from sinks.settings import BatchLimits
 from sinks.sink import Batch, Sink
 from tests.e2e.support import parts
 from tests.e2e.support.kills import killed_under_load
+from tests.e2e.support.parts import counter_value
 
 pytestmark = pytest.mark.kafka
 AT = datetime(2026, 1, 2, 3, 59, 50, tzinfo=UTC)
-QUICK = Limits(max_records=50, max_age_s=0.2, drain_s=5)
+QUICK = BatchLimits(max_records=50, max_age_s=0.2, drain_s=5)
 GARBAGE = {
     "random bytes": bytes(range(7, 90)),
     "unknown schema": b"\0\x7f\xff\xff\xfe" + b"x" * 20,
@@ -64,16 +65,16 @@ def encoded(record: dict[str, Any]) -> bytes:
 
 
 def produce(settings: KafkaSettings, sequences: range, hosts: int = 4) -> None:
-    publisher = clients.Publisher(settings, "test")
+    publisher = clients.KafkaPublisher(settings, "test")
     for sequence in sequences:
         for host in range(hosts):
             publisher.send(settings.catalog["raw-host"].name, b"h%d" % host, encoded(sample(f"h{host}", sequence)))
     assert publisher.flush(20) == 0
-    assert not publisher.failures
+    assert not publisher.delivery_failures
 
 
 def produce_values(settings: KafkaSettings, values: list[bytes]) -> None:
-    publisher = clients.Publisher(settings, "test")
+    publisher = clients.KafkaPublisher(settings, "test")
     for value in values:
         publisher.send(settings.catalog["raw-host"].name, b"h0", value)
     assert publisher.flush(20) == 0
@@ -100,7 +101,7 @@ def letters(settings: KafkaSettings) -> list[dict[str, Any]]:
 
 def committed(settings: KafkaSettings) -> int:
     """Records of raw-host behind the group's committed offsets."""
-    consumer = clients.consumer(settings, settings.topic_prefix + "g")
+    consumer = clients.create_consumer(settings, settings.topic_prefix + "g")
     name = settings.catalog["raw-host"].name
     found = consumer.committed([TopicPartition(name, number) for number in range(2)], timeout=30)
     consumer.close()
@@ -117,7 +118,7 @@ def until(true: Callable[[], Any], seconds: float = 90) -> None:
 class Running(threading.Thread):
     """A sink in a thread; `error` is what ended it."""
 
-    def __init__(self, sink: Sink, settings: KafkaSettings, limits: Limits, *, alone: bool = False) -> None:
+    def __init__(self, sink: Sink, settings: KafkaSettings, limits: BatchLimits, *, alone: bool = False) -> None:
         super().__init__(daemon=True)
         self.sink, self.settings, self.limits, self.alone = sink, settings, limits, alone
         self.stopping, self.ready, self.error = threading.Event(), threading.Event(), None
@@ -131,7 +132,7 @@ class Running(threading.Thread):
                 limits=self.limits,
                 stop=self.stopping,
                 ready=self.ready.set,
-                alone=self.alone,
+                static_member=self.alone,
             )
         except Exception as error:  # noqa: BLE001  the test looks at it
             self.error = error
@@ -143,7 +144,9 @@ class Running(threading.Thread):
 
 
 @contextmanager
-def running(sink: Sink, settings: KafkaSettings, limits: Limits = QUICK, *, alone: bool = False) -> Iterator[Running]:
+def running(
+    sink: Sink, settings: KafkaSettings, limits: BatchLimits = QUICK, *, alone: bool = False
+) -> Iterator[Running]:
     made = Running(sink, settings, limits, alone=alone)
     made.start()
     try:
@@ -164,10 +167,10 @@ class Scripted:
         self.stored: list[tuple[str, int]] = []
         self.batches: list[Batch] = []
 
-    def assigned(self, partition: Any, span: Any) -> int | None:
+    def assign(self, partition: Any, span: Any) -> int | None:
         return None
 
-    def released(self, partition: Any) -> None:
+    def revoke(self, partition: Any) -> None:
         pass
 
     def close(self) -> None:
@@ -216,8 +219,10 @@ KILLED = """
     from pathlib import Path
     from rackstream.commands.common import stop_event
     from runtime.settings import KafkaSettings
-    from sinks import archive, batch, files, hours, manifest
-    from sinks.settings import Limits
+    from sinks.consuming import loop
+    from sinks.consuming.group_member import ConsumerGroupMember
+    from sinks.files import archive_sink, hourly_files, manifest, sink as files_sink
+    from sinks.settings import BatchLimits
 
     moment, bootstrap, prefix, root, kind = sys.argv[1:]
     die = lambda: os.kill(os.getpid(), signal.SIGKILL)
@@ -236,20 +241,21 @@ KILLED = """
         return call
 
     if moment == "within the files":
-        hours.write_file = third(hours.write_file, before=False)
+        hourly_files.write_file = third(hourly_files.write_file, before=False)
     elif moment == "before the manifest line":
-        manifest.Manifest.commit = third(manifest.Manifest.commit, before=True)
+        manifest.PartitionManifest.commit = third(manifest.PartitionManifest.commit, before=True)
     elif moment == "after the manifest line":
-        manifest.Manifest.commit = third(manifest.Manifest.commit, before=False)
+        manifest.PartitionManifest.commit = third(manifest.PartitionManifest.commit, before=False)
     elif moment == "before the offsets":
-        batch._Run._commit = third(batch._Run._commit, before=True)
+        ConsumerGroupMember.commit = third(ConsumerGroupMember.commit, before=True)
     elif moment.startswith("silence of"):
         die = lambda: os.kill(int(moment.split()[-1]), signal.SIGSTOP)
-        batch._Run._commit = third(batch._Run._commit, before=True)
+        ConsumerGroupMember.commit = third(ConsumerGroupMember.commit, before=True)
     settings = KafkaSettings.read(bootstrap=bootstrap, topic_prefix=prefix)
-    sink = (archive.ArchiveSink if kind == "archive" else files.FilesSink)(settings, Path(root))
-    limits = Limits(max_records=50, max_age_s=0.2, drain_s=1)
-    batch.run(sink, settings, group=prefix + "g", limits=limits, stop=stop_event(), alone=moment == "alone")
+    sink = (archive_sink.ArchiveSink if kind == "archive" else files_sink.FilesSink)(settings, Path(root))
+    limits = BatchLimits(max_records=50, max_age_s=0.2, drain_s=1)
+    options = {"group": prefix + "g", "limits": limits, "static_member": moment == "alone"}
+    loop.run(sink, settings, stop=stop_event(), **options)
 """
 
 
@@ -326,8 +332,8 @@ def test_two_sinks_share_the_partitions_and_the_one_left_takes_all(kafka: KafkaS
     with running(FilesSink(kafka, root), kafka) as first:
         until(lambda: committed(kafka) == 200)
         with running(FilesSink(kafka, root), kafka) as second:
-            until(lambda: len(second.sink._owned) and len(first.sink._owned) and second.ready.is_set())
-            assert not set(first.sink._owned) & set(second.sink._owned)
+            until(lambda: len(second.sink.manifests) and len(first.sink.manifests) and second.ready.is_set())
+            assert not set(first.sink.manifests) & set(second.sink.manifests)
             produce(kafka, range(50, 100))
             until(lambda: committed(kafka) == 400)
             first.end()
@@ -339,8 +345,8 @@ def test_two_sinks_share_the_partitions_and_the_one_left_takes_all(kafka: KafkaS
 def test_partitions_lost_while_they_are_paused_are_read_when_they_come_back(kafka: KafkaSettings) -> None:
     """librdkafka keeps the pause of a partition whose membership it lost: after a broker's restart a sink sat still."""
     produce(kafka, range(5))
-    consumer = clients.consumer(kafka, kafka.topic_prefix + "g", **{"max.poll.interval.ms": 6000})
-    assignment = Assignment(kafka, consumer, Scripted(), Letters(kafka, "sink-test"), lambda: None)
+    consumer = clients.create_consumer(kafka, kafka.topic_prefix + "g", **{"max.poll.interval.ms": 6000})
+    assignment = PartitionAssignment(kafka, consumer, Scripted(), DeadLetterPublisher(kafka, "sink-test"), lambda: None)
     assignment.subscribe([kafka.catalog["raw-host"].name])
 
     def read(count: int) -> None:
@@ -348,7 +354,7 @@ def test_partitions_lost_while_they_are_paused_are_read_when_they_come_back(kafk
         deadline = time.monotonic() + 90
         while got < count:
             assert time.monotonic() < deadline, f"{got} of {count} records"
-            assignment.take()
+            assignment.assign_pending()
             got += sum(message.error() is None for message in consumer.consume(100, 0.2))
 
     read(20)
@@ -361,10 +367,9 @@ def test_partitions_lost_while_they_are_paused_are_read_when_they_come_back(kafk
 def test_a_stop_writes_and_commits_what_is_held(kafka: KafkaSettings) -> None:
     sink = Scripted()
     produce(kafka, range(10))
-    read = RECORDS_IN.labels("raw-host")._value
-    before = read.get()
-    with running(sink, kafka, Limits(max_age_s=600)):
-        until(lambda: read.get() == before + 40)
+    before = counter_value(RECORDS_IN, "raw-host")
+    with running(sink, kafka, BatchLimits(max_age_s=600)):
+        until(lambda: counter_value(RECORDS_IN, "raw-host") == before + 40)
         assert not sink.batches
     assert Counter(sink.stored) == all_once(range(10))
     assert committed(kafka) == 40
@@ -408,7 +413,7 @@ def test_a_destination_that_is_away_gets_the_same_records_again(kafka: KafkaSett
 
 def test_a_stop_while_the_destination_is_away_loses_nothing(kafka: KafkaSettings) -> None:
     produce(kafka, range(10))
-    with running(Scripted(*[Retry("away")] * 1000), kafka, Limits(max_age_s=0.1, drain_s=1)) as run:
+    with running(Scripted(*[Retry("away")] * 1000), kafka, BatchLimits(max_age_s=0.1, drain_s=1)) as run:
         until(lambda: len(run.sink.batches) > 2)
     assert committed(kafka) == 0
     sink = Scripted()
@@ -451,7 +456,7 @@ def delete(settings: KafkaSettings, before: int) -> dict[int, int]:
     name = settings.catalog["raw-host"].name
     spans = clients.watermarks(settings, name)
     ends = {number: min(before, end) for number, (_, end) in spans.items()}
-    admin = clients.admin(settings)
+    admin = clients.create_admin_client(settings)
     futures = admin.delete_records([TopicPartition(name, *item) for item in ends.items()])
     for future in futures.values():
         future.result(20)
@@ -482,7 +487,7 @@ def test_retention_that_overtakes_a_sink_while_it_waits_is_a_hole_too(kafka: Kaf
     produce(kafka, range(500))
     away = [Retry("away")] * 1000
     sink = Scripted(*away)
-    with running(sink, kafka, Limits(max_records=1, max_age_s=0.1)):
+    with running(sink, kafka, BatchLimits(max_records=1, max_age_s=0.1)):
         until(lambda: len(sink.batches) > 2)
         ends = delete(kafka, before=900)
         sink.errors.clear()
@@ -523,8 +528,7 @@ def test_a_broker_that_is_killed_and_comes_back_is_no_reason_to_end(own_broker: 
 
 def test_a_record_that_is_on_its_topic_twice_is_stored_once(kafka: KafkaSettings, tmp_path) -> None:
     """As a producer killed while it drains its spool sends it: whoever has the partition by then."""
-    root, repeated = tmp_path / "files", RECORDS_REPEATED.labels("raw-host")
-    before = repeated._value.get()
+    root, before = tmp_path / "files", counter_value(RECORDS_REPEATED, "raw-host")
     produce(kafka, range(20))
     with running(FilesSink(kafka, root), kafka):
         until(lambda: committed(kafka) == 80)
@@ -534,12 +538,12 @@ def test_a_record_that_is_on_its_topic_twice_is_stored_once(kafka: KafkaSettings
     with running(FilesSink(kafka, root), kafka) as first:  # after a stop
         until(lambda: committed(kafka) == 160)
         with running(FilesSink(kafka, root), kafka) as second:
-            until(lambda: second.ready.is_set() and second.sink._owned and first.sink._owned)
+            until(lambda: second.ready.is_set() and second.sink.manifests and first.sink.manifests)
             produce(kafka, range(25))  # the first 20 again, one part of them in another process
             until(lambda: committed(kafka) == 260)
     assert stored(root) == all_once(range(25))
     assert stored(root, "host_fan") == all_once(range(25), rows=3)
-    assert repeated._value.get() - before == 40 + 40 + 80
+    assert counter_value(RECORDS_REPEATED, "raw-host") - before == 40 + 40 + 80
 
 
 def test_a_sink_killed_knows_from_the_topic_what_it_had_stored(kafka: KafkaSettings, tmp_path) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from schemas.testing import item
+from schemas.testing import make_record
 from sinks.consuming import loop
 from sinks.settings import WebhookSettings
 from sinks.webhook import initial_state, silences
@@ -33,7 +33,7 @@ def sink(settings, url, **options):
     stop, ready = threading.Event(), threading.Event()
 
     def run():
-        initial_state.begin(settings, group)
+        initial_state.commit_initial_offsets(settings, group)
         loop.run(webhook, settings, group=group, limits=webhook_settings.limits, stop=stop, ready=ready.set)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -53,8 +53,10 @@ def told(receiver):
 
 def test_a_new_receiver_is_told_what_is_active_and_then_each_transition(kafka):
     publish(kafka, "alerts", alert("over"), cleared("over"), alert("lasts"), alert("lasts", 1))
-    long_ago = item("ActiveAlert", id="old", rule="fan-slow", component="1/f", started_at=NOW, severity="warning")
-    publish(kafka, "state-alerts", item("AlertState", host="h1", source="raw-redfish", active=[long_ago]))
+    long_ago = make_record(
+        "ActiveAlert", id="old", rule="fan-slow", component="1/f", started_at=NOW, severity="warning"
+    )
+    publish(kafka, "state-alerts", make_record("AlertState", host="h1", source="raw-redfish", active=[long_ago]))
     with Receiver() as receiver, sink(kafka, receiver.url):
         until(lambda: len(receiver.taken) == 2)
         publish(kafka, "alerts", cleared("lasts", 2), alert("new", host="h2"))
@@ -74,7 +76,7 @@ def test_what_is_silenced_comes_when_the_silence_ends_and_an_end_always_comes(ka
             publish(kafka, "alerts", alert("known"))
             until(lambda: len(receiver.taken) == 1)
             silences.publish(kafka, quiet)
-            until(lambda: webhook._situation.silences)
+            until(lambda: webhook.muting_state.silences)
             publish(
                 kafka, "alerts", alert("known", 1), alert("kept"), alert("brief"), cleared("brief"), cleared("known", 2)
             )
@@ -92,16 +94,16 @@ def test_what_is_silenced_comes_when_the_silence_ends_and_an_end_always_comes(ka
 
 
 def test_a_target_that_is_not_heard_mutes_what_its_own_source_says_of_it(kafka):
-    unreachable = item(
+    unreachable = make_record(
         "PresenceAlert", id="u", rule="target-unreachable", host="h1", component="p", severity="warning", told_at=NOW,
         started_at=NOW,
     )  # fmt: skip
-    publish(kafka, "state-presence", item("PresenceState", producer="p", source="redfish", alerts=[unreachable]))
+    publish(kafka, "state-presence", make_record("PresenceState", producer="p", source="redfish", alerts=[unreachable]))
     with Receiver() as receiver, sink(kafka, receiver.url):
         until(lambda: len(receiver.taken) == 1)
         publish(kafka, "alerts", alert("a"), alert("b", category="domains", rule="vm-crashed"))
         until(lambda: len(receiver.taken) == 2)
-        publish(kafka, "state-presence", item("PresenceState", producer="p", source="redfish"))
+        publish(kafka, "state-presence", make_record("PresenceState", producer="p", source="redfish"))
         until(lambda: len(receiver.taken) == 3)
 
     assert [("u", 0), ("b", 0), ("a", 0)] == told(receiver)
@@ -172,11 +174,13 @@ def survives(kafka, *, kills, alerts, revisions):
             for first in range(0, len(everything), pace):
                 at_least = len(receiver.taken) + chance.randrange(pace // 2)
                 publish(kafka, "alerts", *everything[first : first + pace])
-                until(lambda at_least=at_least: len(receiver.taken) > at_least, tend=supervisor.tend, every_s=0.01)
+                until(
+                    lambda at_least=at_least: len(receiver.taken) > at_least, tend=supervisor.run_periodic, every_s=0.01
+                )
                 if first + pace < len(everything):
                     killed += supervisor.kill("webhook") is not None
             wanted = {(f"a{n}", revision) for n in range(alerts) for revision in range(revisions)}
-            until(lambda: wanted <= set(told(receiver)), tend=supervisor.tend, timeout_s=120)
+            until(lambda: wanted <= set(told(receiver)), tend=supervisor.run_periodic, timeout_s=120)
     assert kills == killed
     return wanted, receiver
 

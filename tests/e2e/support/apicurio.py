@@ -47,7 +47,7 @@ def registry(folder: Path, *, killed: bool = False, **variables: str) -> Iterato
     with tarfile.open(packed) as tar:
         tar.extractall(folder, filter="data")
     (jar,) = folder.glob("*-runner.jar")
-    port = ports.free()
+    port = ports.free_port()
     options = [f"-Dquarkus.http.port={port}", "-Dquarkus.http.host=127.0.0.1", "-Xmx256m", "-XX:TieredStopAtLevel=1"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

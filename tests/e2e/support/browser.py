@@ -1,4 +1,4 @@
-"""The distribution's Chromium, without a screen, and what it says of the pages it shows."""
+"""Headless Chromium of the distribution, and the errors of the pages that it opens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ARGUMENTS = [
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser; the test is skipped where there is none."""
+    """Starts the browser; skips the test if it is not installed."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("chromium is not installed: as root, apt-get install --no-install-recommends chromium")
@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Watched:
-    """A page of a browser of its own, and what was wrong with it."""
+    """A page in a browser context of its own, and its errors."""
 
     def __init__(self, browser: Browser, url: str, **options: object) -> None:
         self.url = url.rstrip("/")
@@ -48,17 +48,19 @@ class Watched:
         self.context: BrowserContext = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
         self.context.set_default_timeout(20_000)
         self.page: Page = self.context.new_page()
-        self.page.on("console", lambda each: each.type in ("error", "warning") and self.wrong.append(each.text))
-        self.page.on("pageerror", lambda each: self.wrong.append(str(each)))
-        self.page.on("request", lambda each: self._ask(each.url))
-        self.page.on("websocket", lambda each: self._ask(each.url))
+        self.page.on(
+            "console", lambda message: message.type in ("error", "warning") and self.wrong.append(message.text)
+        )
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", lambda request: self._check_origin(request.url))
+        self.page.on("websocket", lambda socket: self._check_origin(socket.url))
 
-    def _ask(self, url: str) -> None:
+    def _check_origin(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob") and parts.netloc != urlsplit(self.url).netloc:
             self.wrong.append(f"another origin: {url}")
 
     def open(self, path: str) -> Page:
-        """Goes to a view."""
+        """Opens a view."""
         self.page.goto(self.url + path)
         return self.page

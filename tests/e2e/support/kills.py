@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from runtime.settings import KafkaSettings
-from schemas.testing import raw
+from schemas.testing import make_raw_record
 from tests.e2e.support import parts
 
 HOSTS = 4
@@ -52,7 +52,7 @@ def _publish(kafka: KafkaSettings, enough: threading.Event, made: list[int]) -> 
     while not enough.wait(ROUND_S):
         parts.publish(
             kafka, "raw-host",
-            *(raw("HostSample", at_s=n, host=f"h{host}", category="host", load_1=float(n), sequence=n,
+            *(make_raw_record("HostSample", at_s=n, host=f"h{host}", category="host", load_1=float(n), sequence=n,
                   fans=[{"sensor": "f", "speed_rpm": 100.0}])
               for n in range(made[0], made[0] + 50) for host in range(HOSTS)),
         )  # fmt: skip

@@ -10,14 +10,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rackstream.local.supervisor import Part, Supervisor
+from prometheus_client import Counter
+
+from rackstream.local.supervisor import PipelinePart, Supervisor
 from runtime import kafka
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import catalog, codec
 
 
-def part(settings: KafkaSettings, name: str, *arguments: str, **environment: str) -> Part:
+def part(settings: KafkaSettings, name: str, *arguments: str, **environment: str) -> PipelinePart:
     """A part that is a `rackstream` command on this test's topics."""
     base = {
         "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap,
@@ -27,11 +29,11 @@ def part(settings: KafkaSettings, name: str, *arguments: str, **environment: str
     }
     command = [sys.executable, "-m", "rackstream", *arguments]
     log = Path(settings.data_dir) / "logs" / f"{name}.log"
-    return Part(name, command, log, base | environment, ready_timeout_s=120)  # others use this machine, too
+    return PipelinePart(name, command, log, base | environment, ready_timeout_s=120)  # others use this machine, too
 
 
 @contextlib.contextmanager
-def running(*parts: Part) -> Iterator[Supervisor]:
+def running(*parts: PipelinePart) -> Iterator[Supervisor]:
     """The parts, started and ready; stopped at the end, with their logs shown if the test failed."""
     supervisor = Supervisor()
     try:
@@ -40,7 +42,7 @@ def running(*parts: Part) -> Iterator[Supervisor]:
         yield supervisor
     except BaseException:
         for each in parts:
-            print(f"--- {each.name}\n{each.last_lines(40)}")
+            print(f"--- {each.name}\n{each.log_tail(40)}")
         raise
     finally:
         supervisor.close()
@@ -53,18 +55,25 @@ def publish(settings: KafkaSettings, alias: str, *records: dict[str, Any]) -> No
     for record in records:
         publisher.send(topic.name, topic.key_of(record), codec.encode(catalog.schema(topic.schema), record), wait_s=10)
     assert publisher.flush(30) == 0
-    assert publisher.failures == []
+    assert publisher.delivery_failures == []
 
 
 @cache
-def _publisher(bootstrap: str) -> kafka.Publisher:
-    return kafka.Publisher(KafkaSettings.read(bootstrap=bootstrap), "test")
+def _publisher(bootstrap: str) -> kafka.KafkaPublisher:
+    return kafka.KafkaPublisher(KafkaSettings.read(bootstrap=bootstrap), "test")
 
 
 def records(settings: KafkaSettings, alias: str) -> list[dict[str, Any]]:
     """What is on a topic now, partition by partition."""
     decode = decoder(settings, alias).decode
     return [decode(message.value()) for message in kafka.read_all(settings, settings.catalog[alias].name)]
+
+
+def counter_value(counter: Counter, *labels: str) -> float:
+    """Value of a counter of this process."""
+    samples = [sample for metric in counter.labels(*labels).collect() for sample in metric.samples]
+    [value] = [sample.value for sample in samples if sample.name.endswith("_total")]
+    return value
 
 
 def until(

@@ -14,8 +14,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from rackstream.local import kafka_download, ports
-from rackstream.local.broker import FORMAT, JVM
-from rackstream.local.broker_dir import LOG4J
+from rackstream.local.broker import FORMAT_COMMAND, JVM_FLAGS
+from rackstream.local.broker_dir import LOG4J_PROPERTIES
 from runtime import kafka
 from runtime.settings import KafkaSettings
 
@@ -60,7 +60,7 @@ class Cluster:
         """`extra`: settings of the broker, `__` for dots, that the files do not have."""
         self.directory, self.secrets = directory, secrets
         self.numbers = range(1, nodes + 1)
-        row = ports.free_row(nodes * len(LISTENERS))
+        row = ports.free_ports(nodes * len(LISTENERS))
         self.ports = {
             (number, listener): row[(number - 1) * len(LISTENERS) + at]
             for number in self.numbers
@@ -104,8 +104,8 @@ class Cluster:
         (place / "tmp").mkdir(parents=True)
         text = "".join(f"{key}={value}\n" for key, value in self._settings(number).items())
         (place / "server.properties").write_text(text)
-        (place / "log4j2.properties").write_text(LOG4J)
-        done = self._java(number, *FORMAT, CLUSTER_ID)
+        (place / "log4j2.properties").write_text(LOG4J_PROPERTIES)
+        done = self._java(number, *FORMAT_COMMAND, CLUSTER_ID)
         assert done.wait(60) == 0, self.last_lines(number)
 
     def start(self, number: int) -> None:
@@ -142,11 +142,11 @@ class Cluster:
 
     def _java(self, number: int, *program: str) -> subprocess.Popen[bytes]:
         java, path = kafka_download.find_java(), kafka_download.ensure_jars(print)
-        ready = kafka_download.classes(java, path, self.directory / "classes").use()
+        ready = kafka_download.class_archive(java, path, self.directory / "classes").read_flags()
         place = self.directory / f"node-{number}"
         flags = [
             "-Xmx256m",
-            *JVM,
+            *JVM_FLAGS,
             *ready,
             "-Dlog4j2.configurationFile=log4j2.properties",
             f"-Djava.io.tmpdir={place}/tmp",

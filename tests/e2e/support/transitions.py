@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from schemas.testing import item
+from schemas.testing import make_record
 from sinks.webhook import silences
 
 NOW = datetime.now(UTC)
@@ -14,7 +14,7 @@ def alert(name, revision=0, transition=None, *, host="h1", **fields):
     times = {"started_at": NOW, "observed_at": NOW + timedelta(seconds=revision)}
     numbers = {"value": 91.0, "threshold": 90.0, "text": f"{name} is hot"}
     all_fields = about | times | numbers | fields
-    return item("Alert", id=name, revision=revision, transition=what, host=host, **all_fields)
+    return make_record("Alert", id=name, revision=revision, transition=what, host=host, **all_fields)
 
 
 def cleared(name, revision=1, **fields):

@@ -72,6 +72,7 @@ class Tree(ThreadingHTTPServer):
         self.tree = tree
         self.login = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode() if username else None
         self.lock = threading.Lock()
+        self.connections: list[socket.socket] = []
         self.asked: list[str] = []
         self.at_once = self.most_at_once = 0
         self.slow_s = 0.0
@@ -89,6 +90,17 @@ class Tree(ThreadingHTTPServer):
 
     def handle_error(self, *_: Any) -> None:
         pass
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self.connections.append(connection)
+        return connection, address
+
+    def hang_up(self) -> None:
+        """Ends all connections, also those that clients keep for later requests."""
+        for connection in self.connections:
+            with contextlib.suppress(OSError):  # ended already
+                connection.shutdown(socket.SHUT_RDWR)
 
     def document(self, path: str) -> Any:
         document = self.tree[path]

@@ -8,44 +8,46 @@ from processors import health
 from processors.engine.partition import Partition
 from processors.testing import drive as driven
 from schemas import catalog, codec
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 
-LACKS = item("PollError", field="/redfish/v1/Chassis/2/Thermal", cause="no answer", count=1, whole=True)
+LACKS = make_record("PollError", field="/redfish/v1/Chassis/2/Thermal", cause="no answer", count=1, whole=True)
 
 
 def temperature(celsius, limit=100.0, sensor_id="0", state="Enabled"):
-    return item(
+    return make_record(
         "RedfishTemperature", chassis_id="1", sensor_id=sensor_id, sensor_name=f"Temp {sensor_id}",
         reading_celsius=celsius, upper_threshold_critical=limit, state=state,
     )  # fmt: skip
 
 
 def fan(status, sensor_id="F1", state="Enabled"):
-    return item("RedfishFan", chassis_id="1", sensor_id=sensor_id, sensor_name="Fan 1", health=status, state=state)
+    return make_record(
+        "RedfishFan", chassis_id="1", sensor_id=sensor_id, sensor_name="Fan 1", health=status, state=state
+    )
 
 
 def thermal(at_s, *readings, **fields):
     arrays = {"temperatures": [], "fans": []}
     for reading in readings:
         arrays["temperatures" if "reading_celsius" in reading else "fans"].append(reading)
-    return raw("RedfishSample", at_s=at_s, category="thermal", **arrays, **fields)
+    return make_raw_record("RedfishSample", at_s=at_s, category="thermal", **arrays, **fields)
 
 
 def system(at_s=0, *, own="OK", processors="OK", memory="OK", system_id="1", **fields):
-    found = item(
+    found = make_record(
         "RedfishSystem", system_id=system_id, health=own, state="Enabled", power_state="On", model="R750",
-        processor_summary=item("ProcessorSummary", count=2, model="Xeon", status_health=processors),
-        memory_summary=item("MemorySummary", total_system_memory_gib=512.0, status_health=memory),
+        processor_summary=make_record("ProcessorSummary", count=2, model="Xeon", status_health=processors),
+        memory_summary=make_record("MemorySummary", total_system_memory_gib=512.0, status_health=memory),
     )  # fmt: skip
-    return raw("RedfishSample", at_s=at_s, category="system", systems=[found], **fields)
+    return make_raw_record("RedfishSample", at_s=at_s, category="system", systems=[found], **fields)
 
 
 def power(at_s, *healths):
     supplies = [
-        item("RedfishPowerSupply", chassis_id="1", sensor_id=str(n), sensor_name=f"PSU {n}", health=each)
+        make_record("RedfishPowerSupply", chassis_id="1", sensor_id=str(n), sensor_name=f"PSU {n}", health=each)
         for n, each in enumerate(healths)
     ]
-    return raw("RedfishSample", at_s=at_s, category="power", power_supplies=supplies)
+    return make_raw_record("RedfishSample", at_s=at_s, category="power", power_supplies=supplies)
 
 
 def storage(at_s, *drives):
@@ -53,7 +55,7 @@ def storage(at_s, *drives):
         {"drive_id": f"D{n}", "health": status, "failure_predicted": predicted, "state": "Enabled"}
         for n, (status, predicted) in enumerate(drives)
     ]
-    return raw("RedfishSample", at_s=at_s, category="storage") | {"drives": found}
+    return make_raw_record("RedfishSample", at_s=at_s, category="storage") | {"drives": found}
 
 
 def changes(*records):
@@ -127,7 +129,9 @@ def statuses(found):
             ["Drive failure predicted: D0", "Drive issue: D0 - Warning"], id="a failed drive is critical",
         ),
         pytest.param(storage(0, (None, False)), {}, 1, [], id="a drive that does not say how it is"),
-        pytest.param(raw("RedfishSample", at_s=0, category="storage"), {}, 0, [], id="a record without drives"),
+        pytest.param(
+            make_raw_record("RedfishSample", at_s=0, category="storage"), {}, 0, [], id="a record without drives"
+        ),
         pytest.param(thermal(0), {}, 0, [], id="a record of nothing"),
     ],
 )  # fmt: skip
@@ -256,7 +260,7 @@ def test_a_worker_restarted_from_the_record_goes_on_as_if_it_had_not(choices, cu
     for n, outputs in enumerate(whole[:cut]):
         for memory in outputs.get("state-health", ()):
             resume = n + 1
-            restarted.remember(health.STEP, codec.Decoder(schema).decode(codec.encode(schema, memory)))
+            restarted.restore_state(health.STEP, codec.Decoder(schema).decode(codec.encode(schema, memory)))
     again = [[output.record for output in restarted.apply(record).outputs] for record in records[resume:]]
 
     def facts(sent):
@@ -266,7 +270,9 @@ def test_a_worker_restarted_from_the_record_goes_on_as_if_it_had_not(choices, cu
 
 
 def test_of_a_host_that_is_no_target_any_more_nothing_is_known():
-    before, after = changes(thermal(0, fan("Critical")), raw("RedfishSample", at_s=1, category=catalog.REMOVED))
+    before, after = changes(
+        thermal(0, fan("Critical")), make_raw_record("RedfishSample", at_s=1, category=catalog.REMOVED_CATEGORY)
+    )
 
     assert ("critical", "unknown") == (before["overall"], after["overall"])
     assert [] == after["alerts"]

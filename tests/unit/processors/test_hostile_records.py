@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from processors import health, hosts, power, vm_power, vms
-from processors.engine.join import Joint
-from processors.engine.partition import LARGEST, Partition
+from processors.engine.join import JoinPartition
+from processors.engine.partition import MAX_RECORD_BYTES, Partition
 from processors.engine.step import Step
-from processors.registry import mounted
+from processors.registry import STEPS
 from schemas import catalog, codec
-from schemas.testing import START, item, raw
+from schemas.testing import START_TIME, make_raw_record, make_record
 
 ODD = [math.nan, math.inf, -math.inf, 1e308, -1e308, -1.0, 5e-324, 0.0]
 MB10 = "x" * 10_000_000
@@ -37,11 +37,13 @@ def numbers(record):
 
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_watts_make_no_odd_analysis(odd):
-    control = item("RedfishPowerControl", chassis_id="1", power_consumed_watts=odd, power_available_watts=odd)
-    supply = item("RedfishPowerSupply", chassis_id="1", efficiency_percent=odd, power_input_watts=odd)
+    control = make_record("RedfishPowerControl", chassis_id="1", power_consumed_watts=odd, power_available_watts=odd)
+    supply = make_record("RedfishPowerSupply", chassis_id="1", efficiency_percent=odd, power_input_watts=odd)
     records = [
-        raw("RedfishSample", at_s=n, category="power", power_controls=[control, control | {"chassis_id": "2"}],
-            power_supplies=[supply, supply])
+        make_raw_record(
+            "RedfishSample", at_s=n, category="power",
+            power_controls=[control, control | {"chassis_id": "2"}], power_supplies=[supply, supply],
+        )
         for n in range(3)
     ]  # fmt: skip
     found, failures = applied(power.STEP, *records)
@@ -53,9 +55,13 @@ def test_odd_watts_make_no_odd_analysis(odd):
 
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_clocks_and_times_make_no_odd_rates(odd):
-    cpus = [item("CpuTimes", user_s=value, idle_s=value) for value in (0.0, odd, 1.0)]
-    records = [raw("HostSample", at_s=n, category="host", cpu=cpu, cores=[cpu]) for n, cpu in enumerate(cpus)]
-    records += [raw("HostSample", at_s=3 + n, category="host", monotonic_s=odd, swap_in=n) for n in range(2)]
+    cpus = [make_record("CpuTimes", user_s=value, idle_s=value) for value in (0.0, odd, 1.0)]
+    records = [
+        make_raw_record("HostSample", at_s=n, category="host", cpu=cpu, cores=[cpu]) for n, cpu in enumerate(cpus)
+    ]
+    records += [
+        make_raw_record("HostSample", at_s=3 + n, category="host", monotonic_s=odd, swap_in=n) for n in range(2)
+    ]
     found, failures = applied(hosts.STEP, *records)
 
     assert [] == failures
@@ -76,18 +82,18 @@ def wild(avro, odd, named):
         case {"type": "array"}:
             return [wild(avro["items"], odd, named)]
         case _:
-            return {} if avro["type"] == "map" else START
+            return {} if avro["type"] == "map" else START_TIME
 
 
 @pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("step", mounted(), ids=lambda step: step.name)
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_a_record_of_odd_numbers_alone_leads_to_none(step: Step, odd):
     """Whichever field it is in, header included, in all categories; told of by health once, as it does not change."""
     kind = catalog.load()[step.input].schema
     records = [
         wild(catalog.schema(kind).definition, odd, {})
-        | {"epoch": "0-a", "sequence": n} | ({"category": category} if step.subject else {})
-        for n in range(3) for category in sorted((step.categories or {"x"}) - {catalog.REMOVED})
+        | {"epoch": "0-a", "sequence": n} | ({"category": category} if step.state_key else {})
+        for n in range(3) for category in sorted((step.categories or {"x"}) - {catalog.REMOVED_CATEGORY})
     ]  # fmt: skip
     found, failures = applied(step, *[record | {"errors": []} for record in records])
 
@@ -97,12 +103,14 @@ def test_a_record_of_odd_numbers_alone_leads_to_none(step: Step, odd):
 
 
 def domain(**fields):
-    return item("Domain", **{"vmid": "", "name": "", "uuid": "", "domain_id": 1, "state": 1} | fields)
+    return make_record("Domain", **{"vmid": "", "name": "", "uuid": "", "domain_id": 1, "state": 1} | fields)
 
 
 def test_empty_names_are_names():
-    nic = item("DomainNic", device="", rxbytes=1)
-    records = [raw("LibvirtSample", at_s=n, host="", domains=[domain(cputime=n, nics=[nic])]) for n in range(2)]
+    nic = make_record("DomainNic", device="", rxbytes=1)
+    records = [
+        make_raw_record("LibvirtSample", at_s=n, host="", domains=[domain(cputime=n, nics=[nic])]) for n in range(2)
+    ]
     found, failures = applied(vms.STEP, *records)
 
     assert ([], 4) == (failures, len(found))
@@ -110,20 +118,23 @@ def test_empty_names_are_names():
 
 def test_an_output_larger_than_kafka_takes_fails_its_record_and_no_other():
     """A domain's name is in its record once and in its outputs once per device."""
-    nics = [item("DomainNic", device=f"tap{n}", rxbytes=n) for n in range(3)]
-    big = [raw("LibvirtSample", at_s=n, domains=[domain(name=MB10[: LARGEST // 2], nics=nics)]) for n in range(2)]
-    small = raw("LibvirtSample", at_s=2, domains=[domain(cputime=1)])
+    nics = [make_record("DomainNic", device=f"tap{n}", rxbytes=n) for n in range(3)]
+    big = [
+        make_raw_record("LibvirtSample", at_s=n, domains=[domain(name=MB10[: MAX_RECORD_BYTES // 2], nics=nics)])
+        for n in range(2)
+    ]
+    small = make_raw_record("LibvirtSample", at_s=2, domains=[domain(cputime=1)])
     found, failures = applied(vms.STEP, *big, small)
 
     assert ["ValueError"] == [type(error).__name__ for error in failures]
-    assert "of which Kafka takes" in str(failures[0])
+    assert "exceeds Kafka's limit" in str(failures[0])
     assert [0, 2] == [each["sequence"] for each in found if "vms" in each and "vm_count" in each]
 
 
 @pytest.mark.parametrize("step", [vms.STEP, hosts.STEP, power.STEP], ids=lambda step: step.name)
 def test_a_host_name_of_10_mb_is_refused_and_nothing_stops(step: Step):
     kind = {"raw-libvirt": "LibvirtSample", "raw-host": "HostSample", "raw-redfish": "RedfishSample"}[step.input]
-    records = [raw(kind, at_s=n, host=MB10, category="power") for n in range(2)]
+    records = [make_raw_record(kind, at_s=n, host=MB10, category="power") for n in range(2)]
     found, failures = applied(step, *records)
 
     assert [] == found
@@ -134,9 +145,9 @@ def test_100_000_devices_are_stepped():
     """Absurd, and each of them has its rates or the record is refused as too large."""
     state = None
     for at_s in (0, 1):
-        nics = [item("DomainNic") | {"device": f"tap{n}", "rxbytes": at_s} for n in range(100)]
-        domains = [item("Domain") | {"uuid": f"u{n}", "domain_id": 1, "nics": nics} for n in range(1000)]
-        record = raw("LibvirtSample", at_s=at_s, domains=domains)
+        nics = [make_record("DomainNic") | {"device": f"tap{n}", "rxbytes": at_s} for n in range(100)]
+        domains = [make_record("Domain") | {"uuid": f"u{n}", "domain_id": 1, "nics": nics} for n in range(1000)]
+        record = make_raw_record("LibvirtSample", at_s=at_s, domains=domains)
         state, outputs = vms.step(state, record)
 
     assert {"vm-totals": 1000, "vm-features": 1000, "device-rates": 100_000} == {
@@ -145,17 +156,17 @@ def test_100_000_devices_are_stepped():
 
 
 def test_a_hostile_pair_of_sources_estimates_nothing_odd():
-    joint = Joint(catalog.load(), vm_power.JOIN)
+    joint = JoinPartition(catalog.load(), vm_power.JOIN)
     found = []
     for n, odd in enumerate(ODD * 4):
-        controls = [item("RedfishPowerControl", chassis_id="1", power_consumed_watts=odd)]
+        controls = [make_record("RedfishPowerControl", chassis_id="1", power_consumed_watts=odd)]
         samples = [
-            raw("RedfishSample", at_s=20 * n, category="power", power_controls=controls),
-            raw("LibvirtSample", at_s=20 * n, domains=[domain(cputime=(2**63 - 1) * (n % 2))]),
+            make_raw_record("RedfishSample", at_s=20 * n, category="power", power_controls=controls),
+            make_raw_record("LibvirtSample", at_s=20 * n, domains=[domain(cputime=(2**63 - 1) * (n % 2))]),
         ]
-        appended_ms = int((START + timedelta(seconds=20 * n)).timestamp() * 1000)
+        appended_ms = int((START_TIME + timedelta(seconds=20 * n)).timestamp() * 1000)
         for alias, sample in zip(vm_power.JOIN.inputs, samples, strict=True):
-            found += joint.take(alias, n, sample, appended_ms)
+            found += joint.apply(alias, n, sample, appended_ms)
 
     assert [] == joint.failures
     assert found

@@ -10,23 +10,23 @@ from hypothesis import strategies as st
 from processors import hosts
 from processors.testing import drive
 from schemas import catalog, codec
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 
 
 def nic(device="eth0", **counters):
-    return item("HostInterface", device=device, **counters)
+    return make_record("HostInterface", device=device, **counters)
 
 
 def disk(device="sda", **counters):
-    return item("HostDisk", device=device, **counters)
+    return make_record("HostDisk", device=device, **counters)
 
 
 def cpu(**times):
-    return item("CpuTimes", **times)
+    return make_record("CpuTimes", **times)
 
 
 def sample(at_s, **fields):
-    return raw("HostSample", at_s=at_s, category="host", **fields)
+    return make_raw_record("HostSample", at_s=at_s, category="host", **fields)
 
 
 def told(*samples):

@@ -4,22 +4,22 @@ import pytest
 
 from processors import power
 from processors.testing import drive
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 
 
 def control(watts, available=1000.0, chassis_id="1", state="Enabled"):
-    return item(
+    return make_record(
         "RedfishPowerControl", chassis_id=chassis_id, power_consumed_watts=watts, power_available_watts=available,
         state=state,
     )  # fmt: skip
 
 
 def supply(efficiency, state="Enabled"):
-    return item("RedfishPowerSupply", chassis_id="1", efficiency_percent=efficiency, state=state)
+    return make_record("RedfishPowerSupply", chassis_id="1", efficiency_percent=efficiency, state=state)
 
 
 def sample(at_s, *controls, supplies=(), **fields):
-    return raw(
+    return make_raw_record(
         "RedfishSample",
         at_s=at_s,
         category="power",

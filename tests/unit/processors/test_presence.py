@@ -10,17 +10,17 @@ from processors import presence
 from processors.engine.partition import Partition
 from processors.testing import drive
 from schemas import catalog, codec
-from schemas.testing import START, item
+from schemas.testing import START_TIME, make_record
 
 
 def beat(at_s, producer="p1", *, failing=(), failing_count=None, status="unreachable", **fields):
-    names = [item("FailingTarget", host=each, status=status, labels={"rack": "r1"}) for each in failing]
+    names = [make_record("FailingTarget", host=each, status=status, labels={"rack": "r1"}) for each in failing]
     defaults = {
         "producer": producer, "epoch": "0-a", "sequence": int(at_s), "interval_s": 10.0, "source": "redfish",
-        "targets": 1000, "observed_at": START + timedelta(seconds=at_s), "failing": names,
+        "targets": 1000, "observed_at": START_TIME + timedelta(seconds=at_s), "failing": names,
         "failing_count": len(names) if failing_count is None else failing_count,
     }  # fmt: skip
-    return item("Heartbeat", **(defaults | fields))
+    return make_record("Heartbeat", **(defaults | fields))
 
 
 def told(beats):
@@ -49,7 +49,9 @@ def test_a_producer_three_beats_late_is_silent_and_heard_again_when_it_beats():
     found = told([*both(0, 50), *alone(50, 120), *both(120, 150)])
 
     assert [SILENT, HEARD] == [(e["transition"], e["rule"], e["host"], e["cause"]) for e in found]
-    assert timedelta(seconds=30) < found[0]["started_at"] - (START + timedelta(seconds=40)) <= timedelta(seconds=45)
+    assert (
+        timedelta(seconds=30) < found[0]["started_at"] - (START_TIME + timedelta(seconds=40)) <= timedelta(seconds=45)
+    )
     assert "its 1000 targets are unknown" in found[0]["text"]
     assert 1000.0 == found[0]["value"]
 
@@ -192,7 +194,7 @@ def test_a_worker_restarted_from_its_memory_goes_on_as_if_it_had_not(events, cut
     restarted = Partition(catalog.load(), [presence.STEP])
     for outputs in whole[:cut]:
         for memory in outputs["state-presence"]:
-            restarted.remember(presence.STEP, codec.Decoder(schema).decode(codec.encode(schema, memory)))
+            restarted.restore_state(presence.STEP, codec.Decoder(schema).decode(codec.encode(schema, memory)))
     again = [restarted.apply(each).outputs for each in beats]
 
     assert [[]] * min(cut, len(beats)) == again[:cut], "what is at or before its memory is skipped"

@@ -7,7 +7,7 @@ from processors import vms
 from processors.engine.partition import Partition
 from processors.testing import drive
 from schemas import catalog
-from schemas.testing import START, item, raw
+from schemas.testing import START_TIME, make_raw_record, make_record
 
 WRAP = 100_000
 """Small, so that it wraps."""
@@ -46,13 +46,13 @@ def history(made, wrap=WRAP):
         value %= wrap
         if what in ("restart", "reset", "reuse"):
             broken.append(at_s)
-        devices = [] if what == "unplug" else [item("DomainNic", device="tap0", rxbytes=value)]
-        domain = item("Domain", uuid="u", domain_id=run, state=1, cputime=value, nics=devices)
-        record = raw(
+        devices = [] if what == "unplug" else [make_record("DomainNic", device="tap0", rxbytes=value)]
+        domain = make_record("Domain", uuid="u", domain_id=run, state=1, cputime=value, nics=devices)
+        record = make_raw_record(
             "LibvirtSample", at_s=0, sequence=sequence, epoch=f"{epoch}", monotonic_s=500.0 + at_s,
             domains=[] if what == "away" else [domain],
         )  # fmt: skip
-        record["observed_at"] = START.fromtimestamp(START.timestamp() + clock_s, START.tzinfo)
+        record["observed_at"] = START_TIME.fromtimestamp(START_TIME.timestamp() + clock_s, START_TIME.tzinfo)
         sequence += 1
         if what != "lost":
             records.append(record)

@@ -8,41 +8,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors import vm_power
-from processors.engine.join import Joint
+from processors.engine.join import JoinPartition
 from schemas import catalog
-from schemas.testing import START, item, raw
+from schemas.testing import START_TIME, make_raw_record, make_record
 
 POWER, LIBVIRT = vm_power.POWER, vm_power.LIBVIRT
 MINUTE = timedelta(minutes=1)
 
 
 def power(at_s, watts, **fields):
-    controls = [item("RedfishPowerControl", chassis_id="1", power_consumed_watts=watts)]
-    return POWER, raw("RedfishSample", at_s=at_s, category="power", power_controls=controls, **fields)
+    controls = [make_record("RedfishPowerControl", chassis_id="1", power_consumed_watts=watts)]
+    return POWER, make_raw_record("RedfishSample", at_s=at_s, category="power", power_controls=controls, **fields)
 
 
 def cpu(at_s, used_s, domain_id=1, **fields):
     """A poll at which the VMs, by UUID, have used so much CPU time."""
     domains = [
-        item("Domain", vmid=uuid, name=f"one-{uuid}", uuid=uuid, domain_id=domain_id, cputime=int(s * 1e9))
+        make_record("Domain", vmid=uuid, name=f"one-{uuid}", uuid=uuid, domain_id=domain_id, cputime=int(s * 1e9))
         for uuid, s in used_s.items()
     ]
-    return LIBVIRT, raw("LibvirtSample", at_s=at_s, category="domains", domains=domains, **fields)
+    return LIBVIRT, make_raw_record("LibvirtSample", at_s=at_s, category="domains", domains=domains, **fields)
 
 
 def ms(at_s):
-    return int((START + timedelta(seconds=at_s)).timestamp() * 1000)
+    return int((START_TIME + timedelta(seconds=at_s)).timestamp() * 1000)
 
 
 def told(samples, quiet=(), delay_s=0.0):
     """The estimates that samples lead to, each appended `delay_s` after it was observed."""
-    joint = Joint(catalog.load(), vm_power.JOIN)
+    joint = JoinPartition(catalog.load(), vm_power.JOIN)
     found = []
     for offset, (alias, record) in enumerate(samples):
         at_ms = int((record["observed_at"].timestamp() + delay_s) * 1000)
-        found += joint.take(alias, offset, record, at_ms)
+        found += joint.apply(alias, offset, record, at_ms)
     for alias, until_s in quiet:
-        found += joint.quiet(alias, ms(until_s))
+        found += joint.advance_watermark(alias, ms(until_s))
     assert [] == joint.failures
     return [each.record for each in found]
 
@@ -60,7 +60,7 @@ def test_watts_are_divided_by_cpu_time_and_add_up():
 
     assert {"one-a": pytest.approx(200), "one-b": pytest.approx(100)} == watts
     assert (300.0, 18000.0, False) == (minute["host_watts"], minute["host_joules"], minute["partial"])
-    assert (START, START + MINUTE, "cpu-time") == (minute["minute"], minute["observed_at"], minute["method"])
+    assert (START_TIME, START_TIME + MINUTE, "cpu-time") == (minute["minute"], minute["observed_at"], minute["method"])
     assert [60.0, 30.0] == [pytest.approx(each["cpu_seconds"]) for each in minute["vms"]]
 
 
@@ -75,7 +75,7 @@ def test_what_lies_across_the_end_of_a_minute_is_divided_in_proportion():
 def test_each_minute_is_told_once():
     minutes = [each["minute"] for each in told(steady(600))]
 
-    assert [START + n * MINUTE for n in range(10)] == minutes
+    assert [START_TIME + n * MINUTE for n in range(10)] == minutes
 
 
 def test_a_clock_that_steps_back_within_a_minute_makes_no_minute_longer():
@@ -109,7 +109,7 @@ def test_nothing_is_estimated(samples):
 
 
 def test_a_side_that_fell_silent_is_waited_for_5_min_and_no_longer():
-    samples = [each for each in steady(120) if each[0] == LIBVIRT or each[1]["observed_at"] <= START + MINUTE / 2]
+    samples = [each for each in steady(120) if each[0] == LIBVIRT or each[1]["observed_at"] <= START_TIME + MINUTE / 2]
 
     assert [] == told(samples)
     assert [] == told(samples, quiet=[(POWER, 359)])
@@ -119,15 +119,15 @@ def test_a_side_that_fell_silent_is_waited_for_5_min_and_no_longer():
 
 def test_what_comes_after_5_min_is_not_counted_and_not_told_again():
     both = list(steady(120))
-    first = [each for each in both if each[0] == LIBVIRT or each[1]["observed_at"] <= START + MINUTE / 2]
-    joint = Joint(catalog.load(), vm_power.JOIN)
+    first = [each for each in both if each[0] == LIBVIRT or each[1]["observed_at"] <= START_TIME + MINUTE / 2]
+    joint = JoinPartition(catalog.load(), vm_power.JOIN)
     for offset, (alias, record) in enumerate(first):
-        joint.take(alias, offset, record, int(record["observed_at"].timestamp() * 1000))
+        joint.apply(alias, offset, record, int(record["observed_at"].timestamp() * 1000))
     late = [each for each in both if each not in first]
-    found = [out for n, (alias, record) in enumerate(late) for out in joint.take(alias, 100 + n, record, ms(361))]
+    found = [out for n, (alias, record) in enumerate(late) for out in joint.apply(alias, 100 + n, record, ms(361))]
 
-    assert [(START, 30.0)] == [(each.record["minute"], each.record["power_covered_s"]) for each in found[:1]]
-    assert [] == joint.quiet(POWER, ms(400))
+    assert [(START_TIME, 30.0)] == [(each.record["minute"], each.record["power_covered_s"]) for each in found[:1]]
+    assert [] == joint.advance_watermark(POWER, ms(400))
 
 
 @pytest.mark.parametrize("skew_s", [-301, 301])
@@ -151,12 +151,12 @@ def test_a_worker_that_starts_again_tells_what_the_last_did_not_and_nothing_twic
     samples = list(steady(300))
     whole = told(samples)
     for cut in range(0, len(samples), 7):
-        before, after = Joint(catalog.load(), vm_power.JOIN), Joint(catalog.load(), vm_power.JOIN)
+        before, after = JoinPartition(catalog.load(), vm_power.JOIN), JoinPartition(catalog.load(), vm_power.JOIN)
         at = [int(record["observed_at"].timestamp() * 1000) for _, record in samples]
-        told_before = [o for n, s in enumerate(samples[:cut]) for o in before.take(s[0], n, s[1], at[n])]
+        told_before = [o for n, s in enumerate(samples[:cut]) for o in before.apply(s[0], n, s[1], at[n])]
         for n, (alias, record) in enumerate(samples[:cut]):
-            after.take(alias, n, record, at[n])
-        told_after = [o for n, s in enumerate(samples) for o in after.take(s[0], n, s[1], at[n])]
+            after.apply(alias, n, record, at[n])
+        told_after = [o for n, s in enumerate(samples) for o in after.apply(s[0], n, s[1], at[n])]
         assert whole == [each.record for each in told_before + told_after]
 
 
@@ -193,10 +193,10 @@ def samples_of(made):
 
 
 def outputs(order):
-    joint = Joint(catalog.load(), vm_power.JOIN)
-    found = [output for each in order for output in joint.take(*each)]
+    joint = JoinPartition(catalog.load(), vm_power.JOIN)
+    found = [output for each in order for output in joint.apply(*each)]
     end_ms = max((each[3] for each in order), default=0) + 10**6
-    found += [output for alias in (POWER, LIBVIRT) for output in joint.quiet(alias, end_ms)]
+    found += [output for alias in (POWER, LIBVIRT) for output in joint.advance_watermark(alias, end_ms)]
     assert [] == joint.failures
     return found
 

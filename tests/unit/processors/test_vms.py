@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 from processors import vms
 from processors.testing import drive
 from schemas import catalog, codec
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 
 
 def nic(device="tap0", **counters):
-    return item("DomainNic", device=device, **dict.fromkeys(vms.NIC, 0) | counters)
+    return make_record("DomainNic", device=device, **dict.fromkeys(vms.NIC_COUNTERS, 0) | counters)
 
 
 def disk(device="vda", **counters):
-    return item("DomainDisk", device=device, **dict.fromkeys(vms.DISK, 0) | counters)
+    return make_record("DomainDisk", device=device, **dict.fromkeys(vms.DISK_COUNTERS, 0) | counters)
 
 
 def vm(uuid="u1", domain_id=1, **fields):
     defaults = {"vmid": "7", "name": "one-7", "state": 1, "nics": [nic()], "disks": [disk()], "cputime": 0}
-    return item("Domain", uuid=uuid, domain_id=domain_id, **defaults | fields)
+    return make_record("Domain", uuid=uuid, domain_id=domain_id, **defaults | fields)
 
 
 def sample(at_s, *domains, **fields):
-    return raw("LibvirtSample", at_s=at_s, domains=list(domains), **fields)
+    return make_raw_record("LibvirtSample", at_s=at_s, domains=list(domains), **fields)
 
 
 def features(*samples):
@@ -106,7 +106,7 @@ def test_a_new_baseline_has_no_rate(second):
 
 def test_a_clock_that_steps_changes_no_rate():
     steady = features(sample(0, vm(cputime=0)), sample(10, vm(cputime=50)))
-    stepped = sample(10, vm(cputime=50)) | {"observed_at": raw("LibvirtSample", at_s=-7200)["observed_at"]}
+    stepped = sample(10, vm(cputime=50)) | {"observed_at": make_raw_record("LibvirtSample", at_s=-7200)["observed_at"]}
 
     assert steady == features(sample(0, vm(cputime=0)), stepped)
 

@@ -1,4 +1,4 @@
-"""The table of the benchmarks and the pages made of it, from figures as the parts print them."""
+"""Tables and pages of benchmark results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bench.support import pages, result_tables
-from bench.support.external_process import NO_PEERS, Missing, built
+from bench.support.external_process import NO_PEERS, MissingPeer, build_peer
 
 ABOUT = {"cpu": "C", "cpus": 2, "memory_gib": 4.0, "kernel": "6", "python": "3.11", "load_before": 1.0,
          "date": "2026-01-01", "versions": {"rackstream": "0"}}  # fmt: skip
@@ -30,48 +30,49 @@ PARTS = {"processors": part("make bench P", PROCESSORS), "growth": part("make be
 
 
 def test_a_peer_that_costs_half_as_much_has_a_ratio_of_a_half_and_is_named_among_the_losses():
-    [row] = [each for each in result_tables.comparison(PARTS) if each.peer == "Kafka Streams"]
-    page = pages.compared(PARTS)
+    [row] = [row for row in result_tables.comparisons(PARTS) if row.peer == "Kafka Streams"]
+    page = pages.comparison_page(PARTS)
 
     assert row.ratio == pytest.approx(0.5)
-    assert "Kafka Streams takes 0.50 of ours" in page.partition("## Where others cost less")[2]
+    losses = page.partition("## Cases in which other software costs less")[2]
+    assert "Kafka Streams takes 0.50 of the CPU time" in losses
     assert "loop of confluent-kafka takes 0.90" in page
 
 
 def test_a_peer_that_was_not_to_be_had_has_no_figure_and_says_why():
-    [row] = [each for each in result_tables.comparison(PARTS) if each.peer == "Quix Streams"]
+    [row] = [row for row in result_tables.comparisons(PARTS) if row.peer == "Quix Streams"]
 
-    assert (row.theirs, row.ratio, row.note) == (None, None, "no network")
-    assert "no network" in result_tables.plain([row], [])
-    assert "| Quix Streams | – | – | no network |" in pages.compared(PARTS)
+    assert (row.peer_cost, row.ratio, row.note) == (None, None, "no network")
+    assert "no network" in result_tables.text_table([row], [])
+    assert "| Quix Streams | – | – | no network |" in pages.comparison_page(PARTS)
 
 
 def test_one_core_carries_the_hosts_whose_cost_fills_its_hour():
-    page = pages.capacity(PARTS)
+    page = pages.capacity_page(PARTS)
 
     assert "| producer | 1,000 | 2 | 1,800 hosts | 90 |" in page
     assert "| processor | 10,000 | 0.36 | 10,000 hosts | 120 |" in page
 
 
 def test_the_cores_of_a_fleet_come_from_the_largest_that_was_measured():
-    fleet = pages.capacity(PARTS).partition("## 10,000 hosts")[2]
+    fleet = pages.capacity_page(PARTS).partition("## 10,000 hosts")[2]
 
     assert "| processor | 1 |" in fleet
     assert "| producer | 5.56 |" in fleet
 
 
 def test_every_section_of_a_page_has_the_command_that_makes_its_figures():
-    assert "`make bench P`" in pages.compared(PARTS)
-    assert "`make bench G`" in pages.capacity(PARTS)
+    assert "`make bench P`" in pages.comparison_page(PARTS)
+    assert "`make bench G`" in pages.capacity_page(PARTS)
 
 
 def test_the_pages_are_made_of_the_committed_results():
-    assert 0 == pages.main(["--check"])
+    assert {path: path.read_text() for path in pages.generated_files()} == pages.generated_files()
     assert {"redfish", "libvirt", "processors"} <= json.loads(pages.RESULTS.read_text()).keys()
 
 
 def test_no_peer_is_built_where_none_is_wanted(monkeypatch):
     monkeypatch.setenv(NO_PEERS, "yes")
 
-    with pytest.raises(Missing, match=NO_PEERS):
-        built("get-telegraf")
+    with pytest.raises(MissingPeer, match=NO_PEERS):
+        build_peer("get-telegraf")

@@ -18,9 +18,10 @@ from rackstream.access import roles
 from rackstream.api.settings import ConsoleSettings
 from rackstream.cli import cli
 from rackstream.local import kafka_download
-from rackstream.local.broker_dir import MAX_BATCH_BYTES, SERVER
+from rackstream.local.broker_dir import MAX_BATCH_BYTES, SERVER_PROPERTIES
 from runtime.settings import SECRETS_DIR, KafkaSettings, ProcessSettings
 from sinks.settings import FilesSettings, InfluxSettings, WebhookSettings
+from tests.unit.support.folding import over
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE = ROOT / "compose"
@@ -60,10 +61,6 @@ def secrets(name):
     return {entry["source"]: str(root / entry.get("target", entry["source"])) for entry in entries}
 
 
-def of(names):
-    return pytest.mark.parametrize("name", names)
-
-
 def test_the_file_is_what_the_compose_specification_says():
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run([*command, COMPOSE / "compose.yaml"], capture_output=True, text=True)
@@ -71,12 +68,12 @@ def test_the_file_is_what_the_compose_specification_says():
     assert 0 == done.returncode, done.stdout + done.stderr
 
 
-@of(SERVICES)
+@over(SERVICES)
 def test_an_image_is_pinned(name):
     assert re.fullmatch(r"[a-z/-]+:v?\d+\.\d+\.\d+(-core|\.Final)?", SERVICES[name]["image"])
 
 
-@of(SERVICES)
+@over(SERVICES)
 def test_no_container_needs_root(name):
     user, _, _ = SERVICES[name]["user"].partition(":")
 
@@ -85,12 +82,12 @@ def test_no_container_needs_root(name):
     assert ["no-new-privileges:true"] == SERVICES[name]["security_opt"]
 
 
-@of(SERVICES)
+@over(SERVICES)
 def test_ports_are_published_on_loopback_only(name):
     assert [] == [each for each in SERVICES[name].get("ports", []) if not each.startswith("127.0.0.")]
 
 
-@of(SERVICES)
+@over(SERVICES)
 def test_memory_processors_and_logs_are_limited(name):
     limits = SERVICES[name]["deploy"]["resources"]["limits"]
 
@@ -98,13 +95,13 @@ def test_memory_processors_and_logs_are_limited(name):
     assert {"max-size", "max-file"} == SERVICES[name]["logging"]["options"].keys()
 
 
-@of(LASTING)
+@over(LASTING)
 def test_what_lasts_is_started_again_and_has_a_health_check(name):
     assert "unless-stopped" == SERVICES[name]["restart"]
     assert "CMD" == SERVICES[name]["healthcheck"]["test"][0]
 
 
-@of(SERVICES)
+@over(SERVICES)
 def test_a_service_belongs_to_a_profile_and_waits_only_for_services_there_are(name):
     assert SERVICES[name]["profiles"]
     assert set() == SERVICES[name].get("depends_on", {}).keys() - SERVICES.keys()
@@ -122,7 +119,7 @@ def test_volumes_are_declared_and_used_and_mounted_files_exist():
     assert {"${RACKSTREAM_FLEET:-../fleet.yaml}"} == users, "README.md says which files users bring"
 
 
-@of(OURS)
+@over(OURS)
 def test_a_command_is_one_of_ours(name, tmp_path):
     command, words = cli, [word.replace("/run/passwords", str(tmp_path)) for word in OURS[name]["command"]]
     while isinstance(command, click.Group):
@@ -132,12 +129,12 @@ def test_a_command_is_one_of_ours(name, tmp_path):
         pass
 
 
-@of(OURS)
+@over(OURS)
 def test_each_variable_is_a_setting(name):
     assert set() == OURS[name]["environment"].keys() - variables(name)
 
 
-@of(OURS)
+@pytest.mark.parametrize("name", OURS)
 def test_the_settings_are_valid(name, tmp_path, monkeypatch):
     for variable in variables(name):
         monkeypatch.delenv(variable, raising=False)
@@ -158,13 +155,13 @@ def test_the_machine_s_own_fleet_is_valid():
     assert ("host",) == targets.load(COMPOSE / "host.yaml").sources
 
 
-@of(["kafka", *NODES])
+@over(["kafka", *NODES])
 def test_kafka_is_the_embedded_one_s_version(name):
     assert f"apache/kafka:{kafka_download.VERSION}" == SERVICES[name]["image"]
 
 
 def test_kafka_is_configured_as_the_embedded_one_but_for_addresses_and_sizes_of_a_test_machine():
-    text = SERVER.format(port=0, controller_port=0, max_bytes=MAX_BATCH_BYTES)
+    text = SERVER_PROPERTIES.format(port=0, controller_port=0, max_bytes=MAX_BATCH_BYTES)
     embedded = dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
     ours = {
         name.removeprefix("KAFKA_").lower().replace("_", "."): value
@@ -198,7 +195,7 @@ def test_secrets_are_written_once_and_kept(tmp_path):
     assert 0o600 == stat.S_IMODE((place / "certificates/ca-key.pem").stat().st_mode)
 
 
-@of(SERVICES)
+@over(SERVICES)
 def test_secrets_are_declared_and_never_in_the_environment(name):
     assert set() == secrets(name).keys() - FILE["secrets"].keys()
     assert [] == [
@@ -213,7 +210,7 @@ def profile(name):
     return {each for each, service in SERVICES.items() if name in service["profiles"]}
 
 
-@of(["simple", "secure"])
+@over(["simple", "secure"])
 def test_what_a_service_waits_for_is_of_its_profiles(name):
     chosen = profile(name) | {
         service for service in SERVICES if name == "secure" and service.startswith("secure-producer-")
@@ -226,7 +223,7 @@ def test_the_two_stacks_share_only_what_holds_no_login_to_kafka():
     assert {"influxdb", "grafana"} == profile("simple") & profile("secure")
 
 
-@of([name for name in OURS if name.startswith("secure-") and name != "secure-rights"])
+@over([name for name in OURS if name.startswith("secure-") and name != "secure-rights"])
 def test_each_process_logs_in_as_the_user_of_its_role(name):
     role = "admin" if name == "secure-topics" else name.removeprefix("secure-")
     environment = SERVICES[name]["environment"]
@@ -239,7 +236,7 @@ def test_each_process_logs_in_as_the_user_of_its_role(name):
     assert 1 == sum(secret.startswith("password-") for secret in secrets(name)), "nobody else's"
 
 
-@of([name for name in OURS if name.startswith("secure-") and name.removeprefix("secure-") in OURS])
+@over([name for name in OURS if name.startswith("secure-") and name.removeprefix("secure-") in OURS])
 def test_but_for_the_login_a_process_is_the_same_in_both_stacks(name):
     login = {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL", "KAFKA_SSL_CA_LOCATION", "KAFKA_SASL_USERNAME"}
     login |= {SECRETS_DIR, "RACKSTREAM_SCHEMA_REGISTRY_URL"}
@@ -268,7 +265,7 @@ def test_the_administrator_s_files_are_where_its_settings_say():
     assert "/run/passwords" in SERVICES["secure-rights"]["command"]
 
 
-@of(NODES)
+@over(NODES)
 def test_a_node_has_its_files_and_is_reached_where_it_says(name):
     number = name.removeprefix("kafka-")
     service = SERVICES[name]

@@ -12,6 +12,7 @@ import yaml
 
 from runtime import metrics
 from sinks import datasets
+from tests.unit.support.folding import over
 
 PROVISIONED = Path(__file__).resolve().parents[3] / "compose/grafana"
 SOURCES = {
@@ -20,23 +21,19 @@ SOURCES = {
     for source in yaml.safe_load(path.read_text())["datasources"]
 }
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted((PROVISIONED / "dashboards").glob("*.json"))}
-PANELS = [
-    pytest.param(panel, id=f"{name}: {panel['title']}") for name, board in BOARDS.items() for panel in board["panels"]
-]
+PANELS = [panel for board in BOARDS.values() for panel in board["panels"]]
 TARGETS = [
-    pytest.param(panel, target, id=f"{name}: {panel['title']} {target['refId']}")
-    for name, board in BOARDS.items()
-    for panel in board["panels"]
-    for target in panel["targets"]
+    (panel, target) for name, board in BOARDS.items() for panel in board["panels"] for target in panel["targets"]
 ]
-SQL = [each for each in TARGETS if "rawSql" in each.values[1]]
-PROMQL = [each for each in TARGETS if "expr" in each.values[1]]
-VARIABLES = [
-    pytest.param(variable, id=f"{name}: {variable['name']}")
-    for name, board in BOARDS.items()
-    for variable in board["templating"].get("list", ())
-]
+SQL = [(panel, target) for panel, target in TARGETS if "rawSql" in target]
+PROMQL = [(panel, target) for panel, target in TARGETS if "expr" in target]
+VARIABLES = [variable for name, board in BOARDS.items() for variable in board["templating"].get("list", ())]
 AT = datetime(2026, 1, 1, 12)  # noqa: DTZ001  Arrow's timestamps have no zone, as InfluxDB's
+
+
+def query(item):
+    panel, target = item
+    return f"{panel['title']} {target['refId']}"
 
 
 def expand(sql):
@@ -55,7 +52,7 @@ def influx():
     for dataset in datasets.ALL:
         columns = {"time": pa.array([AT], pa.timestamp("ns"))}
         for column in dataset.columns:
-            if column.tag:
+            if column.is_tag:
                 columns[column.name] = pa.array(["7"]).dictionary_encode()
             elif column.in_lines:
                 columns[column.name] = pa.array([fields[column.type]])
@@ -63,8 +60,8 @@ def influx():
     return context
 
 
-@pytest.mark.parametrize(("panel", "target"), SQL)
-def test_a_query_names_only_measurements_and_fields_there_are(influx, panel, target):
+@over(SQL, query)
+def test_a_query_names_only_measurements_and_fields_there_are(panel, target, influx):
     found = influx.sql(expand(target["rawSql"])).to_arrow_table()
 
     assert "$" not in expand(target["rawSql"])
@@ -77,8 +74,8 @@ def test_a_query_names_only_measurements_and_fields_there_are(influx, panel, tar
     assert set() == shown - set(found.column_names)
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
-def test_a_variable_lists_what_is_stored(influx, variable):
+@over(VARIABLES, lambda variable: variable["name"])
+def test_a_variable_lists_what_is_stored(variable, influx):
     assert 1 == influx.sql(expand(variable["query"])).to_arrow_table().num_rows
 
 
@@ -88,15 +85,16 @@ def test_a_query_that_names_another_is_caught(influx, wrong):
         influx.sql(wrong).to_arrow_table()
 
 
-@pytest.mark.parametrize(("panel", "target"), PROMQL)
+@over(PROMQL, query)
 def test_an_expression_names_only_metrics_there_are(panel, target):
     suffixes = {"histogram": ("_bucket", "_sum", "_count")}
-    known = {each.name + suffix for each in metrics.LIST for suffix in suffixes.get(each.kind, ("",))}
+    known = {each.name + suffix for each in metrics.METRICS for suffix in suffixes.get(each.kind, ("",))}
 
-    assert set() == set(re.findall(r"\b(?:rackstream|process)_\w+", target["expr"])) - known - metrics.CLIENT.keys()
+    names = set(re.findall(r"\b(?:rackstream|process)_\w+", target["expr"]))
+    assert set() == names - known - metrics.CLIENT_METRICS.keys()
 
 
-@pytest.mark.parametrize("panel", PANELS)
+@over(PANELS, lambda panel: panel["title"])
 def test_a_panel_asks_a_provisioned_data_source(panel):
     asked = {(each["datasource"]["type"], each["datasource"]["uid"]) for each in [panel, *panel["targets"]]}
 
@@ -104,7 +102,7 @@ def test_a_panel_asks_a_provisioned_data_source(panel):
     assert set() == asked - SOURCES
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@over(BOARDS)
 def test_panels_have_ids_of_their_own_and_do_not_overlap(name):
     panels = BOARDS[name]["panels"]
     cells = [

@@ -6,8 +6,9 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
-import pytest
 import yaml
+
+from tests.unit.support.folding import over
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE = ROOT / "compose"
@@ -43,7 +44,7 @@ def test_images_are_built_from_stages_there_are_and_one_pinned_base():
     assert re.fullmatch(r"python:3\.12\.\d+-slim-\w+", outside.pop())
 
 
-@pytest.mark.parametrize("name", OURS)
+@over(OURS)
 def test_an_image_is_tagged_with_our_version_and_runs_as_its_user(name):
     service = OURS[name]
     target = service["build"]["target"]
@@ -53,7 +54,7 @@ def test_an_image_is_tagged_with_our_version_and_runs_as_its_user(name):
     assert (COMPOSE / service["build"]["context"] / service["build"]["dockerfile"]).samefile(COMPOSE / "Dockerfile")
 
 
-@pytest.mark.parametrize("source", [each for copied in COPIES for each in copied])
+@over([each for copied in COPIES for each in copied])
 def test_what_is_copied_exists_and_is_sent_to_the_builder(source):
     ignored = (COMPOSE / "Dockerfile.dockerignore").read_text().split()
     sent = [line[1:] for line in ignored if line.startswith("!")]
@@ -72,7 +73,7 @@ def test_all_packages_and_all_requirements_are_copied():
     assert installed <= copied
 
 
-@pytest.mark.parametrize("target", sorted(TARGETS))
+@over(sorted(TARGETS))
 def test_an_image_ends_as_a_user_holds_no_build_tool_and_has_a_health_check(target):
     found = instructions(target)
     [last] = [line for line in found if line.startswith("USER ")]

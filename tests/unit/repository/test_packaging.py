@@ -5,8 +5,9 @@ import tomllib
 from collections import defaultdict
 from pathlib import Path
 
-import pytest
 from packaging.requirements import Requirement
+
+from tests.unit.support.folding import over
 
 ROOT = Path(__file__).resolve().parents[3]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -69,8 +70,7 @@ def declared(where):
         yield from declared(f"group {entry['include-group']}") if isinstance(entry, dict) else [Requirement(entry)]
 
 
-@pytest.mark.parametrize(
-    ("file", "where"),
+@over(
     [
         *[("run", where) for where in ["project", *EDGES]],
         *[("dev", where) for where in ["project", *EDGES, *[f"group {name}" for name in GROUPS]]],
@@ -89,7 +89,7 @@ def test_each_dependency_is_pinned_to_a_version_it_allows(file, where):
     assert [] == unsatisfied, f"run `make lock` for requirements/{file}.txt"
 
 
-@pytest.mark.parametrize("file", FILES)
+@over(FILES)
 def test_every_pin_has_hashes_and_nothing_else(file):
     assert [] == [
         str(pin)
@@ -98,12 +98,12 @@ def test_every_pin_has_hashes_and_nothing_else(file):
     ]
 
 
-@pytest.mark.parametrize("file", FILES)
+@over(FILES)
 def test_no_index_or_host_is_named(file):
     assert [] == re.findall(r".*://.*|.*@ .*|^-.*", text(file), re.MULTILINE)
 
 
-@pytest.mark.parametrize("file", ["run", "libvirt", "build", *IMAGES])
+@over(["run", "libvirt", "build", *IMAGES])
 def test_all_files_fit_into_one_environment(file):
     theirs, everything = versions(file), versions("dev")
     assert {} == {name: v for name, v in theirs.items() if v != everything.get(name, v)}
@@ -113,12 +113,12 @@ def test_dev_holds_all_of_run():
     assert set() == versions("run").keys() - versions("dev").keys()
 
 
-@pytest.mark.parametrize("file", ["run", "dev", "build"])
+@over(["run", "dev", "build"])
 def test_libvirt_python_is_never_a_must(file):
     assert "libvirt-python" not in versions(file)
 
 
-@pytest.mark.parametrize("image", IMAGES)
+@over(IMAGES)
 def test_an_image_holds_no_more_than_everything_at_run_time(image):
     assert versions(image).items() <= versions("run").items()
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 RECIPES = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL))
-QUICK = ((".venv/bin/ruff", "check", "--no-cache", "."), (".venv/bin/python", "-m", "schemas", "--check"))
+QUICK = ((".venv/bin/ruff", "check", "--no-cache", "."), ("scripts/generate", "--check"))
 """The parts of `make check` that take no minute."""
 
 
@@ -36,7 +36,13 @@ def follow(recipe, directory):
 
 @pytest.fixture
 def copy(tmp_path):
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, text=True, capture_output=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        text=True,
+        capture_output=True,
+    ).stdout
     for name in listed.splitlines():
         if (ROOT / name).is_file():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,8 +51,26 @@ def copy(tmp_path):
     return tmp_path
 
 
-def test_there_is_a_recipe_for_a_field_a_topic_and_a_sink():
-    assert ["A Redfish field", "A topic, and the processor that writes it", "A sink"] == list(RECIPES)
+def test_there_is_a_recipe_for_a_field_a_topic_a_sink_and_a_source():
+    assert ["A Redfish field", "A topic, and the processor that writes it", "A sink", "A source"] == list(RECIPES)
+
+
+def test_a_sink_is_a_folder_and_a_line():
+    changed = set(re.findall(r"^\+\+\+ b/(\S+)", RECIPES["A sink"], re.MULTILINE))
+    registry = RECIPES["A sink"].partition("+++ b/sinks/registry.py\n")[2].partition("\ndiff --git")[0]
+
+    assert {"sinks/syslog/__init__.py", "sinks/syslog/sink.py", "sinks/registry.py"} == {
+        path for path in changed if not path.startswith("tests/")
+    }
+    assert ['+    "sinks.syslog:SPEC",'] == [line for line in registry.splitlines() if line.startswith(("+", "-"))]
+
+
+def test_a_source_is_a_folder_and_a_line_beside_its_contract():
+    changed = set(re.findall(r"^\+\+\+ b/(\S+)", RECIPES["A source"], re.MULTILINE))
+
+    assert {"producers/pressure/__init__.py", "producers/pressure/reader.py", "producers/registry.py"} == {
+        path for path in changed if not path.startswith(("schemas/", "tests/"))
+    }
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -60,4 +84,4 @@ def test_a_recipe_that_forgets_the_default_of_a_field_fails(copy):
         '"lower_threshold_fatal", "type": ["null", "double"],',
     )
 
-    assert "schemas" in follow(forgetful, copy)
+    assert "schemas: RedfishSample: new code cannot read old records" in follow(forgetful, copy)

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from rackstream.cli import cli
-from rackstream.local.supervisor import NOT_AGAIN
+from rackstream.local.supervisor import FATAL_EXIT_CODES
 
 ROOT = Path(__file__).parents[3]
 UNITS = sorted((ROOT / "systemd").glob("*.service"))
@@ -55,4 +55,4 @@ def test_it_starts_a_command_there_is(unit):
 
 
 def test_what_a_person_must_act_on_is_not_started_again(unit):
-    assert [" ".join(map(str, NOT_AGAIN))] == setting(unit, "RestartPreventExitStatus")
+    assert [" ".join(map(str, FATAL_EXIT_CODES))] == setting(unit, "RestartPreventExitStatus")

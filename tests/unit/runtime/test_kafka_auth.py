@@ -1,12 +1,12 @@
-"""What librdkafka reports of a login: a refusal is told and kept, anything else heals by itself."""
+"""Error callback of Kafka clients: login refusals are kept, other errors are ignored."""
 
 import pytest
 from confluent_kafka import KafkaError
 
-from runtime.kafka_auth import Trouble
+from runtime.kafka_auth import AuthErrorCallback
 from runtime.settings import KafkaSettings
 
-AT = "sasl_ssl://localhost:9093/bootstrap: "
+ADDRESS = "sasl_ssl://localhost:9093/bootstrap: "
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ AT = "sasl_ssl://localhost:9093/bootstrap: "
         ),
     ],
 )
-def test_a_refusal_is_kept_and_nothing_else(code: int, text: str, *, is_refusal: bool) -> None:
-    trouble = Trouble(KafkaSettings(), silent=True)
-    trouble(KafkaError(code, AT + text))
+def test_only_refusals_are_kept(code: int, text: str, *, is_refusal: bool) -> None:
+    callback = AuthErrorCallback(KafkaSettings(), silent=True)
+    callback(KafkaError(code, ADDRESS + text))
 
-    assert is_refusal == (trouble.refusal is not None)
+    assert is_refusal == (callback.refusal is not None)

@@ -37,5 +37,5 @@ def test_an_answer_says_what_happens_next_and_no_message_tells_the_password(stat
 
 
 def test_an_address_that_is_none_is_named():
-    with pytest.raises(Misconfigured, match=r"RACKSTREAM_SCHEMA_REGISTRY_URL.*give http"):
+    with pytest.raises(Misconfigured, match=r"RACKSTREAM_SCHEMA_REGISTRY_URL.*expected http"):
         KafkaSettings.read(RACKSTREAM_SCHEMA_REGISTRY_URL="registry:8081")

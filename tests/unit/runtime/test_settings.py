@@ -48,7 +48,7 @@ def test_an_empty_secret_file_is_no_token(secrets):
 def test_a_directory_of_secrets_that_is_not_there_is_named(secrets, monkeypatch):
     monkeypatch.setenv("RACKSTREAM_SECRETS_DIR", str(secrets / "gone"))
 
-    with pytest.raises(Misconfigured, match=r"RACKSTREAM_SECRETS_DIR: .*gone is no directory"):
+    with pytest.raises(Misconfigured, match=r"RACKSTREAM_SECRETS_DIR: .*gone is not a directory"):
         KafkaSettings.read()
 
 

@@ -10,7 +10,7 @@ from pyarrow import parquet
 from schemas import catalog, codec
 from sinks import datasets
 from sinks.files import formats
-from sinks.influx.line_protocol import Encoder
+from sinks.influx.line_protocol import LineEncoder
 from sinks.rows import Dataset
 from sinks.sink import Item
 
@@ -59,7 +59,7 @@ def as_dicts(dataset: Dataset, source: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def in_lines(dataset: Dataset) -> list[str]:
-    return [column.name for column in dataset.columns if column.in_lines and not column.tag]
+    return [column.name for column in dataset.columns if column.in_lines and not column.is_tag]
 
 
 TYPES = {"string": str, "long": int, "double": float, "boolean": bool, "timestamp": datetime}
@@ -74,7 +74,7 @@ def test_every_value_has_the_type_of_its_column(dataset: Dataset) -> None:
         assert time == AT
         assert labels == ({} if dataset.name == "producer" else {"rack": "r1"})
         for column, value in zip(dataset.columns, values, strict=True):
-            of_another_kind = column.kind is not None and column.kind != row[dataset.names.index("devtype")]
+            of_another_kind = column.row_kind is not None and column.row_kind != row[dataset.names.index("devtype")]
             no_sequence = column.name == "sequence" and dataset.name in ("target", "vm_power")
             assert isinstance(value, TYPES[column.type]) or of_another_kind or no_sequence, column.name
 
@@ -258,7 +258,7 @@ def test_an_applications_rows_as_lines_and_in_files(tmp_path: Path) -> None:
     source = app_record()
     source["labels"] = {"rack": "r1"}
     event, metric, execution = (
-        Encoder(dataset)(next(iter(dataset.rows(source)))).decode() for dataset in datasets.of("raw-app")
+        LineEncoder(dataset)(next(iter(dataset.rows(source)))).decode() for dataset in datasets.of("raw-app")
     )
     ns = 1767323045678901000
     tags = "host=web-1,app=shop"
@@ -271,12 +271,12 @@ def test_an_applications_rows_as_lines_and_in_files(tmp_path: Path) -> None:
     )
     assert execution.startswith(f"app_execution,{tags},producer=app-shop-0@web-1,label_rack=r1 commands_executed=7i,")
 
-    made, refused = formats.tables([Item("raw-app", ("fleet.raw.app", 0), 0, source)])
+    made, refused = formats.rows_by_file([Item("raw-app", ("fleet.raw.app", 0), 0, source)])
     assert not refused
     names = [dataset.name for dataset, hour in made if hour == "date=2026-01-02/hour=03"]
     assert names == ["app_event", "app_metric", "app_execution"]
     for dataset, hour in made:
-        table = formats.table(dataset, made[dataset, hour])
+        table = formats.arrow_table(dataset, made[dataset, hour])
         parquet.write_table(table, tmp_path / dataset.name)
         assert parquet.read_table(tmp_path / dataset.name).to_pylist() == table.to_pylist()
-        assert len(table) == formats.lines(dataset, made[dataset, hour]).count(b"\n")
+        assert len(table) == formats.json_lines(dataset, made[dataset, hour]).count(b"\n")

@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from processors.alerting import lint, rule_pack
-from processors.alerting.rule import Limit, Rule, judge
-from processors.alerting.rule_pack import Applied, Pack
+from processors.alerting import rule_pack
+from processors.alerting.rule import Limit, Rule, evaluate_reading
+from processors.alerting.rule_pack import AppliedPack, RuleSet
 from producers import redfish
 from rackstream.commands.rules import rules
 from runtime.errors import Misconfigured
-from schemas.testing import START
+from schemas.sources import SOURCES
+from schemas.testing import START_TIME
 
 GOOD = """
 [[rules]]
@@ -98,19 +99,19 @@ def test_a_rule_that_is_none_hides_nothing_that_is_wrong_with_the_others():
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        pytest.param('"reading_celsius"', '"sensor_name"', "line 7: hot: value: 'sensor_name' is no number", id="text"),
+        pytest.param(
+            '"reading_celsius"', '"sensor_name"', "line 7: hot: value: 'sensor_name' is not a number", id="text"
+        ),
         pytest.param(
             'readings = "t', 'category = "termal"\nreadings = "t', "line 5: hot: category: no record", id="a category"
         ),
         pytest.param(
             "45.0",
             "55.0",
-            "line 9: hot: clear: it lies beyond the limit; give one below it",
+            "line 9: hot: clear: it is beyond the limit; give a value below it",
             id="a clear limit beyond the limit",
         ),
-        pytest.param(
-            "clear =", "plausible = [10, 0]\nclear =", "line 9: hot: plausible: nothing is in it", id="a range"
-        ),
+        pytest.param("clear =", "plausible = [10, 0]\nclear =", "line 9: hot: plausible: an empty range", id="a range"),
         pytest.param(GOOD, "[presence]\nbeats = 3", "has no [[rules]]", id="a pack without rules"),
     ],
 )
@@ -125,11 +126,11 @@ def test_what_would_never_judge_is_refused_when_it_is_applied_and_still_read_bac
 
 
 def test_the_categories_of_redfish_are_those_that_its_producer_reads():
-    assert set(lint.CATEGORIES["raw-redfish"]) == set(redfish.CATEGORIES)
+    assert set(SOURCES["redfish"].categories) == set(redfish.CATEGORIES)
 
 
 def test_a_name_given_twice_is_refused():
-    with pytest.raises(Misconfigured, match="line 14: hot: named twice"):
+    with pytest.raises(Misconfigured, match="line 14: hot: duplicate name"):
         rule_pack.parse(GOOD + GOOD, "pack.toml")
 
 
@@ -165,31 +166,31 @@ def test_the_fingerprint_is_of_what_the_rules_say(text, same):
     ],
 )
 def test_a_limit(limit, reading, expected):
-    assert expected == Limit(**limit).of(reading)
+    assert expected == Limit(**limit).for_reading(reading)
 
 
 def test_a_value_may_be_bad_below_its_limit():
     [rule] = rule_pack.parse(GOOD.replace("limit", 'worse = "below"\nlimit').replace("45.0", "55.0"), "a").rules
 
     assert ["breach", "between", "clear"] == [
-        judge(rule, {"reading_celsius": each}).verdict.value for each in (49.0, 52.0, 56.0)
+        evaluate_reading(rule, {"reading_celsius": each}).status.value for each in (49.0, 52.0, 56.0)
     ]
 
 
 def test_the_last_pack_that_was_there_in_time_judges():
     def pack(name):
         rule = Rule(name=name, topic="raw-host", component="x", word="host", good=("x",), severity="warning", text="x")
-        return Pack(rule_pack.only([rule]).base.document, name)
+        return RuleSet(rule_pack.from_rules([rule]).base.document, name)
 
     def at(minutes):
-        return START + timedelta(minutes=minutes)
+        return START_TIME + timedelta(minutes=minutes)
 
     found = rule_pack.builtin()
     for name, effective, appended in (("b", 20, 5), ("a", 10, 1), ("c", 30, 50)):
-        found = found.with_pack(Applied(pack(name), at(effective), at(appended)))
+        found = found.with_pack(AppliedPack(pack(name), at(effective), at(appended)))
 
     assert ["rules.toml", "a", "b", "b", "c"] == [
-        found.at(at(observed), at(appended)).name
+        found.pack_at(at(observed), at(appended)).name
         for observed, appended in ((9, 9), (10, 10), (20, 20), (35, 35), (35, 51))
     ]
 
@@ -198,10 +199,10 @@ def test_the_last_pack_that_was_there_in_time_judges():
     ("arguments", "says"),
     [
         pytest.param(["apply", "--dry-run"], None, id="a check of a good file"),
-        pytest.param(["apply", "--effective-from", "-1h"], "is past", id="applied to the past"),
+        pytest.param(["apply", "--effective-from", "-1h"], "is in the past", id="applied to the past"),
         pytest.param(["test"], "either --from", id="tried out on nothing"),
         pytest.param(["test", "--live", "--from", "-1h"], "either --from", id="tried out on both"),
-        pytest.param(["test", "--from", "tomorrow"], "is no time", id="from no time"),
+        pytest.param(["test", "--from", "tomorrow"], "is not a time", id="from no time"),
     ],
 )
 def test_what_a_command_is_asked_is_checked_before_anything_is_done(tmp_path, monkeypatch, arguments, says):
@@ -211,7 +212,7 @@ def test_what_a_command_is_asked_is_checked_before_anything_is_done(tmp_path, mo
     done = CliRunner().invoke(rules, [arguments[0], str(file), *arguments[1:]])
 
     if says is None:
-        assert (0, True) == (done.exit_code, "1 rules: good" in done.output)
+        assert (0, True) == (done.exit_code, "1 rules: valid" in done.output)
     else:
         assert isinstance(done.exception, Misconfigured)
         assert says in str(done.exception)

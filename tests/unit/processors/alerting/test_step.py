@@ -11,29 +11,29 @@ from processors import hosts, vms
 from processors.alerting import evaluation, rule_pack
 from processors.alerting import step as alerts
 from processors.alerting.rule import Rule
-from processors.alerting.rule_pack import Applied, Pack
+from processors.alerting.rule_pack import AppliedPack, RuleSet
 from processors.engine.partition import Partition
 from processors.testing import drive
 from schemas import catalog, codec
-from schemas.testing import START, item, raw
+from schemas.testing import START_TIME, make_raw_record, make_record
 
-STEP = alerts.step()
+STEP = alerts.alert_step()
 PACK = rule_pack.load()
 
 
 def temperature(celsius, limit=100.0, sensor_id="0", state="Enabled"):
-    return item(
+    return make_record(
         "RedfishTemperature", chassis_id="1", sensor_id=sensor_id, sensor_name="CPU", reading_celsius=celsius,
         upper_threshold_critical=limit, state=state,
     )  # fmt: skip
 
 
 def fan(health, state="Enabled"):
-    return item("RedfishFan", chassis_id="1", sensor_id="F1", sensor_name="Fan 1", health=health, state=state)
+    return make_record("RedfishFan", chassis_id="1", sensor_id="F1", sensor_name="Fan 1", health=health, state=state)
 
 
 def thermal(at_s, temperatures=(), fans=(), **fields):
-    return raw(
+    return make_raw_record(
         "RedfishSample", at_s=at_s, category="thermal", temperatures=list(temperatures), fans=list(fans), **fields
     )
 
@@ -47,7 +47,7 @@ def transitions(records, step=STEP, **options):
 
 def changed(name, **fields):
     """Just this rule of the pack, with other values."""
-    return rule_pack.only([PACK.by_name[name].model_copy(update=fields)])
+    return rule_pack.from_rules([PACK.by_name[name].model_copy(update=fields)])
 
 
 def told(records, step=STEP, **options):
@@ -91,7 +91,7 @@ def test_a_reading_that_was_not_got_leaves_the_alert_as_it_is():
 
 
 def test_a_record_that_lacks_a_resource_does_not_tell_what_is_gone():
-    error = item("PollError", field="/redfish/v1/Chassis/1/Thermal", cause="404", count=1, whole=True)
+    error = make_record("PollError", field="/redfish/v1/Chassis/1/Thermal", cause="404", count=1, whole=True)
     broken = [thermal(n, errors=[error]) for n in range(1, 6)]
 
     assert [[RAISED], [], [], [], [], []] == transitions([*heat(95.0), *broken])
@@ -123,7 +123,7 @@ def test_an_engine_restarted_from_its_memory_goes_on_as_if_it_had_not(celsius, c
     if memories:
         resume, memory = memories[-1]
         schema = catalog.schema("AlertState")
-        restarted.remember(STEP, codec.Decoder(schema).decode(codec.encode(schema, memory)))
+        restarted.restore_state(STEP, codec.Decoder(schema).decode(codec.encode(schema, memory)))
     again = [restarted.apply(record).outputs for record in records[resume:]]
 
     sent = [out.get("alerts", []) for out in whole[resume + 1 :]]
@@ -138,9 +138,9 @@ PREDICTED = Rule(
 
 
 def power(at_s, flag, state="Enabled"):
-    supply = item("RedfishPowerSupply", chassis_id="1", sensor_id="0", sensor_name="PSU 1", state=state)
+    supply = make_record("RedfishPowerSupply", chassis_id="1", sensor_id="0", sensor_name="PSU 1", state=state)
     supplies = [supply | {"failure_predicted": flag}]
-    return raw("RedfishSample", at_s=at_s, category="power") | {"power_supplies": supplies}
+    return make_raw_record("RedfishSample", at_s=at_s, category="power") | {"power_supplies": supplies}
 
 
 @pytest.mark.parametrize(
@@ -154,16 +154,18 @@ def power(at_s, flag, state="Enabled"):
     ],
 )
 def test_a_flag_must_be_false(flags, expected):
-    assert expected == transitions([power(n, flag) for n, flag in enumerate(flags)], packs=rule_pack.only([PREDICTED]))
+    assert expected == transitions(
+        [power(n, flag) for n, flag in enumerate(flags)], packs=rule_pack.from_rules([PREDICTED])
+    )
 
 
 def test_a_flag_of_what_is_absent_says_nothing():
-    assert [[]] == transitions([power(0, flag=True, state="Absent")], packs=rule_pack.only([PREDICTED]))
+    assert [[]] == transitions([power(0, flag=True, state="Absent")], packs=rule_pack.from_rules([PREDICTED]))
 
 
 def test_drives_are_judged_by_health_and_prediction():
-    bad = item("RedfishDrive", system_id="1", drive_id="D0", health="Critical", failure_predicted=True)
-    [outputs] = drive(STEP, [raw("RedfishSample", category="storage", drives=[bad])])
+    bad = make_record("RedfishDrive", system_id="1", drive_id="D0", health="Critical", failure_predicted=True)
+    [outputs] = drive(STEP, [make_raw_record("RedfishSample", category="storage", drives=[bad])])
 
     assert [("drive-unhealthy", "1/-/-/D0"), ("drive-failure-predicted", "1/-/-/D0")] == [
         (alert["rule"], alert["component"]) for alert in outputs["alerts"]
@@ -172,7 +174,7 @@ def test_drives_are_judged_by_health_and_prediction():
 
 def test_alerts_of_two_categories_do_not_disturb_each_other():
     records = [thermal(0, [temperature(95.0)]), *[power(n, flag=True) for n in range(5)]]
-    found = transitions(records, packs=rule_pack.only([*PACK.rules, PREDICTED]))
+    found = transitions(records, packs=rule_pack.from_rules([*PACK.rules, PREDICTED]))
 
     assert [[RAISED], [RAISED], [], [], [], []] == found, "power records miss no temperature"
 
@@ -242,11 +244,15 @@ def test_a_rule_is_for_the_hosts_it_names_and_puts_its_labels_on_the_alert():
 
 
 def test_a_pack_judges_from_its_time_on_if_it_was_there_in_time():
-    strict = Pack(
-        rule_pack.only([PACK.by_name["temperature-high"].model_copy(update={"limit": LOW, "clear": LOW})]).base.document
+    strict = RuleSet(
+        rule_pack.from_rules(
+            [PACK.by_name["temperature-high"].model_copy(update={"limit": LOW, "clear": LOW})]
+        ).base.document
     )
-    rules = rule_pack.builtin().with_pack(Applied(strict, START + timedelta(seconds=10), START))
-    late = rule_pack.builtin().with_pack(Applied(strict, START + timedelta(seconds=10), START + timedelta(seconds=20)))
+    rules = rule_pack.builtin().with_pack(AppliedPack(strict, START_TIME + timedelta(seconds=10), START_TIME))
+    late = rule_pack.builtin().with_pack(
+        AppliedPack(strict, START_TIME + timedelta(seconds=10), START_TIME + timedelta(seconds=20))
+    )
     records = heat(*[60.0] * 30)
 
     assert 10 == transitions(records, packs=rules).index([RAISED])
@@ -262,15 +268,16 @@ LOW = PACK.by_name["temperature-high"].limit.model_copy(
 
 
 def domains(n, *names, stale=(), errors_s=0, packets_s=0, **fields):
-    nic = item("DomainNic", device="tap0", rxerrors=int(errors_s * n), rxpackets=int(packets_s * n))
+    nic = make_record("DomainNic", device="tap0", rxerrors=int(errors_s * n), rxpackets=int(packets_s * n))
     vms_ = [
-        item("Domain", name=name, uuid=name, domain_id=1, state=1, nics=[nic], stale=name in stale) for name in names
+        make_record("Domain", name=name, uuid=name, domain_id=1, state=1, nics=[nic], stale=name in stale)
+        for name in names
     ]
-    return raw("LibvirtSample", at_s=n, category="domains", domains=vms_, **fields)
+    return make_raw_record("LibvirtSample", at_s=n, category="domains", domains=vms_, **fields)
 
 
-VMS = alerts.step("raw-libvirt")
-RATES = alerts.step("device-rates")
+VMS = alerts.alert_step("raw-libvirt")
+RATES = alerts.alert_step("device-rates")
 
 
 def test_a_vm_that_is_listed_no_more_has_stopped_and_is_back_when_it_is_listed():
@@ -295,7 +302,7 @@ def test_a_vm_that_does_not_come_back_is_forgotten():
 
 
 def test_a_connection_that_lists_nothing_for_an_error_stops_no_vm():
-    error = item("PollError", field="domains", cause="no answer", count=1, whole=True)
+    error = make_record("PollError", field="domains", cause="no answer", count=1, whole=True)
 
     assert [[]] * 6 == transitions([domains(0, "a"), *[domains(n, errors=[error]) for n in range(1, 6)]], VMS)
 
@@ -322,7 +329,7 @@ def test_errors_of_a_disk_are_compared_with_its_writes_too(writes_s, raised):
     records = [domains(n * 10, "a") for n in range(8)]
     for n, record in enumerate(records):
         disk = {"rd_req": 0, "wr_reqs": writes_s * 10 * n, "errors": 20 * n}
-        record["domains"][0]["disks"] = [item("DomainDisk", device="vda", **disk)]
+        record["domains"][0]["disks"] = [make_record("DomainDisk", device="vda", **disk)]
     found = told(records, RATES, after=[vms.STEP])
 
     assert (["vm-disk-errors"] if raised else []) == [each["rule"] for each in found]
@@ -337,21 +344,24 @@ def test_a_stale_domain_leaves_its_alerts_as_they_are():
 
 def test_errors_of_a_hosts_own_nics_are_compared_with_its_traffic():
     samples = [
-        raw("HostSample", at_s=n, category="host", interfaces=[
-            item("HostInterface", device="eth0", rxerrors=50 * n, rxpackets=100 * n),
-            item("HostInterface", device="eth1", rxerrors=50 * n, rxpackets=100_000 * n),
+        make_raw_record("HostSample", at_s=n, category="host", interfaces=[
+            make_record("HostInterface", device="eth0", rxerrors=50 * n, rxpackets=100 * n),
+            make_record("HostInterface", device="eth1", rxerrors=50 * n, rxpackets=100_000 * n),
         ])
         for n in range(6)
     ]  # fmt: skip
-    found = told(samples, alerts.step("host-rates"), after=[hosts.STEP])
+    found = told(samples, alerts.alert_step("host-rates"), after=[hosts.STEP])
 
     assert [("nic-receive-errors", "eth0")] == [(each["rule"], each["component"]) for each in found]
 
 
 def test_memory_pressure_is_a_share_of_the_memory():
-    samples = [raw("HostSample", at_s=n, category="host", memory_total=1000, memory_available=40) for n in range(10)]
+    samples = [
+        make_raw_record("HostSample", at_s=n, category="host", memory_total=1000, memory_available=40)
+        for n in range(10)
+    ]
 
-    assert ["memory-pressure"] == [each["rule"] for each in told(samples, alerts.step("raw-host"))]
+    assert ["memory-pressure"] == [each["rule"] for each in told(samples, alerts.alert_step("raw-host"))]
 
 
 # --- hostile values ---------------------------------------------------------------------------------------------------
@@ -385,7 +395,9 @@ def test_a_hundred_thousand_hot_sensors_are_a_bounded_number_of_alerts():
     outputs = drive(STEP, [thermal(0, hot), thermal(1, hot), *[thermal(n, [temperature(20.0)]) for n in (2, 3, 4)]])
     by_rule = [alert["rule"] for alert in outputs[0]["alerts"]]
 
-    assert [evaluation.MOST, 1] == [by_rule.count(name) for name in ("temperature-high", evaluation.FLOOD)]
+    assert [evaluation.MAX_ALERTS, 1] == [
+        by_rule.count(name) for name in ("temperature-high", evaluation.TOO_MANY_ALERTS)
+    ]
     assert [] == outputs[1].get("alerts", [])
     assert [[], []] == [outputs[4]["state-alerts"][0][name] for name in ("active", "pending")], "all ends"
 
@@ -447,12 +459,12 @@ def test_a_replay_is_the_same_to_the_byte(celsius):
 
 
 def left(kind, at_s, **fields):
-    return raw(kind, at_s=at_s, category=catalog.REMOVED, interval_s=0.0, **fields)
+    return make_raw_record(kind, at_s=at_s, category=catalog.REMOVED_CATEGORY, interval_s=0.0, **fields)
 
 
 def test_a_host_that_is_no_target_any_more_has_no_alerts():
     records = [*heat(95.0), power(1, flag=True), left("RedfishSample", 2)]
-    outputs = drive(STEP, records, packs=rule_pack.only([*PACK.rules, PREDICTED]), late_s={2: 3600})
+    outputs = drive(STEP, records, packs=rule_pack.from_rules([*PACK.rules, PREDICTED]), late_s={2: 3600})
 
     assert [("cleared", "gone")] * 2 == [(alert["transition"], alert["cause"]) for alert in outputs[2]["alerts"]]
     assert [[], [], []] == [outputs[2]["state-alerts"][0][name] for name in ("active", "pending", "known")]
@@ -478,7 +490,7 @@ def test_a_record_that_comes_late_after_a_restart_is_not_judged():
     """The state is older than the records that changed nothing of it."""
     restarted = Partition(catalog.load(), [STEP])
     for record in heat(20.0, 20.0, 20.0):
-        restarted.skip(record, [STEP])
+        restarted.mark_applied(record, [STEP])
 
     assert [] == restarted.apply(heat(20.0, 95.0)[1]).outputs
     assert ["alerts", "state-alerts"] == [output.alias for output in restarted.apply(heat(*[95.0] * 4)[3]).outputs]

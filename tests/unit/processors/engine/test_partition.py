@@ -4,24 +4,25 @@ from datetime import timedelta
 
 import pytest
 
-from processors.engine.partition import Partition, StopLimit
+from processors.engine.partition import FailureLimit, Partition
 from processors.engine.step import Step
 from schemas import catalog
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 
 
-def total(record):
-    vms = [item("VmTotal", uuid="u", state=record["sequence"])]
+def total(record, count=0):
+    vms = [make_record("VmTotal", uuid="u", state=count)]
     fields = {name: record[name] for name in ("host", "category", "observed_at", "epoch", "sequence")}
-    return item("VmTotals", vms=vms, **fields)
+    return make_record("VmTotals", vms=vms, **fields)
 
 
 def counting(state, record):
     """Counts the records it was given; fails at sequence 13, does not fit its schema at 14."""
     if record["sequence"] == 13:
         raise ZeroDivisionError
-    output = total(record) | ({"host": None} if record["sequence"] == 14 else {})
-    return (state or 0) + 1, [("vm-totals", output)]
+    count = (state or 0) + 1
+    output = total(record, count) | ({"host": None} if record["sequence"] == 14 else {})
+    return count, [("vm-totals", output)]
 
 
 def partition(step=counting):
@@ -30,11 +31,16 @@ def partition(step=counting):
 
 
 def sample(sequence, epoch="0-a", host="h1"):
-    return raw("LibvirtSample", at_s=sequence, epoch=epoch, host=host)
+    return make_raw_record("LibvirtSample", at_s=sequence, epoch=epoch, host=host)
 
 
-def sequences(found):
-    return [output.record["sequence"] for applied in found for output in applied.outputs]
+def sequences(results):
+    return [output.record["sequence"] for result in results for output in result.outputs]
+
+
+def counts(results):
+    """The states, as the outputs tell them."""
+    return [output.record["vms"][0]["state"] for result in results for output in result.outputs]
 
 
 @pytest.mark.parametrize(
@@ -49,29 +55,29 @@ def sequences(found):
 )
 def test_order(records, stepped, late):
     target = partition()
-    found = [target.apply(record) for record in records]
+    results = [target.apply(record) for record in records]
 
-    assert stepped == sequences(found)
-    assert late == sum(applied.late for applied in found)
+    assert stepped == sequences(results)
+    assert late == sum(result.late for result in results)
 
 
 @pytest.mark.parametrize("bad", [pytest.param(13, id="the step raised"), pytest.param(14, id="it does not fit")])
 def test_a_record_that_fails_keeps_the_state_and_stops_nothing(bad):
     target = partition()
-    found = [target.apply(sample(n)) for n in (0, bad, 20)]
+    results = [target.apply(sample(n)) for n in (0, bad, 20)]
 
-    assert ["count"] == [name for name, _ in found[1].failures]
-    assert [0, 20] == sequences(found)
-    assert 2 == target._states["count", "h1"]
+    assert ["count"] == [name for name, _ in results[1].failures]
+    assert [0, 20] == sequences(results)
+    assert [1, 2] == counts(results)
 
 
 def test_an_output_that_is_on_the_topic_already_is_not_sent_again():
     target = partition()
-    target.present.add(("vm-totals", catalog.load()["vm-totals"].identity_of(total(sample(1)))))
-    found = [target.apply(sample(n)) for n in (0, 1, 2)]
+    target.published.add(("vm-totals", catalog.load()["vm-totals"].identity_of(total(sample(1)))))
+    results = [target.apply(sample(n)) for n in (0, 1, 2)]
 
-    assert [0, 2] == sequences(found)
-    assert [[], ["vm-totals"], []] == [applied.repeated for applied in found]
+    assert [0, 2] == sequences(results)
+    assert [[], ["vm-totals"], []] == [result.repeated for result in results]
 
 
 @pytest.mark.parametrize(
@@ -83,13 +89,13 @@ def test_an_output_that_is_on_the_topic_already_is_not_sent_again():
     ],
 )
 def test_too_many_failures_stop_the_process(hosts, failed_of_10, stops):
-    limit = StopLimit()
-    told = [limit.count(n * 0.1, f"h{n % hosts}", failed=n % 10 < failed_of_10) for n in range(400)]
+    limit = FailureLimit()
+    reached = [limit.record(n * 0.1, f"h{n % hosts}", failed=n % 10 < failed_of_10) for n in range(400)]
 
-    assert stops == any(told)
+    assert stops == any(reached)
 
 
 def test_few_failures_stop_nothing():
-    limit = StopLimit()
+    limit = FailureLimit()
 
-    assert not any(limit.count(n, f"h{n % 2}", failed=True) for n in range(199))
+    assert not any(limit.record(n, f"h{n % 2}", failed=True) for n in range(199))

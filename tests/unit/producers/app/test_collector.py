@@ -337,7 +337,8 @@ def test_a_thread_that_fills_the_buffer_does_not_wait_for_ever_for_a_consumer_th
         with theirs:
             pass
 
-    stream = TelemetryStream(ours, MemoryStorage(), interval=LATER)
+    storage = MemoryStorage()
+    stream = TelemetryStream(ours, storage, interval=LATER)
     stream.add_consumer(consumer)
     stream.start()
     with theirs:
@@ -348,7 +349,7 @@ def test_a_thread_that_fills_the_buffer_does_not_wait_for_ever_for_a_consumer_th
     other.join(60)
     stream.stop()
 
-    assert ["first", "second"] == messages(stream._outlet.storage.retrieve())
+    assert ["first", "second"] == messages(storage.retrieve())
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf")])

@@ -105,13 +105,15 @@ def test_a_forked_child_delivers_its_own_items_only_and_the_parent_its_own(tmp_p
         collector = TelemetryCollector(config)
         stream = TelemetryStream(collector, FileStorage(sys.argv[1]), 3600)
         stream.start()
-        collector.collect_event("s", "parent")
-        held = threading.Event()
-        def hold():
-            with collector._lock:
+        parent, held, start = os.getpid(), threading.Event(), threading.Thread.start
+        def start_later(thread):  # the collector starts its timer while it holds its lock
+            if os.getpid() == parent:
                 held.set()
                 threading.Event().wait(3600)
-        threading.Thread(target=hold, daemon=True).start()
+            start(thread)
+        hold = threading.Thread(target=collector.collect_event, args=("s", "parent"), daemon=True)
+        threading.Thread.start = start_later
+        start(hold)
         held.wait()
         child = os.fork()
         if child == 0:

@@ -39,8 +39,8 @@ def test_a_fleet_is_read(tmp_path):
     fleet = load(tmp_path, GOOD)
 
     assert ("host", "libvirt", "redfish") == fleet.sources
-    assert {"system": 60.0} == fleet.redfish.targets[0].intervals
-    assert "" != fleet.host.targets[0].host
+    assert {"system": 60.0} == fleet.targets("redfish")[0].intervals
+    assert "" != fleet.targets("host")[0].host
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ redfish:
 
 
 def test_targets_take_what_they_do_not_say_from_their_section(tmp_path):
-    one, two, four, three = load(tmp_path, BMCS).redfish.targets
+    one, two, four, three = load(tmp_path, BMCS).targets("redfish")
 
     assert ("monitor", "env:BMC_PASSWORD", False, 60.0) == (one.username, one.password, one.verify, one.interval)
     assert {"site": "lab", "vendor": "dell"} == one.labels
@@ -139,7 +139,7 @@ def test_secrets_and_certificates_that_are_not_there_are_all_named(tmp_path, mon
     monkeypatch.delenv("BMC_PASSWORD", raising=False)
     fleet = load(tmp_path, BMCS.replace("verify: false", "verify: /nowhere/ca.pem"))
     with pytest.raises(Misconfigured) as caught:
-        config.check_references(fleet, tmp_path / "fleet.yaml")
+        config.check_references(fleet.all_targets, tmp_path / "fleet.yaml")
 
     for what in ("BMC_PASSWORD", "/run/secret", "/nowhere/ca.pem"):
         assert what in str(caught.value)
@@ -171,10 +171,10 @@ def test_a_secret_comes_from_environment_or_file(tmp_path, monkeypatch):
     monkeypatch.setenv("BMC", "one")
     (tmp_path / "secret").write_text("two\n")
 
-    assert ["one", "two"] == [config.secret("env:BMC"), config.secret(f"file:{tmp_path / 'secret'}")]
+    assert ["one", "two"] == [config.resolve_secret("env:BMC"), config.resolve_secret(f"file:{tmp_path / 'secret'}")]
 
 
 @pytest.mark.parametrize("reference", ["env:NOBODY_SET_THIS", "file:/nowhere/at/all"])
 def test_a_secret_that_is_not_there_is_named(reference):
     with pytest.raises(Misconfigured, match=r"NOBODY_SET_THIS, .* is not set|/nowhere/at/all cannot be read"):
-        config.secret(reference)
+        config.resolve_secret(reference)

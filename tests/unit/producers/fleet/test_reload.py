@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from producers.fleet import config
-from producers.fleet.config import HostTarget, RedfishTarget
-from producers.fleet.file_watcher import Watched
-from producers.fleet.reload import Reloading, by_host, difference
+from producers.fleet.file_watcher import FileWatcher
+from producers.fleet.reload import FleetReloader, diff_targets, targets_by_host
+from producers.fleet.targets import HostTarget, RedfishTarget
 from producers.host import reader as host
 from runtime.errors import Misconfigured
 
@@ -20,43 +20,43 @@ def path(tmp_path):
 
 def test_new_text_counts_when_it_was_the_same_at_two_looks(path):
     path.write_text("old")
-    watched = Watched(path, "old")
-    assert None is watched.look()
+    watched = FileWatcher(path, "old")
+    assert None is watched.poll()
 
     path.write_text("ne")  # an editor in the middle of writing
-    assert None is watched.look()
+    assert None is watched.poll()
     path.write_text("new")
-    assert None is watched.look()
-    assert ["new", None] == [watched.look(), watched.look()]
+    assert None is watched.poll()
+    assert ["new", None] == [watched.poll(), watched.poll()]
 
 
 def test_new_text_counts_at_once_when_asked_for(path):
     path.write_text("new")
 
-    assert ["new", None] == [(watched := Watched(path, "old")).look(at_once=True), watched.look(at_once=True)]
+    assert ["new", None] == [(watched := FileWatcher(path, "old")).poll(immediate=True), watched.poll(immediate=True)]
 
 
 def test_a_file_that_is_touched_gone_or_back_is_no_new_text(path):
     path.write_text("old")
-    watched = Watched(path, "old")
+    watched = FileWatcher(path, "old")
     os.utime(path, (1, 1))
-    looks = [watched.look(), watched.look()]
+    looks = [watched.poll(), watched.poll()]
     path.unlink()
-    looks += [watched.look(), watched.look(at_once=True)]
+    looks += [watched.poll(), watched.poll(immediate=True)]
     path.write_text("old")
 
-    assert [None] * 6 == [*looks, watched.look(), watched.look()]
+    assert [None] * 6 == [*looks, watched.poll(), watched.poll()]
 
 
 def test_new_text_of_the_same_size_and_time_is_found_when_asked_for(path):
     path.write_text("old")
-    watched = Watched(path, "old")
+    watched = FileWatcher(path, "old")
     os.utime(path, (1, 1))
-    watched.look()
+    watched.poll()
     path.write_text("new")
     os.utime(path, (1, 1))
 
-    assert "new" == watched.look(at_once=True)
+    assert "new" == watched.poll(immediate=True)
 
 
 def bmc(name, **more):
@@ -67,7 +67,7 @@ def test_the_difference_of_two_fleets_is_what_begins_and_what_ends():
     old = {each.host: each for each in (bmc("same"), bmc("gone"), bmc("other", labels={"rack": "r1"}))}
     new = {each.host: each for each in (bmc("same"), bmc("new"), bmc("other", labels={"rack": "r2"}))}
 
-    begin, end = difference(old, new)
+    begin, end = diff_targets(old, new)
     assert {"new", "other"} == {target.host for target in begin}
     assert {"gone", "other"} == end
 
@@ -82,14 +82,14 @@ def reloading(path):
         return [host.create_reader(target, target.interval) for target in wanted]
 
     changes = []
-    found = Reloading(path, ONE, "host", make=make, change=changes.append)
+    found = FleetReloader(path, ONE, "host", create_readers=make, on_change=changes.append)
     found.changes = changes
     return found
 
 
 def test_a_change_holds_what_begins_and_what_ends_and_nothing_else(reloading):
-    reloading.take(TWO)
-    reloading.take(ONE)
+    reloading.apply(TWO)
+    reloading.apply(ONE)
 
     assert [["b"], []] == [[reader.host for reader in change.added] for change in reloading.changes]
     assert [set(), {"b"}] == [set(change.removed) for change in reloading.changes]
@@ -97,11 +97,11 @@ def test_a_change_holds_what_begins_and_what_ends_and_nothing_else(reloading):
 
 @pytest.mark.parametrize("wrong", ["host: [", "host: {targets: [{host: a}, {host: a}]}", "hosts: {}", "- a"])
 def test_a_file_that_is_not_right_is_refused_and_said_and_the_next_that_is_right_is_taken(reloading, wrong, capsys):
-    reloading.take(wrong)
+    reloading.apply(wrong)
     assert [] == reloading.changes
-    assert "refused" in "".join(capsys.readouterr())
+    assert "rejected" in "".join(capsys.readouterr())
 
-    reloading.take(TWO)
+    reloading.apply(TWO)
     assert ["b"] == [reader.host for reader in reloading.changes[0].added]
 
 
@@ -110,13 +110,13 @@ def test_a_fleet_is_refused_whole_if_one_reader_cannot_be_had(path):
         raise Misconfigured("BMC_PASSWORD is not set")
 
     changes = []
-    Reloading(path, ONE, "host", make=make, change=changes.append).take(TWO)
+    FleetReloader(path, ONE, "host", create_readers=make, on_change=changes.append).apply(TWO)
 
     assert [] == changes
 
 
 def test_other_sources_of_the_file_are_nobodys_business(reloading):
-    reloading.take(ONE + "libvirt: {targets: [{host: k, uri: 'test:///default'}]}\n")
+    reloading.apply(ONE + "libvirt: {targets: [{host: k, uri: 'test:///default'}]}\n")
 
     assert [] == reloading.changes
 
@@ -124,20 +124,20 @@ def test_other_sources_of_the_file_are_nobodys_business(reloading):
 def test_a_signal_has_the_file_read_without_waiting_for_a_second_look(path):
     path.write_text(TWO)
     stop, changed = threading.Event(), threading.Event()
-    found = Reloading(path, ONE, "host", make=lambda _: [], change=lambda _: changed.set())
-    found.ask()
+    found = FleetReloader(path, ONE, "host", create_readers=lambda _: [], on_change=lambda _: changed.set())
+    found.trigger()
     thread = threading.Thread(target=found.run, args=(stop,))
     thread.start()
     try:
         assert changed.wait(30)
     finally:
         stop.set()
-        found.ask()
+        found.trigger()
         thread.join()
 
 
 def test_targets_are_found_by_host(path):
     fleet = config.parse(TWO, path)
 
-    assert {"a": "a", "b": "b"} == {name: target.host for name, target in by_host(fleet, "host").items()}
-    assert isinstance(by_host(fleet, "host")["a"], HostTarget)
+    assert {"a": "a", "b": "b"} == {name: target.host for name, target in targets_by_host(fleet, "host").items()}
+    assert isinstance(targets_by_host(fleet, "host")["a"], HostTarget)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from producers.libvirt.connection import is_transport, without_credentials
+from producers.libvirt.connection import is_connection_error, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ class Failure(Exception):
     ],
 )
 def test_only_the_transports_errors_end_a_connection(code, origin, expected):
-    assert expected == is_transport(Failure(code, origin))
+    assert expected == is_connection_error(Failure(code, origin))
 
 
 def test_without_libvirt_python_the_package_imports_and_a_reader_says_what_is_missing():
@@ -51,7 +51,7 @@ def test_without_libvirt_python_the_package_imports_and_a_reader_says_what_is_mi
 import sys
 sys.modules["libvirt"] = None
 from producers import libvirt
-from producers.fleet.config import LibvirtTarget
+from producers.fleet.targets import LibvirtTarget
 from runtime.errors import Misconfigured
 try:
     libvirt.create_reader(LibvirtTarget(host="h", uri="test:///default"), 1.0)

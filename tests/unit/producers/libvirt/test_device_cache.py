@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from producers.libvirt import device_cache
-from producers.libvirt.device_cache import DISK_WORDS, NIC_WORDS, Devices, Disk
+from producers.libvirt.device_cache import NO_DISK_METADATA, NO_NIC_METADATA, DiskDevice, DomainDevices
 
 XML = """<domain id='3'><devices>
   <disk type='file'><target dev='vda'/></disk>
@@ -37,7 +37,7 @@ def cache(clock: Clock) -> device_cache.DeviceCache:
 
 
 def test_nics_go_by_target_else_mac_and_disks_keep_their_type():
-    found = device_cache.parse(XML)
+    found = device_cache.parse_domain_xml(XML)
 
     assert ["52:54:00:00:00:01", "vnet1"] == list(found.nics)
     assert [("vda", "disk"), ("hdc", "cdrom"), ("sda", "lun")] == [
@@ -47,10 +47,10 @@ def test_nics_go_by_target_else_mac_and_disks_keep_their_type():
 
 def test_what_is_not_xml_is_an_error_that_says_so():
     with pytest.raises(ValueError, match="XML cannot be read"):
-        device_cache.parse("<domain>")
+        device_cache.parse_domain_xml("<domain>")
 
 
-OLD, NEW = Devices({"old": NIC_WORDS}), Devices({"new": NIC_WORDS})
+OLD, NEW = DomainDevices({"old": NO_NIC_METADATA}), DomainDevices({"new": NO_NIC_METADATA})
 
 
 @pytest.mark.parametrize(
@@ -79,22 +79,22 @@ def test_old_devices_stay_while_the_xml_cannot_be_read_and_it_is_tried_again(cac
 
 def test_domains_that_are_gone_are_forgotten(cache):
     cache.get(KEY, (), lambda: OLD)
-    cache.keep([])
+    cache.retain([])
 
     assert NEW == cache.get(KEY, (), lambda: NEW)
 
 
 def test_an_event_has_the_xml_read_again_once(cache):
     cache.get(KEY, (), lambda: OLD)
-    cache.changed("u")
+    cache.invalidate("u")
 
     assert NEW == cache.get(KEY, (), lambda: NEW)
     assert NEW == cache.get(KEY, (), lambda: OLD)
 
 
 def test_an_event_that_comes_while_the_xml_is_read_counts(cache):
-    def read() -> Devices:
-        cache.changed("u")
+    def read() -> DomainDevices:
+        cache.invalidate("u")
         return OLD
 
     cache.get(KEY, (), read)
@@ -104,7 +104,7 @@ def test_an_event_that_comes_while_the_xml_is_read_counts(cache):
 
 def test_an_event_is_not_forgotten_when_the_xml_cannot_be_read(cache):
     cache.get(KEY, (), lambda: OLD)
-    cache.changed("u")
+    cache.invalidate("u")
 
     assert OLD == cache.get(KEY, (), lambda: None)
     assert NEW == cache.get(KEY, (), lambda: NEW)
@@ -130,19 +130,19 @@ ONE = """<domain><metadata><x:vm xmlns:x='http://opennebula.org/xmlns/libvirt/1.
     ],
 )
 def test_a_clouds_names_come_from_the_metadata(xml, expected):
-    words = device_cache.parse(xml).words
+    words = device_cache.parse_domain_xml(xml).metadata
 
     assert expected == tuple(words[f"cloud_{name}"] for name in ("name", "project", "user", "flavor"))
     assert words["title"] is None
 
 
 def test_devices_carry_what_only_the_xml_knows():
-    found = device_cache.parse("""<domain><title>shop</title><devices>
+    found = device_cache.parse_domain_xml("""<domain><title>shop</title><devices>
       <disk device='disk'><target dev='vda' bus='virtio'/><alias name='virtio-disk0'/></disk>
       <interface type='network'><mac address='52:54:00:00:00:01'/><source network='lan' bridge='br0'/>
       <target dev='vnet0'/><alias name='net0'/></interface></devices></domain>""")
 
     assert {"vnet0": {"mac": "52:54:00:00:00:01", "alias": "net0", "source": "br0"}} == found.nics
-    assert {"vda": Disk("disk", {"alias": "virtio-disk0", "bus": "virtio"})} == found.disks
-    assert "shop" == found.words["title"]
-    assert {"alias", "bus"} == set(DISK_WORDS)
+    assert {"vda": DiskDevice("disk", {"alias": "virtio-disk0", "bus": "virtio"})} == found.disks
+    assert "shop" == found.metadata["title"]
+    assert {"alias", "bus"} == set(NO_DISK_METADATA)

@@ -17,7 +17,7 @@ from producers.reader import Problems
 from schemas import catalog, codec
 
 CASES = sorted((Path(__file__).parents[3] / "cases" / "libvirt").iterdir())
-WHO = mapping.Who("one-5", "8f3d0c5e-6f0a-4c69-9c1b-0d6c1f6f2a05", 3)
+WHO = mapping.DomainIdentity("one-5", "8f3d0c5e-6f0a-4c69-9c1b-0d6c1f6f2a05", 3)
 HEADER = {
     "host": "kvm-01",
     "category": "domains",
@@ -51,9 +51,11 @@ def through_avro(domain: Any, problems: Problems) -> Any:
 def test_bulk_figures_become_the_expected_domain(case: Path):
     xml = (case / "domain.xml").read_text()
     root = ET.fromstring(xml)
-    who = mapping.Who(root.findtext("name", ""), root.findtext("uuid", ""), int(root.attrib["id"]))
+    who = mapping.DomainIdentity(root.findtext("name", ""), root.findtext("uuid", ""), int(root.attrib["id"]))
     problems = Problems()
-    domain = mapping.from_bulk(who, json.loads((case / "bulk.json").read_text()), device_cache.parse(xml), problems)
+    domain = mapping.domain_from_stats(
+        who, json.loads((case / "bulk.json").read_text()), device_cache.parse_domain_xml(xml), problems
+    )
     expected = json.loads((case / "expected.json").read_text())
 
     assert expected["domain"] == domain
@@ -64,9 +66,9 @@ def test_bulk_figures_become_the_expected_domain(case: Path):
 
 KEYS = st.sampled_from(
     ["state.state", "state.reason", "balloon.last-update", "net.count", "block.count"]
-    + [key for _, key in mapping.FIGURES]
-    + [f"net.{n}.{key}" for n in range(3) for key in ("name", *(key for _, key in mapping.NIC))]
-    + [f"block.{n}.{key}" for n in range(3) for key in ("name", *(key for _, key in mapping.DISK))]
+    + [key for _, key in mapping.DOMAIN_STATS]
+    + [f"net.{n}.{key}" for n in range(3) for key in ("name", *(key for _, key in mapping.NIC_STATS))]
+    + [f"block.{n}.{key}" for n in range(3) for key in ("name", *(key for _, key in mapping.DISK_STATS))]
 ) | st.text(max_size=12)
 VALUES = (
     st.integers(-2, 5)
@@ -79,19 +81,19 @@ VALUES = (
 )
 NIC = {"mac": "52:54:00:00:00:01", "alias": "net0", "source": None}
 DEVICES = st.none() | st.builds(
-    device_cache.Devices,
+    device_cache.DomainDevices,
     st.lists(st.sampled_from(["tap0", "tap1", "52:54:00:00:00:01"])).map(lambda names: dict.fromkeys(names, NIC)),
-    st.dictionaries(st.sampled_from(["vda", "vdb"]), st.sampled_from(["disk", "cdrom"]).map(device_cache.Disk)),
-    st.just(device_cache.DOMAIN_WORDS),
+    st.dictionaries(st.sampled_from(["vda", "vdb"]), st.sampled_from(["disk", "cdrom"]).map(device_cache.DiskDevice)),
+    st.just(device_cache.NO_DOMAIN_METADATA),
 )
 
 
 @given(stats=st.dictionaries(KEYS, VALUES, max_size=60), known=DEVICES)
 def test_no_answer_raises_or_gives_a_negative_number_or_one_device_twice(stats: dict[str, Any], known: Any):
     problems = Problems()
-    domain = mapping.from_bulk(WHO, stats, known, problems)
-    mapping.shape(stats)
-    mapping.has_figures(stats)
+    domain = mapping.domain_from_stats(WHO, stats, known, problems)
+    mapping.device_signature(stats)
+    mapping.has_statistics(stats)
     mapping.is_busy(stats)
 
     numbers = [value for part in [domain, *domain["nics"], *domain["disks"]] for value in part.values()]
@@ -106,17 +108,17 @@ def test_no_answer_raises_or_gives_a_negative_number_or_one_device_twice(stats: 
 @given(stats=st.dictionaries(KEYS, st.integers(0, 2**63 - 1), max_size=60))
 def test_every_number_is_libvirts_own_and_every_null_has_a_cause(stats: dict[str, int]):
     problems = Problems()
-    domain = mapping.from_bulk(WHO, stats, None, problems)
+    domain = mapping.domain_from_stats(WHO, stats, None, problems)
 
-    for name, key in mapping.FIGURES:
+    for name, key in mapping.DOMAIN_STATS:
         if domain["state"] != mapping.SHUT_OFF:
             assert stats.get(key) == domain[name]
         assert (domain[name] is None) == ((name, "missing") in problems.counts)
 
 
-COUNTERS = [name for name, _ in mapping.NIC]
+COUNTERS = [name for name, _ in mapping.NIC_STATS]
 INFO = [1, 4194304, 2097152, 4, 1_000]
-CALLS = device_stats.Calls(
+CALLS = device_stats.CallResults(
     info=INFO,
     state=[1, 5],
     memory={"actual": 2097152, "rss": 7, "usable": 8, "last_update": 9, "swap_in": -1},
@@ -124,14 +126,15 @@ CALLS = device_stats.Calls(
     nics={"tap0": (1, 2, 3, 4, 5, 6, 7, 8), "52:54:00:00:00:01": None},
     disks={"vda": (1, 2, 3, 4, -1)},
 )
-KNOWN = device_cache.Devices(
-    dict.fromkeys(("tap0", "52:54:00:00:00:01"), NIC), {"vda": device_cache.Disk(), "hda": device_cache.Disk("cdrom")}
+KNOWN = device_cache.DomainDevices(
+    dict.fromkeys(("tap0", "52:54:00:00:00:01"), NIC),
+    {"vda": device_cache.DiskDevice(), "hda": device_cache.DiskDevice("cdrom")},
 )
 
 
 def test_per_device_calls_fill_the_same_record():
     problems = Problems()
-    domain = device_stats.from_calls(WHO, CALLS, KNOWN, problems)
+    domain = device_stats.domain_from_calls(WHO, CALLS, KNOWN, problems)
 
     assert ("5", 3, 1, 5, 4) == tuple(domain[key] for key in ("vmid", "domain_id", "state", "state_reason", "cpus"))
     assert (4194304, 2097152, 2097152) == (domain["memory_max_kb"], domain["memory_used_kb"], domain["memactual"])
@@ -139,40 +142,40 @@ def test_per_device_calls_fill_the_same_record():
     assert (7, 8, 9, None) == tuple(domain[key] for key in ("memrss", "memusable", "memlast_update", "memswap_in"))
     assert {"device": "tap0", **NIC, **dict(zip(COUNTERS, range(1, 9), strict=True))} == domain["nics"][0]
     assert {"device": "52:54:00:00:00:01", **NIC, **dict.fromkeys(COUNTERS)} == domain["nics"][1]
-    disk = {"device": "vda", **device_cache.DISK_WORDS, "rd_req": 1, "rd_bytes": 2, "wr_reqs": 3, "wr_bytes": 4}
+    disk = {"device": "vda", **device_cache.NO_DISK_METADATA, "rd_req": 1, "rd_bytes": 2, "wr_reqs": 3, "wr_bytes": 4}
     assert [disk | {"errors": None}] == domain["disks"]
 
 
 def test_a_failed_call_leaves_nulls_that_are_not_counted_again():
     problems = Problems()
-    failed = device_stats.Calls(info=None, state=None, memory=None, cpu=None)
-    domain = device_stats.from_calls(
-        WHO, failed, device_cache.Devices({"tap0": NIC}, {"vda": device_cache.Disk()}), problems
+    failed = device_stats.CallResults(info=None, state=None, memory=None, cpu=None)
+    domain = device_stats.domain_from_calls(
+        WHO, failed, device_cache.DomainDevices({"tap0": NIC}, {"vda": device_cache.DiskDevice()}), problems
     )
 
     assert [] == problems.as_records()
     assert mapping.NO_STATE == domain["state"]
-    assert [None] == list({domain[name] for name, _ in mapping.FIGURES})
+    assert [None] == list({domain[name] for name, _ in mapping.DOMAIN_STATS})
     assert ["tap0", "vda"] == [domain["nics"][0]["device"], domain["disks"][0]["device"]]
 
 
 @pytest.mark.parametrize(
     ("who", "expected"),
     [
-        pytest.param(mapping.Who("one-123", "u", 7), "123", id="OpenNebula's number"),
-        pytest.param(mapping.Who("one-", "u", 7), "7", id="no number: the domain id"),
-        pytest.param(mapping.Who("one-1x", "u", 7), "7", id="not a number: the domain id"),
-        pytest.param(mapping.Who("someone-1", "u", 7), "7", id="another name that ends so"),
-        pytest.param(mapping.Who("one-٣", "u", 7), "7", id="digits of another script"),
-        pytest.param(mapping.Who("web", "u", None), "u", id="no id: the UUID, never -1"),
+        pytest.param(mapping.DomainIdentity("one-123", "u", 7), "123", id="OpenNebula's number"),
+        pytest.param(mapping.DomainIdentity("one-", "u", 7), "7", id="no number: the domain id"),
+        pytest.param(mapping.DomainIdentity("one-1x", "u", 7), "7", id="not a number: the domain id"),
+        pytest.param(mapping.DomainIdentity("someone-1", "u", 7), "7", id="another name that ends so"),
+        pytest.param(mapping.DomainIdentity("one-٣", "u", 7), "7", id="digits of another script"),
+        pytest.param(mapping.DomainIdentity("web", "u", None), "u", id="no id: the UUID, never -1"),
     ],
 )
-def test_vmid(who: mapping.Who, expected: str):
+def test_vmid(who: mapping.DomainIdentity, expected: str):
     assert expected == mapping.vmid(who)
 
 
 def test_a_count_from_outside_does_not_run_for_ever():
-    domain = mapping.from_bulk(WHO, {"net.count": 2**62, "block.count": 2**62}, None, Problems())
+    domain = mapping.domain_from_stats(WHO, {"net.count": 2**62, "block.count": 2**62}, None, Problems())
 
     assert ([], []) == (domain["nics"], domain["disks"])
 
@@ -180,15 +183,15 @@ def test_a_count_from_outside_does_not_run_for_ever():
 def test_without_xml_every_block_device_passes_for_a_disk():
     stats = {"block.count": 1, "block.0.name": "hdc"}
 
-    assert ["hdc"] == [disk["device"] for disk in mapping.from_bulk(WHO, stats, None, Problems())["disks"]]
+    assert ["hdc"] == [disk["device"] for disk in mapping.domain_from_stats(WHO, stats, None, Problems())["disks"]]
 
 
 NUMBERS = st.integers(-2, 5) | st.sampled_from([2**63 - 1, 2**63, 2**64 - 1]) | st.integers(-(2**65), 2**65)
 ANSWERS = st.builds(
-    device_stats.Calls,
+    device_stats.CallResults,
     info=st.none() | st.lists(NUMBERS, min_size=5, max_size=5),
     state=st.none() | st.lists(NUMBERS, min_size=2, max_size=2),
-    memory=st.none() | st.dictionaries(st.sampled_from([name for name, _ in device_stats.MEMORY]), NUMBERS),
+    memory=st.none() | st.dictionaries(st.sampled_from([name for name, _ in device_stats.MEMORY_STATS]), NUMBERS),
     cpu=st.none() | st.dictionaries(st.sampled_from(["user_time", "system_time"]), NUMBERS),
     nics=st.fixed_dictionaries({"tap0": st.none() | st.tuples(*[NUMBERS] * 8)}),
     disks=st.fixed_dictionaries({"vda": st.none() | st.tuples(*[NUMBERS] * 5)}),
@@ -196,10 +199,10 @@ ANSWERS = st.builds(
 
 
 @given(answers=ANSWERS)
-def test_a_number_of_a_single_call_is_libvirts_own_or_null_with_a_cause(answers: device_stats.Calls):
+def test_a_number_of_a_single_call_is_libvirts_own_or_null_with_a_cause(answers: device_stats.CallResults):
     problems = Problems()
-    domain: Any = device_stats.from_calls(
-        WHO, answers, device_cache.Devices({"tap0": NIC}, {"vda": device_cache.Disk()}), problems
+    domain: Any = device_stats.domain_from_calls(
+        WHO, answers, device_cache.DomainDevices({"tap0": NIC}, {"vda": device_cache.DiskDevice()}), problems
     )
 
     info = answers.info or [None] * 5
@@ -208,7 +211,7 @@ def test_a_number_of_a_single_call_is_libvirts_own_or_null_with_a_cause(answers:
     got += [(domain["nics"][0][name], (answers.nics["tap0"] or [None] * 8)[n], f"nics.{name}")
             for n, name in enumerate(COUNTERS)]  # fmt: skip
     got += [(domain["disks"][0][name], (answers.disks["vda"] or [None] * 5)[n], f"disks.{name}")
-            for n, (name, _) in enumerate(mapping.DISK)]  # fmt: skip
+            for n, (name, _) in enumerate(mapping.DISK_STATS)]  # fmt: skip
     for value, said, name in got:
         if domain["state"] == mapping.SHUT_OFF and name == "cputime":
             continue
@@ -219,8 +222,8 @@ def test_a_number_of_a_single_call_is_libvirts_own_or_null_with_a_cause(answers:
 
 @pytest.mark.parametrize("last", [pytest.param(True, id="answered before"), pytest.param(False, id="never answered")])
 def test_a_domain_that_does_not_answer_has_its_last_values_or_none_and_is_marked(last):
-    known = mapping.from_bulk(WHO, {"state.state": 1, "cpu.time": 5}, None, Problems()) if last else None
-    domain = mapping.unanswered(WHO, known)
+    known = mapping.domain_from_stats(WHO, {"state.state": 1, "cpu.time": 5}, None, Problems()) if last else None
+    domain = mapping.stale_domain(WHO, known)
 
     assert (True, 5 if last else None, int(last)) == (domain["stale"], domain["cputime"], domain["state"])
     assert known is None or not known["stale"], "the values kept are not changed"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from producers.libvirt.poll import GROUPS
-from producers.libvirt.worker.main import Link
+from producers.libvirt.poll import POLLED_GROUPS
+from producers.libvirt.worker.main import PollService
 
 RUNNING = Path(__file__).parents[3] / "cases" / "libvirt" / "running"
 STATS = json.loads((RUNNING / "bulk.json").read_text())
@@ -107,12 +107,12 @@ class Libvirt:
         return self.domains
 
 
-def link(libvirt: Libvirt) -> Link:
-    return Link(URI, 300.0, libvirt)
+def link(libvirt: Libvirt) -> PollService:
+    return PollService(URI, 300.0, libvirt)
 
 
-def read(link: Link, *out: str, held: list[str] | None = None, groups: int = GROUPS) -> dict[str, Any]:
-    return link.round(list(out), held or [], groups)
+def read(link: PollService, *out: str, held: list[str] | None = None, groups: int = POLLED_GROUPS) -> dict[str, Any]:
+    return link.poll(list(out), held or [], groups)
 
 
 def problems(answer: dict[str, Any]) -> list[tuple[str, str, int]]:
@@ -246,7 +246,7 @@ def test_a_domain_that_hung_is_asked_again_when_it_is_free(control, held, asked)
     answer = read(link(libvirt), "u2", held=held)
 
     assert [7, *[8] * asked] == [domain["domain_id"] for domain in answer["domains"]]
-    assert [("one-42", "u2", 8)][asked:] == answer["silent"]
+    assert [("one-42", "u2", 8)][asked:] == answer["unresponsive"]
     assert [("list", 1), ("some", 1 << 29)] == libvirt.asked
 
 
@@ -262,7 +262,7 @@ def test_a_domain_that_somebody_else_waits_for_is_found_by_its_partial_figures(c
     partial = json.loads((RUNNING.parent / "hung" / "bulk.json").read_text())
     answer = read(link(Libvirt(Domain(), Domain(stats=partial, number=8, uuid="u2", controlInfo=control))))
 
-    assert [("one-42", "u2", 8)][not silent :] == answer["silent"]
+    assert [("one-42", "u2", 8)][not silent :] == answer["unresponsive"]
     assert 2 - silent == len(answer["domains"])
 
 
@@ -280,7 +280,7 @@ def test_a_lost_connection_is_unreachable_without_secrets():
     libvirt.bulk_errors = [BROKEN]
     with pytest.raises(LibvirtError) as caught:
         read(source)
-    failure = source.connection.failure(caught.value)
+    failure = source.connection.poll_failure(caught.value)
 
     address = "qemu+tcp://kvm-01/system"
     assert "unreachable" == failure.status
@@ -318,7 +318,7 @@ def test_a_connection_lost_between_two_domains_loses_the_round_not_the_domains()
 
 def test_a_refused_login_is_told_from_an_unreachable_host():
     source = link(Libvirt())
-    failure = source.connection.failure(LibvirtError(45, RPC, "authentication failed"))
+    failure = source.connection.poll_failure(LibvirtError(45, RPC, "authentication failed"))
 
     assert "auth_failed" == failure.status
 

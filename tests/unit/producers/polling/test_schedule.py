@@ -44,10 +44,10 @@ class Run:
 
     def until(self, end_s):
         while self.now_s < end_s:
-            for poll in self.schedule.start(self.now_s):
+            for poll in self.schedule.start_due(self.now_s):
                 self._begin(poll)
             first_end_s = self.ends[0][0] if self.ends else end_s
-            self.now_s = max(self.now_s, min(self.schedule.next_s(), first_end_s, self.now_s + 0.25))
+            self.now_s = max(self.now_s, min(self.schedule.next_due_s(), first_end_s, self.now_s + 0.25))
             while self.ends and self.ends[0][0] <= self.now_s:
                 self._end(heapq.heappop(self.ends)[2])
         return self
@@ -55,7 +55,7 @@ class Run:
     def _begin(self, poll):
         key, kind = poll.key, self.targets[poll.key]
         self.began.setdefault(key, []).append((poll.task.category, self.now_s))
-        self.late[key] = self.late.get(key, 0) + poll.late
+        self.late[key] = self.late.get(key, 0) + poll.is_late
         self.at_once[key] = self.at_once.get(key, 0) + 1
         self.most_at_once[key] = max(self.most_at_once.get(key, 0), self.at_once[key])
         heapq.heappush(self.ends, (self.now_s + kind.poll_s, next(self.count), poll))
@@ -64,7 +64,7 @@ class Run:
         key, kind = poll.key, self.targets[poll.key]
         self.at_once[key] -= 1
         got = kind.answers and poll.task.category != kind.hangs_at
-        self.late[key] += self.schedule.ended(poll, self.now_s, answered=got, failed=not got)
+        self.late[key] += self.schedule.finish(poll, self.now_s, answered=got, failed=not got)
 
     def times(self, key, category):
         return [at_s for each, at_s in self.began[key] if each == category]
@@ -106,7 +106,7 @@ def test_a_dead_target_is_asked_by_one_poll_at_a_time_with_growing_pauses():
         len({category for category, _ in run.began["dead"][at : at + 7]}) for at in (2, 3)
     }  # one after another
     assert pauses[:4] == sorted(pauses[:4])
-    assert schedule.BACKOFF_S == pytest.approx(pauses[-1], abs=1.5)
+    assert schedule.MAX_BACKOFF_S == pytest.approx(pauses[-1], abs=1.5)
 
 
 def test_what_was_held_back_is_asked_as_soon_as_a_dead_target_answers():
@@ -149,7 +149,7 @@ def test_polls_of_one_interval_are_spread_over_it():
 def test_no_target_has_more_than_its_share_of_the_workers():
     run = Run(fleet(50, slow=(10, Kind(20.0)))).until(400)
 
-    assert schedule.AT_ONCE == max(run.most_at_once[f"ok-{n}"] for n in range(50))
+    assert schedule.MAX_POLLS_PER_TARGET == max(run.most_at_once[f"ok-{n}"] for n in range(50))
     run.most_at_once.clear()
     run.until(1000)
     assert {1} == {run.most_at_once[f"slow-{n}"] for n in range(10)}
@@ -166,22 +166,22 @@ def test_a_target_that_was_removed_is_polled_no_more_and_its_last_poll_ends_well
 
 
 def test_more_targets_may_have_more_workers_up_to_a_limit():
-    sizes = [schedule.limits(count).all for count in (1, 100, 1000, 100_000)]
+    sizes = [schedule.poll_limits(count).total for count in (1, 100, 1000, 100_000)]
 
     assert sorted(sizes) == sizes
-    assert sizes[-1] == schedule.limits(10**6).all < 1000
+    assert sizes[-1] == schedule.poll_limits(10**6).total < 1000
 
 
 def due_times(intervals, *, from_s, to_s, going_on, ahead_s=0.0):
     """When each category begins, of one that answers at once; by a clock that is `ahead_s` behind the wall clock."""
     found = Schedule(random.Random(3))
     slots = {name: schedule.slot_s(f"h:{name}", every_s, ahead_s) for name, every_s in intervals.items()}
-    found.add({"h": intervals}, from_s - ahead_s, slots={"h": slots}, going_on={"h"} if going_on else set())
+    found.add({"h": intervals}, from_s - ahead_s, slots={"h": slots}, already_polled={"h"} if going_on else set())
     began, now_s = [], from_s
     while now_s < to_s:
-        for poll in found.start(now_s - ahead_s):
+        for poll in found.start_due(now_s - ahead_s):
             began.append((poll.task.category, now_s))
-            found.ended(poll, now_s - ahead_s, answered=True, failed=False)
+            found.finish(poll, now_s - ahead_s, answered=True, failed=False)
         now_s += 0.01
     return began
 
@@ -209,13 +209,13 @@ def test_a_target_that_nobody_polled_is_polled_at_once_and_then_at_its_own_times
 def test_a_target_that_comes_back_is_on_its_times_again():
     found = Schedule(random.Random(3))
     slot = schedule.slot_s("h:thermal", 10.0, 0.0)
-    found.add({"h": {"thermal": 10.0}}, 0.0, slots={"h": {"thermal": slot}}, going_on={"h"})
+    found.add({"h": {"thermal": 10.0}}, 0.0, slots={"h": {"thermal": slot}}, already_polled={"h"})
     began, now_s = [], 0.0
     while now_s < 600:
-        for poll in found.start(now_s):
+        for poll in found.start_due(now_s):
             answers = not 100 < now_s < 300
             began.append(now_s)
-            found.ended(poll, now_s, answered=answers, failed=not answers)
+            found.finish(poll, now_s, answered=answers, failed=not answers)
         now_s += 0.01
 
     last = [each for each in began if each > 400]

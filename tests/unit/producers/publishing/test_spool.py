@@ -11,15 +11,23 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from producers.publishing.drop_report import Naming
-from producers.publishing.spool import FRAME, Drop, Row, Spool, SpoolSettings, merged
+from producers.publishing.drop_report import DropReporter
+from producers.publishing.spool import (
+    ROW_OVERHEAD_BYTES,
+    DroppedRange,
+    OutgoingRecord,
+    Spool,
+    SpoolChanges,
+    SpoolSettings,
+    merge_ranges,
+)
 from runtime.errors import Misconfigured
 
-MAX_BYTES, MAX_AGE_S = 10 * (FRAME + 20), 100.0
+MAX_BYTES, MAX_AGE_S = 10 * (ROW_OVERHEAD_BYTES + 20), 100.0
 
 
-def row(sequence: int, *, at: float = 0.0, host: str = "h", size: int = 10) -> Row:
-    return Row(at, host, "thermal", "e", sequence, "t", host.encode(), bytes(size))
+def row(sequence: int, *, at: float = 0.0, host: str = "h", size: int = 10) -> OutgoingRecord:
+    return OutgoingRecord(at, host, "thermal", "e", sequence, "t", host.encode(), bytes(size))
 
 
 def spool(path: Path, **limits: float) -> Spool:
@@ -34,7 +42,7 @@ class Model(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.path = Path(self.directory.name) / "p.spool.db"
         self.spool = spool(self.path)
-        self.rows: list[tuple[int, Row]] = []
+        self.rows: list[tuple[int, OutgoingRecord]] = []
         self.dropped: set[int] = set()
         self.cursor = self.next = 0
         self.now = 0.0
@@ -56,7 +64,7 @@ class Model(RuleBasedStateMachine):
     @rule(most=st.integers(1, 5))
     def hand_over(self, most: int) -> None:
         waiting = [each for each in self.rows if each[0] > self.cursor]
-        found = self.spool.after(self.cursor, most=most, most_bytes=10**9)
+        found = self.spool.read_after(self.cursor, max_records=most, max_bytes=10**9)
         assert found == waiting[:most]
         self.cursor = max((number for number, _ in found), default=self.cursor)
 
@@ -65,12 +73,12 @@ class Model(RuleBasedStateMachine):
     def confirm(self, data: st.DataObject) -> None:
         on_their_way = [number for number, _ in self.rows if number <= self.cursor]
         gone = data.draw(st.sets(st.sampled_from(on_their_way)))
-        self.spool.write((), gone=[*gone, 10**6])
+        self.spool.write((), SpoolChanges(finished=[*gone, 10**6]))
         self.rows = [each for each in self.rows if each[0] not in gone]
 
     @rule()
     def trim(self) -> None:
-        drops = self.spool.trim(self.now, beyond=self.cursor)
+        drops = self.spool.trim(self.now, in_flight_until=self.cursor)
         expected = []
         for number, each in [each for each in self.rows if each[0] > self.cursor]:
             size = sum(left.size for _, left in self.rows)
@@ -95,7 +103,7 @@ class Model(RuleBasedStateMachine):
     def counts_are_right(self) -> None:
         assert (len(self.rows), sum(each.size for _, each in self.rows)) == (self.spool.records, self.spool.bytes)
         assert min((each.at for _, each in self.rows), default=None) == self.spool.oldest_at
-        told = {sequence for drop in self.spool.drops() for sequence in range(drop.first, drop.last + 1)}
+        told = {sequence for drop in self.spool.unreported_drops() for sequence in range(drop.first, drop.last + 1)}
         assert self.dropped == told
 
 
@@ -107,38 +115,44 @@ def test_what_a_named_range_says_is_forgotten_and_nothing_else(tmp_path: Path) -
     ours = spool(tmp_path / "s.db")
     ours.write(
         (),
-        noted=[Drop("h", "c", "e", 0, 4, "full"), Drop("h", "c", "e", 5, 9, "full"), Drop("g", "c", "e", 0, 1, "full")],
+        SpoolChanges(
+            dropped=[
+                DroppedRange("h", "c", "e", 0, 4, "full"),
+                DroppedRange("h", "c", "e", 5, 9, "full"),
+                DroppedRange("g", "c", "e", 0, 1, "full"),
+            ]
+        ),
     )
-    ours.write((), named=[Drop("h", "c", "e", 0, 9, "full")])
+    ours.write((), SpoolChanges(reported=[DroppedRange("h", "c", "e", 0, 9, "full")]))
 
-    assert [Drop("g", "c", "e", 0, 1, "full")] == ours.drops()
+    assert [DroppedRange("g", "c", "e", 0, 1, "full")] == ours.unreported_drops()
     ours.close()
 
 
 def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
     ours = spool(tmp_path / "s.db", max_bytes=10**9)
     ours.write([row(n, size=1000) for n in range(100)])
-    [[pages]] = ours._db.execute("pragma page_count").fetchall()
-    ours._db.execute(f"pragma max_page_count = {pages}")
+    [[pages]] = ours.database.execute("pragma page_count").fetchall()
+    ours.database.execute(f"pragma max_page_count = {pages}")
     with pytest.raises(sqlite3.Error, match="full"):
-        ours.write([row(n, size=1000) for n in range(100, 200)], gone=[1])
+        ours.write([row(n, size=1000) for n in range(100, 200)], SpoolChanges(finished=[1]))
     assert (100, list(range(100))) == (
         ours.records,
-        [each.sequence for _, each in ours.after(0, most=300, most_bytes=10**9)],
+        [each.sequence for _, each in ours.read_after(0, max_records=300, max_bytes=10**9)],
     )
-    ours._db.execute("pragma max_page_count = 100000")
-    ours.write([row(100)], gone=[1])
+    ours.database.execute("pragma max_page_count = 100000")
+    ours.write([row(100)], SpoolChanges(finished=[1]))
     ours.close()
 
     again = spool(tmp_path / "s.db")
-    assert list(range(1, 101)) == [each.sequence for _, each in again.after(0, most=300, most_bytes=10**9)]
+    assert list(range(1, 101)) == [each.sequence for _, each in again.read_after(0, max_records=300, max_bytes=10**9)]
     again.close()
 
 
 def test_what_was_sent_gives_the_disk_back(tmp_path: Path) -> None:
     ours = spool(tmp_path / "s.db", max_bytes=10**9)
     numbers = ours.write([row(n, size=10_000) for n in range(300)])
-    ours.write((), gone=numbers)
+    ours.write((), SpoolChanges(finished=numbers))
     ours.shrink()
     ours.close()
 
@@ -146,7 +160,7 @@ def test_what_was_sent_gives_the_disk_back(tmp_path: Path) -> None:
 
 
 def test_a_second_process_of_a_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("producers.publishing.spool.LOCKED_S", 0.1)
+    monkeypatch.setattr("producers.publishing.spool.LOCK_TIMEOUT_S", 0.1)
     ours = spool(tmp_path / "s.db")
     with pytest.raises(Misconfigured, match=r"locked.*another producer of this name.*--name"):
         spool(tmp_path / "s.db")
@@ -164,9 +178,9 @@ def test_rows_of_an_ended_process_are_taken_over_in_their_order(tmp_path: Path) 
     ours.write([row(0)])
     other.write([row(n, host="other") for n in range(3)])
 
-    assert 3 == ours.take_over(other)
+    assert 3 == ours.absorb(other)
     assert [("h", 0), ("other", 0), ("other", 1), ("other", 2)] == [
-        (each.host, each.sequence) for _, each in ours.after(0, most=9, most_bytes=10**9)
+        (each.host, each.sequence) for _, each in ours.read_after(0, max_records=9, max_bytes=10**9)
     ]
     assert 0 == other.records
     ours.close()
@@ -174,29 +188,33 @@ def test_rows_of_an_ended_process_are_taken_over_in_their_order(tmp_path: Path) 
 
 
 def test_contiguous_drops_of_one_cause_are_one_range() -> None:
-    drops = [Drop("h", "c", "e", 0, 0, "x"), Drop("g", "c", "e", 7, 7, "x"), Drop("h", "c", "e", 1, 1, "x"),
-             Drop("h", "c", "e", 2, 2, "y"), Drop("h", "c", "e", 4, 4, "y")]  # fmt: skip
+    drops = [
+        DroppedRange(host, "c", "e", sequence, sequence, cause)
+        for host, sequence, cause in [("h", 0, "x"), ("g", 7, "x"), ("h", 1, "x"), ("h", 2, "y"), ("h", 4, "y")]
+    ]
 
     assert [("h", 0, 1), ("g", 7, 7), ("h", 2, 2), ("h", 4, 4)] == [
-        (each.host, each.first, each.last) for each in merged(drops)
+        (each.host, each.first, each.last) for each in merge_ranges(drops)
     ]
 
 
 def test_a_range_is_named_by_one_record_until_that_is_lost_itself() -> None:
     key = ("h", "c")
-    naming = Naming([Drop(*key, "old", 3, 4, "too old")])
-    naming.take(Drop(*key, "e", 0, 1, "spool full"))
-    first = naming.of(key, "e")
+    naming = DropReporter([DroppedRange(*key, "old", 3, 4, "too old")])
+    naming.add(DroppedRange(*key, "e", 0, 1, "spool full"))
+    first = naming.header_entries(key, "e")
     assert [("old", 3, 4), (None, 0, 1)] == [(each["epoch"], each["first"], each["last"]) for each in first]
-    naming.carried_by(key, "e", 5)
-    assert [] == naming.of(key, "e"), "record 5 names it"
+    naming.mark_reported(key, "e", 5)
+    assert [] == naming.header_entries(key, "e"), "record 5 names it"
 
-    naming.take(Drop(*key, "e", 2, 5, "spool full"))
-    assert [(3, 4), (0, 5)] == [(each["first"], each["last"]) for each in naming.of(key, "e")]
-    naming.carried_by(key, "e", 6)
-    naming.take(Drop(*key, "e", 9, 9, "spool full"))
-    assert [Drop(*key, "old", 3, 4, "too old"), Drop(*key, "e", 0, 5, "spool full")] == naming.confirmed(key, "e", 6)
-    assert [(9, 9)] == [(each["first"], each["last"]) for each in naming.of(key, "e")]
+    naming.add(DroppedRange(*key, "e", 2, 5, "spool full"))
+    assert [(3, 4), (0, 5)] == [(each["first"], each["last"]) for each in naming.header_entries(key, "e")]
+    naming.mark_reported(key, "e", 6)
+    naming.add(DroppedRange(*key, "e", 9, 9, "spool full"))
+    assert [DroppedRange(*key, "old", 3, 4, "too old"), DroppedRange(*key, "e", 0, 5, "spool full")] == naming.confirm(
+        key, "e", 6
+    )
+    assert [(9, 9)] == [(each["first"], each["last"]) for each in naming.header_entries(key, "e")]
 
 
 def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from producers.redfish import docs, reader
-from producers.redfish.__main__ import FILE
-from producers.redfish.scripting.dictionaries import FORMS
+from producers.redfish.scripting.dictionaries import LAYOUTS
 from schemas import catalog
 
 CASES = Path(__file__).parents[3] / "cases" / "redfish"
@@ -24,18 +23,18 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "record": dict,
 }
 FAN = {"reading_rpm": "speed_rpm", "reading_units": "speed_percent"}
-"""The seed's key → the record's field it is made of."""
+"""Key of the scripting API → field of the record it is made of."""
 
 
 def test_the_readme_is_made_of_the_tables() -> None:
-    assert docs.text() == FILE.read_text()
+    assert docs.text() == docs.README.read_text()
 
 
 def test_the_readme_names_every_property_and_field() -> None:
     text = docs.text()
     for tables in reader.CATEGORIES.values():
         for table in tables:
-            assert f"`{table.record}` ← " in text
+            assert f"`{table.record_field}` ← " in text
             for field in table.fields:
                 assert not field.paths or f"`{field.name}`" in text
                 assert all(f"{path}`" in text for path in field.paths)
@@ -52,14 +51,14 @@ def kind_of(definition: Any) -> str:
     return str(told["type"] if isinstance(told, dict) else told)
 
 
-@pytest.mark.parametrize("array", FORMS)
-def test_every_field_of_the_seed_is_in_some_case_with_its_type(array: str) -> None:
+@pytest.mark.parametrize("array", LAYOUTS)
+def test_every_key_of_the_scripting_api_is_in_some_case_with_its_type(array: str) -> None:
     sample = catalog.schema("RedfishSample").definition
     schema = next(field["type"]["items"]["fields"] for field in sample["fields"] if field["name"] == array)
     types = {each["name"]: each["type"] for each in schema}
     records = list(expected(array))
     missing = []
-    for key in FORMS[array].keys:
+    for key in LAYOUTS[array].keys:
         name = FAN.get(key, key) if array == "fans" else key
         values = [record[name] for record in records if record.get(name) is not None]
         if not values or not all(isinstance(value, KINDS[kind_of(types[name])]) for value in values):

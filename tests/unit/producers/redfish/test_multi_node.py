@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.reader import Problems
-from producers.redfish.multi_node import share, split
+from producers.redfish.multi_node import split_body, split_problems
 
 SYSTEMS = {"Node0": "kvm-1", "Node1": "kvm-2"}
 CHASSIS = {"Blade0": ["Node0"], "Blade1": ["Node1"], "Blade2": ["Node2"], "Rack": ["Node0", "Node1"], "Pdu": []}
@@ -28,7 +28,7 @@ CHASSIS = {"Blade0": ["Node0"], "Blade1": ["Node1"], "Blade2": ["Node2"], "Rack"
     ],
 )
 def test_a_reading_is_the_hosts_whose_system_it_is_else_the_enclosures(reading, host):
-    parts = split({"fans": [reading]}, SYSTEMS, CHASSIS)
+    parts = split_body({"fans": [reading]}, SYSTEMS, CHASSIS)
 
     assert {None: [], "kvm-1": [], "kvm-2": []} | {host: [reading]} == {
         key: each["fans"] for key, each in parts.items()
@@ -36,7 +36,7 @@ def test_a_reading_is_the_hosts_whose_system_it_is_else_the_enclosures(reading, 
 
 
 def test_two_systems_of_one_host_make_one_record_and_their_common_chassis_is_its():
-    parts = split({"fans": [{"chassis_id": "Rack"}]}, {"Node0": "gpu-1", "Node1": "gpu-1"}, CHASSIS)
+    parts = split_body({"fans": [{"chassis_id": "Rack"}]}, {"Node0": "gpu-1", "Node1": "gpu-1"}, CHASSIS)
 
     assert {None: 0, "gpu-1": 1} == {host: len(each["fans"]) for host, each in parts.items()}
 
@@ -54,7 +54,7 @@ def test_nothing_is_there_twice_and_nothing_is_lost(body, systems, chassis):
     numbered = {
         name: [{**reading, "n": (name, n)} for n, reading in enumerate(readings)] for name, readings in body.items()
     }
-    parts = split({"address": "https://bmc", **numbered}, systems, chassis)
+    parts = split_body({"address": "https://bmc", **numbered}, systems, chassis)
 
     assert {None, *systems.values()} == set(parts)
     assert {"https://bmc"} == {part["address"] for part in parts.values()}
@@ -71,7 +71,7 @@ def test_what_was_not_got_whole_is_every_hosts_and_single_values_are_counted_onc
     problems = Problems()
     problems.add("Thermal", "HTTP 500", whole=True)
     problems.add("reading_celsius", "no number", 3)
-    shared = share(problems, {"kvm-1", "kvm-2"})
+    shared = split_problems(problems, {"kvm-1", "kvm-2"})
 
     assert problems is shared[None]
     for host in ("kvm-1", "kvm-2"):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from producers.fleet import importers
-from producers.fleet.config import RedfishTarget
+from producers.fleet.targets import RedfishTarget
 from producers.shared_targets import admin
 from producers.shared_targets import record as shared
 from runtime.errors import Misconfigured
@@ -17,11 +17,11 @@ BMC = {
 
 
 def bmc(number, **more):
-    return admin.one("redfish", {"host": f"kvm-{number}", "address": f"https://10.0.0.{number}", **more})
+    return admin.record_from_entry("redfish", {"host": f"kvm-{number}", "address": f"https://10.0.0.{number}", **more})
 
 
 def known(*records):
-    return {admin.key(record): record for record in records}
+    return {admin.record_key(record): record for record in records}
 
 
 def hosts(*parts):
@@ -31,20 +31,20 @@ def hosts(*parts):
 def loaded(tmp_path, name, text, **defaults):
     path = tmp_path / name
     path.write_text(text)
-    return admin.records(importers.load(path, defaults))
+    return admin.shareable_records(importers.load(path, defaults))
 
 
 def test_a_target_is_the_same_after_its_record():
-    record = admin.one("redfish", BMC)
+    record = admin.record_from_entry("redfish", BMC)
 
-    assert record == shared.record("redfish", shared.target(record))
+    assert record == shared.to_record("redfish", shared.to_target(record))
     assert ("/etc/ca.pem", 5.0, {"memory": 600.0}) == (record["verify"], record["interval_s"], record["intervals_s"])
-    assert isinstance(shared.target(record), RedfishTarget)
+    assert isinstance(shared.to_target(record), RedfishTarget)
 
 
 @pytest.mark.parametrize("verify", [True, False])
 def test_whether_certificates_are_checked_survives(verify):
-    assert verify is shared.target(bmc(1, verify=verify)).verify
+    assert verify is shared.to_target(bmc(1, verify=verify)).verify
 
 
 @pytest.mark.parametrize(
@@ -64,42 +64,42 @@ def test_whether_certificates_are_checked_survives(verify):
 )
 def test_what_may_not_be_on_a_topic_is_refused_with_what_to_do(source, entry, said):
     with pytest.raises(Misconfigured) as refused:
-        admin.one(source, entry)
+        admin.record_from_entry(source, entry)
 
     assert said in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
 
 def test_only_what_differs_is_written():
-    changes = admin.plan(known(bmc(1), bmc(2), bmc(3)), [bmc(1), bmc(2, interval=60), bmc(4)])
+    changes = admin.plan_changes(known(bmc(1), bmc(2), bmc(3)), [bmc(1), bmc(2, interval=60), bmc(4)])
 
     assert [["kvm-4"], ["kvm-2"], []] == hosts(changes.added, changes.changed, changes.removed)
     assert 1 == changes.unchanged
 
 
 def test_what_a_file_does_not_name_goes_only_when_pruned_and_only_of_its_sources():
-    there = known(bmc(1), bmc(2), admin.one("libvirt", {"host": "k", "uri": "qemu+tls://k/system"}))
+    there = known(bmc(1), bmc(2), admin.record_from_entry("libvirt", {"host": "k", "uri": "qemu+tls://k/system"}))
 
-    assert [[]] == hosts(admin.plan(there, [bmc(1)]).removed)
-    pruned = admin.plan(there, [bmc(1)], prune={"redfish"})
+    assert [[]] == hosts(admin.plan_changes(there, [bmc(1)]).removed)
+    pruned = admin.plan_changes(there, [bmc(1)], prune={"redfish"})
     assert [["kvm-2"]] == hosts(pruned.removed)
     assert [("kvm-2", True)] == [(record["host"], record["removed"]) for record in pruned.records]
 
 
 def test_one_bmc_is_not_polled_by_two_names():
-    other = admin.one("redfish", {"host": "new", "address": "https://10.0.0.1:443"})
+    other = admin.record_from_entry("redfish", {"host": "new", "address": "https://10.0.0.1:443"})
 
     with pytest.raises(Misconfigured, match=r"redfish of new: address: polled twice"):
-        admin.plan(known(bmc(1)), [other])
-    assert [["new"]] == hosts(admin.plan(known(bmc(1) | {"removed": True}), [other]).added)
+        admin.plan_changes(known(bmc(1)), [other])
+    assert [["new"]] == hosts(admin.plan_changes(known(bmc(1) | {"removed": True}), [other]).added)
 
 
 def test_a_name_that_is_not_there_is_not_removed_and_one_that_was_is_no_error():
     there = known(bmc(1), bmc(2) | {"removed": True})
 
-    with pytest.raises(Misconfigured, match=r"called kvm-11; is it kvm-1"):
-        admin.removal(there, "redfish", ["kvm-11"])
-    changes = admin.removal(there, "redfish", ["kvm-1", "kvm-2", "kvm-1"])
+    with pytest.raises(Misconfigured, match=r"called kvm-11; did you mean kvm-1"):
+        admin.plan_removal(there, "redfish", ["kvm-11"])
+    changes = admin.plan_removal(there, "redfish", ["kvm-1", "kvm-2", "kvm-1"])
     assert ([["kvm-1"]], 1) == (hosts(changes.removed), changes.unchanged)
 
 
@@ -139,11 +139,11 @@ def test_prometheus_says_addresses_and_labels(tmp_path, dump):
     [
         ("f.csv", "host,address\nkvm-1,https://a\nkvm-1,https://b\n", "line 3: host: named twice: kvm-1"),
         ("f.csv", "host,address\nkvm-1,https://a,r1\n", "line 2: more values than columns"),
-        ("f.csv", "address\nhttps://a\n", "line 1: names of columns"),
+        ("f.csv", "address\nhttps://a\n", "line 1: column names"),
         ("f.csv", "host,address,password\nkvm-1,https://a,hunter2\n", "line 2: password: give secrets by reference"),
-        ("f.csv", "source,host\nhost,here\n", "line 2: source: host is neither"),
+        ("f.csv", "source,host\nhost,here\n", "line 2: source: host is not one of"),
         ("f.csv", "host,address\nkvm-1,https://a\nkvm-2,https://a\n", "line 3: address: polled twice"),
-        ("f.json", '[{"targets": "10.0.0.1"}]', "entry 1: a group of Prometheus"),
+        ("f.json", '[{"targets": "10.0.0.1"}]', "entry 1: a target group"),
         ("f.json", '[{"targets": ["a", "a"]}]', "entry 1, a: host: named twice"),
         ("f.yaml", "redfish: {targets: [{host: a}]}", "line 1: redfish.targets.0.address: "),
         ("f.yaml", "libvirt:\n  targets:\n    - {host: a, uri: 'qemu:///system'}", "line 3: libvirt.targets.0.uri: "),
@@ -159,5 +159,5 @@ def test_what_is_wrong_with_a_file_is_told_with_its_place(tmp_path, name, text, 
 
 
 def test_defaults_are_not_for_a_file_that_has_sections(tmp_path):
-    with pytest.raises(Misconfigured, match="--username: for CSV and file_sd"):
+    with pytest.raises(Misconfigured, match="--username: only for CSV and file_sd"):
         loaded(tmp_path, "f.yaml", "redfish: {targets: []}", username="monitor")

@@ -7,26 +7,26 @@ import pytest
 from click.testing import CliRunner
 
 from rackstream.access import docs, roles
-from rackstream.access.acls import KINDS, OPERATIONS, commands
-from rackstream.access.roles import Right
+from rackstream.access.acls import OPERATIONS, RESOURCE_TYPES, kafka_acls_commands
+from rackstream.access.roles import Acl
 from rackstream.commands.acls import acls
-from rackstream.local.broker_dir import MAX_BATCH_BYTES, SERVER
+from rackstream.local.broker_dir import MAX_BATCH_BYTES, SERVER_PROPERTIES
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 from schemas import catalog
-from sinks import run
 from sinks.files.archive_sink import ArchiveSink
 from sinks.files.sink import FilesSink
 from sinks.influx.sink import InfluxSink
+from sinks.registry import SINKS
 from sinks.webhook.sink import WebhookSink
 from tests.e2e.support.secured import HERE, of_node, properties
 
 TOPICS = catalog.load()
-ROLES = {role: roles.of(role, TOPICS) for role in roles.ROLES}
+ROLES = {role: roles.acls_of(role, TOPICS) for role in roles.ROLES}
 
 
 def names(role, operation, kind="topic"):
-    return {each.name for each in ROLES[role] if (each.operation, each.kind) == (operation, kind)}
+    return {each.name for each in ROLES[role] if (each.operation, each.resource_type) == (operation, kind)}
 
 
 @pytest.mark.parametrize("alias", TOPICS.topics)
@@ -48,7 +48,7 @@ def test_a_sink_reads_its_topics_in_its_group_and_writes_dead_letters_and_schema
     role = f"sink-{kind}"
 
     assert {TOPICS[alias].name for alias in sink.topics} <= names(role, "Read")
-    assert {run.group(kind)} == names(role, "Read", "group")
+    assert {SINKS[kind].group()} == names(role, "Read", "group")
     assert {"fleet.dead-letter", "fleet.schemas"} == names(role, "Write")
 
 
@@ -76,21 +76,21 @@ def test_no_role_writes_what_begins_with_the_prefix_alone():
 def test_every_group_in_the_code_may_be_named_by_who_reads_everything():
     root = Path(roles.__file__).parents[2]
     text = "".join(path.read_text() for path in root.glob("[prs]*/**/*.py"))
-    found = set(re.findall(r'kafka\.consumer\(\w+(?:\.\w+)*, "([^"]+)"', text))
+    found = set(re.findall(r'kafka\.create_consumer\(\w+(?:\.\w+)*, "([^"]+)"', text))
 
     assert found
-    assert [] == [group for group in found if not group.startswith(roles.GROUPS)]
+    assert [] == [group for group in found if not group.startswith(roles.GROUP_PREFIX)]
 
 
 def test_another_prefix_is_another_set_of_names():
-    found = roles.of("sink-files", catalog.load("lab."), "lab.")
+    found = roles.acls_of("sink-files", catalog.load("lab."), "lab.")
 
-    assert set() == {each for each in found if each.kind == "topic" and not each.name.startswith("lab.")}
+    assert set() == {each for each in found if each.resource_type == "topic" and not each.name.startswith("lab.")}
 
 
 def test_commands_name_each_right_once():
-    wanted = {Right("topic", "a", "Read"), Right("topic", "b", "Read"), Right("topic", "p.", "Write", prefixed=True)}
-    first, second = sorted(commands("User:x", wanted), key=len)
+    wanted = {Acl("topic", "a", "Read"), Acl("topic", "b", "Read"), Acl("topic", "p.", "Write", prefixed=True)}
+    first, second = sorted(kafka_acls_commands("User:x", wanted), key=len)
 
     assert first.endswith("--allow-principal 'User:x' --operation Read --topic a --topic b")
     assert second.endswith("--operation Write --resource-pattern-type prefixed --topic p.")
@@ -100,7 +100,7 @@ def test_every_operation_and_kind_has_its_number():
     everything = set().union(*ROLES.values())
 
     assert {each.operation for each in everything} <= OPERATIONS.keys()
-    assert {each.kind for each in everything} <= KINDS.keys()
+    assert {each.resource_type for each in everything} <= RESOURCE_TYPES.keys()
 
 
 def test_passwords_without_apply_are_refused(tmp_path):
@@ -110,7 +110,7 @@ def test_passwords_without_apply_are_refused(tmp_path):
 
 
 def test_the_page_is_made_of_the_table():
-    assert 0 == docs.main(["--check"])
+    assert docs.generated_files() == {docs.PAGE: docs.PAGE.read_text()}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_login_that_cannot_be_is_named_before_anyone_is_asked(values, said):
 
 
 def test_what_the_secure_nodes_share_with_the_embedded_one_is_the_same():
-    text = SERVER.format(port=0, controller_port=0, max_bytes=MAX_BATCH_BYTES)
+    text = SERVER_PROPERTIES.format(port=0, controller_port=0, max_bytes=MAX_BATCH_BYTES)
     embedded = properties(text)
     shared = (HERE / "server.properties").read_text().partition("a test compares the two.\n")[2]
 

@@ -5,29 +5,29 @@ from datetime import timedelta
 import pytest
 
 from processors.alerting import rule_pack
-from rackstream.alerts.rule_tryout import Tryout
+from rackstream.alerts.rule_tryout import RuleTryout
 from rackstream.demo import fleet
 from schemas import catalog
-from schemas.testing import START, item, raw
+from schemas.testing import START_TIME, make_raw_record, make_record
 
 HOT = rule_pack.load().by_name["temperature-high"]
 
 
 def thermal(n, celsius):
-    reading = item(
+    reading = make_record(
         "RedfishTemperature", chassis_id="1", sensor_id="0", sensor_name="CPU", reading_celsius=celsius,
         upper_threshold_critical=100.0,
     )  # fmt: skip
-    return raw("RedfishSample", at_s=n, category="thermal", temperatures=[reading])
+    return make_raw_record("RedfishSample", at_s=n, category="thermal", temperatures=[reading])
 
 
 def tried(celsius, *, since_s=0, **changes):
-    candidate = rule_pack.only([HOT.model_copy(update=changes)])
-    tryout = Tryout(catalog.load(), candidate, rule_pack.builtin(), START + timedelta(seconds=since_s))
+    candidate = rule_pack.from_rules([HOT.model_copy(update=changes)])
+    tryout = RuleTryout(catalog.load(), candidate, rule_pack.builtin(), START_TIME + timedelta(seconds=since_s))
     told = []
     for n, each in enumerate(celsius):
         record = thermal(n, each)
-        told += tryout.take("raw-redfish", 0, record, record["observed_at"])
+        told += tryout.process("raw-redfish", 0, record, record["observed_at"])
     return tryout, [(whose, each["transition"]) for whose, each in told]
 
 

@@ -11,10 +11,10 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from rackstream.api import events
-from rackstream.api.app import app
-from rackstream.api.middleware import MAX_BODY_BYTES, is_ours
-from rackstream.api.settings import ConsoleSettings, token
-from rackstream.control import Control
+from rackstream.api.app import create_app
+from rackstream.api.middleware import MAX_BODY_BYTES, is_allowed_host
+from rackstream.api.settings import ConsoleSettings, read_token
+from rackstream.control import CollectorControl
 from rackstream.view.model import View
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
@@ -25,7 +25,7 @@ from tests.unit.rackstream.view.test_model import alert, domains, seeing, target
 def serving(view):
     """A client of a console that shows this view; there is no Kafka."""
     settings = KafkaSettings.read(bootstrap="127.0.0.1:9")
-    served = app(settings, lambda: settings, Control(), SecretStr("t"), view)
+    served = create_app(settings, lambda: settings, CollectorControl(), SecretStr("t"), view)
     with TestClient(served, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as client:
         yield client
 
@@ -55,11 +55,11 @@ def client():
     ],
 )
 def test_a_name_that_another_site_could_lead_here_is_not_answered(host, names, answered):
-    assert answered == is_ours([host], names)
+    assert answered == is_allowed_host([host], names)
 
 
 def test_a_request_with_two_hosts_is_not_answered():
-    assert not is_ours(["127.0.0.1", "evil.example"], ())
+    assert not is_allowed_host(["127.0.0.1", "evil.example"], ())
 
 
 def test_a_foreign_name_gets_no_data(client):
@@ -79,10 +79,10 @@ def test_browsers_are_told_to_keep_others_out(client, path):
 
 def test_a_body_that_is_too_long_is_refused_whether_it_says_so_or_not(client):
     headers = {"Authorization": "Bearer t", "Content-Type": "application/json"}
-    said = client.post("/api/silences", content=b" " * (MAX_BODY_BYTES + 1), headers=headers)
-    unsaid = client.post("/api/silences", content=iter([b" " * 600_000] * 2), headers=headers)
+    declared = client.post("/api/silences", content=b" " * (MAX_BODY_BYTES + 1), headers=headers)
+    undeclared = client.post("/api/silences", content=iter([b" " * 600_000] * 2), headers=headers)
 
-    assert (413, 413) == (said.status_code, unsaid.status_code)
+    assert (413, 413) == (declared.status_code, undeclared.status_code)
 
 
 def test_a_failure_of_ours_is_told_with_an_id_that_is_in_the_log(capsys):
@@ -90,14 +90,14 @@ def test_a_failure_of_ours_is_told_with_an_id_that_is_in_the_log(capsys):
         raise RuntimeError("password=hunter2")
 
     view = View(decode=decode)
-    view.take([("raw-host", b"h1", b"\x00\x00\x00\x00\x01\x04h1\x02c\x02")])
+    view.apply([("raw-host", b"h1", b"\x00\x00\x00\x00\x01\x04h1\x02c\x02")])
     with serving(view) as client:
         answer = client.get("/api/hosts/h1")
 
     assert (500, {"detail", "id"}) == (answer.status_code, set(answer.json()))
     assert "hunter2" not in answer.text
-    told = capsys.readouterr()
-    assert answer.json()["id"] in told.out + told.err
+    logged = capsys.readouterr()
+    assert answer.json()["id"] in logged.out + logged.err
 
 
 def test_what_changes_something_needs_the_token(client):
@@ -115,12 +115,12 @@ def test_what_changes_something_needs_the_token(client):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"matchers": {"host": "*"}}, "a silence of everything"),
-        ({"for": None}, "say how long"),
-        ({"until": "2999-01-01"}, "say how long"),
+        ({"matchers": {"host": "*"}}, "a silence must not match every alert"),
+        ({"for": None}, "a duration is required"),
+        ({"until": "2999-01-01"}, "a duration is required"),
         ({"for": "soon"}, "soon"),
         ({"for": "99999999999d"}, "99999999999d"),
-        ({"for": None, "until": "2001-01-01"}, "would never hold"),
+        ({"for": None, "until": "2001-01-01"}, "would never be active"),
         ({"matchers": {}}, "matchers"),
         ({"colour": "red"}, "colour"),
     ],
@@ -158,17 +158,17 @@ def test_a_value_that_json_cannot_hold_is_null():
 
 
 def power_of(host, watts):
-    from schemas.testing import item
+    from schemas.testing import make_record
 
-    return item("Power", host=host, consumed_watts=watts)
+    return make_record("Power", host=host, consumed_watts=watts)
 
 
 def test_consoles_that_start_together_make_one_token_that_only_their_user_may_read(tmp_path):
-    found, barrier = [], threading.Barrier(8)
+    tokens, barrier = [], threading.Barrier(8)
 
     def start():
         barrier.wait()
-        found.append(token(ConsoleSettings(token=None), tmp_path / "data").get_secret_value())
+        tokens.append(read_token(ConsoleSettings(token=None), tmp_path / "data").get_secret_value())
 
     threads = [threading.Thread(target=start) for _ in range(8)]
     for thread in threads:
@@ -176,7 +176,7 @@ def test_consoles_that_start_together_make_one_token_that_only_their_user_may_re
     for thread in threads:
         thread.join()
 
-    assert (1, 8) == (len(set(found)), len(found))
+    assert (1, 8) == (len(set(tokens)), len(tokens))
     assert ["api-token"] == [path.name for path in (tmp_path / "data").iterdir()]
     assert 0o600 == stat.S_IMODE((tmp_path / "data" / "api-token").stat().st_mode)
 
@@ -187,7 +187,7 @@ def test_a_token_file_that_protects_nothing_is_refused(tmp_path, text, mode):
     (tmp_path / "api-token").chmod(mode)
 
     with pytest.raises(Misconfigured, match="delete it"):
-        token(ConsoleSettings(token=None), tmp_path)
+        read_token(ConsoleSettings(token=None), tmp_path)
 
 
 class Reader:
@@ -217,7 +217,7 @@ async def until(condition):
 
 
 def begin(broadcast, reader, kinds=("alert",), last_id=None):
-    stream = events.Stream(broadcast, frozenset(kinds), last_id)
+    stream = events.EventStream(broadcast, frozenset(kinds), last_id)
     return asyncio.create_task(stream({}, reader.receive, reader.send))
 
 
@@ -228,11 +228,11 @@ def ready():
 
 
 def test_a_reader_that_takes_nothing_is_dropped_and_others_are_not(monkeypatch):
-    monkeypatch.setattr(events, "SLOW_S", 0.3)
+    monkeypatch.setattr(events, "SEND_TIMEOUT_S", 0.3)
 
     async def run():
         view = ready()
-        broadcast = events.Broadcast(view)
+        broadcast = events.EventBroadcast(view)
         slow, quick = Reader(), Reader()
         tasks = begin(broadcast, slow), begin(broadcast, quick)
         await until(lambda: slow.sent and quick.sent)
@@ -241,10 +241,10 @@ def test_a_reader_that_takes_nothing_is_dropped_and_others_are_not(monkeypatch):
         await until(tasks[0].done)
         seeing(alert("b"), view=view)
         await until(lambda: len(quick.ids) == 2)
-        assert (1, []) == (broadcast.readers, slow.ids)
+        assert (1, []) == (broadcast.clients, slow.ids)
         quick.gone.set()
         await until(tasks[1].done)
-        assert 0 == broadcast.readers
+        assert 0 == broadcast.clients
 
     asyncio.run(run())
 
@@ -252,7 +252,7 @@ def test_a_reader_that_takes_nothing_is_dropped_and_others_are_not(monkeypatch):
 def test_a_reader_goes_on_after_the_event_it_saw_last():
     async def run():
         view = ready()
-        broadcast = events.Broadcast(view)
+        broadcast = events.EventBroadcast(view)
         first = Reader()
         task = begin(broadcast, first)
         await until(lambda: first.sent)
@@ -268,10 +268,10 @@ def test_a_reader_goes_on_after_the_event_it_saw_last():
         seeing(alert("d"), view=view)
         await until(lambda: len(again.ids) == 3 and other.ids)
         assert again.ids[-1] == other.ids[0]
-        assert ["missed" in "".join(each.sent) for each in (again, other)] == [False, True]
-        for each in (again, other):
-            each.gone.set()
-        await until(lambda: broadcast.readers == 0)
+        assert ["missed" in "".join(reader.sent) for reader in (again, other)] == [False, True]
+        for reader in (again, other):
+            reader.gone.set()
+        await until(lambda: broadcast.clients == 0)
 
     asyncio.run(run())
 
@@ -279,38 +279,38 @@ def test_a_reader_goes_on_after_the_event_it_saw_last():
 def test_readers_that_begin_at_once_each_get_an_event_once():
     async def run():
         view = ready()
-        broadcast = events.Broadcast(view)
+        broadcast = events.EventBroadcast(view)
         seeing(alert("a"), view=view)
         seeing(alert("b"), view=view)
         readers = [Reader() for _ in range(8)]
         for reader in readers:
-            begin(broadcast, reader, last_id=f"{broadcast.run}-0")
+            begin(broadcast, reader, last_id=f"{broadcast.run_id}-0")
         await until(lambda: all(reader.ids for reader in readers))
-        assert {(f"{broadcast.run}-1", f"{broadcast.run}-2")} == {tuple(reader.ids) for reader in readers}
+        assert {(f"{broadcast.run_id}-1", f"{broadcast.run_id}-2")} == {tuple(reader.ids) for reader in readers}
         for reader in readers:
             reader.gone.set()
-        await until(lambda: broadcast.readers == 0)
+        await until(lambda: broadcast.clients == 0)
 
     asyncio.run(run())
 
 
 def test_readers_get_the_kinds_they_ask_for_and_the_overview_again_and_again(monkeypatch):
-    monkeypatch.setattr(events, "OVERVIEW_S", 0.1)
-    monkeypatch.setattr(events, "LOOK_S", 0.05)
+    monkeypatch.setattr(events, "OVERVIEW_INTERVAL_S", 0.1)
+    monkeypatch.setattr(events, "POLL_INTERVAL_S", 0.05)
 
     async def run():
         view = ready()
-        broadcast = events.Broadcast(view, lambda: stopped)
+        broadcast = events.EventBroadcast(view, lambda: stopped)
         stopped = False
         reader = Reader()
         task = begin(broadcast, reader, ("status", "overview"))
         await until(lambda: "".join(reader.sent).count("event: overview") >= 2)
         seeing(target(), alert("a"), view=view)
         await until(lambda: "event: status" in "".join(reader.sent))
-        told = "".join(reader.sent)
-        assert "event: alert" not in told
-        data = [line[6:] for line in told.splitlines() if line.startswith("data: ")]
-        assert all(json.loads(each) is not None for each in data)
+        sent = "".join(reader.sent)
+        assert "event: alert" not in sent
+        data = [line[6:] for line in sent.splitlines() if line.startswith("data: ")]
+        assert all(json.loads(line) is not None for line in data)
         stopped = True
         await until(task.done)
 
@@ -318,7 +318,7 @@ def test_readers_get_the_kinds_they_ask_for_and_the_overview_again_and_again(mon
 
 
 def test_there_is_a_limit_to_readers(client, monkeypatch):
-    monkeypatch.setattr(events, "READERS", 0)
+    monkeypatch.setattr(events, "MAX_CLIENTS", 0)
 
     assert 503 == client.get("/api/events").status_code
     assert 422 == client.get("/api/events?kinds=nonsense").status_code

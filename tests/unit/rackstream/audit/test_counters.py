@@ -5,19 +5,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rackstream.audit.counters import Facts, Series, digest
-from schemas.testing import item, raw
+from rackstream.audit.counters import FactSets, SequenceRanges, digest
+from schemas.testing import make_raw_record, make_record
 
 
 def series(*records):
-    found = Series()
+    found = SequenceRanges()
     for record in records:
-        found.see(record)
+        found.add(record)
     return found
 
 
 def sample(sequence, epoch="1-a", **fields):
-    return raw("HostSample", at_s=sequence, epoch=epoch, **fields)
+    return make_raw_record("HostSample", at_s=sequence, epoch=epoch, **fields)
 
 
 def after(epoch, last, sequence=0, new="2-b"):
@@ -25,7 +25,7 @@ def after(epoch, last, sequence=0, new="2-b"):
 
 
 def dropped(sequence, first, last):
-    return sample(sequence, dropped=[item("SequenceRange", first=first, last=last, cause="queue full")])
+    return sample(sequence, dropped=[make_record("SequenceRange", first=first, last=last, cause="queue full")])
 
 
 @pytest.mark.parametrize(
@@ -66,53 +66,53 @@ def test_a_record_of_a_retired_epoch_is_late_and_a_repeated_one_twice():
     ],
 )
 def test_compare(found, counts):
-    with Facts() as facts:
+    with FactSets() as facts:
         for identity, value in (("a", 1), ("b", 2)):
             facts.expect("one", identity, value)
             facts.expect("another", identity, value)
         for identity, values in found.items():
             for value in values:
-                facts.find("one", identity, value)
-        tally = facts.tally("one")
+                facts.add_found("one", identity, value)
+        tally = facts.reconcile("one")
 
     assert counts == (tally.lost, tally.twice, tally.wrong, tally.invented)
 
 
 def test_what_is_found_beyond_an_expected_side_that_is_not_whole_is_not_invented():
-    with Facts() as facts:
-        facts.find("one", "a", 1)
+    with FactSets() as facts:
+        facts.add_found("one", "a", 1)
 
-        assert 0 == facts.tally("one", complete=False).invented
+        assert 0 == facts.reconcile("one", complete=False).invented
 
 
 def test_what_need_not_be_there_yet_is_pending_and_neither_lost_nor_invented():
-    with Facts() as facts:
+    with FactSets() as facts:
         for identity in ("there", "wrong", "not yet"):
-            facts.expect("one", identity, 1, yet=False)
-        facts.find("one", "there", 1)
-        facts.find("one", "wrong", 2)
-        tally = facts.tally("one")
+            facts.expect("one", identity, 1, due=False)
+        facts.add_found("one", "there", 1)
+        facts.add_found("one", "wrong", 2)
+        tally = facts.reconcile("one")
 
     assert (0, 0, 1, 0, 1) == (tally.lost, tally.twice, tally.wrong, tally.invented, tally.pending)
 
 
 def test_an_identity_with_two_values_is_right_if_it_is_either():
-    with Facts() as facts:
+    with FactSets() as facts:
         facts.expect("one", "a", 1)
         facts.expect("one", "a", 2)
-        facts.find("one", "a", 2)
-        tally = facts.tally("one")
+        facts.add_found("one", "a", 2)
+        tally = facts.reconcile("one")
 
     assert (0, 0, 0, 0) == (tally.lost, tally.twice, tally.wrong, tally.invented)
 
 
 def test_more_facts_than_are_written_at_once_are_all_compared():
-    with Facts() as facts:
+    with FactSets() as facts:
         for number in range(12_000):
             facts.expect("one", ("host", number), {"value": number})
         for number in range(1, 12_000):
-            facts.find("one", ("host", number), {"value": number})
-        tally = facts.tally("one")
+            facts.add_found("one", ("host", number), {"value": number})
+        tally = facts.reconcile("one")
 
     assert (1, 0, 0, 0) == (tally.lost, tally.twice, tally.wrong, tally.invented)
     assert ['lost: ["host", 0]'] == tally.examples

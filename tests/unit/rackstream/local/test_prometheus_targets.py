@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from rackstream.local import ports, prometheus_targets
-from rackstream.local.supervisor import Part, Supervisor
+from rackstream.local.supervisor import PipelinePart, Supervisor
 from runtime import metrics
 from tests.unit.repository.test_compose import OURS
+from tests.unit.support.folding import over
 
 ROOT = Path(__file__).resolve().parents[4]
 FOLDER = ROOT / "compose" / "prometheus"
@@ -62,20 +63,20 @@ def test_each_rule_has_a_case_that_fails_when_it_never_fires(tmp_path):
     assert set(RULES) == set(re.findall(r"alertname: (\w+)", said))
 
 
-@pytest.mark.parametrize("rule", RULES)
+@over(RULES)
 def test_a_rule_names_only_metrics_and_labels_that_there_are(rule):
     suffixes = {"histogram": ("_bucket", "_sum", "_count")}
-    known = {each.name + suffix for each in metrics.LIST for suffix in suffixes.get(each.kind, ("",))}
+    known = {each.name + suffix for each in metrics.METRICS for suffix in suffixes.get(each.kind, ("",))}
     expression = RULES[rule]["expr"]
     named = set(re.findall(r"\b(?:rackstream|process|python)_\w+", expression))
     labels = {each for group in re.findall(r"(?:by|on) \(([^)]*)\)", expression) for each in group.split(", ")}
     labels |= set(re.findall(r"(\w+)(?:=~|!~|!=|=)\"", expression))
 
-    assert set() == named - known - metrics.CLIENT.keys()
+    assert set() == named - known - metrics.CLIENT_METRICS.keys()
     assert set() == labels - metrics.LABELS.keys() - {"job", "component", "instance", "le"}
 
 
-@pytest.mark.parametrize("rule", RULES)
+@over(RULES)
 def test_a_rule_says_how_bad_it_is_and_what_to_do(rule):
     annotations = RULES[rule]["annotations"]
     page, _, anchor = annotations["runbook"].partition("#")
@@ -124,9 +125,9 @@ def parts(tmp_path):
         prometheus_targets.write(tmp_path, supervisor.parts.values())
         told.append({group["labels"]["component"]: group["targets"] for group in prometheus_targets.read(tmp_path)})
 
-    supervisor = Supervisor(on_parts=tell)
+    supervisor = Supervisor(on_change=tell)
     for name, port in (("processor", 0), ("sink-files", 0), ("simulator", None)):
-        part = Part(name, ["sleep", "60"], tmp_path / f"{name}.log", metrics_port=port)
+        part = PipelinePart(name, ["sleep", "60"], tmp_path / f"{name}.log", metrics_port=port)
         supervisor.start(part, wait=False)
     yield supervisor, told
     supervisor.close()
@@ -138,7 +139,7 @@ def test_prometheus_is_told_of_the_parts_that_serve_metrics(parts):
     assert told[-1] == {
         name: [f"127.0.0.1:{supervisor.parts[name].metrics_port}"] for name in ("processor", "sink-files")
     }
-    assert all(supervisor.parts[name].metrics_port in ports.PORTS for name in told[-1])
+    assert all(supervisor.parts[name].metrics_port in ports.PORT_RANGE for name in told[-1])
     assert 2 == len({target for [target] in told[-1].values()})
 
 
@@ -147,14 +148,14 @@ def test_a_part_that_died_is_still_a_target_and_keeps_its_port(parts):
     before = told[-1]
     supervisor.kill("processor")
     supervisor.parts["processor"].process.wait()
-    supervisor.tend()
+    supervisor.run_periodic()
     assert "waiting" == supervisor.parts["processor"].state
     assert before == {
-        g["labels"]["component"]: g["targets"] for g in prometheus_targets.targets(supervisor.parts.values())
+        g["labels"]["component"]: g["targets"] for g in prometheus_targets.target_groups(supervisor.parts.values())
     }
 
     supervisor.parts["processor"].next_start_s = 0
-    supervisor.tend()
+    supervisor.run_periodic()
 
     assert ("starting", 2) == (supervisor.parts["processor"].state, supervisor.parts["processor"].starts)
     assert before == told[-1]
@@ -168,9 +169,9 @@ def test_a_part_whose_port_was_taken_meanwhile_gets_another(parts):
     supervisor.kill("processor")
     supervisor.parts["processor"].process.wait()
     with socket.create_server(("127.0.0.1", port)):
-        supervisor.tend()
+        supervisor.run_periodic()
         supervisor.parts["processor"].next_start_s = 0
-        supervisor.tend()
+        supervisor.run_periodic()
 
     assert port != supervisor.parts["processor"].metrics_port
     assert [f"127.0.0.1:{supervisor.parts['processor'].metrics_port}"] == told[-1]["processor"]

@@ -7,44 +7,48 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from processors import power, vm_power, vms
-from processors.registry import mounted
-from rackstream.replay.recompute import Ask, Refold
+from processors.registry import STEPS
+from rackstream.replay.recompute import Recomputation, ReplayRequest
 from rackstream.stored import files
 from runtime.errors import Misconfigured, Retry
 from schemas import catalog
-from schemas.testing import START, item, raw
+from schemas.testing import START_TIME, make_raw_record, make_record
 from sinks import datasets
 from sinks.files.coverage import Coverage
-from sinks.files.manifest import Entry, Range, read_manifest
-from sinks.replay.backfill_files import Refill, origin
+from sinks.files.manifest import ManifestEntry, ReplayRange, read_manifest
+from sinks.replay.backfill_files import FileBackfill, record_columns
 from sinks.sink import Item
 
 TOPICS = catalog.load()
-DAY = Range(START, START + timedelta(days=1))
+DAY = ReplayRange(START_TIME, START_TIME + timedelta(days=1))
 
 
 def at(n):
-    return START + timedelta(seconds=n)
+    return START_TIME + timedelta(seconds=n)
 
 
 def libvirt(n, host="kvm-1"):
-    return raw("LibvirtSample", at_s=n, host=host, category="domains", domains=[item("Domain", uuid="u", cputime=n)])
+    return make_raw_record(
+        "LibvirtSample", at_s=n, host=host, category="domains", domains=[make_record("Domain", uuid="u", cputime=n)]
+    )
 
 
 def watts(n, **fields):
-    control = item("RedfishPowerControl", chassis_id="1", power_consumed_watts=100.0)
-    return raw("RedfishSample", at_s=n, category="power", power_controls=[control], **fields)
+    control = make_record("RedfishPowerControl", chassis_id="1", power_consumed_watts=100.0)
+    return make_raw_record("RedfishSample", at_s=n, category="power", power_controls=[control], **fields)
 
 
-def facts(records, *, within, aliases, steps=mounted(), begin=0):  # noqa: B008  read once, never changed
+def facts(records, *, within, aliases, steps=STEPS, begin=0):
     alias = steps[0].input
-    refold = Refold(TOPICS, Ask(within, aliases), steps, {alias: begin})
-    found = [fact for offset, record in enumerate(records) for fact in refold.take(alias, offset, record)]
+    refold = Recomputation(TOPICS, ReplayRequest(within, aliases), steps, {alias: begin})
+    found = [fact for offset, record in enumerate(records) for fact in refold.process(alias, offset, record)]
     return [(fact.alias, fact.record["sequence"], fact.offset) for fact in found], refold.failures
 
 
 def test_the_first_fact_of_a_period_has_the_rate_since_the_record_before_it():
-    found, _ = facts([libvirt(n) for n in range(4)], within=Range(at(2), at(3)), aliases=("vm-features", "raw-libvirt"))
+    found, _ = facts(
+        [libvirt(n) for n in range(4)], within=ReplayRange(at(2), at(3)), aliases=("vm-features", "raw-libvirt")
+    )
 
     assert [("raw-libvirt", 2, 2), ("vm-features", 2, 2)] == found
 
@@ -87,14 +91,14 @@ def test_a_join_is_made_again_from_both_sides():
     power_s, libvirt_s = range(0, 140, 20), range(10, 140, 20)
     sides = [(n, "raw-redfish", watts(n, host="kvm-1")) for n in power_s]
     sides += [(n, "raw-libvirt", libvirt(n * 10**9)) for n in libvirt_s]
-    refold = Refold(
-        TOPICS, Ask(DAY, ("vm-power",)), (), {"raw-redfish": 0, "raw-libvirt": 0}, joins=(vm_power.JOIN,)
+    refold = Recomputation(
+        TOPICS, ReplayRequest(DAY, ("vm-power",)), (), {"raw-redfish": 0, "raw-libvirt": 0}, joins=(vm_power.JOIN,)
     )  # fmt: skip
 
     found = [
         fact
         for offset, (n, alias, record) in enumerate(sorted(sides, key=lambda each: each[0]))
-        for fact in refold.take(alias, offset, record | {"observed_at": at(n), "monotonic_s": float(n)}, at(n))
+        for fact in refold.process(alias, offset, record | {"observed_at": at(n), "monotonic_s": float(n)}, at(n))
     ]
 
     assert [at(0), at(60)] == [fact.record["minute"] for fact in found]
@@ -114,11 +118,11 @@ def test_a_join_is_made_again_from_both_sides():
     ],
 )
 def test_a_range_holds(record, holds):
-    assert holds == Range(at(0), at(10), ("a",)).holds(record)
+    assert holds == ReplayRange(at(0), at(10), ("a",)).contains(record)
 
 
 def entry(first, last, replayed=None):
-    return Entry("t", "id", 0, first, last, "parquet", (), replayed)
+    return ManifestEntry("t", "id", 0, first, last, "parquet", (), replayed)
 
 
 RECORD = {"observed_at": at(5), "host": "a"}
@@ -132,12 +136,12 @@ RECORD = {"observed_at": at(5), "host": "a"}
         pytest.param([entry(3, 9)], 10, False, id="not beyond it"),
         pytest.param([entry(3, 9, DAY)], 9, True, id="of a replay what is in its offsets and range"),
         pytest.param([entry(3, 9, DAY)], 2, False, id="of a replay nothing before its offsets"),
-        pytest.param([entry(3, 9, Range(at(6), at(7)))], 5, False, id="of a replay nothing out of its range"),
+        pytest.param([entry(3, 9, ReplayRange(at(6), at(7)))], 5, False, id="of a replay nothing out of its range"),
         pytest.param([entry(0, 1), entry(3, 9, DAY)], 2, False, id="no gap that a replay left"),
     ],
 )
 def test_entries_say_that_a_record_is_stored(entries, offset, stored):
-    assert stored == Coverage(entries).holds(("t", 0), offset, RECORD)
+    assert stored == Coverage(entries).covers(("t", 0), offset, RECORD)
 
 
 @pytest.mark.parametrize(
@@ -146,17 +150,17 @@ def test_entries_say_that_a_record_is_stored(entries, offset, stored):
         pytest.param([entry(0, 9, DAY)], True, id="by the same"),
         pytest.param([entry(0, 20)], True, id="by the sink"),
         pytest.param([entry(0, 8, DAY)], False, id="not by fewer offsets"),
-        pytest.param([entry(0, 9, Range(at(1), at(9)))], False, id="not by less time"),
+        pytest.param([entry(0, 9, ReplayRange(at(1), at(9)))], False, id="not by less time"),
         pytest.param([entry(0, 9, replace(DAY, hosts=("a",)))], False, id="not by one host"),
     ],
 )
 def test_a_replay_says_nothing_new(entries, implied):
-    assert implied == Coverage(entries).implies(entry(0, 9, DAY))
+    assert implied == Coverage(entries).covers_entry(entry(0, 9, DAY))
 
 
 @pytest.mark.parametrize("dataset", datasets.ALL, ids=lambda each: each.name)
 def test_the_origin_of_a_row_is_the_same_for_all_rows_of_a_record(dataset):
-    found = origin(dataset)
+    found = record_columns(dataset)
 
     assert {"time", "epoch", "sequence"} <= set(found)
     assert {"host", "producer", "source"} & set(found)
@@ -165,8 +169,12 @@ def test_the_origin_of_a_row_is_the_same_for_all_rows_of_a_record(dataset):
 
 def thermal(n, celsius=20.0):
     # A BMC that gives two sensors one id: two rows of one identity.
-    twins = [item("RedfishTemperature", chassis_id="1", sensor_id="7", reading_celsius=celsius + d) for d in range(2)]
-    return Item("raw-redfish", ("t", 0), n, raw("RedfishSample", at_s=n, category="thermal", temperatures=twins))
+    twins = [
+        make_record("RedfishTemperature", chassis_id="1", sensor_id="7", reading_celsius=celsius + d) for d in range(2)
+    ]
+    return Item(
+        "raw-redfish", ("t", 0), n, make_raw_record("RedfishSample", at_s=n, category="thermal", temperatures=twins)
+    )
 
 
 TEMPERATURE = datasets.named("redfish_temperature")
@@ -174,7 +182,7 @@ TEMPERATURE = datasets.named("redfish_temperature")
 
 def refilled(root, *items, within=DAY, kind="parquet", write=True):
     started = datetime.now(UTC)
-    into = Refill(root, kind, within, {"raw-redfish": ("t", "id")}, started=started, write=write)
+    into = FileBackfill(root, kind, within, {"raw-redfish": ("t", "id")}, started=started, write=write)
     try:
         into.open(0, ["raw-redfish"])
         for each in items:
@@ -182,12 +190,12 @@ def refilled(root, *items, within=DAY, kind="parquet", write=True):
         into.commit(0, {"raw-redfish": (0, 100)})
     finally:
         into.close()
-    return into.tally.new["redfish_temperature"], into.tally.there["redfish_temperature"]
+    return into.counts.new["redfish_temperature"], into.counts.already_stored["redfish_temperature"]
 
 
 def values(root):
     place = TEMPERATURE.names.index("reading_celsius")
-    return sorted((row[0], row[place]) for row in files.rows(root, TEMPERATURE))
+    return sorted((row[0], row[place]) for row in files.stored_rows(root, TEMPERATURE))
 
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl"])
@@ -240,15 +248,17 @@ def test_what_a_killed_replay_left_behind_is_deleted(tmp_path):
 
 
 def test_what_is_covered_is_told_even_where_there_are_no_rows(tmp_path):
-    refilled(tmp_path, within=Range(at(0), at(9), ("a", "b")))
+    refilled(tmp_path, within=ReplayRange(at(0), at(9), ("a", "b")))
 
-    assert [Entry("t", "id", 0, 0, 99, "parquet", (), Range(at(0), at(9), ("a", "b")))] == list(read_manifest(tmp_path))
+    assert [ManifestEntry("t", "id", 0, 0, 99, "parquet", (), ReplayRange(at(0), at(9), ("a", "b")))] == list(
+        read_manifest(tmp_path)
+    )
 
 
 def test_two_replays_into_one_place_do_not_run_at_once(tmp_path):
-    first = Refill(tmp_path, "parquet", DAY, {}, started=START, write=True)
+    first = FileBackfill(tmp_path, "parquet", DAY, {}, started=START_TIME, write=True)
     with pytest.raises(Retry, match="another process"):
-        Refill(tmp_path, "parquet", DAY, {}, started=START, write=True)
+        FileBackfill(tmp_path, "parquet", DAY, {}, started=START_TIME, write=True)
     first.close()
 
 
@@ -256,5 +266,5 @@ def test_files_without_a_manifest_are_refused(tmp_path):
     refilled(tmp_path, thermal(0))
     shutil.rmtree(tmp_path / "_manifest")
 
-    with pytest.raises(Misconfigured, match="has files and no _manifest"):
+    with pytest.raises(Misconfigured, match="has files but no _manifest"):
         refilled(tmp_path, thermal(0))

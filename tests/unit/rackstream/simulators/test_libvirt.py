@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from rackstream.simulators.libvirt import NIC, Plan, Simulation
+from rackstream.simulators.libvirt import NIC_RATES, LibvirtLoadSettings, LibvirtSimulation
 
 
 def rounds(plan, count):
     """Round by round: host → its domains by UUID."""
-    simulation = Simulation(plan)
+    simulation = LibvirtSimulation(plan)
     found = []
     for _ in range(count):
         simulation.advance()
@@ -41,14 +41,14 @@ def counted(found):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_events_it_says_it_made_are_those_in_the_records(seed):
-    simulation, found = rounds(Plan(hosts=20, vms=10, churn=0.05, seed=seed), 12)
+    simulation, found = rounds(LibvirtLoadSettings(hosts=20, vms=10, churn=0.05, seed=seed), 12)
 
-    assert counted(found) == simulation.made
-    assert {"restarts", "resets", "migrations"} == set(simulation.made)
+    assert counted(found) == simulation.event_counts
+    assert {"restarts", "resets", "migrations"} == set(simulation.event_counts)
 
 
 def test_equal_seeds_give_equal_records_and_other_seeds_others():
-    plans = [Plan(hosts=3, vms=4, churn=0.2, seed=seed) for seed in (7, 7, 8)]
+    plans = [LibvirtLoadSettings(hosts=3, vms=4, churn=0.2, seed=seed) for seed in (7, 7, 8)]
     first, second, other = (rounds(plan, 5)[1] for plan in plans)
 
     assert first == second
@@ -56,20 +56,20 @@ def test_equal_seeds_give_equal_records_and_other_seeds_others():
 
 
 def test_each_vm_is_on_one_host_in_every_round():
-    _, found = rounds(Plan(hosts=5, vms=6, churn=0.3), 10)
+    _, found = rounds(LibvirtLoadSettings(hosts=5, vms=6, churn=0.3), 10)
 
     assert [30] * 10 == [len({uuid for vms in hosts for uuid in vms}) for hosts in found]
     assert [30] * 10 == [sum(map(len, hosts)) for hosts in found]
 
 
 def test_one_host_restarts_what_it_cannot_migrate():
-    simulation, _ = rounds(Plan(hosts=1, vms=20, churn=0.5), 10)
+    simulation, _ = rounds(LibvirtLoadSettings(hosts=1, vms=20, churn=0.5), 10)
 
-    assert {"restarts", "resets"} == set(simulation.made)
+    assert {"restarts", "resets"} == set(simulation.event_counts)
 
 
 def test_without_churn_every_counter_grows_by_the_same_amount_each_round():
-    _, found = rounds(Plan(hosts=1, vms=1, nics=2, disks=2, interval_s=2.0, churn=0), 4)
+    _, found = rounds(LibvirtLoadSettings(hosts=1, vms=1, nics=2, disks=2, interval_s=2.0, churn=0), 4)
     [series] = zip(*(hosts[0].values() for hosts in found), strict=True)
 
     for name in ("cputime", "timeusr", "memminor_fault"):
@@ -77,7 +77,7 @@ def test_without_churn_every_counter_grows_by_the_same_amount_each_round():
         assert 1 == len({now - was for was, now in pairwise(values)})
     assert all(was["nics"][1]["rxbytes"] < now["nics"][1]["rxbytes"] for was, now in pairwise(series))
     assert (
-        0.5 * 2 * NIC["txbytes"]
+        0.5 * 2 * NIC_RATES["txbytes"]
         <= series[1]["nics"][0]["txbytes"] - series[0]["nics"][0]["txbytes"]
-        <= 1.5 * 2 * NIC["txbytes"]
+        <= 1.5 * 2 * NIC_RATES["txbytes"]
     )

@@ -8,22 +8,22 @@ import json
 
 import pytest
 
-from rackstream.simulators.bmc import Bmc, Manner
-from rackstream.simulators.faults import KINDS, Fault, Share, assign
-from rackstream.simulators.http import Request
+from rackstream.simulators.bmc import SimulatedBmc, SimulatedBmcSettings
+from rackstream.simulators.faults import FAULT_KINDS, FaultShare, InjectedFault, assign_faults
+from rackstream.simulators.http import HttpRequest
 from rackstream.simulators.model import ROOT
-from rackstream.simulators.models import SHAPES, shape_of
+from rackstream.simulators.models import MODELS, model_for
 from rackstream.simulators.models.dell import CHASSIS, SYSTEM
-from rackstream.simulators.readings import CPU_CRITICAL_CELSIUS, Moment
-from rackstream.simulators.resource_tree import tree_of
+from rackstream.simulators.readings import CPU_CRITICAL_CELSIUS, SimulatedReadings
+from rackstream.simulators.resource_tree import resource_tree
 
 PERIOD_S = 40.0
 SESSIONS = f"{ROOT}/SessionService/Sessions"
-every_shape = pytest.mark.parametrize("name", SHAPES)
+every_shape = pytest.mark.parametrize("name", MODELS)
 
 
 def cpu_ratio(number: int, at_s: float) -> float:
-    return Moment(number, at_s, PERIOD_S).cpu_celsius / CPU_CRITICAL_CELSIUS
+    return SimulatedReadings(number, at_s, PERIOD_S).cpu_celsius / CPU_CRITICAL_CELSIUS
 
 
 def test_the_first_bmc_breaches_within_15_seconds_and_recovers_within_35() -> None:
@@ -39,7 +39,7 @@ def test_every_bmc_starts_well_and_breaches_in_its_first_two_periods(number: int
 
 
 def test_values_move_smoothly() -> None:
-    steps = [Moment(3, second / 10, PERIOD_S) for second in range(2000)]
+    steps = [SimulatedReadings(3, second / 10, PERIOD_S) for second in range(2000)]
     for before, after in itertools.pairwise(steps):
         assert abs(after.cpu_celsius - before.cpu_celsius) < 0.5
         assert abs(after.watts - before.watts) < 2
@@ -47,7 +47,7 @@ def test_values_move_smoothly() -> None:
 
 def documents(name: str, number: int = 1, at_s: float = 3.0) -> dict[str, dict]:
     """URI → document, as a client gets it, of a collection all pages."""
-    tree, moment = tree_of(name), Moment(number, at_s, PERIOD_S)
+    tree, moment = resource_tree(name), SimulatedReadings(number, at_s, PERIOD_S)
     found = {}
     for uri in tree.documents:
         found[uri] = page = json.loads(tree.body(uri, "", moment))
@@ -82,11 +82,11 @@ def links(value: object) -> list[str]:
 
 @every_shape
 def test_every_link_leads_to_a_document_and_every_document_is_at_its_uri(name: str) -> None:
-    shape, found = SHAPES[name], documents(name)
+    shape, found = MODELS[name], documents(name)
     linked = {link.rstrip("/") for document in found.values() for link in links(document)}
-    assert set(shape.dead) | ({SESSIONS, SESSIONS.rpartition("/")[0]} if shape.sessions else set()) == linked - set(
-        found
-    )
+    assert set(shape.dead_links) | (
+        {SESSIONS, SESSIONS.rpartition("/")[0]} if shape.sessions else set()
+    ) == linked - set(found)
     assert set(found) - linked == {"/redfish", ROOT}
     for uri, document in found.items():
         assert document.get("@odata.id") in (uri, None)
@@ -118,18 +118,20 @@ def test_a_server_has_what_the_demo_shows() -> None:
 
 
 def test_a_mix_is_all_shapes_in_turn() -> None:
-    assert [*SHAPES, *SHAPES] == [shape_of("mix", number).name for number in range(2 * len(SHAPES))]
+    assert [*MODELS, *MODELS] == [model_for("mix", number).name for number in range(2 * len(MODELS))]
 
 
-def bmc(name: str = "dell", fault: Fault | None = None, **manner: object) -> Bmc:
-    return Bmc(0, tree_of(name), Manner("root", "sécret", **manner), fault)
+def bmc(name: str = "dell", fault: InjectedFault | None = None, **manner: object) -> SimulatedBmc:
+    return SimulatedBmc(0, resource_tree(name), SimulatedBmcSettings("root", "sécret", **manner), fault)
 
 
-def ask(server: Bmc, path: str, *, method: str = "GET", at_s: float = 0.0, login: bool = True, body="", **headers):
+def ask(
+    server: SimulatedBmc, path: str, *, method: str = "GET", at_s: float = 0.0, login: bool = True, body="", **headers
+):
     basic = {"authorization": "Basic " + base64.b64encode("root:sécret".encode()).decode()} if login else {}
     path, _, query = path.partition("?")
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return server.answer(Request(method, path, query, basic | named, json.dumps(body).encode()), at_s)
+    return server.respond(HttpRequest(method, path, query, basic | named, json.dumps(body).encode()), at_s)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ def test_only_the_service_root_is_read_without_a_login() -> None:
     ]
 
 
-def login(server: Bmc, at_s: float = 0.0, password: str = "sécret"):
+def login(server: SimulatedBmc, at_s: float = 0.0, password: str = "sécret"):
     return ask(server, SESSIONS, method="POST", login=False, at_s=at_s, body={"UserName": "root", "Password": password})
 
 
@@ -196,7 +198,7 @@ def test_a_session_lasts_from_login_to_logout() -> None:
     assert 204 == ask(server, uri, method="DELETE", login=False, x_auth_token=token).status
     assert 401 == ask(server, SYSTEM, login=False, x_auth_token=token).status
     assert (1, 1, 0, 0) == tuple(
-        server.counts()[name] for name in ("logins", "logouts", "sessions_open", "sessions_expired")
+        server.statistics()[name] for name in ("logins", "logouts", "sessions_open", "sessions_expired")
     )
 
 
@@ -205,7 +207,8 @@ def test_sessions_left_behind_use_up_the_room_until_their_time_is_over() -> None
     assert [201, 201, 503] == [login(server, at_s).status for at_s in (0, 30, 59)]
     assert 201 == login(server, 60).status
     assert (3, 0, 1, 1, 2) == tuple(
-        server.counts()[name] for name in ("logins", "logouts", "sessions_expired", "sessions_refused", "sessions_most")
+        server.statistics()[name]
+        for name in ("logins", "logouts", "sessions_expired", "sessions_refused", "sessions_most")
     )
 
 
@@ -215,7 +218,7 @@ def test_a_wrong_password_opens_no_session_and_a_bmc_may_have_none_at_all() -> N
 
 
 def test_a_bmc_that_leaks_keeps_closed_sessions() -> None:
-    server = bmc(fault=Fault.of("leak"), session_limit=1)
+    server = bmc(fault=InjectedFault.create("leak"), session_limit=1)
     opened = login(server)
     assert 204 == ask(server, opened.headers["Location"], method="DELETE").status
     assert 503 == login(server).status
@@ -231,7 +234,7 @@ def test_a_bmc_that_leaks_keeps_closed_sessions() -> None:
     ],
 )
 def test_a_fault_is_spelt_by_kind_share_value_and_path(text: str, fault: str, bmcs: int) -> None:
-    share = Share.parse(text)
+    share = FaultShare.parse(text)
     assert (fault, bmcs) == (str(share.fault), share.count(200))
 
 
@@ -249,63 +252,63 @@ def test_a_fault_is_spelt_by_kind_share_value_and_path(text: str, fault: str, bm
 )
 def test_a_fault_that_is_misspelt_says_what_is_wrong(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        Share.parse(text)
+        FaultShare.parse(text)
 
 
 def test_faults_are_given_to_the_same_bmcs_each_time_one_each_and_spread() -> None:
-    shares = [Share.parse("dead=10%"), Share.parse("slow=10%"), Share.parse("hang=3")]
-    given = assign(1000, shares)
-    assert given == assign(1000, shares)
+    shares = [FaultShare.parse("dead=10%"), FaultShare.parse("slow=10%"), FaultShare.parse("hang=3")]
+    given = assign_faults(1000, shares)
+    assert given == assign_faults(1000, shares)
     assert [100, 100, 3] == [sum(each.kind == kind for each in given.values()) for kind in ("dead", "slow", "hang")]
     assert 5 <= sum(number < 100 for number, fault in given.items() if fault.kind == "dead") <= 15
     with pytest.raises(ValueError, match="only 4"):
-        assign(4, [Share.parse("dead=3"), Share.parse("slow=50%")])
+        assign_faults(4, [FaultShare.parse("dead=3"), FaultShare.parse("slow=50%")])
 
 
 def test_faults_reach_every_shape_of_a_mix() -> None:
-    given = assign(1000, [Share.parse("dead=10%")])
-    assert set(SHAPES) == {shape_of("mix", number).name for number in given}
+    given = assign_faults(1000, [FaultShare.parse("dead=10%")])
+    assert set(MODELS) == {model_for("mix", number).name for number in given}
 
 
 @pytest.mark.parametrize(
     ("fault", "changed"),
     [
-        (Fault.of("401"), {"status": 401}),
-        (Fault.of("404"), {"status": 404}),
-        (Fault.of("5xx", 500), {"status": 500}),
-        (Fault.of("reset"), {"reset": True}),
-        (Fault.of("hang"), {"after_s": float("inf")}),
-        (Fault.of("latency", 2), {"after_s": 3.0}),
-        (Fault.of("slow", 20), {"after_s": 20.0}),
-        (Fault.of("drip", 9), {"drip_s": 9, "after_s": 1.0}),
-        (Fault.of("truncated"), {"cut": True}),
-        (Fault.of("empty"), {"status": 200, "body": b""}),
+        (InjectedFault.create("401"), {"status": 401}),
+        (InjectedFault.create("404"), {"status": 404}),
+        (InjectedFault.create("5xx", 500), {"status": 500}),
+        (InjectedFault.create("reset"), {"reset": True}),
+        (InjectedFault.create("hang"), {"delay_s": float("inf")}),
+        (InjectedFault.create("latency", 2), {"delay_s": 3.0}),
+        (InjectedFault.create("slow", 20), {"delay_s": 20.0}),
+        (InjectedFault.create("drip", 9), {"drip_s": 9, "delay_s": 1.0}),
+        (InjectedFault.create("truncated"), {"cut": True}),
+        (InjectedFault.create("empty"), {"status": 200, "body": b""}),
     ],
     ids=str,
 )
-def test_a_fault_is_that_of_its_path_alone(fault: Fault, changed: dict) -> None:
-    there = Fault(fault.kind, fault.value, "/Thermal")
+def test_a_fault_is_that_of_its_path_alone(fault: InjectedFault, changed: dict) -> None:
+    there = InjectedFault(fault.kind, fault.value, "/Thermal")
     server = bmc(fault=there, latency_s=1.0)
     faulty = ask(server, f"{CHASSIS}/Thermal")
     assert changed == {name: getattr(faulty, name) for name in changed}
     assert ask(bmc(latency_s=1.0), f"{CHASSIS}/Power") == ask(server, f"{CHASSIS}/Power")
-    server.suffer(None)
+    server.set_fault(None)
     assert ask(bmc(latency_s=1.0), f"{CHASSIS}/Thermal") == ask(server, f"{CHASSIS}/Thermal")
 
 
 def test_garbage_is_no_json() -> None:
     with pytest.raises(ValueError, match=r"decode|Expecting"):
-        json.loads(ask(bmc(fault=Fault.of("garbage")), SYSTEM).body)
+        json.loads(ask(bmc(fault=InjectedFault.create("garbage")), SYSTEM).body)
 
 
 def test_one_answer_of_each_category_is_the_slowest() -> None:
     server = bmc(latency_s=1.0)
     ends = (SYSTEM, *(f"{CHASSIS}/{name}" for name in ("Thermal", "Power")))
     inside = tuple(f"{SYSTEM}/{name}" for name in ("Processors", "Memory", "NetworkInterfaces", "Storage"))
-    assert {1.0} == {ask(server, path).after_s for path in (*ends, *inside)}
-    assert {0.05} == {ask(server, path).after_s for path in (ROOT, CHASSIS, f"{SYSTEM}/Memory/DIMM.Socket.A1")}
+    assert {1.0} == {ask(server, path).delay_s for path in (*ends, *inside)}
+    assert {0.05} == {ask(server, path).delay_s for path in (ROOT, CHASSIS, f"{SYSTEM}/Memory/DIMM.Socket.A1")}
 
 
 def test_every_fault_may_be_had_and_is_explained() -> None:
-    assert list(KINDS) == [Fault.of(kind).kind for kind in KINDS]
-    assert all(KINDS.values())
+    assert list(FAULT_KINDS) == [InjectedFault.create(kind).kind for kind in FAULT_KINDS]
+    assert all(FAULT_KINDS.values())

@@ -12,7 +12,7 @@ from rackstream.commands.query import query
 from runtime import topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 from sinks.files.sink import FilesSink
 from sinks.sink import Batch, Item
 
@@ -20,16 +20,16 @@ AT = datetime(2026, 1, 2, 3, 59, 58, tzinfo=UTC)
 
 
 def sample(number, **fields):
-    hot = item(
+    hot = make_record(
         "RedfishTemperature",
         chassis_id="1",
         sensor_id="0",
         sensor_name="CPU \"1\", 'a'\n\x1b[31mred",
         reading_celsius=40.0 + number,
     )
-    unread = item("RedfishTemperature", chassis_id="1", sensor_id="1", sensor_name="Inlet")
+    unread = make_record("RedfishTemperature", chassis_id="1", sensor_id="1", sensor_name="Inlet")
     header = {"at_s": number, "host": f"node-{number % 2}", "category": "thermal", "labels": {"rack": "r1"}}
-    return raw(
+    return make_raw_record(
         "RedfishSample", **header, observed_at=AT + timedelta(seconds=number), temperatures=[hot, unread], **fields
     )
 
@@ -42,7 +42,7 @@ def data(tmp_path, monkeypatch):
     for kind, first in (("parquet", 0), ("jsonl", 2)):
         sink = FilesSink(KafkaSettings.read(bootstrap="nowhere:1"), tmp_path / "files", kind)
         partition = ("fleet.raw.redfish", 0)
-        sink.assigned(partition, (0, 10))
+        sink.assign(partition, (0, 10))
         items = tuple(Item("raw-redfish", partition, n, sample(n)) for n in range(first, first + 2))
         sink.write(Batch(items, {partition: (first, first + 2)}))
         sink.close()
@@ -108,7 +108,7 @@ def test_show_tables_names_what_is_stored_and_describe_its_columns(data):
         pytest.param("select * from vm_total", "tables: vm_metrics, vm_devices", id="no such table"),
         pytest.param("select nothing from vm_totals", 'Referenced column "nothing"', id="no such column"),
         pytest.param("selec", "syntax error", id="no SQL"),
-        pytest.param(" ", "say what to ask", id="nothing asked"),
+        pytest.param(" ", "no SQL given", id="no SQL at all"),
         pytest.param("select cast(host as int) from redfish_temperature", "Could not convert", id="no number"),
     ],
 )

@@ -15,12 +15,13 @@ from rich.console import Console
 
 from rackstream.demo import screen
 from rackstream.terminal import header, list_tables
-from rackstream.terminal.app import Top
-from rackstream.terminal.layout import Column, Row, Table, said, whole
+from rackstream.terminal.app import TopApp
+from rackstream.terminal.layout import TableColumn, TableRow, TextTable, render_tables, styled
 from rackstream.terminal.listing import Listing
 from rackstream.text import units
 from rackstream.view.model import View
-from schemas.testing import START, item
+from rackstream.view.traffic import OffsetSnapshot
+from schemas.testing import START_TIME, make_record
 from tests.unit.rackstream.view.test_model import alert, domains, presence, seeing, target, thermal
 
 HOSTILE = ("[/x]", "[red]loud[/red]", "\x1b[31mred\x07", "a\nb", "$(reboot)", "寿司" * 9)
@@ -31,10 +32,10 @@ def small():
     view = seeing(
         target("h1", labels={"rack": "r1"}), target("h2", status="unreachable"), target("h3", source="libvirt"),
         thermal("h1", (50.0, 100.0)), thermal("h2", (96.0, 100.0)),
-        ("power", item("Power", host="h1", consumed_watts=300.0)),
-        ("power", item("Power", host="h2", consumed_watts=100.0)),
-        ("state-health", item("Health", host="h1", overall="ok")),
-        ("state-health", item("Health", host="h2", overall="critical")),
+        ("power", make_record("Power", host="h1", consumed_watts=300.0)),
+        ("power", make_record("Power", host="h2", consumed_watts=100.0)),
+        ("state-health", make_record("Health", host="h1", overall="ok")),
+        ("state-health", make_record("Health", host="h2", overall="critical")),
         domains("h3", "a", "b"),
         alert("x", host="h2", severity="critical", rule="temperature-high", text="too warm"),
     )  # fmt: skip
@@ -43,13 +44,13 @@ def small():
 
 
 def settings():
-    raise AssertionError("nothing is asked of Kafka here")
+    raise AssertionError("this test must not need Kafka")
 
 
 @asynccontextmanager
 async def shown(view, size=(80, 24), host=None):
     """The view as a user has it."""
-    app = Top(view, settings, lambda: "me", host)
+    app = TopApp(view, settings, lambda: "me", host)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield app, pilot
@@ -87,7 +88,7 @@ def test_the_fleet_is_seen_in_80_columns():
 
 def test_hosts_are_searched_filtered_and_sorted_by_key():
     def hosts(app):
-        return [found[1] for line in lines(app) if (found := re.match(r"(h\d) ", line))]
+        return [match[1] for line in lines(app) if (match := re.match(r"(h\d) ", line))]
 
     async def look():
         async with shown(small()) as (app, pilot):
@@ -120,7 +121,7 @@ def test_enter_goes_deeper_and_escape_back():
             assert re.search(r"t0 +50.0 °C +100 °C", text(app))
             await press(pilot, "escape", "down", "down", "enter")
             assert "› h3" in text(app)
-            while app.query_one(Listing).leads != ("vm", "h3", "h3-b"):
+            while app.query_one(Listing).selected_link != ("vm", "h3", "h3-b"):
                 await press(pilot, "down")
             await press(pilot, "enter")
             assert "› h3 b" in text(app).replace("h3-b", "b")
@@ -128,7 +129,7 @@ def test_enter_goes_deeper_and_escape_back():
             assert "vda" in text(app)
             await press(pilot, "escape", "escape")
             assert "h1 " in text(app)
-            assert app.look.name == "fleet"
+            assert app.current.name == "fleet"
 
     asyncio.run(look())
 
@@ -150,9 +151,9 @@ def test_a_silence_is_asked_for_with_what_the_alert_is_of_and_not_made_without_a
         async with shown(small()) as (app, pilot):
             await press(pilot, "a", "m")
             assert "host=h2 rule=temperature-high" in text(app)
-            app._renew()
+            app.reload()
             await press(pilot, "enter")
-            assert "say why" in text(app)
+            assert "a reason is required" in text(app)
             await press(pilot, "escape")
             assert "Silence:" not in text(app)
 
@@ -162,39 +163,39 @@ def test_a_silence_is_asked_for_with_what_the_alert_is_of_and_not_made_without_a
 def test_the_pipeline_shows_what_waits_in_a_producers_spool():
     spool = {"queued": 1500, "spooled": 1400, "spooled_bytes": 2_000_000, "dropped": 3, "rejected": 2}
     oldest = datetime.now(UTC) - timedelta(minutes=5)
-    beat = item("Heartbeat", producer="redfish-p", source="redfish", spool_oldest_at=oldest, **spool)
+    beat = make_record("Heartbeat", producer="redfish-p", source="redfish", spool_oldest_at=oldest, **spool)
 
     async def look():
         async with shown(seeing(("heartbeats", beat), presence("alive"), view=small()), (120, 40)) as (app, pilot):
             await press(pilot, "p")
-            assert re.search(r"redfish-p +alive .* 1,500 +1,400 \(2.0 MB\) +5 min +3 \(2 refused\)", text(app))
+            assert re.search(r"redfish-p +alive .* 1,500 +1,400 \(2.0 MB\) +5 min +3 \(2 rejected\)", text(app))
             assert "fleet.raw.redfish" in text(app)
 
     asyncio.run(look())
 
 
-def test_whoever_looks_is_told_that_kafka_is_away_and_when_it_is_back():
+def test_a_notice_says_since_when_kafka_has_not_answered_until_it_answers_again():
     async def look():
-        view = small()
-        view._kafka = ""
+        view, at = small(), datetime(2026, 1, 1, 16, 17, 2, tzinfo=UTC)
+        view.record_offsets(OffsetSnapshot(0.0, {}), None, [], at)
         async with shown(view) as (app, pilot):
-            view.note_trouble("broker transport failure")
-            app._renew()
+            view.record_kafka_error("broker transport failure")
+            app.reload()
             await pilot.pause()
-            assert "Kafka is away (broker transport failure)" in text(app)
+            assert "Kafka has not answered since 16:17:02. The values below are from then." in text(app)
             assert "h1 " in text(app)
-            view.note_trouble("")
-            app._renew()
+            view.record_offsets(OffsetSnapshot(1.0, {}), None, [], at)
+            app.reload()
             await pilot.pause()
-            assert "Kafka is away" not in text(app)
+            assert "Kafka has not answered" not in text(app)
 
     asyncio.run(look())
 
 
-def test_a_host_that_is_gone_is_told_of():
+def test_an_unknown_host_is_reported():
     async def look():
         async with shown(small(), host="nobody") as (app, _):
-            assert "Nothing is known of nobody" in text(app)
+            assert "Unknown host: nobody" in text(app)
 
     asyncio.run(look())
 
@@ -204,10 +205,10 @@ def test_the_cursor_stays_with_its_host_while_the_list_changes():
         view = small()
         async with shown(view) as (app, pilot):
             await press(pilot, "down")
-            assert ("host", "h2") == app.query_one(Listing).leads
+            assert ("host", "h2") == app.query_one(Listing).selected_link
             seeing(target("h0"), target("h11"), view=view)
-            app._renew()
-            assert ("host", "h2") == app.query_one(Listing).leads
+            app.reload()
+            assert ("host", "h2") == app.query_one(Listing).selected_link
 
     asyncio.run(look())
 
@@ -215,9 +216,9 @@ def test_the_cursor_stays_with_its_host_while_the_list_changes():
 def test_of_10_000_hosts_those_that_are_seen_are_asked_for():
     view = seeing(*(target(f"node-{number:05}") for number in range(10_000)))
     view.set_ready()
-    asked = []
+    limits = []
     hosts = view.hosts
-    view.hosts = lambda *given, **named: asked.append(named["limit"]) or hosts(*given, **named)
+    view.hosts = lambda *arguments, **options: limits.append(options["limit"]) or hosts(*arguments, **options)
 
     async def look():
         async with shown(view) as (app, pilot):
@@ -226,12 +227,12 @@ def test_of_10_000_hosts_those_that_are_seen_are_asked_for():
             assert "node-09999" in text(app)
             await press(pilot, "up", "pageup")
             assert "node-09999" not in text(app)
-            app._renew()
+            app.reload()
             await press(pilot, "home")
             assert "node-00000" in text(app)
 
     asyncio.run(look())
-    assert max(asked) <= 24
+    assert max(limits) <= 24
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -240,12 +241,12 @@ def test_a_name_is_shown_as_it_is_and_does_nothing(name):
         target(name), thermal(name, (50.0, 100.0)), domains(name, name), alert("x", host=name, text=name),
     )  # fmt: skip
     view.set_ready()
-    told = {"title": name, "parts": {name: "ready"}, "events": [(START, name)], "width": 120, "height": 40}
+    options = {"title": name, "parts": {name: "ready"}, "events": [(START_TIME, name)], "width": 120, "height": 40}
     printed = io.StringIO()
     console = Console(file=printed, width=120, color_system=None)
-    console.print(screen.draw(view, **told))
-    for each in header.fleet(view, 120, 10):
-        console.print(each.text)
+    console.print(screen.draw(view, **options))
+    for line in header.fleet(view, 120, 10):
+        console.print(line.text)
 
     async def look():
         async with shown(view, (120, 40), host=name) as (app, pilot):
@@ -254,9 +255,9 @@ def test_a_name_is_shown_as_it_is_and_does_nothing(name):
             return seen + text(app)
 
     seen = printed.getvalue() + asyncio.run(look())
-    literal = "".join(each if each.isprintable() else "�" for each in name)
+    literal = "".join(character if character.isprintable() else "�" for character in name)
     assert literal[:12] in seen
-    assert not {each for each in seen if not each.isprintable()} - {"\n"}
+    assert not {character for character in seen if not character.isprintable()} - {"\n"}
 
 
 @examples(max_examples=40, deadline=None)
@@ -266,25 +267,26 @@ def test_a_name_is_shown_as_it_is_and_does_nothing(name):
 )
 def test_a_table_fits_into_any_width(values, width):
     columns = (
-        Column("First", least=4),
-        Column("Second", wide=8, least=3, rank=1),
-        Column("Number", right=True, rank=2),
+        TableColumn("First", shrink_to=4),
+        TableColumn("Second", min_width=8, shrink_to=3, drop_rank=1),
+        TableColumn("Number", align_right=True, drop_rank=2),
     )
-    rows = [Row([said(each) for each in row]) for row in values]
-    found = whole([Table("T", columns, rows, "none"), Table("P", rows=[Row(row.cells[:1]) for row in rows])], width)
+    rows = [TableRow([styled(value) for value in row]) for row in values]
+    paragraphs = [TableRow(row.cells[:1]) for row in rows]
+    lines = render_tables([TextTable("T", columns, rows, "none"), TextTable("P", rows=paragraphs)], width)
 
-    assert all(cell_len(each.text.plain) <= width for each in found)
+    assert all(cell_len(line.text.plain) <= width for line in lines)
 
 
 def test_a_hot_sensor_is_one_from_nine_tenths_of_its_limit_on():
-    tones = [units.near(celsius, 100.0) for celsius in (89.9, 90.0, 100.0)]
+    tones = [units.limit_tone(celsius, 100.0) for celsius in (89.9, 90.0, 100.0)]
 
     assert ["", "warn", "bad"] == tones
-    assert "" == units.near(500.0, None) == units.near(None, 1.0)
+    assert "" == units.limit_tone(500.0, None) == units.limit_tone(None, 1.0)
 
 
 def test_an_empty_fleet_is_shown_too():
     view = View()
 
-    assert any("No host." in each.text.plain for each in header.fleet(view, 80, 10))
-    assert list_tables.hosts(view.hosts(), START).rows == []
+    assert any("No hosts." in line.text.plain for line in header.fleet(view, 80, 10))
+    assert list_tables.hosts(view.hosts(), START_TIME).rows == []

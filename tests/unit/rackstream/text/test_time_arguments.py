@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rackstream.text.time_arguments import moment, period
+from rackstream.text.time_arguments import parse_period, parse_time
 from runtime.errors import Misconfigured
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -24,23 +24,23 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     ],
 )
 def test_a_time_is_read_as(text, expected):
-    assert expected == moment(text, NOW)
-    assert UTC == moment(text, NOW).tzinfo
+    assert expected == parse_time(text, NOW)
+    assert UTC == parse_time(text, NOW).tzinfo
 
 
 @pytest.mark.parametrize(
     "text", ["", "-", "2h", "+2h", "-2", "-2w", "-h", "-1h2d", "yesterday", "2026-13-01", "-9999999d"]
 )
 def test_what_is_no_time_is_refused_with_examples(text):
-    with pytest.raises(Misconfigured, match=r"is no time: give ISO 8601 .*-90m"):
-        moment(text, NOW)
+    with pytest.raises(Misconfigured, match=r"is not a time: give ISO 8601 .*-90m"):
+        parse_time(text, NOW)
 
 
 @pytest.mark.parametrize("until", ["-2h", "-3h"])
 def test_a_period_that_holds_nothing_is_refused_with_both_times(until):
     with pytest.raises(Misconfigured, match=r"-2h \(2026-01-02T01:04:05\+00:00\) is not before"):
-        period("-2h", until, NOW)
+        parse_period("-2h", until, NOW)
 
 
 def test_a_period_is_from_its_first_time_to_its_second():
-    assert (NOW - timedelta(hours=2), NOW) == period("-2h", "now", NOW)
+    assert (NOW - timedelta(hours=2), NOW) == parse_period("-2h", "now", NOW)

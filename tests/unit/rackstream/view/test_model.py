@@ -7,73 +7,79 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rackstream.topics.tail import plain
-from rackstream.view.host_state import SOURCES
+from rackstream.text.json import jsonable
 from rackstream.view.model import View
-from rackstream.view.packed_records import peek
+from rackstream.view.packed_records import read_head
 from schemas import catalog, codec
-from schemas.testing import START, item, raw
+from schemas.sources import SOURCE_BY_TOPIC
+from schemas.testing import START_TIME, make_raw_record, make_record
 
 TOPICS = catalog.load()
 
 
-def given(alias, record):
-    """A record as the feed hands it over."""
+def encoded(alias, record):
+    """A record as the feed passes it to the view: alias, key, value."""
     topic = TOPICS[alias]
     return alias, topic.key_of(record), codec.encode(catalog.schema(topic.schema), record)
 
 
 def seeing(*records, view=None):
-    """A view that has taken these in."""
+    """A view to which these records were applied."""
     view = view or View()
-    view.take(given(alias, record) for alias, record in records)
-    assert view.settle()
+    view.apply(encoded(alias, record) for alias, record in records)
+    assert view.update_lists()
     return view
 
 
 def target(host="h1", source="redfish", status="up", at_s=0.0, **fields):
-    times = {"since": START, "observed_at": START + timedelta(seconds=at_s)}
+    times = {"since": START_TIME, "observed_at": START_TIME + timedelta(seconds=at_s)}
     defaults = {"producer": f"{source}-p", "address": "https://bmc"} | times
-    return "state-targets", item("TargetStatus", host=host, source=source, status=status, **(defaults | fields))
+    return "state-targets", make_record("TargetStatus", host=host, source=source, status=status, **(defaults | fields))
 
 
 def thermal(host="h1", *readings, at_s=0.0):
     temperatures = [
-        item("RedfishTemperature", sensor_id=f"t{number}", reading_celsius=celsius, upper_threshold_critical=limit)
+        make_record(
+            "RedfishTemperature", sensor_id=f"t{number}", reading_celsius=celsius, upper_threshold_critical=limit
+        )
         for number, (celsius, limit) in enumerate(readings)
     ]
-    return "raw-redfish", raw("RedfishSample", host=host, category="thermal", at_s=at_s, temperatures=temperatures)
+    return "raw-redfish", make_raw_record(
+        "RedfishSample", host=host, category="thermal", at_s=at_s, temperatures=temperatures
+    )
 
 
 def domains(host="h1", *names, at_s=0.0):
-    found = [
-        item(
+    vms = [
+        make_record(
             "Domain", uuid=f"{host}-{name}", name=name, state=1, cpus=2, memory_used_kb=1024,
-            nics=[item("DomainNic", device="vnet0", mac="52:54:00:00:00:01", rxbytes=5)],
-            disks=[item("DomainDisk", device="vda", rd_bytes=7)],
+            nics=[make_record("DomainNic", device="vnet0", mac="52:54:00:00:00:01", rxbytes=5)],
+            disks=[make_record("DomainDisk", device="vda", rd_bytes=7)],
         )
         for name in names
     ]  # fmt: skip
-    return "raw-libvirt", raw("LibvirtSample", host=host, category="domains", at_s=at_s, domains=found)
+    return "raw-libvirt", make_raw_record("LibvirtSample", host=host, category="domains", at_s=at_s, domains=vms)
 
 
 def presence(status, *alerts, producer="redfish-p"):
-    state = item("PresenceState", producer=producer, source="redfish", status=status, alerts=list(alerts))
+    state = make_record("PresenceState", producer=producer, source="redfish", status=status, alerts=list(alerts))
     return "state-presence", state
 
 
 def alert(name, revision=0, transition="raised", **fields):
-    return "alerts", item("Alert", id=name, revision=revision, transition=transition, **({"host": "h1"} | fields))
+    return "alerts", make_record(
+        "Alert", id=name, revision=revision, transition=transition, **({"host": "h1"} | fields)
+    )
 
 
-@pytest.mark.parametrize("alias", sorted(SOURCES))
+@pytest.mark.parametrize("alias", sorted(SOURCE_BY_TOPIC))
 def test_host_category_and_time_of_every_published_version_are_read_without_decoding(alias):
-    versions = [each for each in catalog.published().values() if each.name == TOPICS[alias].schema]
+    versions = [schema for schema in catalog.published_schemas().values() if schema.name == TOPICS[alias].schema]
     fields = [[field["name"] for field in version.definition["fields"]][:3] for version in versions]
 
     assert fields == [["host", "category", "observed_at"]] * len(versions) != []
-    _, _, value = given(alias, item(TOPICS[alias].schema, host="hömma", category="c"))
-    assert ("hömma", "c", int(START.timestamp() * 1e6)) == tuple(peek(value))
+    _, _, value = encoded(alias, make_record(TOPICS[alias].schema, host="hömma", category="c"))
+    assert ("hömma", "c", int(START_TIME.timestamp() * 1e6)) == tuple(read_head(value))
 
 
 def test_a_host_is_listed_with_what_each_of_its_sources_tells():
@@ -81,10 +87,10 @@ def test_a_host_is_listed_with_what_each_of_its_sources_tells():
         target(labels={"rack": "r1"}),
         target(source="libvirt", status="slow", labels={"site": "s1"}),
         thermal("h1", (40.0, 80.0), (60.0, 100.0)),
-        ("power", item("Power", host="h1", consumed_watts=321.0)),
-        ("state-health", item("Health", host="h1", overall="warning")),
+        ("power", make_record("Power", host="h1", consumed_watts=321.0)),
+        ("state-health", make_record("Health", host="h1", overall="warning")),
         domains("h1", "a", "b"),
-        ("raw-host", raw("HostSample", host="h1", cpu_percent=12.5, at_s=3)),
+        ("raw-host", make_raw_record("HostSample", host="h1", cpu_percent=12.5, at_s=3)),
     )
     [row] = view.hosts().rows
 
@@ -94,31 +100,31 @@ def test_a_host_is_listed_with_what_each_of_its_sources_tells():
         row.hottest.sensor, row.hottest.celsius, row.hottest.limit_celsius, row.hottest.nearness,
     )  # fmt: skip
     assert {"rack": "r1", "site": "s1"} == row.labels
-    assert START + timedelta(seconds=3) == row.seen_at
+    assert START_TIME + timedelta(seconds=3) == row.seen_at
 
 
 def test_the_overview_sums_the_fleet():
     view = seeing(
         target("h1"), target("h2", status="unreachable"), target("h3"),
         thermal("h1", (50.0, 100.0)), thermal("h3", (90.0, 100.0), (None, 50.0)),
-        ("power", item("Power", host="h1", consumed_watts=100.0)),
-        ("power", item("Power", host="h3", consumed_watts=200.0)),
-        ("state-health", item("Health", host="h1", overall="ok")),
-        ("state-health", item("Health", host="h3", overall="critical")),
+        ("power", make_record("Power", host="h1", consumed_watts=100.0)),
+        ("power", make_record("Power", host="h3", consumed_watts=200.0)),
+        ("state-health", make_record("Health", host="h1", overall="ok")),
+        ("state-health", make_record("Health", host="h3", overall="critical")),
         domains("h2", "a"),
         alert("x", severity="critical"),
     )  # fmt: skip
-    found = view.overview()
+    overview = view.overview()
 
-    assert (3, 300.0, 1) == (found.hosts, found.watts, found.vms)
-    assert {"ok": 1, "warning": 0, "critical": 1, "unknown": 1} == found.health
-    assert {"up": 2, "unreachable": 1} == found.statuses
-    assert [("h3", 90.0), ("h1", 50.0)] == [(each.host, each.celsius) for each in found.hottest]
-    assert {"critical": 1, "warning": 0} == found.alerts
+    assert (3, 300.0, 1) == (overview.hosts, overview.watts, overview.vms)
+    assert {"ok": 1, "warning": 0, "critical": 1, "unknown": 1} == overview.health
+    assert {"up": 2, "unreachable": 1} == overview.statuses
+    assert [("h3", 90.0), ("h1", 50.0)] == [(sensor.host, sensor.celsius) for sensor in overview.hottest]
+    assert {"critical": 1, "warning": 0} == overview.alerts
 
 
 def test_a_stale_record_of_a_host_that_is_read_no_more_does_not_bring_it_back():
-    gone = raw("RedfishSample", host="h1", category="removed", at_s=20)
+    gone = make_raw_record("RedfishSample", host="h1", category="removed", at_s=20)
     removed = target(removed=True, at_s=20)
     late = thermal("h1", (40.0, 80.0), at_s=10)
     view = seeing(target(at_s=10), late, ("raw-redfish", gone), removed, late)
@@ -128,7 +134,7 @@ def test_a_stale_record_of_a_host_that_is_read_no_more_does_not_bring_it_back():
 
 
 def test_the_order_of_topics_does_not_matter_to_a_host_that_is_read_again():
-    health = item("Health", host="h1", category="removed", observed_at=START + timedelta(seconds=20))
+    health = make_record("Health", host="h1", category="removed", observed_at=START_TIME + timedelta(seconds=20))
     view = seeing(target(at_s=30), ("state-health", health))
 
     assert [{"redfish": "up"}] == [row.statuses for row in view.hosts().rows]
@@ -143,8 +149,8 @@ def test_a_host_keeps_what_its_other_source_tells_when_one_is_removed():
 
 def test_targets_of_a_silent_producer_are_unknown_until_it_is_heard():
     view = View()
-    told = (target(), presence("silent"), target(), presence("alive"))
-    statuses = [seeing(each, view=view).hosts().rows[0].statuses["redfish"] for each in told]
+    changes = (target(), presence("silent"), target(), presence("alive"))
+    statuses = [seeing(change, view=view).hosts().rows[0].statuses["redfish"] for change in changes]
 
     assert ["up", "unknown", "unknown", "up"] == statuses
 
@@ -152,7 +158,7 @@ def test_targets_of_a_silent_producer_are_unknown_until_it_is_heard():
 def test_hosts_are_found_by_words_in_name_and_labels_by_health_and_by_status():
     view = seeing(
         target("kvm-1", labels={"rack": "R1"}), target("kvm-2", labels={"rack": "r2"}, status="late"),
-        target("db-1", labels={"rack": "r1"}), ("state-health", item("Health", host="db-1", overall="critical")),
+        target("db-1", labels={"rack": "r1"}), ("state-health", make_record("Health", host="db-1", overall="critical")),
     )  # fmt: skip
 
     def names(*arguments, **options):
@@ -168,7 +174,7 @@ def test_hosts_are_found_by_words_in_name_and_labels_by_health_and_by_status():
 
 def test_hosts_without_a_value_come_last_whichever_way_they_are_ordered():
     watts = {"a": 100.0, "b": None, "c": 300.0}
-    view = seeing(*(("power", item("Power", host=name, consumed_watts=value)) for name, value in watts.items()))
+    view = seeing(*(("power", make_record("Power", host=name, consumed_watts=value)) for name, value in watts.items()))
 
     def names(*, descending):
         return "".join(row.name for row in view.hosts(sort="watts", descending=descending).rows)
@@ -177,55 +183,58 @@ def test_hosts_without_a_value_come_last_whichever_way_they_are_ordered():
 
 
 def test_one_host_tells_all_that_its_newest_records_tell():
-    drives = [item("RedfishDrive", drive_id="d0", name="SSD 0", capacity_bytes=10, failure_predicted=True)]
-    supplies = [item("RedfishPowerSupply", sensor_id="p1", power_output_watts=90.0)]
-    health = item("Health", host="h1", overall="critical", alerts=[item("HealthAlert", text="SSD 0 will fail")])
+    drives = [make_record("RedfishDrive", drive_id="d0", name="SSD 0", capacity_bytes=10, failure_predicted=True)]
+    supplies = [make_record("RedfishPowerSupply", sensor_id="p1", power_output_watts=90.0)]
+    health = make_record(
+        "Health", host="h1", overall="critical", alerts=[make_record("HealthAlert", text="SSD 0 will fail")]
+    )
+    disk_rates = make_record("HostDiskRates", device="sda", read_bytes_rate=5.0)
     view = seeing(
         target(vendor="Dell", firmware="7.1", detail="fans left out", left_out=["fans"]),
         thermal("h1", (40.0, 80.0)),
-        ("raw-redfish", raw("RedfishSample", host="h1", category="storage", drives=drives)),
-        ("raw-redfish", raw("RedfishSample", host="h1", category="power", power_supplies=supplies)),
+        ("raw-redfish", make_raw_record("RedfishSample", host="h1", category="storage", drives=drives)),
+        ("raw-redfish", make_raw_record("RedfishSample", host="h1", category="power", power_supplies=supplies)),
         ("state-health", health),
-        ("raw-host", raw("HostSample", host="h1", cpu_percent=3.0, memory_total=64)),
-        ("host-rates", item("HostRates", host="h1", disks=[item("HostDiskRates", device="sda", read_bytes_rate=5.0)])),
+        ("raw-host", make_raw_record("HostSample", host="h1", cpu_percent=3.0, memory_total=64)),
+        ("host-rates", make_record("HostRates", host="h1", disks=[disk_rates])),
         alert("x"), alert("y", host="h2"),
     )  # fmt: skip
-    found = view.host("h1")
+    host = view.host("h1")
 
-    [status] = found.targets
+    [status] = host.targets
     assert ("Dell", "7.1", "fans left out") == (status.vendor, status.firmware, status.detail)
     assert ["fans"] == status.left_out
     assert [("t0", 40.0, 80.0)] == [
-        (temperature.name, temperature.celsius, temperature.upper_critical) for temperature in found.temperatures
+        (temperature.name, temperature.celsius, temperature.upper_critical) for temperature in host.temperatures
     ]
-    assert [("SSD 0", True)] == [(drive.name, drive.failure_predicted) for drive in found.drives]
-    assert [("p1", 90.0)] == [(supply.name, supply.output_watts) for supply in found.supplies]
-    assert "system" in [component.name for component in found.components]
-    assert ["SSD 0 will fail"] == found.findings
-    assert (3.0, 64) == (found.own.figures["cpu_percent"], found.own.figures["memory_total"])
-    assert [("sda", 5.0)] == [(disk["device"], disk["read_bytes_rate"]) for disk in found.own.disks]
-    assert ["x"] == [each.id for each in found.alerts]
+    assert [("SSD 0", True)] == [(drive.name, drive.failure_predicted) for drive in host.drives]
+    assert [("p1", 90.0)] == [(supply.name, supply.output_watts) for supply in host.supplies]
+    assert "system" in [component.name for component in host.components]
+    assert ["SSD 0 will fail"] == host.findings
+    assert (3.0, 64) == (host.own.figures["cpu_percent"], host.own.figures["memory_total"])
+    assert [("sda", 5.0)] == [(disk.device, disk.read_bytes_rate) for disk in host.own.disks]
+    assert ["x"] == [alert.id for alert in host.alerts]
     assert None is view.host("h9")
 
 
 def test_one_vm_tells_its_devices_with_their_rates():
-    feature = item("VmFeature", uuid="h1-a", cputime_rate=5e8, net_rxbytes_rate=10.0, net_txbytes_rate=None)
-    rate = item("DeviceRate", uuid="h1-a", device="vnet0", rxbytes_rate=8.0)
-    watts = item("VmWatts", uuid="h1-a", estimated_watts=33.0)
+    feature = make_record("VmFeature", uuid="h1-a", cputime_rate=5e8, net_rxbytes_rate=10.0, net_txbytes_rate=None)
+    rate = make_record("DeviceRate", uuid="h1-a", device="vnet0", rxbytes_rate=8.0)
+    watts = make_record("VmWatts", uuid="h1-a", estimated_watts=33.0)
     view = seeing(
-        domains("h1", "a", "b"), ("vm-features", item("VmFeatures", host="h1", vms=[feature])),
-        ("device-rates", item("DeviceRates", host="h1", devices=[rate])),
-        ("vm-power", item("VmPower", host="h1", vms=[watts])),
+        domains("h1", "a", "b"), ("vm-features", make_record("VmFeatures", host="h1", vms=[feature])),
+        ("device-rates", make_record("DeviceRates", host="h1", devices=[rate])),
+        ("vm-power", make_record("VmPower", host="h1", vms=[watts])),
     )  # fmt: skip
-    found = view.vm("h1", "h1-a")
+    vm = view.vm("h1", "h1-a")
 
     assert ("running", 50.0, 10.0, None) == (
-        found.row.state, found.row.cpu_percent, found.row.net_bytes_s, found.row.disk_bytes_s,
+        vm.row.state, vm.row.cpu_percent, vm.row.net_bytes_s, vm.row.disk_bytes_s,
     )  # fmt: skip
-    [nic], [disk] = found.nics, found.disks
+    [nic], [disk] = vm.nics, vm.disks
     assert ("52:54:00:00:00:01", 5, 8.0) == (nic.about["mac"], nic.counters["rxbytes"], nic.rates["rxbytes"])
     assert ("vda", 7, {}) == (disk.name, disk.counters["rd_bytes"], disk.rates)
-    assert (5e8, 33.0) == (found.rates["cputime"], found.watts)
+    assert (5e8, 33.0) == (vm.rates["cputime"], vm.watts)
     assert (None, None) == (view.vm("h1", "other"), view.vm("h9", "h1-a"))
     assert ["a", "b"] == [vm.name for vm in view.vms(sort="cpu", descending=True).rows]
     assert ["b"] == [vm.name for vm in view.vms("h1-B").rows]
@@ -253,17 +262,17 @@ def test_an_alert_is_active_until_it_is_cleared_and_its_story_is_kept():
 
 def test_what_mutes_an_active_alert_is_told():
     now = datetime.now(UTC)
-    silence = item(
-        "Silence", id="s1", matchers=[item("Matcher", name="host", pattern="h*")], starts_at=now - timedelta(hours=1),
-        ends_at=now + timedelta(hours=1),
+    silence = make_record(
+        "Silence", id="s1", matchers=[make_record("Matcher", name="host", pattern="h*")],
+        starts_at=now - timedelta(hours=1), ends_at=now + timedelta(hours=1),
     )  # fmt: skip
-    quiet = item("PresenceAlert", rule="producer-silent", host="redfish-p", component="redfish-p")
+    quiet = make_record("PresenceAlert", rule="producer-silent", host="redfish-p", component="redfish-p")
     view = seeing(target(), alert("x", category="thermal"))
 
     assert [] == view.alerts().rows[0].muted_by
     seeing(("silences", silence), presence("silent", quiet), view=view)
     assert ["silence s1", "producer-silent redfish-p"] == view.alerts().rows[0].muted_by
-    view.take([("silences", b"s1", None)])
+    view.apply([("silences", b"s1", None)])
     seeing(presence("alive"), view=view)
     assert [] == view.alerts().rows[0].muted_by
     seeing(target(status="stopped", stopped_by="ann", detail="stopped by ann"), view=view)
@@ -273,11 +282,11 @@ def test_what_mutes_an_active_alert_is_told():
 
 
 def test_an_alert_that_is_older_than_the_log_is_known_from_the_memory_until_the_log_clears_it():
-    memory = item(
-        "AlertState", host="h1", source="raw-redfish", active=[item("ActiveAlert", id=name) for name in "abc"]
+    memory = make_record(
+        "AlertState", host="h1", source="raw-redfish", active=[make_record("ActiveAlert", id=name) for name in "abc"]
     )
     view = seeing(alert("a", 3, "cleared"), target(labels={"rack": "r1"}))
-    view.remember([given("state-alerts", memory)[2]])
+    view.restore_alerts([encoded("state-alerts", memory)[2]])
 
     assert {"b", "c"} == {row.id for row in view.alerts().rows}
     assert {"rack": "r1"} == view.alerts().rows[0].labels
@@ -288,12 +297,12 @@ def test_an_ended_dead_letter_counts_no_more():
     letters = [
         (
             "dead-letter",
-            item("DeadLetter", topic="t", offset=number, stage="processors", reason="truncated", value=b"x"),
+            make_record("DeadLetter", topic="t", offset=number, stage="processors", reason="truncated", value=b"x"),
         )
         for number in range(3)
     ]
     view = seeing(*letters)
-    view.take([("dead-letter", TOPICS["dead-letter"].key_of(letters[0][1]), None)])
+    view.apply([("dead-letter", TOPICS["dead-letter"].key_of(letters[0][1]), None)])
 
     assert [("processors", "truncated", 2)] == [
         (letter.stage, letter.reason, letter.count) for letter in view.pipeline().letters
@@ -301,13 +310,15 @@ def test_an_ended_dead_letter_counts_no_more():
 
 
 def test_the_pipeline_lists_producers_by_heartbeat_and_presence():
-    spool = {"spooled": 4, "spooled_bytes": 4000, "spool_oldest_at": START, "rejected": 1}
-    beat = item("Heartbeat", producer="redfish-p", source="redfish", queued=7, dropped=1, failing_count=2, **spool)
+    spool = {"spooled": 4, "spooled_bytes": 4000, "spool_oldest_at": START_TIME, "rejected": 1}
+    beat = make_record(
+        "Heartbeat", producer="redfish-p", source="redfish", queued=7, dropped=1, failing_count=2, **spool
+    )
     view = seeing(("heartbeats", beat), presence("silent"))
-    [found] = view.pipeline().producers
+    [producer] = view.pipeline().producers
 
-    assert ("silent", 7, 1, 2) == (found.status, found.queued, found.dropped, found.failing)
-    assert spool == {name: getattr(found, name) for name in spool}
+    assert ("silent", 7, 1, 2) == (producer.status, producer.queued, producer.dropped, producer.failing)
+    assert spool == {name: getattr(producer, name) for name in spool}
     assert ["redfish-p"] == view.overview().silent
 
 
@@ -316,12 +327,12 @@ def test_what_happens_after_the_view_is_ready_is_an_event_and_what_was_before_is
     view.set_ready()
     _, before, _ = view.events()
     seeing(target(status="unreachable", at_s=1), alert("new"), presence("silent"), view=view)
-    found, newest, missed = view.events(before)
+    events, newest, missed = view.events(before)
 
     assert [("status", "unreachable"), ("alert", None), ("producer", None)] == [
-        (each.kind, each.data.get("status")) for each in found
+        (event.kind, event.data.get("status")) for event in events
     ]
-    assert ("new", newest, False) == (found[1].data["id"], found[-1].number, missed)
+    assert ("new", newest, False) == (events[1].data["id"], events[-1].number, missed)
     assert ([], newest, False) == view.events(newest)
 
 
@@ -330,18 +341,18 @@ def test_a_reader_of_events_that_was_away_too_long_is_told_so():
     view.set_ready()
     for number in range(1500):
         seeing(alert(f"a{number}"), view=view)
-    found, newest, missed = view.events(10)
+    events, newest, missed = view.events(10)
 
-    assert (1000, 1500, True) == (len(found), newest, missed)
+    assert (1000, 1500, True) == (len(events), newest, missed)
 
 
 def test_bytes_that_are_no_record_are_counted_and_change_nothing():
     view = seeing(target())
     for alias in ("raw-redfish", "alerts", "dead-letter", "state-targets", "raw-host"):
-        view.take(
+        view.apply(
             [(alias, b"k", b"\x00rubbish"), (alias, b"k", b"{}"), (alias, b"k", b"\x00\x00\x00\x00\x01\x02h\x02")]
         )
-    view.settle()
+    view.update_lists()
 
     assert ["h1"] == [row.name for row in view.hosts().rows if row.statuses]
     assert view.pipeline().undecodable >= 10
@@ -354,14 +365,14 @@ def test_every_answer_is_json():
         view.alert("x"), view.pipeline(),
     ]  # fmt: skip
 
-    assert all(json.loads(json.dumps(plain(asdict(answer)), allow_nan=False)) for answer in answers)
+    assert all(json.loads(json.dumps(jsonable(asdict(answer)), allow_nan=False)) for answer in answers)
 
 
 @pytest.fixture(scope="module")
 def fleet():
     """10,000 hosts of 50 sensors."""
     temperatures = [
-        item(
+        make_record(
             "RedfishTemperature", chassis_id="System.Embedded.1", sensor_id=f"iDRAC.Embedded.1#TempSensor{number}",
             sensor_name=f"CPU{number} Temp", reading_celsius=30.0 + number, upper_threshold_critical=93.0, health="OK",
             odata_id=f"/redfish/v1/Chassis/System.Embedded.1/Thermal#/Temperatures/{number}", state="Enabled",
@@ -371,16 +382,20 @@ def fleet():
     view = View()
     for number in range(10_000):
         host = f"node-{number:05}"
-        record = raw("RedfishSample", host=host, category="thermal", temperatures=temperatures[number % 20 :])
-        view.take(
+        record = make_raw_record(
+            "RedfishSample", host=host, category="thermal", temperatures=temperatures[number % 20 :]
+        )
+        view.apply(
             [
-                given("raw-redfish", record),
-                given(*target(host, labels={"rack": f"r{number % 100}", "site": "here"})),
-                given("power", item("Power", host=host, consumed_watts=float(number % 700))),
-                given("state-health", item("Health", host=host, overall="critical" if number % 50 == 0 else "ok")),
+                encoded("raw-redfish", record),
+                encoded(*target(host, labels={"rack": f"r{number % 100}", "site": "here"})),
+                encoded("power", make_record("Power", host=host, consumed_watts=float(number % 700))),
+                encoded(
+                    "state-health", make_record("Health", host=host, overall="critical" if number % 50 == 0 else "ok")
+                ),
             ]
         )
-    view.settle()
+    view.update_lists()
     return view
 
 

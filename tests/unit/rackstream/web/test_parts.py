@@ -7,12 +7,12 @@ from pydantic import SecretStr
 
 from rackstream.stored import charts
 from rackstream.web import cells
-from rackstream.web.charts import HOST, VM
-from rackstream.web.csrf import is_own
-from rackstream.web.logins import LASTS_S, TRIES, TRIES_S, Logins
+from rackstream.web.charts import HOST_CHARTS, VM_CHARTS
+from rackstream.web.csrf import is_same_origin
+from rackstream.web.logins import FAILURE_WINDOW_S, MAX_FAILURES, SESSION_S, LoginSessions
 from runtime import topics
 from runtime.settings import KafkaSettings
-from schemas.testing import item, raw
+from schemas.testing import make_raw_record, make_record
 from sinks import datasets
 from sinks.files.sink import FilesSink
 from sinks.sink import Batch, Item
@@ -22,11 +22,11 @@ AT = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    "made",
+    "markup",
     [
         pytest.param(cells.text(HOSTILE, "bad"), id="text"),
         pytest.param(cells.link(HOSTILE, cells.path("hosts", HOSTILE)), id="link"),
-        pytest.param(cells.button(HOSTILE, HOSTILE, label=HOSTILE), id="button"),
+        pytest.param(cells.button(HOSTILE, HOSTILE, description=HOSTILE), id="button"),
         pytest.param(cells.state(HOSTILE, HOSTILE, HOSTILE), id="state"),
         pytest.param(cells.states({HOSTILE: HOSTILE}), id="states"),
         pytest.param(cells.labels({HOSTILE: HOSTILE}), id="labels"),
@@ -35,9 +35,9 @@ AT = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
         pytest.param(cells.facts([(HOSTILE, HOSTILE)]), id="facts"),
     ],
 )
-def test_a_name_from_outside_is_text_and_no_markup(made):
-    assert "<img" not in made
-    assert 'onerror=alert(1)>"' not in made
+def test_a_name_from_outside_is_text_and_no_markup(markup):
+    assert "<img" not in markup
+    assert 'onerror=alert(1)>"' not in markup
 
 
 def test_a_host_whose_name_has_a_slash_has_an_address_of_its_own():
@@ -61,30 +61,30 @@ class Clock:
 
 def test_only_a_browser_that_gave_the_token_may_change_things_and_not_for_ever():
     clock = Clock()
-    logins = Logins(SecretStr("tökën"), clock)
+    logins = LoginSessions(SecretStr("tökën"), clock)
 
-    assert logins.enter("b1", "guess")
-    assert not logins.knows("b1")
-    assert "" == logins.enter("b1", " tökën\n")
-    assert (True, False) == (logins.knows("b1"), logins.knows("b2"))
-    clock.now_s = LASTS_S - 1
-    assert logins.knows("b1")
-    clock.now_s += LASTS_S
-    assert not logins.knows("b1")
-    logins.enter("b2", "tökën")
-    logins.leave("b2")
-    assert not logins.knows("b2")
+    assert logins.log_in("b1", "guess")
+    assert not logins.is_logged_in("b1")
+    assert "" == logins.log_in("b1", " tökën\n")
+    assert (True, False) == (logins.is_logged_in("b1"), logins.is_logged_in("b2"))
+    clock.now_s = SESSION_S - 1
+    assert logins.is_logged_in("b1")
+    clock.now_s += SESSION_S
+    assert not logins.is_logged_in("b1")
+    logins.log_in("b2", "tökën")
+    logins.log_out("b2")
+    assert not logins.is_logged_in("b2")
 
 
 def test_a_token_cannot_be_guessed_by_trying():
     clock = Clock()
-    logins = Logins(SecretStr("token"), clock)
-    for _ in range(TRIES):
-        assert "That is not the token." == logins.enter("b1", "guess")
+    logins = LoginSessions(SecretStr("token"), clock)
+    for _ in range(MAX_FAILURES):
+        assert "That is not the token." == logins.log_in("b1", "guess")
 
-    assert "Too many" in logins.enter("b2", "token")
-    clock.now_s = TRIES_S + 1
-    assert "" == logins.enter("b2", "token")
+    assert "Too many" in logins.log_in("b2", "token")
+    clock.now_s = FAILURE_WINDOW_S + 1
+    assert "" == logins.log_in("b2", "token")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_token_cannot_be_guessed_by_trying():
 def test_what_comes_from_another_origin_is_known(kind, origin, own):
     headers = [(b"host", b"fleet:8000")] + ([(b"origin", origin.encode())] if origin else [])
 
-    assert own == is_own({"type": kind, "path": "/ui/", "headers": headers})
+    assert own == is_same_origin({"type": kind, "path": "/ui/", "headers": headers})
 
 
 @pytest.fixture
@@ -112,15 +112,15 @@ def files(tmp_path, monkeypatch):
     monkeypatch.setattr(topics, "topic_id", lambda *_: "id")
     sink = FilesSink(KafkaSettings.read(bootstrap="nowhere:1", data_dir=tmp_path), tmp_path / "files", "parquet")
     partition = ("fleet.raw.redfish", 0)
-    sink.assigned(partition, (0, 200))
+    sink.assign(partition, (0, 200))
     items = []
     for number in range(120):
         readings = [
-            item("RedfishTemperature", sensor_id=name, sensor_name=name, reading_celsius=value)
+            make_record("RedfishTemperature", sensor_id=name, sensor_name=name, reading_celsius=value)
             for name, value in (("CPU", 50.0 + number), ("Inlet", 20.0), ("unread", None))
         ]
         at = AT + timedelta(minutes=number)
-        record = raw(
+        record = make_raw_record(
             "RedfishSample", host="it's", category="thermal", observed_at=at, at_s=number, temperatures=readings
         )
         items.append(Item("raw-redfish", partition, number, record))
@@ -130,29 +130,31 @@ def files(tmp_path, monkeypatch):
 
 
 def test_a_chart_has_a_line_per_sensor_averaged_to_its_steps(files):
-    period = charts.Period(AT + timedelta(hours=1), AT + timedelta(hours=2))
-    found = dict(charts.lines(files, HOST[0], {"host": "it's"}, period))
+    period = charts.ChartPeriod(AT + timedelta(hours=1), AT + timedelta(hours=2))
+    lines = dict(charts.chart_lines(files, HOST_CHARTS[0], {"host": "it's"}, period))
 
-    assert {"CPU", "Inlet"} == found.keys()
-    assert (60, (AT.timestamp() + 3600) * 1000, 110.0) == (len(found["CPU"]), *found["CPU"][0])
-    long = charts.Period(AT, AT + timedelta(days=10))
+    assert {"CPU", "Inlet"} == lines.keys()
+    assert (60, (AT.timestamp() + 3600) * 1000, 110.0) == (len(lines["CPU"]), *lines["CPU"][0])
+    long = charts.ChartPeriod(AT, AT + timedelta(days=10))
     assert [("CPU", 109.5), ("Inlet", 20.0)] == [
         (name, sum(mean for _, mean in points) / len(points))
-        for name, points in charts.lines(files, HOST[0], {"host": "it's"}, long)
+        for name, points in charts.chart_lines(files, HOST_CHARTS[0], {"host": "it's"}, long)
     ]
 
 
 def test_a_chart_of_nothing_has_no_lines(files, tmp_path):
-    before = charts.Period(AT - timedelta(hours=2), AT)
+    before = charts.ChartPeriod(AT - timedelta(hours=2), AT)
 
-    assert [] == charts.lines(files, HOST[0], {"host": "it's"}, before)
-    assert [] == charts.lines(files, HOST[0], {"host": "other"}, charts.Period(AT, AT + timedelta(hours=2)))
-    assert [] == charts.lines(tmp_path / "nowhere", HOST[0], {"host": "it's"}, before)
+    assert [] == charts.chart_lines(files, HOST_CHARTS[0], {"host": "it's"}, before)
+    assert [] == charts.chart_lines(
+        files, HOST_CHARTS[0], {"host": "other"}, charts.ChartPeriod(AT, AT + timedelta(hours=2))
+    )
+    assert [] == charts.chart_lines(tmp_path / "nowhere", HOST_CHARTS[0], {"host": "it's"}, before)
 
 
-@pytest.mark.parametrize("chart", [*HOST, *VM], ids=lambda chart: f"{chart.title} {chart.dataset}")
+@pytest.mark.parametrize("chart", [*HOST_CHARTS, *VM_CHARTS], ids=lambda chart: f"{chart.title} {chart.dataset}")
 def test_each_chart_asks_for_columns_that_its_dataset_has(files, chart):
-    where = {"host": "h"} if chart in HOST else {"host": "h", "uuid": "u"}
+    where = {"host": "h"} if chart in HOST_CHARTS else {"host": "h", "uuid": "u"}
 
-    assert chart.dataset in {each.name for each in datasets.ALL}
-    assert [] == charts.lines(files, chart, where, charts.Period(AT, AT + timedelta(hours=2)))
+    assert chart.dataset in {dataset.name for dataset in datasets.ALL}
+    assert [] == charts.chart_lines(files, chart, where, charts.ChartPeriod(AT, AT + timedelta(hours=2)))

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from schemas import catalog, codec
 from schemas.avro import writer
-from schemas.testing import item
+from schemas.testing import make_record
 
-COMPILED = [name for name in catalog.names() if writer.compiled(catalog.schema(name).definition) is not None]
+COMPILED = [
+    name for name in catalog.schema_names() if writer.compile_writer(catalog.schema(name).definition) is not None
+]
 PLAIN = {
     "string": st.text(max_size=8), "long": st.integers(-(2**63), 2**63 - 1) | st.integers(-200, 200),
     "double": st.floats(), "boolean": st.booleans(), "bytes": st.binary(max_size=8),
@@ -50,13 +52,13 @@ def by_fastavro(schema, record):
 
 
 def test_nearly_every_record_type_has_a_compiled_writer():
-    assert {"AppSample"} >= set(catalog.names()) - set(COMPILED)
+    assert {"AppSample"} >= set(catalog.schema_names()) - set(COMPILED)
 
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_the_bytes_are_fastavros(name):
     schema = catalog.schema(name)
-    write = writer.compiled(schema.definition)
+    write = writer.compile_writer(schema.definition)
 
     @settings(max_examples=15)
     @given(values(schema.definition, {}))
@@ -76,9 +78,9 @@ def test_a_run_of_doubles_is_the_same_whatever_is_null(found):
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param({"vms": [item("VmTotal", net_rxbytes=2**63)]}, id="a number beyond 64 bits"),
-        pytest.param({"vms": [item("VmTotal", net_rxbytes="7")]}, id="a text for a number"),
-        pytest.param({"vms": [item("VmTotal", net_rxbytes=0.5)]}, id="half a count"),
+        pytest.param({"vms": [make_record("VmTotal", net_rxbytes=2**63)]}, id="a number beyond 64 bits"),
+        pytest.param({"vms": [make_record("VmTotal", net_rxbytes="7")]}, id="a text for a number"),
+        pytest.param({"vms": [make_record("VmTotal", net_rxbytes=0.5)]}, id="half a count"),
         pytest.param({"host": None}, id="no text"),
         pytest.param({"observed_at": "now"}, id="no time"),
         pytest.param({"vms": None}, id="no list"),
@@ -86,11 +88,11 @@ def test_a_run_of_doubles_is_the_same_whatever_is_null(found):
 )
 def test_what_does_not_fit_is_refused(change):
     with pytest.raises(ValueError, match="not a VmTotals"):
-        codec.encode(catalog.schema("VmTotals"), item("VmTotals") | change)
+        codec.encode(catalog.schema("VmTotals"), make_record("VmTotals") | change)
 
 
 def test_a_field_left_out_has_its_default():
-    schema, record = catalog.schema("VmTotals"), item("VmTotals")
+    schema, record = catalog.schema("VmTotals"), make_record("VmTotals")
     del record["labels"]
 
     assert {} == codec.Decoder(schema).decode(codec.encode(schema, record))["labels"]

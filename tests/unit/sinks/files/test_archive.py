@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 import fastavro
 import pytest
 
-from rackstream.replay.progress import words
+from rackstream.replay.progress import progress_text
 from runtime import topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 from schemas import catalog, codec
-from schemas.testing import raw
+from schemas.testing import make_raw_record
 from sinks.files import hourly_files
 from sinks.files.archive_reader import Archive
-from sinks.files.archive_sink import ArchiveSink, aliases
-from sinks.files.retention import Keep, Retention, horizon, kept_since
-from sinks.sink import Batch, Item, Wire
+from sinks.files.archive_sink import ArchiveSink, archived_topics
+from sinks.files.retention import Retention, RetentionLimits, deletion_horizon, kept_since
+from sinks.sink import Batch, Item, KafkaRecord
 
 AT = datetime(2026, 1, 2, 3, 59, 58, tzinfo=UTC)
 NAME = "fleet.raw.host"
@@ -28,9 +28,9 @@ def at(n):
 
 def item(n, *, offset=None, value=None):
     """A record observed n seconds in, appended half a second later; or bytes that are no record."""
-    record = {} if value is not None else raw("HostSample", host="h1", observed_at=at(n), sequence=n)
+    record = {} if value is not None else make_raw_record("HostSample", host="h1", observed_at=at(n), sequence=n)
     value = value or codec.encode(catalog.schema("HostSample"), record)
-    wire = Wire(b"h1", value, at(n) + timedelta(milliseconds=500), (("trace", b"1"), ("none", None)))
+    wire = KafkaRecord(b"h1", value, at(n) + timedelta(milliseconds=500), (("trace", b"1"), ("none", None)))
     return Item("raw-host", KEY, n if offset is None else offset, record, wire)
 
 
@@ -48,7 +48,7 @@ def sink(tmp_path, monkeypatch):
         while made:
             made.pop().close()
         made.append(ArchiveSink(KafkaSettings.read(bootstrap="nowhere:1"), tmp_path))
-        made[0].resumes = made[0].assigned(KEY, span)
+        made[0].resumes = made[0].assign(KEY, span)
         return made[0]
 
     yield make
@@ -70,7 +70,7 @@ def test_an_avro_tool_reads_the_original_bytes_and_the_schemas_are_beside_them(s
         assert "deflate" == reader.metadata["avro.codec"]
         first, second = reader
     assert (NAME, 0, 3, b"h1") == (first["topic"], first["partition"], first["offset"], first["key"])
-    assert (at(3.5), item(3).wire.value) == (first["appended_at"], first["value"])
+    assert (at(3.5), item(3).original.value) == (first["appended_at"], first["value"])
     assert [{"key": "trace", "value": b"1"}, {"key": "none", "value": None}] == first["headers"]
     assert b"\7garbage" == second["value"]
     schema = catalog.schema("HostSample")
@@ -82,7 +82,7 @@ def test_records_come_back_in_the_order_of_their_offsets_whatever_hour_they_are_
 
     assert [0, 1, 2] == offsets(tmp_path)
     assert [1] == offsets(tmp_path, span=(1, 2))
-    assert item(0, offset=1).wire == next(Archive(tmp_path, {}).read(KEY, (-2, -1))).wire
+    assert item(0, offset=1).original == next(Archive(tmp_path, {}).read(KEY, (-2, -1))).original
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_an_offset_is_found_by_the_time_of_appending(sink, tmp_path, moment, off
     made.write(batch(*[item(n) for n in range(4)]))
     made.write(batch(*[item(n) for n in range(4, 8)]))
 
-    assert offset == Archive(tmp_path, {NAME: "A"}).at(KEY, int(moment.timestamp() * 1000))
+    assert offset == Archive(tmp_path, {NAME: "A"}).offset_at(KEY, int(moment.timestamp() * 1000))
 
 
 def test_a_crash_before_the_commit_leaves_each_record_once(sink, tmp_path, monkeypatch):
@@ -113,7 +113,7 @@ def test_a_crash_before_the_commit_leaves_each_record_once(sink, tmp_path, monke
     made = sink()
     made.write(batch(item(0), item(3)))
     with monkeypatch.context() as patch:
-        patch.setattr(hourly_files.Manifest, "commit", die)
+        patch.setattr(hourly_files.PartitionManifest, "commit", die)
         with pytest.raises(Killed):
             made.write(batch(item(4), item(5)))
     assert 3 == len(list(tmp_path.rglob("*.avro")))
@@ -138,13 +138,13 @@ def test_a_topic_created_anew_keeps_its_numbers_and_the_one_before_lies_below_0(
 def test_an_archive_knows_whether_it_is_whole(sink, tmp_path):
     made = sink()
     made.write(batch(item(0), item(3)))
-    assert Archive(tmp_path, {}).whole(KEY)
+    assert Archive(tmp_path, {}).is_complete(KEY)
     next(tmp_path.rglob("hour=04/*.avro")).unlink()
 
     archive = Archive(tmp_path, {})
 
-    assert not archive.whole(KEY)
-    assert 1 == len(archive.missing)
+    assert not archive.is_complete(KEY)
+    assert 1 == len(archive.missing_files)
     assert [-4] == [each.offset for each in archive.read(KEY, (-9, 9))]
 
 
@@ -154,7 +154,9 @@ def test_a_directory_without_an_archive_is_refused(tmp_path):
 
 
 def test_what_producers_write_is_archived_and_the_packs_that_judge_it():
-    assert {"raw-redfish", "raw-libvirt", "raw-host", "raw-app", "state-targets", "heartbeats", "rules"} == {*aliases()}
+    assert {"raw-redfish", "raw-libvirt", "raw-host", "raw-app", "state-targets", "heartbeats", "rules"} == {
+        *archived_topics()
+    }
 
 
 HOURS = [datetime(2026, 1, 2, hour, tzinfo=UTC) for hour in range(4)]
@@ -164,18 +166,18 @@ NOW = HOURS[3] + timedelta(minutes=30)
 @pytest.mark.parametrize(
     ("keep", "since"),
     [
-        pytest.param(Keep(), None, id="all, without a limit"),
-        pytest.param(Keep(days=1), None, id="what is young enough"),
-        pytest.param(Keep(days=1 / 24), HOURS[2], id="hours that ended within an hour"),
-        pytest.param(Keep(bytes=400), None, id="what is small enough"),
-        pytest.param(Keep(bytes=399), HOURS[1], id="less by the oldest hour"),
-        pytest.param(Keep(bytes=150), HOURS[3], id="less by three hours"),
-        pytest.param(Keep(bytes=1), HOURS[3], id="never less than the hour that is being written"),
-        pytest.param(Keep(days=1 / 24, bytes=150), HOURS[3], id="what both leave"),
+        pytest.param(RetentionLimits(), None, id="all, without a limit"),
+        pytest.param(RetentionLimits(days=1), None, id="what is young enough"),
+        pytest.param(RetentionLimits(days=1 / 24), HOURS[2], id="hours that ended within an hour"),
+        pytest.param(RetentionLimits(bytes=400), None, id="what is small enough"),
+        pytest.param(RetentionLimits(bytes=399), HOURS[1], id="less by the oldest hour"),
+        pytest.param(RetentionLimits(bytes=150), HOURS[3], id="less by three hours"),
+        pytest.param(RetentionLimits(bytes=1), HOURS[3], id="never less than the hour that is being written"),
+        pytest.param(RetentionLimits(days=1 / 24, bytes=150), HOURS[3], id="what both leave"),
     ],
 )
 def test_retention_keeps(keep, since):
-    assert since == horizon(dict.fromkeys(HOURS, 100), keep, NOW)
+    assert since == deletion_horizon(dict.fromkeys(HOURS, 100), keep, NOW)
 
 
 def test_retention_deletes_the_oldest_hours_and_never_what_is_not_committed(sink, tmp_path):
@@ -183,19 +185,19 @@ def test_retention_deletes_the_oldest_hours_and_never_what_is_not_committed(sink
     made.write(batch(item(0), item(3)))
     open_file = next(tmp_path.rglob("hour=03/*.avro")).with_name(f"{NAME}-A-0-9-9.avro")
     open_file.write_bytes(b"not committed yet")
-    assert 0 == Retention(tmp_path, Keep(days=1), now=lambda: at(3600)).sweep()
+    assert 0 == Retention(tmp_path, RetentionLimits(days=1), now=lambda: at(3600)).delete_expired()
     assert kept_since(tmp_path) is None
 
-    assert 1 == Retention(tmp_path, Keep(days=1), now=lambda: at(3) + timedelta(days=1)).sweep()
+    assert 1 == Retention(tmp_path, RetentionLimits(days=1), now=lambda: at(3) + timedelta(days=1)).delete_expired()
 
     assert datetime(2026, 1, 2, 4, tzinfo=UTC) == kept_since(tmp_path)
     assert open_file.exists()
     assert [3] == offsets(tmp_path)
     made.write(batch(item(1, offset=4)))  # late, of an hour that is gone
-    assert 1 == Retention(tmp_path, Keep(days=1), now=lambda: at(3) + timedelta(days=1)).sweep()
+    assert 1 == Retention(tmp_path, RetentionLimits(days=1), now=lambda: at(3) + timedelta(days=1)).delete_expired()
     assert [3] == offsets(tmp_path)
 
 
 def test_progress_says_how_many_how_fast_and_how_long_still():
-    assert "2,000 of 10,000 records, 500/s, 16 s left" == words(2000, 10_000, 4.0)
-    assert "0 of 10 records, 0/s" == words(0, 10, 0.0)
+    assert "2,000 of 10,000 records, 500/s, 16 s left" == progress_text(2000, 10_000, 4.0)
+    assert "0 of 10 records, 0/s" == progress_text(0, 10, 0.0)

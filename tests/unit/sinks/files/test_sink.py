@@ -86,14 +86,14 @@ def kind(request: pytest.FixtureRequest) -> Format:
 
 def owner(settings: KafkaSettings, root: Path, kind: Format = "parquet", span: tuple[int, int] = WHOLE) -> FilesSink:
     sink = FilesSink(settings, root, kind)
-    sink.assigned((TOPIC, 0), span)
+    sink.assign((TOPIC, 0), span)
     return sink
 
 
 def rows(root: Path, dataset: str) -> list[dict[str, Any]]:
     """The committed rows, by the manifest."""
     found = []
-    for path in manifests.stored(root, dataset):
+    for path in manifests.stored_files(root, dataset):
         if path.suffix == ".jsonl":
             found += [json.loads(text) for text in path.read_text().splitlines()]
         else:
@@ -157,15 +157,15 @@ def test_offsets_without_a_record_are_covered(settings, root) -> None:
     sink = owner(settings, root)
     sink.write(Batch((item(3),), {(TOPIC, 0): (2, 7)}))
     sink.close()
-    assert FilesSink(settings, root).assigned((TOPIC, 0), WHOLE) == 7
+    assert FilesSink(settings, root).assign((TOPIC, 0), WHOLE) == 7
 
 
 def test_reading_resumes_after_the_last_committed_offset(settings, root) -> None:
     sink = FilesSink(settings, root)
-    assert sink.assigned((TOPIC, 0), WHOLE) is None
+    assert sink.assign((TOPIC, 0), WHOLE) is None
     sink.write(batch(item(5), item(6)))
-    sink.released((TOPIC, 0))
-    assert sink.assigned((TOPIC, 0), WHOLE) == 7
+    sink.revoke((TOPIC, 0))
+    assert sink.assign((TOPIC, 0), WHOLE) == 7
 
 
 def test_files_of_a_crash_before_the_manifest_line_go(settings, root) -> None:
@@ -178,11 +178,11 @@ def test_files_of_a_crash_before_the_manifest_line_go(settings, root) -> None:
     others = {f"{TOPIC}-{ID}-1-1-2.parquet", f"{TOPIC}-{ID}-10-1-2.parquet", "mine.parquet"}
     for name in others:
         (hour / name).write_bytes(b"x")
-    with sink._owned[TOPIC, 0].path.open("ab") as torn:
+    with sink.manifests[TOPIC, 0].path.open("ab") as torn:
         torn.write(b'{"topic":"fl')
     sink.close()
     sink = FilesSink(settings, root)
-    assert sink.assigned((TOPIC, 0), WHOLE) == 1
+    assert sink.assign((TOPIC, 0), WHOLE) == 1
     assert files(root) == good | {str((hour / name).relative_to(root)) for name in others}
     sink.write(batch(item(1)))
     assert sequences(root) == {0: 1, 1: 1}
@@ -192,10 +192,10 @@ def test_two_owners_of_one_partition_exclude_each_other(settings, root) -> None:
     first = owner(settings, root)
     second = FilesSink(settings, root)
     with pytest.raises(Retry, match="another process writes the files"):
-        second.assigned((TOPIC, 0), WHOLE)
-    assert second.assigned((TOPIC, 1), WHOLE) is None
-    first.released((TOPIC, 0))
-    assert second.assigned((TOPIC, 0), WHOLE) is None
+        second.assign((TOPIC, 0), WHOLE)
+    assert second.assign((TOPIC, 1), WHOLE) is None
+    first.revoke((TOPIC, 0))
+    assert second.assign((TOPIC, 0), WHOLE) is None
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_a_full_disk_at_the_manifest_line_leaves_no_half_line(settings, root, fu
     sink = owner(settings, root, "jsonl")
     for offset in range(20):
         sink.write(batch(item(offset)))
-    path = sink._owned[TOPIC, 0].path
+    path = sink.manifests[TOPIC, 0].path
     before = path.read_bytes()
     full_disk(len(before) + 10)
     with pytest.raises(Retry):
@@ -252,7 +252,7 @@ def test_a_vanished_root_is_tried_again_until_it_is_back(settings, root, tmp_pat
 def test_a_root_removed_for_good_is_not_written_to_behind_its_back(settings, root) -> None:
     sink = owner(settings, root)
     shutil.rmtree(root)
-    with pytest.raises(Retry, match="start the sink anew"):
+    with pytest.raises(Retry, match="restart the sink"):
         sink.write(batch(item(0)))
     sink.close()
     owner(settings, root).write(batch(item(0)))
@@ -282,9 +282,9 @@ def test_a_record_that_makes_no_rows_is_refused_and_the_others_stored(settings, 
 
 def test_a_refusal_is_not_forgotten_when_another_partition_must_be_tried_again(settings, root) -> None:
     sink = owner(settings, root)
-    sink.assigned((TOPIC, 1), WHOLE)
+    sink.assign((TOPIC, 1), WHOLE)
     both = batch(item(0, observed_at=None), item(0, partition=1))
-    path = sink._owned[TOPIC, 1].path
+    path = sink.manifests[TOPIC, 1].path
     path.rename(path.with_suffix(".away"))
     with pytest.raises(Retry):
         sink.write(both)
@@ -299,12 +299,12 @@ def test_records_under_offsets_a_broker_gave_twice_are_all_stored(settings, root
     sink.write(batch(item(0), item(1), item(2)))
     sink.close()
     sink = FilesSink(settings, root)
-    assert sink.assigned((TOPIC, 0), (0, 1)) == 1  # the broker lost 1 and 2
+    assert sink.assign((TOPIC, 0), (0, 1)) == 1  # the broker lost 1 and 2
     sink.write(batch(*(item(offset, sequence=offset + 10) for offset in (1, 2))))
     sink.close()
     assert sequences(root) == dict.fromkeys([0, 1, 2, 11, 12], 1)
     assert files(root) == listed(root)
-    assert FilesSink(settings, root).assigned((TOPIC, 0), WHOLE) == 3
+    assert FilesSink(settings, root).assign((TOPIC, 0), WHOLE) == 3
 
 
 def test_json_lines_have_no_nan_and_keep_nulls(settings, root) -> None:
@@ -356,7 +356,7 @@ def test_a_record_that_was_refused_is_not_taken_for_stored(settings, root) -> No
 
 
 def test_a_note_is_written_now_and_then_for_a_kill_writes_none(settings, root, monkeypatch) -> None:
-    monkeypatch.setattr(dedup_store, "NOTE_EVERY", 3)
+    monkeypatch.setattr(dedup_store, "SNAPSHOT_EVERY_OFFSETS", 3)
     sink = owner(settings, root)
     ends = []
     for offset in range(8):

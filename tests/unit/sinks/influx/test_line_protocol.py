@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sinks import datasets
 from sinks.influx import line_protocol
-from sinks.influx.line_protocol import Encoder
-from sinks.rows import Column, Dataset
+from sinks.influx.line_protocol import LineEncoder
+from sinks.rows import Dataset, DatasetColumn
 
 AT = datetime(2023, 11, 13, 18, 40, tzinfo=UTC)
 NS = 1699900800000000000
@@ -20,14 +20,14 @@ SAMPLE = Dataset(
     "some thing",
     "raw-host",
     (
-        Column("a tag", "string", tag=True),
-        Column("n", "long", tag=True),
-        Column("text", "string"),
-        Column("long", "long"),
-        Column("double", "double"),
-        Column("flag", "boolean"),
-        Column("at", "timestamp"),
-        Column("hidden", "string", in_lines=False),
+        DatasetColumn("a tag", "string", is_tag=True),
+        DatasetColumn("n", "long", is_tag=True),
+        DatasetColumn("text", "string"),
+        DatasetColumn("long", "long"),
+        DatasetColumn("double", "double"),
+        DatasetColumn("flag", "boolean"),
+        DatasetColumn("at", "timestamp"),
+        DatasetColumn("hidden", "string", in_lines=False),
     ),
     (),
 )
@@ -91,7 +91,7 @@ TIMES = st.datetimes(datetime(1700, 1, 1), datetime(2250, 1, 1)).map(lambda each
 @given(TIMES, TEXTS, st.integers(), TEXTS, st.none() | st.integers(-(2**63), 2**63 - 1), st.none() | st.floats(),
        st.none() | st.booleans(), st.none() | TIMES, st.dictionaries(TEXTS, TEXTS, max_size=3))  # fmt: skip
 def test_any_row_reads_back_as_it_was(time, tag, n, text, long, double, flag, at, labels) -> None:  # noqa: PLR0917
-    encoded = Encoder(SAMPLE)((time, tag, n, text, long, double, flag, at, "x", labels)).decode()
+    encoded = LineEncoder(SAMPLE)((time, tag, n, text, long, double, flag, at, "x", labels)).decode()
     name, tags, fields, ns = parse(encoded)
     assert name == "some thing"
     micros = (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
@@ -107,8 +107,8 @@ def test_any_row_reads_back_as_it_was(time, tag, n, text, long, double, flag, at
 
 @given(st.lists(st.none() | st.floats(), min_size=3, max_size=3))
 def test_the_fast_path_writes_what_the_slow_one_does(values: list[float | None]) -> None:
-    columns = tuple(Column(name, "double") for name in ("a", "b", "c"))
-    encoded = Encoder(Dataset("m", "raw-host", columns, ()))((AT, *values, {}))
+    columns = tuple(DatasetColumn(name, "double") for name in ("a", "b", "c"))
+    encoded = LineEncoder(Dataset("m", "raw-host", columns, ()))((AT, *values, {}))
     good = {n: v for n, v in zip("abc", values, strict=True) if v is not None and math.isfinite(v)}
     assert (parse(encoded.decode())[2] if encoded else {}) == good
 
@@ -131,7 +131,7 @@ def test_seed_003s_lines_come_out_to_the_letter() -> None:
     nic_fields = "rxbytes=1048576i,rxpackets=1024i,rxerrors=0i,rxdrops=0i,"
     nic_fields += "txbytes=2097152i,txpackets=2048i,txerrors=0i,txdrops=0i"
     disk_fields = "rd_req=50000i,rd_bytes=104857600i,wr_reqs=30000i,wr_bytes=67108864i,errors=0i"
-    assert [Encoder(devices)(row).decode() for row in devices.rows(record)] == [
+    assert [LineEncoder(devices)(row).decode() for row in devices.rows(record)] == [
         f"{tags},devtype=nic,device=eth0 {nic_fields} {NS}",
         f"{tags},devtype=disk,device=vda {disk_fields} {NS}",
     ]
@@ -140,7 +140,7 @@ def test_seed_003s_lines_come_out_to_the_letter() -> None:
 def test_an_unknown_integer_of_a_vm_is_written_as_0_and_only_for_its_kind_of_device() -> None:
     devices = datasets.named("vm_devices")
     row = (AT, "1", "vm", "u", "h", "nic", "eth0", None, *[5] * 7, *[None] * 5, False, "e", 0, {})
-    assert parse(Encoder(devices)(row).decode())[2] == {
+    assert parse(LineEncoder(devices)(row).decode())[2] == {
         "rxbytes": 0, "rxpackets": 5, "rxerrors": 5, "rxdrops": 5, "txbytes": 5, "txpackets": 5, "txerrors": 5,
         "txdrops": 5,
     }  # fmt: skip
@@ -149,8 +149,8 @@ def test_an_unknown_integer_of_a_vm_is_written_as_0_and_only_for_its_kind_of_dev
 def test_a_stale_vm_has_no_line() -> None:
     metrics = datasets.named("vm_metrics")
     row = (AT, "1", "vm", "u", "h", "running", 1, 2, 3, 4, True, "e", 0, {})
-    assert Encoder(metrics)(row) == b""
-    assert Encoder(metrics)((*row[:10], False, *row[11:])) != b""
+    assert LineEncoder(metrics)(row) == b""
+    assert LineEncoder(metrics)((*row[:10], False, *row[11:])) != b""
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_tags_are_escaped(text: str, expected: str) -> None:
 
 def test_labels_are_tags_and_empty_ones_are_left_out() -> None:
     row = (AT, "", 0, "t", None, None, None, None, None, {"rack": "r 1", "site": "", "a,b": "x"})
-    assert Encoder(SAMPLE)(row).decode() == rf'some\ thing,n=0,label_a\,b=x,label_rack=r\ 1 text="t" {NS}'
+    assert LineEncoder(SAMPLE)(row).decode() == rf'some\ thing,n=0,label_a\,b=x,label_rack=r\ 1 text="t" {NS}'
 
 
 def test_a_row_without_any_field_has_no_line() -> None:
-    assert Encoder(SAMPLE)((AT, "x", 1, None, None, math.nan, None, None, "hidden", {})) == b""
+    assert LineEncoder(SAMPLE)((AT, "x", 1, None, None, math.nan, None, None, "hidden", {})) == b""

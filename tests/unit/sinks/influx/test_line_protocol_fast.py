@@ -13,8 +13,8 @@ import pytest
 from schemas import catalog
 from sinks import datasets
 from sinks.influx import line_protocol_fast
-from sinks.influx.line_protocol import Encoder
-from sinks.influx.sink import Lines
+from sinks.influx.line_protocol import LineEncoder
+from sinks.influx.sink import RecordLines
 from sinks.sink import Item
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -22,7 +22,7 @@ AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def lines() -> Callable[[Item], list[bytes]]:
-    return Lines()
+    return RecordLines()
 
 
 def anything(kind: Any, named: dict[str, Any], chance: random.Random) -> Any:  # noqa: PLR0911  one return per Avro type
@@ -56,7 +56,7 @@ def anything(kind: Any, named: dict[str, Any], chance: random.Random) -> Any:  #
 def test_the_lines_of_any_record_are_those_of_its_rows(alias: str, lines: Callable[[Item], list[bytes]]) -> None:
     chance = random.Random(alias)
     definition = catalog.schema(catalog.load()[alias].schema).definition
-    encoders = [(each, Encoder(each)) for each in datasets.of(alias)]
+    encoders = [(each, LineEncoder(each)) for each in datasets.of(alias)]
     for _ in range(100):
         record = anything(definition, {}, chance)
         expected = [line for each, encode in encoders for row in each.rows(record) if (line := encode(row))]
@@ -64,5 +64,7 @@ def test_the_lines_of_any_record_are_those_of_its_rows(alias: str, lines: Callab
 
 
 def test_the_lines_of_vms_and_their_devices_go_the_short_way() -> None:
-    short = {each.name for each in datasets.ALL if all(line_protocol_fast.fits(each, part) for part in each.parts)}
+    short = {
+        each.name for each in datasets.ALL if all(line_protocol_fast.is_supported(each, part) for part in each.parts)
+    }
     assert {"vm_devices", "vm_totals", "vm_features"} <= short

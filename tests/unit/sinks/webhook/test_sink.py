@@ -14,12 +14,12 @@ import pytest
 import trustme
 
 from runtime.errors import Misconfigured, Retry
-from schemas.testing import START, item
+from schemas.testing import START_TIME, make_record
 from sinks.settings import WebhookSettings
 from sinks.webhook import active_alerts, inhibition, payload
-from sinks.webhook.delivery_state import Ledger
-from sinks.webhook.http import Poster
-from sinks.webhook.initial_state import partition_of
+from sinks.webhook.delivery_state import DeliveryState
+from sinks.webhook.http import WebhookClient
+from sinks.webhook.initial_state import default_partition
 from tests.e2e.support.receiver import Receiver
 
 HOUR = timedelta(hours=1)
@@ -29,25 +29,25 @@ PARTITION = ("fleet.alerts", 0)
 
 def alert(name="a", revision=0, transition="raised", **fields):
     about = {"rule": "fan-slow", "component": "1/f", "host": "h1", "severity": "warning", "category": "thermal"}
-    return item("Alert", id=name, revision=revision, transition=transition, **(about | fields))
+    return make_record("Alert", id=name, revision=revision, transition=transition, **(about | fields))
 
 
-def silence(*matchers, starts_at=START, ends_at=START + HOUR):
-    made = [item("Matcher", name=name, pattern=pattern) for name, pattern in matchers]
-    return item("Silence", id="s", matchers=made, starts_at=starts_at, ends_at=ends_at)
+def silence(*matchers, starts_at=START_TIME, ends_at=START_TIME + HOUR):
+    made = [make_record("Matcher", name=name, pattern=pattern) for name, pattern in matchers]
+    return make_record("Silence", id="s", matchers=made, starts_at=starts_at, ends_at=ends_at)
 
 
 @pytest.mark.parametrize(
     ("matchers", "at", "mutes"),
     [
-        pytest.param([("host", "h1")], START, True, id="its host"),
-        pytest.param([("host", "h2")], START, False, id="another host"),
-        pytest.param([("host", "h*"), ("rule", "fan-?low")], START, True, id="two patterns that match"),
-        pytest.param([("host", "h*"), ("rule", "temp*")], START, False, id="two of which one does not"),
-        pytest.param([("rack", "r[1]")], START, True, id="a label"),
-        pytest.param([("site", "*")], START, False, id="a label that is not there"),
-        pytest.param([("host", "h1")], START - timedelta(microseconds=1), False, id="before it begins"),
-        pytest.param([("host", "h1")], START + HOUR, False, id="at its end"),
+        pytest.param([("host", "h1")], START_TIME, True, id="its host"),
+        pytest.param([("host", "h2")], START_TIME, False, id="another host"),
+        pytest.param([("host", "h*"), ("rule", "fan-?low")], START_TIME, True, id="two patterns that match"),
+        pytest.param([("host", "h*"), ("rule", "temp*")], START_TIME, False, id="two of which one does not"),
+        pytest.param([("rack", "r[1]")], START_TIME, True, id="a label"),
+        pytest.param([("site", "*")], START_TIME, False, id="a label that is not there"),
+        pytest.param([("host", "h1")], START_TIME - timedelta(microseconds=1), False, id="before it begins"),
+        pytest.param([("host", "h1")], START_TIME + HOUR, False, id="at its end"),
     ],
 )
 def test_a_silence_mutes_what_matches_while_it_holds(matchers, at, mutes):
@@ -57,8 +57,8 @@ def test_a_silence_mutes_what_matches_while_it_holds(matchers, at, mutes):
 
 
 def presence(rule, host, **fields):
-    told = item("PresenceAlert", rule=rule, host=host)
-    return item("PresenceState", producer="p", source="redfish", alerts=[told], **fields)
+    told = make_record("PresenceAlert", rule=rule, host=host)
+    return make_record("PresenceState", producer="p", source="redfish", alerts=[told], **fields)
 
 
 @pytest.mark.parametrize(
@@ -71,89 +71,90 @@ def presence(rule, host, **fields):
     ],
 )
 def test_targets_that_are_not_heard_are_found(known, unheard):
-    targets = [item("TargetStatus", source="redfish", host=f"h{n}", producer="p") for n in (1, 2, 3)]
-    targets.append(item("TargetStatus", source="libvirt", host="h1", producer="q"))
-    found = inhibition.inhibited([known], targets)
+    targets = [make_record("TargetStatus", source="redfish", host=f"h{n}", producer="p") for n in (1, 2, 3)]
+    targets.append(make_record("TargetStatus", source="libvirt", host="h1", producer="q"))
+    found = inhibition.inhibited_targets([known], targets)
 
     assert [("redfish", host) for host in unheard] == sorted(found)
     assert [f"{known['alerts'][0]['rule']} {known['alerts'][0]['host']}"] == inhibition.muted_by(
-        alert(), [], found, START
+        alert(), [], found, START_TIME
     )
-    assert [] == inhibition.muted_by(alert(category="domains"), [], found, START)
-    assert [] == inhibition.muted_by(alert(category="heartbeats", rule="target-unreachable"), [], found, START)
+    assert [] == inhibition.muted_by(alert(category="domains"), [], found, START_TIME)
+    assert [] == inhibition.muted_by(alert(category="heartbeats", rule="target-unreachable"), [], found, START_TIME)
 
 
 def test_a_target_that_a_command_has_stopped_mutes_what_it_last_said():
     about = {"source": "redfish", "producer": "p", "status": "stopped"}
     targets = [
-        item("TargetStatus", host="h1", stopped_by="ann", detail="stopped by ann: new fan", **about),
-        item("TargetStatus", host="h2", stopped_by=None, detail="its producer was stopped", **about),
+        make_record("TargetStatus", host="h1", stopped_by="ann", detail="stopped by ann: new fan", **about),
+        make_record("TargetStatus", host="h2", stopped_by=None, detail="its producer was stopped", **about),
     ]
-    found = inhibition.inhibited([], targets)
+    found = inhibition.inhibited_targets([], targets)
 
-    assert ["stopped by ann: new fan"] == inhibition.muted_by(alert(), [], found, START)
-    assert [] == inhibition.muted_by(alert(category="domains"), [], found, START), "of another source"
-    assert [] == inhibition.muted_by(alert(host="h2"), [], found, START), "its producer may be back in a moment"
+    assert ["stopped by ann: new fan"] == inhibition.muted_by(alert(), [], found, START_TIME)
+    assert [] == inhibition.muted_by(alert(category="domains"), [], found, START_TIME), "of another source"
+    assert [] == inhibition.muted_by(alert(host="h2"), [], found, START_TIME), "its producer may be back in a moment"
 
 
 def test_whoever_takes_over_doubts_what_may_have_been_held_back():
-    doubts = inhibition.Doubts()
-    doubts.note(alert(rule="target-unreachable", category="heartbeats", host="h2", observed_at=START + HOUR))
+    doubts = inhibition.MuteHistory()
+    doubts.record(alert(rule="target-unreachable", category="heartbeats", host="h2", observed_at=START_TIME + HOUR))
 
-    assert not doubts.about(alert(started_at=START), [])
-    assert doubts.about(alert(host="h2", started_at=START), [])
-    assert not doubts.about(alert(host="h2", started_at=START + 2 * HOUR), [])
-    assert doubts.about(alert(started_at=START), [silence(("host", "h1"))])
-    assert not doubts.about(alert(started_at=START + HOUR), [silence(("host", "h1"))])
+    assert not doubts.may_have_muted(alert(started_at=START_TIME), [])
+    assert doubts.may_have_muted(alert(host="h2", started_at=START_TIME), [])
+    assert not doubts.may_have_muted(alert(host="h2", started_at=START_TIME + 2 * HOUR), [])
+    assert doubts.may_have_muted(alert(started_at=START_TIME), [silence(("host", "h1"))])
+    assert not doubts.may_have_muted(alert(started_at=START_TIME + HOUR), [silence(("host", "h1"))])
 
 
 def test_an_end_is_told_to_whom_the_alert_was():
-    ledger = Ledger()
-    ledger.open(PARTITION)
+    ledger = DeliveryState()
+    ledger.open_partition(PARTITION)
     end = alert("held", 1, "cleared")
-    assert ledger.wants(PARTITION, end, muted=True), "nothing is known of it: the receiver may know it"
+    assert ledger.should_deliver(PARTITION, end, muted=True), "nothing is known of it: the receiver may know it"
 
-    ledger.held_back(PARTITION, alert("held"))
-    assert not ledger.wants(PARTITION, end, muted=False)
+    ledger.mark_held_back(PARTITION, alert("held"))
+    assert not ledger.should_deliver(PARTITION, end, muted=False)
 
-    ledger.delivered(PARTITION, alert("told"))
-    assert ledger.wants(PARTITION, alert("told", 1, "cleared"), muted=True)
+    ledger.mark_delivered(PARTITION, alert("told"))
+    assert ledger.should_deliver(PARTITION, alert("told", 1, "cleared"), muted=True)
 
-    ledger.recall(PARTITION, alert("doubtful"), told=False)
-    assert ledger.wants(PARTITION, alert("doubtful", 1, "cleared"), muted=True)
+    ledger.restore(PARTITION, alert("doubtful"), delivered=False)
+    assert ledger.should_deliver(PARTITION, alert("doubtful", 1, "cleared"), muted=True)
     assert ["doubtful"] == [each["id"] for _, each in ledger.due(lambda each: each["id"] == "held")]
 
 
 def test_what_was_held_back_is_due_in_its_newest_revision_once():
-    ledger = Ledger()
-    ledger.open(PARTITION)
-    ledger.delivered(PARTITION, alert())
-    ledger.held_back(PARTITION, alert(revision=1, transition="updated"))
-    ledger.held_back(PARTITION, alert(revision=2, transition="updated"))
+    ledger = DeliveryState()
+    ledger.open_partition(PARTITION)
+    ledger.mark_delivered(PARTITION, alert())
+    ledger.mark_held_back(PARTITION, alert(revision=1, transition="updated"))
+    ledger.mark_held_back(PARTITION, alert(revision=2, transition="updated"))
 
     assert [] == list(ledger.due(lambda _: True))
     ((_, due),) = ledger.due(lambda _: False)
     assert 2 == due["revision"]
-    ledger.delivered(PARTITION, due)
+    ledger.mark_delivered(PARTITION, due)
     assert [] == list(ledger.due(lambda _: False))
-    assert [due] == ledger.told()
+    assert [due] == ledger.delivered_alerts()
 
 
 def test_the_active_set_is_what_was_not_cleared_in_its_newest_revision():
     found = {}
     for each in (alert("a"), alert("b"), alert("a", 1, "updated"), alert("b", 1, "cleared"), alert("a")):
-        active_alerts.fold(found, each)
+        active_alerts.apply_transition(found, each)
 
     assert {"a": alert("a", 1, "updated")} == found
 
 
 def test_a_memory_tells_its_alerts_with_the_labels_of_the_target():
-    old = item("ActiveAlert", id="o", rule="r", labels={"team": "x"}, revision=2)
-    memory = item("AlertState", host="h1", source="device-rates", active=[old])
+    old = make_record("ActiveAlert", id="o", rule="r", labels={"team": "x"}, revision=2)
+    memory = make_record("AlertState", host="h1", source="device-rates", active=[old])
     targets = [
-        item("TargetStatus", source=source, host="h1", labels={"at": source}) for source in ("redfish", "libvirt")
+        make_record("TargetStatus", source=source, host="h1", labels={"at": source})
+        for source in ("redfish", "libvirt")
     ]
-    (told,) = active_alerts.remembered([memory], [], targets)
+    (told,) = active_alerts.alerts_from_state([memory], [], targets)
 
     assert {"at": "libvirt", "team": "x"} == told["labels"]
     assert ("o", 2, "updated", "h1") == (told["id"], told["revision"], told["transition"], told["host"])
@@ -166,21 +167,23 @@ def test_a_memory_tells_its_alerts_with_the_labels_of_the_target():
     [(b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536), (b"abc", 479470107)],
 )
 def test_a_hosts_partition_is_the_one_kafka_puts_it_on(key, number):
-    assert (number & 0x7FFFFFFF) % 12 == partition_of(key, 12)
+    assert (number & 0x7FFFFFFF) % 12 == default_partition(key, 12)
 
 
 def test_alertmanager_gets_times_it_takes_even_from_a_clock_that_is_ahead():
-    ahead = alert(transition="cleared", started_at=START + HOUR, observed_at=START + 2 * HOUR, cause="recovered")
-    ((said),) = json.loads(payload.for_alertmanager([ahead], START, "http://console/"))
+    ahead = alert(
+        transition="cleared", started_at=START_TIME + HOUR, observed_at=START_TIME + 2 * HOUR, cause="recovered"
+    )
+    ((said),) = json.loads(payload.alertmanager_body([ahead], START_TIME, "http://console/"))
 
-    assert said["startsAt"] == said["endsAt"] == START.isoformat()
+    assert said["startsAt"] == said["endsAt"] == START_TIME.isoformat()
     assert "http://console/" == said["generatorURL"]
     assert "recovered" == said["annotations"]["cause"]
 
 
 def test_labels_are_such_as_every_alertmanager_takes():
     labels = {"in-row": "7", "host": "other", "9x": "y", "__meta": "m", "empty": "", "ünï": "u"}
-    found = payload.labels(alert(component="", labels=labels))
+    found = payload.alertmanager_labels(alert(component="", labels=labels))
 
     assert {
         "alertname": "fan-slow", "host": "h1", "severity": "warning", "in_row": "7", "label_host": "other",
@@ -189,10 +192,10 @@ def test_labels_are_such_as_every_alertmanager_takes():
 
 
 def test_a_body_can_be_read_whatever_it_says():
-    body = payload.as_json(alert(value=float("nan"), text="\ud800 größe", observed_at=START))
+    body = payload.json_body(alert(value=float("nan"), text="\ud800 größe", observed_at=START_TIME))
 
     read = json.loads(body)
-    assert (None, "? größe", START.isoformat(), "a-0") == tuple(
+    assert (None, "? größe", START_TIME.isoformat(), "a-0") == tuple(
         read[name] for name in ("value", "text", "observed_at", "idempotency_key")
     )
 
@@ -237,7 +240,7 @@ def settings(url, **more):
 )
 def test_an_answer_says_what_happens_next_and_no_message_tells_a_secret(status, headers, error, says):
     with Receiver(lambda _: (status, headers)) as receiver:
-        poster = Poster(settings(receiver.url.replace("//", "//user:pa55word@") + "/hooks/T0KEN"))
+        poster = WebhookClient(settings(receiver.url.replace("//", "//user:pa55word@") + "/hooks/T0KEN"))
         with pytest.raises(error, match=says) as caught:
             poster.post(b"{}", {})
         poster.close()
@@ -255,7 +258,7 @@ def test_an_answer_says_what_happens_next_and_no_message_tells_a_secret(status, 
 )
 def test_a_wait_that_is_asked_for_is_believed_within_reason(said, seconds):
     with Receiver(lambda _: (503, {"Retry-After": said})) as receiver:
-        poster = Poster(settings(receiver.url))
+        poster = WebhookClient(settings(receiver.url))
         with pytest.raises(Retry) as caught:
             poster.post(b"{}", {})
         poster.close()
@@ -266,7 +269,7 @@ def test_a_wait_that_is_asked_for_is_believed_within_reason(said, seconds):
 def test_a_wait_may_be_a_date():
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     with Receiver(lambda _: (503, {"Retry-After": date})) as receiver:
-        poster = Poster(settings(receiver.url))
+        poster = WebhookClient(settings(receiver.url))
         with pytest.raises(Retry) as caught:
             poster.post(b"{}", {})
         poster.close()
@@ -277,7 +280,7 @@ def test_a_wait_may_be_a_date():
 def test_a_connection_is_kept_and_opened_again_when_the_receiver_closed_it():
     answers = iter([(200, {}), (200, {"Connection": "close"}), (200, {}), None, (400, {})])
     with Receiver(lambda _: next(answers)) as receiver:
-        poster = Poster(settings(receiver.url, token="t0k3n"))
+        poster = WebhookClient(settings(receiver.url, token="t0k3n"))
         assert [None, None, None] == [poster.post(b"{}", {}) for _ in range(3)]
         assert "answers 400" in poster.post(b"{}", {}), "the cut one is sent again"
         poster.close()
@@ -293,10 +296,10 @@ def test_only_a_certificate_that_is_trusted_is_spoken_to(tmp_path):
     with Receiver() as receiver:
         receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
         url = receiver.url.replace("http:", "https:")
-        stranger = Poster(settings(url))
+        stranger = WebhookClient(settings(url))
         with pytest.raises(Misconfigured, match=r"not trusted.*RACKSTREAM_WEBHOOK_CA"):
             stranger.post(b"{}", {})
-        friend = Poster(settings(url, ca=tmp_path / "ca.pem"))
+        friend = WebhookClient(settings(url, ca=tmp_path / "ca.pem"))
         assert friend.post(b"{}", {}) is None
         friend.close()
 
@@ -305,7 +308,9 @@ def test_only_a_certificate_that_is_trusted_is_spoken_to(tmp_path):
     ("values", "says"),
     [
         pytest.param({"url": "ftp://x"}, "give http", id="no web address"),
-        pytest.param({"url": "http://x", "kind": "alertmanager", "secret": "k"}, "checks no signatures", id="a key"),
+        pytest.param(
+            {"url": "http://x", "kind": "alertmanager", "secret": "k"}, "does not verify signatures", id="a key"
+        ),
         pytest.param({"url": "http://x/am", "kind": "alertmanager"}, "/api/v2/alerts", id="another path"),
         pytest.param({"url": "http://x", "token": "a\nb"}, "no HTTP header", id="a token of two lines"),
     ],

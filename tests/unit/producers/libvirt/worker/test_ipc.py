@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.libvirt.worker.ipc import LENGTH, Wire
+from producers.libvirt.worker.ipc import LENGTH, MessageSocket
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -29,7 +29,7 @@ def ends():
 def test_what_is_sent_is_received(messages):
     one, other = socket.socketpair()
     with one, other:
-        sender, receiver = Wire(one), Wire(other)
+        sender, receiver = MessageSocket(one), MessageSocket(other)
         for message in messages:
             sender.send(message)
 
@@ -38,17 +38,17 @@ def test_what_is_sent_is_received(messages):
 
 def test_a_message_larger_than_the_sockets_buffers_arrives_whole(ends):
     message = {"domains": ["x" * 1000] * 5000}
-    thread = threading.Thread(target=Wire(ends[0]).send, args=(message,))
+    thread = threading.Thread(target=MessageSocket(ends[0]).send, args=(message,))
     thread.start()
-    received = Wire(ends[1]).receive(60)
+    received = MessageSocket(ends[1]).receive(60)
     thread.join()
 
     assert message == received
 
 
 def test_nothing_in_time_is_a_timeout_and_half_a_message_is_kept(ends):
-    receiver = Wire(ends[1])
-    sender = Wire(ends[0])
+    receiver = MessageSocket(ends[1])
+    sender = MessageSocket(ends[0])
     with pytest.raises(TimeoutError):
         receiver.receive(0.0)
     ends[0].send(LENGTH.pack(1))
@@ -61,7 +61,7 @@ def test_nothing_in_time_is_a_timeout_and_half_a_message_is_kept(ends):
 
 
 def test_the_end_of_the_other_end_is_said(ends):
-    receiver = Wire(ends[1])
+    receiver = MessageSocket(ends[1])
     ends[0].close()
 
     with pytest.raises(EOFError):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from producers.libvirt.worker.quarantine import Busy, Looks, Quarantine
+from producers.libvirt.worker.quarantine import InspectionHistory, MonitorState, Quarantine
 
 
-def occupied(since_ms: int) -> Busy:
-    return Busy("vm", 2, 0, since_ms)
+def occupied(since_ms: int) -> MonitorState:
+    return MonitorState("vm", 2, 0, since_ms)
 
 
-def job(since_ms: int) -> Busy:
-    return Busy("vm", 1, 0, since_ms)
+def job(since_ms: int) -> MonitorState:
+    return MonitorState("vm", 1, 0, since_ms)
 
 
-INTERNAL, BROKEN = Busy("vm", 3, 3, 1795240880404), Busy("vm", 3, 2, 0)
+INTERNAL, BROKEN = MonitorState("vm", 3, 3, 1795240880404), MonitorState("vm", 3, 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +36,11 @@ INTERNAL, BROKEN = Busy("vm", 3, 3, 1795240880404), Busy("vm", 3, 2, 0)
     ],
 )
 def test_who_hangs(looks, round_ms, out, expected):
-    found = Looks()
+    found = InspectionHistory()
     for look in looks:
         found.add({"vm": look} if look else {}, None)
 
-    assert expected == bool(found.hung(round_ms, out))
+    assert expected == bool(found.find_hung(round_ms, out))
 
 
 @pytest.mark.parametrize(
@@ -53,57 +53,57 @@ def test_who_hangs(looks, round_ms, out, expected):
     ],
 )
 def test_who_is_suspected_before_it_counts_as_hung(busy, round_ms, expected):
-    found = Looks()
+    found = InspectionHistory()
     found.add({"vm": busy}, None)
 
-    assert expected == found.suspects(round_ms)
-    assert set() == found.hung(round_ms, [])
+    assert expected == found.has_suspect(round_ms)
+    assert set() == found.find_hung(round_ms, [])
 
 
 @pytest.mark.parametrize(("since_ms", "expected"), [(1999, set()), (2000, {"vm"})])
 def test_single_calls_that_take_seconds_hang(since_ms, expected):
-    found = Looks()
+    found = InspectionHistory()
     found.add({}, ("vm", since_ms))
 
-    assert expected == found.hung(5000, [])
+    assert expected == found.find_hung(5000, [])
 
 
 def test_one_that_hangs_is_out_until_it_answers():
     cases = Quarantine()
-    cases.put("a", 0.0)
-    out = (cases.out, cases.held(0.0))
-    cases.settle(["a"], 1.0)
-    still = cases.out
-    cases.settle([], 2.0)
+    cases.add("a", 0.0)
+    out = (cases.quarantined, cases.held(0.0))
+    cases.update(["a"], 1.0)
+    still = cases.quarantined
+    cases.update([], 2.0)
 
-    assert ((["a"], []), ["a"], []) == (out, still, cases.out)
+    assert ((["a"], []), ["a"], []) == (out, still, cases.quarantined)
 
 
 def test_one_that_a_round_found_is_out_too():
     cases = Quarantine()
-    cases.settle(["a"], 0.0)
+    cases.update(["a"], 0.0)
 
-    assert ["a"] == cases.out
+    assert ["a"] == cases.quarantined
 
 
 def test_one_that_hangs_again_and_again_is_held_longer_each_time():
     cases, holds, now_s = Quarantine(), [], 0.0
     for _ in range(7):
-        cases.put("a", now_s)
+        cases.add("a", now_s)
         hold_s = next(n for n in range(100) if not cases.held(now_s + n))
         holds.append(hold_s)
-        cases.settle(["a"], now_s)
+        cases.update(["a"], now_s)
         now_s += hold_s + 1
-        cases.settle([], now_s)
+        cases.update([], now_s)
 
     assert [0, 5, 10, 20, 40, 60, 60] == holds
 
 
 def test_an_old_case_is_forgotten():
     cases = Quarantine()
-    cases.put("a", 0.0)
-    cases.settle([], 1.0)
-    cases.settle([], 302.0)
-    cases.put("a", 303.0)
+    cases.add("a", 0.0)
+    cases.update([], 1.0)
+    cases.update([], 302.0)
+    cases.add("a", 303.0)
 
     assert [] == cases.held(303.0)

@@ -5,25 +5,55 @@ from __future__ import annotations
 import gc
 import json
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from structlog.testing import capture_logs
 
-from producers.fleet.config import LibvirtTarget
+from producers.fleet.targets import LibvirtTarget
 from producers.libvirt.reader import LibvirtReader
 from producers.libvirt.worker import supervisor
 from producers.libvirt.worker.process import Process
-from producers.libvirt.worker.supervisor import Limits
+from producers.libvirt.worker.supervisor import WorkerLimits
 from producers.reader import PollFailed, Sample
 
+ROOT = Path(__file__).parents[5]
 SOFT_S = 0.2
 LONG_S = 60.0
 """Never reached; a slow machine may take its time."""
+
+
+class RecordedProcess(Process):
+    """A worker process of which a test sees when it begins and ends, and what is asked of it."""
+
+    begun: ClassVar[list[weakref.ref[RecordedProcess]]] = []
+    """References that keep no process alive: it ends with its reader."""
+    lives: ClassVar[list[tuple[str, int]]] = []
+    """`begins` and `ends` of the processes, with their numbers, in order."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.begun.append(weakref.ref(self))
+        self.number = len(self.begun)
+        self.requests: list[str] = []
+        self.lives.append(("begins", self.number))
+        super().__init__(*arguments)
+
+    def request(self, method: str, *arguments: object) -> int:
+        number = super().request(method, *arguments)
+        self.requests.append(method)
+        return number
+
+    def end(self) -> None:
+        self.lives.append(("ends", self.number))
+        super().end()
 
 
 class Host:
@@ -37,7 +67,7 @@ class Host:
 
     def another(self, hard_s: float = LONG_S, soft_s: float = SOFT_S) -> LibvirtReader:
         target = LibvirtTarget(host="kvm-01", uri=f"stand-in://{self.path}")
-        return LibvirtReader(target, 1.0, Limits(soft_s, hard_s, 300.0))
+        return LibvirtReader(target, 1.0, WorkerLimits(soft_s, hard_s, 300.0))
 
     def say(self, **what: Any) -> None:
         self.said |= what
@@ -49,18 +79,27 @@ class Host:
         return self.reader.read("domains", timeout_s)
 
     @property
+    def processes(self) -> list[RecordedProcess]:
+        """The worker processes that were not ended."""
+        ended = {number for life, number in RecordedProcess.lives if life == "ends"}
+        begun = [process for reference in RecordedProcess.begun if (process := reference()) is not None]
+        return [process for process in begun if process.number not in ended]
+
+    @property
     def pid(self) -> int:
-        process = self.reader._isolation._process
-        assert process is not None
+        [process] = self.processes
         return process.pid
 
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "libvirt_stand_in"))
-    found = Host(tmp_path)
-    yield found
-    found.reader.close()
+    monkeypatch.setattr(supervisor, "Process", RecordedProcess)
+    RecordedProcess.begun.clear()
+    RecordedProcess.lives.clear()
+    stand_in = Host(tmp_path)
+    yield stand_in
+    stand_in.reader.close()
 
 
 def freshness(sample: Sample) -> dict[str, bool]:
@@ -89,65 +128,46 @@ def test_a_hung_vm_is_marked_and_the_others_are_read_until_it_answers(host):
         before = freshness(host.read())
         first = host.pid
         host.say(hung=["b"], cpu=6)
-        hung = [host.read() for _ in range(3)]
+        samples = [host.read() for _ in range(3)]
         left_out, second = host.reader.facts().left_out, host.pid
         host.say(hung=[])
         after = freshness(host.read())
 
-    assert (ALL, [WITHOUT_B] * 3, ALL) == (before, [freshness(each) for each in hung], after)
-    values = {domain["name"]: domain["cputime"] for domain in hung[0].body["domains"]}
+    assert (ALL, [WITHOUT_B] * 3, ALL) == (before, [freshness(sample) for sample in samples], after)
+    values = {domain["name"]: domain["cputime"] for domain in samples[0].body["domains"]}
     assert {"a": 6, "b": 5, "c": 6} == values, "the last known ones"
-    assert {("domain", "b does not answer"): None} == hung[0].problems.whole
+    assert {("domain", "b does not answer"): None} == samples[0].problems.whole
     assert (("b",), ()) == (left_out, host.reader.facts().left_out)
     assert is_gone(first), "the process that hung was killed"
     assert (second, ["warning", "info"]) == (host.pid, [log["log_level"] for log in logs]), "and no other; said once"
 
 
-@pytest.fixture
-def lives(monkeypatch):
-    """What happens to processes, in order: `begins` and `ends`, with their numbers."""
-    seen: list[tuple[str, int]] = []
-
-    class Noted(Process):
-        def __init__(self, *arguments: Any) -> None:
-            self.number = 1 + sum(what == "begins" for what, _ in seen)
-            seen.append(("begins", self.number))
-            super().__init__(*arguments)
-
-        def end(self) -> None:
-            seen.append(("ends", self.number))
-            super().end()
-
-    monkeypatch.setattr(supervisor, "Process", Noted)
-    return seen
-
-
-def test_the_process_that_takes_over_begins_before_the_one_that_hangs_is_killed(host, lives):
+def test_the_process_that_takes_over_begins_before_the_one_that_hangs_is_killed(host):
     host.say(hung=["b"])
 
     assert WITHOUT_B == freshness(host.read())
-    assert [("begins", 1), ("begins", 2), ("ends", 1)] == lives
+    assert [("begins", 1), ("begins", 2), ("ends", 1)] == RecordedProcess.lives
 
 
-def test_where_a_vm_that_was_suspected_answers_the_process_that_was_to_take_over_ends(host, lives):
+def test_where_a_vm_that_was_suspected_answers_the_process_that_was_to_take_over_ends(host):
     host.reader.close()
     host.reader = host.another(soft_s=4.0)
     host.read()
     host.say(hung=["b"])
-    found: list[Sample] = []
-    thread = threading.Thread(target=lambda: found.append(host.read()))
+    samples: list[Sample] = []
+    thread = threading.Thread(target=lambda: samples.append(host.read()))
     thread.start()
-    until(lambda: ("begins", 2) in lives)
+    until(lambda: ("begins", 2) in RecordedProcess.lives)
     host.say(hung=[])
     thread.join(LONG_S)
 
-    assert [ALL] == [freshness(each) for each in found]
-    assert [("begins", 1), ("begins", 2), ("ends", 2)] == lives
+    assert [ALL] == [freshness(sample) for sample in samples]
+    assert [("begins", 1), ("begins", 2), ("ends", 2)] == RecordedProcess.lives
 
 
 def test_a_vm_that_never_answered_is_there_without_values(host):
     host.say(hung=["b"])
-    [domain] = [each for each in host.read().body["domains"] if each["name"] == "b"]
+    [domain] = [domain for domain in host.read().body["domains"] if domain["name"] == "b"]
 
     assert (True, None, [], 0) == tuple(domain[key] for key in ("stale", "cputime", "nics", "state"))
 
@@ -189,7 +209,7 @@ def test_a_slow_host_is_waited_for_and_no_vm_is_blamed(host):
 def test_a_round_that_takes_longer_than_a_poll_may_is_late_and_the_next_poll_has_it(host):
     host.read()
     host.say(vm_s=0.35)
-    with pytest.raises(PollFailed, match="no answer to round") as caught:
+    with pytest.raises(PollFailed, match="no answer to poll") as caught:
         host.read(0.7)
 
     assert "late" == caught.value.status
@@ -201,8 +221,8 @@ def test_an_answer_that_came_between_two_polls_is_not_passed_off_as_new(host):
     host.say(vm_s=0.35, cpu=5)
     with pytest.raises(PollFailed):
         host.read(0.7)
-    process = host.reader._isolation._process
-    until(lambda: bool(process._wire._poll.poll(0)))
+    [process] = host.processes
+    assert process.wait(time.monotonic() + LONG_S), "the answer came"
     host.say(vm_s=0, cpu=6)
 
     assert {6} == {domain["cputime"] for domain in host.read().body["domains"]}
@@ -231,7 +251,7 @@ def test_a_call_that_takes_longer_than_libvirt_may_ends_the_process(host, open_f
     host.say(silent=False)
 
     assert "unreachable" == caught.value.status
-    assert host.reader._isolation._process is None
+    assert [] == host.processes
     assert ALL == freshness(host.read())
 
 
@@ -272,31 +292,55 @@ def test_the_process_ends_with_its_reader_however_that_ends(host):
     gc.collect()
     assert is_gone(forgotten)
 
-    host.read()
-    process = host.reader._isolation._process
-    process._wire.close()  # as the end of the reader's process does
-    until(lambda: is_gone(process.pid))
+
+READING = """
+    import os, sys, time
+    from producers.fleet.targets import LibvirtTarget
+    from producers.libvirt.reader import LibvirtReader
+    from producers.libvirt.worker import supervisor
+
+    class Printed(supervisor.Process):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            print(self.pid, flush=True)
+
+    supervisor.Process = Printed
+    limits = supervisor.WorkerLimits(60.0, 60.0, 300.0)
+    reader = LibvirtReader(LibvirtTarget(host="kvm-01", uri=sys.argv[1]), 1.0, limits)
+    reader.read("domains", 60.0)
+    time.sleep(60)
+"""
+
+
+def test_the_process_ends_when_that_of_its_reader_is_killed(host):
+    program = [sys.executable, "-c", textwrap.dedent(READING), f"stand-in://{host.path}"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, cwd=ROOT) as reading:
+        pid = int(reading.stdout.readline())
+        assert not is_gone(pid)
+        reading.kill()
+    until(lambda: is_gone(pid))
 
 
 def test_a_reader_closed_while_it_reads_gives_up_and_starts_nothing(host):
     host.read()
     host.say(silent=True)
-    failed: list[Any] = []
+    statuses: list[Any] = []
 
     def read() -> None:
         try:
             host.read()
         except PollFailed as error:
-            failed.append(error.status)
+            statuses.append(error.status)
 
+    requests = host.processes[0].requests
     thread = threading.Thread(target=read)
     thread.start()
-    until(lambda: host.reader._isolation._pending is not None)
+    until(lambda: requests.count("poll") == 2)
     host.reader.close()
     thread.join(LONG_S)
 
-    assert ["unreachable"] == failed
-    assert host.reader._isolation._process is None
+    assert ["unreachable"] == statuses
+    assert ([], 1) == (host.processes, len(RecordedProcess.begun))
 
 
 def test_a_fault_of_ours_ends_the_process_at_once(host, capfd):
@@ -315,8 +359,8 @@ def test_the_uri_is_not_among_the_arguments_of_the_process(host):
 
 def test_a_survey_tells_what_each_group_gives(host):
     host.read()
-    found = host.reader.survey(LONG_S)
+    groups = host.reader.survey(LONG_S)
 
-    assert "block.N.rd.reqs" in found["block"]["keys"]
-    assert [None] == list({each["error"] for each in found.values()})
-    assert {"hypervisor": "STAND-IN", "version": "1.2.3", "libvirt": "1.2.3"} == host.reader.described
+    assert "block.N.rd.reqs" in groups["block"]["keys"]
+    assert [None] == list({group["error"] for group in groups.values()})
+    assert {"hypervisor": "STAND-IN", "version": "1.2.3", "libvirt": "1.2.3"} == host.reader.server_info

@@ -8,13 +8,13 @@ import zlib
 import pytest
 
 from producers.redfish.http import etag_cache
-from producers.redfish.http.base_url import Origin
-from producers.redfish.http.circuit_breaker import FAILURES, LONGEST_S, PAUSE_S, Breaker
-from producers.redfish.http.concurrency_limit import Gate
-from producers.redfish.http.deadline import SPARE, Alarm
-from producers.redfish.http.errors import Late, Missing, Silent, Unreachable
-from producers.redfish.http.etag_cache import Etags
-from producers.redfish.quirks import quirks
+from producers.redfish.http.base_url import BaseUrl
+from producers.redfish.http.circuit_breaker import INITIAL_PAUSE_S, MAX_FAILURES, MAX_PAUSE_S, CircuitBreaker
+from producers.redfish.http.concurrency_limit import ConcurrencyLimit
+from producers.redfish.http.deadline import MAX_FINISHED, DeadlineTimer
+from producers.redfish.http.errors import DeadlineExceeded, ResourceMissing, ResponseTimeout, Unreachable
+from producers.redfish.http.etag_cache import EtagCache
+from producers.redfish.quirks import find_quirks
 
 
 class Clock:
@@ -32,38 +32,38 @@ def clock():
 
 @pytest.fixture
 def breaker(clock):
-    return Breaker(clock)
+    return CircuitBreaker(clock)
 
 
 REFUSED = Unreachable("connection refused")
 
 
 def fail(breaker, fault=REFUSED, waited_s=0.1):
-    breaker.failed(fault, waited_s, trial=breaker.admit())
+    breaker.record_failure(fault, waited_s, trial=breaker.admit())
 
 
 def is_shut(breaker):
     try:
-        breaker.released(trial=breaker.admit())
+        breaker.release(trial=breaker.admit())
     except Unreachable:
         return True
     return False
 
 
 def test_a_bmc_that_fails_a_few_times_is_left_alone_with_the_last_cause(breaker, clock):
-    breaker.answered(0.3)
-    for _ in range(FAILURES):
+    breaker.record_response(0.3)
+    for _ in range(MAX_FAILURES):
         assert not is_shut(breaker)
         fail(breaker)
     with pytest.raises(Unreachable, match="connection refused") as shut:
         breaker.admit()
     assert not shut.value.fresh
-    clock.now_s += PAUSE_S
+    clock.now_s += INITIAL_PAUSE_S
     assert not is_shut(breaker)
 
 
 def test_one_request_at_a_time_tries_at_pauses_that_grow(breaker, clock):
-    for _ in range(FAILURES):
+    for _ in range(MAX_FAILURES):
         fail(breaker)
     pauses = []
     for _ in range(9):
@@ -74,53 +74,53 @@ def test_one_request_at_a_time_tries_at_pauses_that_grow(breaker, clock):
         trial = breaker.admit()
         assert trial
         assert is_shut(breaker)
-        breaker.failed(REFUSED, 10.0, trial=trial)
-    assert [2, 4, 8, 16, 32, LONGEST_S, LONGEST_S, LONGEST_S, LONGEST_S] == pauses
+        breaker.record_failure(REFUSED, 10.0, trial=trial)
+    assert [2, 4, 8, 16, 32, MAX_PAUSE_S, MAX_PAUSE_S, MAX_PAUSE_S, MAX_PAUSE_S] == pauses
 
 
 def test_an_answer_of_any_kind_lets_all_requests_out_again(breaker, clock):
-    for _ in range(FAILURES):
+    for _ in range(MAX_FAILURES):
         fail(breaker)
-    clock.now_s += PAUSE_S
+    clock.now_s += INITIAL_PAUSE_S
     assert breaker.admit()
-    breaker.answered(0.5)
+    breaker.record_response(0.5)
     assert not any(breaker.admit() for _ in range(5))
 
 
 def test_a_poll_without_time_left_says_nothing_of_the_bmc(breaker):
     for _ in range(20):
-        fail(breaker, Late())
+        fail(breaker, DeadlineExceeded())
     assert not is_shut(breaker)
 
 
 def test_a_slow_bmc_whose_answers_come_too_late_for_the_poll_is_not_taken_for_dead(breaker):
-    breaker.answered(20.0)
+    breaker.record_response(20.0)
     for _ in range(20):
-        fail(breaker, Silent(), waited_s=30.0)
+        fail(breaker, ResponseTimeout(), waited_s=30.0)
     assert not is_shut(breaker)
 
 
 def test_a_bmc_that_answered_fast_and_then_hangs_is(breaker):
     for _ in range(100):
-        breaker.answered(0.3)
-    for _ in range(FAILURES):
-        fail(breaker, Silent(), waited_s=5.0)
+        breaker.record_response(0.3)
+    for _ in range(MAX_FAILURES):
+        fail(breaker, ResponseTimeout(), waited_s=5.0)
     assert is_shut(breaker)
 
 
 def test_a_bmc_that_was_slow_once_is_forgiven(breaker):
-    breaker.answered(21.0)
+    breaker.record_response(21.0)
     for _ in range(60):
-        breaker.answered(0.3)
-    for _ in range(FAILURES):
-        fail(breaker, Silent(), waited_s=5.0)
+        breaker.record_response(0.3)
+    for _ in range(MAX_FAILURES):
+        fail(breaker, ResponseTimeout(), waited_s=5.0)
     assert is_shut(breaker)
 
 
 def test_failures_with_answers_between_them_do_not_add_up(breaker):
     for _ in range(10):
         fail(breaker)
-        breaker.answered(0.3)
+        breaker.record_response(0.3)
     assert not is_shut(breaker)
 
 
@@ -130,10 +130,10 @@ def test_a_bmc_that_never_answered_costs_one_long_wait(breaker):
 
 
 def test_a_trial_that_ends_without_a_word_lets_the_next_one_try(breaker, clock):
-    for _ in range(FAILURES):
+    for _ in range(MAX_FAILURES):
         fail(breaker)
-    clock.now_s += PAUSE_S
-    breaker.failed(Late(), 0.0, trial=breaker.admit())
+    clock.now_s += INITIAL_PAUSE_S
+    breaker.record_failure(DeadlineExceeded(), 0.0, trial=breaker.admit())
     assert not is_shut(breaker)
 
 
@@ -142,68 +142,68 @@ def body(number, size=100):
 
 
 def test_what_is_kept_is_bounded_and_the_least_used_goes_first(clock, monkeypatch):
-    monkeypatch.setattr(etag_cache, "MEMORY_BYTES", 2000)
-    memory = Etags(clock)
+    monkeypatch.setattr(etag_cache, "MAX_CACHE_BYTES", 2000)
+    memory = EtagCache(clock)
     for number in range(100):
-        memory.take(f"/{number}", "e", body(number), conditional=False)
-        assert memory.known("/0")
-    kept = [number for number in range(100) if memory.known(f"/{number}")]
+        memory.store(f"/{number}", "e", body(number), conditional=False)
+        assert memory.lookup("/0")
+    kept = [number for number in range(100) if memory.lookup(f"/{number}")]
     assert kept[0] == 0
     assert kept[1:] == list(range(100 - len(kept) + 1, 100))
-    assert sum(len(memory.known(f"/{number}").packed) for number in kept) <= 2000
+    assert sum(len(memory.lookup(f"/{number}").compressed) for number in kept) <= 2000
 
 
 def test_a_resource_whose_etag_changes_each_time_is_kept_no_more(clock):
-    memory = Etags(clock)
+    memory = EtagCache(clock)
     for number in range(5):
-        memory.take("/a", f"e{number}", body(number), conditional=memory.known("/a") is not None)
-    assert memory.known("/a") is None
+        memory.store("/a", f"e{number}", body(number), conditional=memory.lookup("/a") is not None)
+    assert memory.lookup("/a") is None
 
 
 def test_a_bmc_that_sends_all_again_though_its_etag_stayed_is_not_asked_conditionally(clock):
-    memory = Etags(clock)
+    memory = EtagCache(clock)
     for _ in range(5):
-        memory.take("/a", "e", body(1), conditional=memory.known("/a") is not None)
-    assert not memory.believed
-    assert memory.known("/a") is None
+        memory.store("/a", "e", body(1), conditional=memory.lookup("/a") is not None)
+    assert not memory.trusted
+    assert memory.lookup("/a") is None
 
 
 @pytest.mark.parametrize(
     "text", [b'{"ReadingCelsius": 1}', b'{"Reading":1}', b'{"PowerConsumedWatts": 1}', b'{"MetricValues": []}']
 )
 def test_readings_are_never_kept(clock, text):
-    memory = Etags(clock)
-    memory.take("/a", "e", text, conditional=False)
-    assert memory.known("/a") is None
+    memory = EtagCache(clock)
+    memory.store("/a", "e", text, conditional=False)
+    assert memory.lookup("/a") is None
 
 
 def test_a_gate_lets_its_limit_in_and_the_next_when_one_leaves():
-    gate = Gate(2)
-    assert gate.enter(0)
-    assert gate.enter(0)
-    assert not gate.enter(0)
-    gate.leave()
-    assert gate.enter(0)
+    gate = ConcurrencyLimit(2)
+    assert gate.acquire(0)
+    assert gate.acquire(0)
+    assert not gate.acquire(0)
+    gate.release()
+    assert gate.acquire(0)
     gate.limit = 1
-    gate.leave()
-    assert not gate.enter(0)
+    gate.release()
+    assert not gate.acquire(0)
 
 
 def test_an_alarm_ends_what_lasts_too_long_and_nothing_else():
-    alarm, rung = Alarm(), threading.Event()
-    with alarm.within(60, lambda: pytest.fail("rang for a wait that was over")):
+    alarm, rung = DeadlineTimer(), threading.Event()
+    with alarm.interrupt_after(60, lambda: pytest.fail("rang for a wait that was over")):
         pass
-    with alarm.within(0.01, rung.set):
+    with alarm.interrupt_after(0.01, rung.set):
         assert rung.wait(60)
 
 
 def test_an_alarm_forgets_waits_that_are_over():
-    alarm = Alarm()
-    with alarm.within(60, lambda: None):
-        for _ in range(3 * SPARE):
-            with alarm.within(60, lambda: None):
+    alarm = DeadlineTimer()
+    with alarm.interrupt_after(60, lambda: None):
+        for _ in range(3 * MAX_FINISHED):
+            with alarm.interrupt_after(60, lambda: None):
                 pass
-        assert len(alarm._waits) <= 2 * SPARE
+        assert alarm.queue_length <= 2 * MAX_FINISHED
 
 
 @pytest.mark.parametrize(
@@ -217,15 +217,15 @@ def test_an_alarm_forgets_waits_that_are_over():
     ],
 )
 def test_own_links_are_asked_for_by_their_path(link, path):
-    assert path == Origin("https://bmc/").path(link)
+    assert path == BaseUrl("https://bmc/").path(link)
 
 
 @pytest.mark.parametrize(
     "link", ["http://bmc/a", "https://bmc:8443/a", "https://bmc.evil/a", "//evil/a", "a", "", "http://["]
 )
 def test_other_links_are_not(link):
-    with pytest.raises(Missing):
-        Origin("https://bmc").path(link)
+    with pytest.raises(ResourceMissing):
+        BaseUrl("https://bmc").path(link)
 
 
 def test_what_is_odd_in_answers_is_found_with_where_and_how_often():
@@ -242,13 +242,13 @@ def test_what_is_odd_in_answers_is_found_with_where_and_how_often():
     }
     assert {
         "absent parts that read 0": 1, "fragments without a slash": 1, "entries without MemberId": 1,
-        "Status that is no object": 1, "fans in percent": 1, "numbers given as text": 1, "sensors without a unit": 1,
-        "collections without Members": 1, "answers that name another resource": 1, "empty links": 1,
+        "Status that is not an object": 1, "fans in percent": 1, "numbers as text": 1, "sensors without a unit": 1,
+        "collections without Members": 1, "resources that name another URI": 1, "empty links": 1,
         "links to other hosts": 1, "padded text": 1,
-    } == {quirk.what: quirk.count for quirk in quirks(documents)}  # fmt: skip
-    assert "/t#Temperatures/1" == next(quirk.example for quirk in quirks(documents) if "read 0" in quirk.what)
+    } == {quirk.what: quirk.count for quirk in find_quirks(documents)}  # fmt: skip
+    assert "/t#Temperatures/1" == next(quirk.example for quirk in find_quirks(documents) if "read 0" in quirk.what)
 
 
 @pytest.mark.parametrize("odd", [{}, {"a": [[[1]]]}, {"Fans": None}, {"Status": [], "Members": 3}])
 def test_nothing_odd_breaks_the_look_at_it(odd):
-    assert isinstance(quirks({"/x": odd}), list)
+    assert isinstance(find_quirks({"/x": odd}), list)

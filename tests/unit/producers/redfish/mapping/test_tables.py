@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.reader import Problems
-from producers.redfish.chassis_resources import SIDES
-from producers.redfish.http.negative_cache import key_of
+from producers.redfish.chassis_resources import SOURCES
+from producers.redfish.documents import boolean, integer, number, text, uri_key
 from producers.redfish.mapping import table as fields
 from producers.redfish.mapping import tables
 from producers.redfish.reader import CATEGORIES
-from producers.redfish.source_selection import KINDS
+from producers.redfish.source_selection import READING_KINDS
 from schemas import catalog
 
 CASES = Path(__file__).parents[4] / "cases" / "redfish"
@@ -26,10 +26,10 @@ PLACE = {"chassis_id", "system_id", "storage_id"}
 ALL_TABLES = [table for each in CATEGORIES.values() for table in each]
 
 
-def records(table: fields.Table, document: Any, problems: Problems) -> list[dict[str, Any]]:
-    if table.each:
-        return list(fields.rows(table, document, problems))
-    return [fields.row(table, document, problems, instead="Self")]
+def records(table: fields.ResourceTable, document: Any, problems: Problems) -> list[dict[str, Any]]:
+    if table.property_path:
+        return list(fields.map_array(table, document, problems))
+    return [fields.map_object(table, document, problems, default_id="Self")]
 
 
 def without_nulls(record: dict[str, Any]) -> dict[str, Any]:
@@ -45,11 +45,13 @@ def test_a_document_gives_the_records_of_its_case(case: Path) -> None:
     expected = json.loads((case / "expected.json").read_text())
     problems = Problems()
     found: dict[str, Any] = {}
-    old = {category: [SIDES[kind][category.title()] for kind in KINDS[category]] for category in KINDS}
+    old = {
+        category: [SOURCES[kind][category.title()] for kind in READING_KINDS[category]] for category in READING_KINDS
+    }
     for category, each in {"system": [tables.SYSTEM], **old}.items():
         document = json.loads((case / f"{category}.json").read_text())
         for table in each:
-            found[table.record] = [without_nulls(record) for record in records(table, document, problems)]
+            found[table.record_field] = [without_nulls(record) for record in records(table, document, problems)]
     found["problems"] = {f"{name}: {cause}": count for (name, cause), count in problems.counts.items()}
     assert expected == found
 
@@ -59,23 +61,23 @@ def schema_of(array: str) -> dict[str, Any]:
     return next(field["type"]["items"] for field in sample["fields"] if field["name"] == array)
 
 
-@pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.record)
-def test_a_record_has_exactly_the_fields_of_its_schema(table: fields.Table) -> None:
-    schema = schema_of(table.record)
-    record = fields.row(table, {}, Problems())
+@pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.record_field)
+def test_a_record_has_exactly_the_fields_of_its_schema(table: fields.ResourceTable) -> None:
+    schema = schema_of(table.record_field)
+    record = fields.map_object(table, {}, Problems())
     names = {field["name"] for field in schema["fields"]}
     assert names - PLACE == set(record) - PLACE
     assert set(record) <= names
-    for part in table.parts:
-        inner = next(field["type"] for field in schema["fields"] if field["name"] == part.record)
-        assert {field["name"] for field in inner["fields"]} == set(record[part.record])
+    for part in table.nested:
+        inner = next(field["type"] for field in schema["fields"] if field["name"] == part.record_field)
+        assert {field["name"] for field in inner["fields"]} == set(record[part.record_field])
 
 
 PROPERTIES = sorted(
     {
         name
-        for table in [*ALL_TABLES, *tables.SYSTEM.parts, *tables.PROCESSOR.parts]
-        for path in (table.each, *(path for field in table.fields for path in field.paths))
+        for table in [*ALL_TABLES, *tables.SYSTEM.nested, *tables.PROCESSOR.nested]
+        for path in (table.property_path, *(path for field in table.fields for path in field.paths))
         for name in path.split("/")
         if name
     }
@@ -113,13 +115,13 @@ def test_no_document_breaks_a_table_and_what_it_gives_fits_avro(document: dict[s
 def test_an_absent_thing_has_no_number(entry: dict[str, Any], state: str) -> None:
     absent = entry | {"Status": {"State": state}}
     for table in ALL_TABLES[1:]:
-        found = records(table, {table.each: [absent]} if table.each else absent, Problems())
+        found = records(table, {table.property_path: [absent]} if table.property_path else absent, Problems())
         assert not [leaf for record in found for leaf in leaves(record) if isinstance(leaf, int | float)]
 
 
 @given(st.lists(OBJECTS, max_size=3))
 def test_a_fan_has_at_most_one_speed(entries: list[dict[str, Any]]) -> None:
-    for record in fields.rows(tables.FAN, {"Fans": entries}, Problems()):
+    for record in fields.map_array(tables.FAN, {"Fans": entries}, Problems()):
         assert None in (record["speed_rpm"], record["speed_percent"])
 
 
@@ -137,7 +139,7 @@ def test_a_fan_has_at_most_one_speed(entries: list[dict[str, Any]]) -> None:
     ],
 )
 def test_numbers(value: Any, expected: float | None) -> None:
-    assert expected == fields.number(value)
+    assert expected == number(value)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ def test_numbers(value: Any, expected: float | None) -> None:
     ],
 )
 def test_whole_numbers(value: Any, expected: int | None) -> None:
-    assert expected == fields.whole(value)
+    assert expected == integer(value)
 
 
 @pytest.mark.parametrize(
@@ -164,20 +166,20 @@ def test_whole_numbers(value: Any, expected: int | None) -> None:
     ],
 )
 def test_text(value: Any, expected: str | None) -> None:
-    assert expected == fields.text(value)
+    assert expected == text(value)
 
 
 @pytest.mark.parametrize(
     ("read", "value", "expected"),
     [
-        pytest.param(fields.flag, True, True, id="a truth"),
-        pytest.param(fields.flag, "true", None, id="a text is no truth"),
-        pytest.param(fields.led, "Blinking", "Blinking", id="an LED"),
-        pytest.param(fields.led, True, "Lit", id="LocationIndicatorActive"),
-        pytest.param(fields.led, False, "Off", id="LocationIndicatorActive is false"),
-        pytest.param(fields.texts, ["SAS ", None, ""], ["SAS"], id="texts"),
-        pytest.param(fields.texts, "SAS", None, id="one text is no list"),
-        pytest.param(fields.wholes, [4800, "5600", None, 0.5], [4800, 5600], id="speeds"),
+        pytest.param(boolean, True, True, id="a truth"),
+        pytest.param(boolean, "true", None, id="a text is no truth"),
+        pytest.param(fields.led_state, "Blinking", "Blinking", id="an LED"),
+        pytest.param(fields.led_state, True, "Lit", id="LocationIndicatorActive"),
+        pytest.param(fields.led_state, False, "Off", id="LocationIndicatorActive is false"),
+        pytest.param(fields.text_list, ["SAS ", None, ""], ["SAS"], id="texts"),
+        pytest.param(fields.text_list, "SAS", None, id="one text is no list"),
+        pytest.param(fields.integer_list, [4800, "5600", None, 0.5], [4800, 5600], id="speeds"),
         pytest.param(fields.port_count, [{"ControllerCapabilities": {"NetworkPortCount": -1}}], None, id="-1 ports"),
         pytest.param(fields.port_count, [{"ControllerCapabilities": {"NetworkPortCount": 2}}, {}], 2, id="ports"),
         pytest.param(fields.port_count, {"Members": [{}, {}]}, 2, id="a collection of ports"),
@@ -189,4 +191,4 @@ def test_readers(read: Any, value: Any, expected: Any) -> None:
 
 
 def test_spellings_of_one_uri_have_one_key() -> None:
-    assert key_of("/redfish/v1/Chassis/1/Thermal/#Fans/0") == key_of("/redfish/v1/Chassis/1/Thermal#/Fans/0")
+    assert uri_key("/redfish/v1/Chassis/1/Thermal/#Fans/0") == uri_key("/redfish/v1/Chassis/1/Thermal#/Fans/0")
