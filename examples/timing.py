@@ -1,4 +1,4 @@
-"""Times blocks and functions (seed 002), and counts commands with their success (seed 001)."""
+"""Times blocks and functions (app SDK), and counts commands with their success (execution API)."""
 
 from producers.app import TelemetryCollector
 from producers.execution import TelemetryCollector as ExecutionCollector

@@ -109,7 +109,7 @@ def _agent(app: FaustApp, worker: BatchWorker, alias: str) -> Callable[[faust.St
         except Misconfigured as error:
             exit_process(EXIT_MISCONFIGURED, str(error))
         except KafkaException as error:
-            log.error("batch failed", topic=alias, reason=error.args[0].str())  # noqa: TRY400  its stack has no news
+            log.error("batch failed", topic=alias, reason=error.args[0].str())  # noqa: TRY400  its stack trace adds nothing
             exit_process(EXIT_RESTART, "the batch is processed again after a restart")
         except Exception as error:
             log.exception("batch failed", topic=alias, reason=repr(error))
@@ -174,7 +174,10 @@ def _watchdog(app: FaustApp, worker: BatchWorker) -> None:
         if app.should_stop:
             stopping_since_s = stopping_since_s or now_s
             if now_s - stopping_since_s > STOP_TIMEOUT_S:
-                exit_process(EXIT_RESTART, f"no orderly stop within {STOP_TIMEOUT_S:.0f} s, as when Kafka is away")
+                exit_process(
+                    EXIT_RESTART,
+                    f"no orderly stop within {STOP_TIMEOUT_S:.0f} s, for example because Kafka is unreachable",
+                )
 
 
 def main(settings: ProcessorSettings, metadata: ClusterMetadata | None = None) -> None:

@@ -144,7 +144,7 @@ def _component(component: str, counts: CheckCounts, record: RedfishSample | None
 
 
 def _comparable(health: Health) -> dict[str, object]:
-    """Returns what must differ between two states of a host for its health to have changed."""
+    """Returns the fields whose change counts as a change of health; of alerts: rule, component, health."""
     alerts = [(alert["rule"], alert["component"], alert["health"]) for alert in health["alerts"]]
     return {name: value for name, value in health.items() if name not in VOLATILE_FIELDS} | {"alerts": alerts}
 

@@ -59,12 +59,12 @@ class HealthCheck:
     """Fields that identify the reading, its id last; missing ones are left out."""
     text: str
     evaluate: Callable[[Any], str | None] = _own_health
-    """Returns OK, what is wrong, or None if the reading does not say."""
+    """Returns OK, the fault, or None if the reading does not report its health."""
     value: str = ""
     """Field with the number that was evaluated, if it was one."""
-    by_health: bool = True
-    """True if what is wrong is a value of Status.Health."""
-    counts: bool = True
+    has_redfish_health: bool = True
+    """True if the fault is a value of Redfish's Status.Health."""
+    is_counted: bool = True
     """True if a reading counts towards the component's total, or as unknown."""
 
     def reading_name(self, reading: Reading) -> str:
@@ -79,7 +79,7 @@ class HealthCheck:
             "category": category,
             "rule": self.rule,
             "component": self.reading_name(reading),
-            "health": health if self.by_health else None,
+            "health": health if self.has_redfish_health else None,
             "value": value,
             "text": self.text.format(name=name, health=health, value=value),
         }
@@ -117,7 +117,7 @@ CHECKS: Final[Mapping[str, tuple[HealthCheck, ...]]] = {
             "High temperature: {name} at {value}°C",
             _temperature_health,
             "reading_celsius",
-            by_health=False,
+            has_redfish_health=False,
         ),
         HealthCheck("fan-unhealthy", "thermal", "fans", SENSOR, "Fan issue: {name} - {health}"),
     ),
@@ -133,8 +133,8 @@ CHECKS: Final[Mapping[str, tuple[HealthCheck, ...]]] = {
             DRIVE,
             "Drive failure predicted: {name}",
             _predicted_failure,
-            by_health=False,
-            counts=False,
+            has_redfish_health=False,
+            is_counted=False,
         ),
     ),
 }
@@ -167,9 +167,9 @@ class CheckCounts:
             alerts[name] = None
             health = None if reading.get("state") == "Absent" else check.evaluate(reading)
             if health is None or health == "Unknown":
-                self.unknown += check.counts
+                self.unknown += check.is_counted
             elif health == "OK":
-                self.reported[check.rule] += check.counts
+                self.reported[check.rule] += check.is_counted
             else:
                 alerts[name] = alert = check.alert(category, reading, health)
                 self.add_failure(check, alert)
@@ -177,7 +177,7 @@ class CheckCounts:
 
     def add_failure(self, check: HealthCheck, alert: HealthAlert) -> None:
         """Counts a failed reading."""
-        self.reported[check.rule] += check.counts
+        self.reported[check.rule] += check.is_counted
         self.failed[check.rule] += 1
         self.failed_health.add(alert["health"])
 

@@ -111,7 +111,7 @@ def _ratio(part: float | None, whole: float | None, *, times: float = 1.0) -> fl
 
 
 def _chassis_totals(controls: Iterable[RedfishPowerControl]) -> list[RedfishPowerControl]:
-    """Returns the first PowerControl entry of each chassis: its total, of which further entries are parts."""
+    """Returns the first PowerControl entry of each chassis: the total; further entries are parts of it."""
     totals: dict[str, RedfishPowerControl] = {}
     for control in controls:
         if control["state"] != "Absent":

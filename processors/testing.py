@@ -10,7 +10,7 @@ from processors.engine.step import AnyRecord, AnyStep, RulePacks
 from schemas import catalog
 
 
-def drive(
+def run_step(
     step: AnyStep,
     records: Iterable[AnyRecord],
     *,

@@ -1,1 +1,1 @@
-"""Producers read sources and publish raw records. They know `runtime` and `schemas`, and no other edge."""
+"""Producers read sources and publish raw records. They import `runtime` and `schemas` only."""

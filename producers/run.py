@@ -34,7 +34,7 @@ from schemas.records import TargetStatus
 log = structlog.get_logger()
 STATE_SCHEMAS: Final = ("TargetStatus", "Heartbeat")
 LEAVE_TIMEOUT_S: Final = 10.0
-"""At a stop, leaving the consumer group may take this long."""
+"""When the producer stops, leaving the consumer group may take this long."""
 StatusesByHost = Mapping[str, TargetStatus]
 
 

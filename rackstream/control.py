@@ -140,7 +140,7 @@ class FleetControl:
         return ControlClient(settings)
 
     def _send_command(self, scope: Scope, desired: Desired, *, by: str, reason: str, wait_s: float) -> CommandResult:
-        command = planner.create_command(scope, desired, by=by, reason=reason, at=datetime.now(UTC))
+        command = planner.create_command(scope, desired, author=by, reason=reason, at=datetime.now(UTC))
         with self._client() as client:
             targets = {(status["source"], status["host"]) for status in client.statuses}
             planner.check_scope(scope, targets, client.desired)

@@ -69,7 +69,7 @@ class CompactedTopics:
         self._reader.assign(positions)
 
     def refresh(self) -> bool:
-        """Applies records that have already arrived. Returns True if there were any; False also while Kafka is away."""
+        """Applies records that have already arrived. Returns True if there were any."""
         changed = False
         while messages := self._reader.consume(1000, timeout=0):
             for message in messages:

@@ -309,8 +309,10 @@ def read_all(settings: KafkaSettings, topic: str) -> Iterator[Message]:
 
 
 def _missing_acl(settings: KafkaSettings, error: KafkaError, topic: str, group: str) -> Misconfigured | None:
-    of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
-    return kafka_auth.authorization_failed(settings, error, *(("Describe", group) if of_group else ("Read", topic)))
+    is_group_error = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+    return kafka_auth.authorization_failed(
+        settings, error, *(("Describe", group) if is_group_error else ("Read", topic))
+    )
 
 
 def _create_reader(settings: KafkaSettings) -> Consumer:

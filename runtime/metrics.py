@@ -221,7 +221,7 @@ STEPPED_RECORDS: Final = _counter(
 RECORDS_LATE: Final = _counter(
     "rackstream_records_late",
     "records",
-    "Records at or before a record already processed: stored, but not processed again.",
+    "Records that arrived after a newer record of their series had been processed: stored raw, but not processed.",
     [PROCESSOR],
     ["topic"],
 )

@@ -117,17 +117,17 @@ class SampleAges:
         self._hop = hop
         self._observe: dict[str, Callable[[float], None]] = {}
 
-    def record(self, topic: str, moments: Iterable[datetime], now_s: float) -> None:
+    def record(self, topic: str, observation_times: Iterable[datetime], now_s: float) -> None:
         """Records the ages of several records.
 
         Args:
             topic: Alias of their topic.
-            moments: Their `observed_at`.
+            observation_times: Their `observed_at`.
             now_s: Time of arrival at the hop, in Unix time.
         """
         observe = self._observer(topic)
-        for moment in moments:
-            observe(max(0.0, now_s - moment.timestamp()))
+        for observed_at in observation_times:
+            observe(max(0.0, now_s - observed_at.timestamp()))
 
     def record_one(self, topic: str, observed_at_s: float, now_s: float) -> None:
         """Records the age of one record; both times are Unix time."""

@@ -1,4 +1,4 @@
-"""The fields that every raw and derived record has: whoever needs no more of a record takes a `RecordHeader`."""
+"""Header of raw and derived records, for code that works with any of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypedDict
 
 
 class RecordHeader(TypedDict):
-    """Which host and kind of reading a record is about, when it was observed, and its place in its series.
+    """Common fields of raw and derived records: host, category, time of observation, position in the series.
 
     The generated types of `schemas.records` that have these fields can be passed where a header is expected.
     """

@@ -25,7 +25,7 @@ from schemas.records import Domain, RedfishFan
 from sinks.rows import ColumnType, Dataset, DatasetColumn, Row, RowSource, SchemaField, ValueReader, scalar_fields
 from sinks.sink import AnyRecord
 
-__all__ = ["ALL", "Dataset", "DatasetColumn", "Row", "of"]
+__all__ = ["ALL", "Dataset", "DatasetColumn", "Row", "for_topic"]
 
 FILES_ONLY: Final = frozenset({"epoch", "sequence", "stale", "partial", "interval_s", "odata_id"})
 ORIGIN: Final = frozenset({"host", "category", "observed_at", "epoch", "sequence"})
@@ -38,8 +38,8 @@ STATES: Final = ("nostate", "running", "blocked", "paused", "shutdown", "shutoff
 VM: Final = ("VMID", "name", "uuid", "host")
 DEVICE: Final = (*VM, "devtype", "device")
 SENSOR: Final = ("host", "chassis_id", "sensor_id", "sensor_name")
-PLACE: Final = ("host", "system_id", "chassis_id")
-STORED: Final = (*PLACE, "storage_id")
+LOCATION: Final = ("host", "system_id", "chassis_id")
+STORAGE_LOCATION: Final = (*LOCATION, "storage_id")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _json(name: str) -> dict[str, tuple[ColumnType, Callable[..., object]]]:
 
 
 APP: Final = {"source": "app"}
-STAMP: Final = frozenset({"timestamp"})
+TIMESTAMP: Final = frozenset({"timestamp"})
 
 
 ENTRIES: Final = (
@@ -128,9 +128,9 @@ ENTRIES: Final = (
     _Entry("redfish_power_supply", "raw-redfish", ("power_supplies",), SENSOR),
     _Entry("redfish_processor", "raw-redfish", ("processors",), ("host", "system_id", "processor_id")),
     _Entry("redfish_memory", "raw-redfish", ("dimms",), ("host", "system_id", "memory_id")),
-    _Entry("redfish_interface", "raw-redfish", ("interfaces",), (*PLACE, "interface_id")),
-    _Entry("redfish_storage_controller", "raw-redfish", ("storage_controllers",), (*STORED, "controller_id")),
-    _Entry("redfish_drive", "raw-redfish", ("drives",), (*STORED, "drive_id")),
+    _Entry("redfish_interface", "raw-redfish", ("interfaces",), (*LOCATION, "interface_id")),
+    _Entry("redfish_storage_controller", "raw-redfish", ("storage_controllers",), (*STORAGE_LOCATION, "controller_id")),
+    _Entry("redfish_drive", "raw-redfish", ("drives",), (*STORAGE_LOCATION, "drive_id")),
     _Entry("host", "raw-host", omit=HEADER),
     _Entry("host_disk", "raw-host", ("disks",), ("host", "device")),
     _Entry("host_filesystem", "raw-host", ("filesystems",), ("host", "mountpoint")),
@@ -147,7 +147,7 @@ ENTRIES: Final = (
         "raw-app",
         ("events",),
         ("host", "app", "source", "event_type", "event_id"),
-        omit=STAMP,
+        omit=TIMESTAMP,
         time="timestamp",
         outer=APP,
         computed=_json("metadata"),
@@ -157,7 +157,7 @@ ENTRIES: Final = (
         "raw-app",
         ("metrics",),
         ("host", "app", "name", "metric_id"),
-        omit=STAMP,
+        omit=TIMESTAMP,
         time="timestamp",
         outer=APP,
         computed=_json("tags"),
@@ -200,9 +200,9 @@ def _readings(entry: _Entry, schema: str, path: tuple[str, ...]) -> Iterator[tup
                 name = entry.outer.get(name, name)
             if depth == 0 and name in ("epoch", "sequence"):
                 continue
-            inner = depth == len(path) and name not in entry.omit and (not entry.only or name in entry.only)
+            is_item_field = depth == len(path) and name not in entry.omit and (not entry.only or name in entry.only)
             # Of the records around an item, each row repeats only identity and marks.
-            if name in entry.tags or inner or (0 < depth < len(path) and name in FILES_ONLY):
+            if name in entry.tags or is_item_field or (0 < depth < len(path) and name in FILES_ONLY):
                 yield depth, SchemaField(name, scalar.type, scalar.unit, scalar.read)
     for name, (kind, read) in entry.computed.items():
         yield len(path), SchemaField(name, kind, "", read)
@@ -225,13 +225,13 @@ def _constant(value: str) -> ValueReader:
 
 def _column(entry: _Entry, scalar: SchemaField) -> DatasetColumn:
     counter = scalar.name.removesuffix("_rate").removesuffix("_angle")
-    tag, in_lines = scalar.name in entry.tags, scalar.name not in FILES_ONLY
+    is_tag, in_lines = scalar.name in entry.tags, scalar.name not in FILES_ONLY
     return DatasetColumn(
         scalar.name,
         scalar.type,
         unit=scalar.unit,
-        is_tag=tag,
-        zero_if_unknown=entry.zero and scalar.type == "long" and in_lines and not tag,
+        is_tag=is_tag,
+        zero_if_unknown=entry.zero and scalar.type == "long" and in_lines and not is_tag,
         in_lines=in_lines,
         row_kind=_device_kinds().get(counter) if "devtype" in entry.tags else None,
     )
@@ -264,7 +264,7 @@ ALL: Final = tuple(_dataset(entry) for entry in ENTRIES)
 
 
 @cache
-def of(alias: str) -> tuple[Dataset, ...]:
+def for_topic(alias: str) -> tuple[Dataset, ...]:
     """Returns the datasets made from the records of a topic, given by its alias."""
     return tuple(dataset for dataset in ALL if dataset.alias == alias)
 
@@ -275,7 +275,7 @@ def aliases() -> tuple[str, ...]:
     return tuple(dict.fromkeys(dataset.alias for dataset in ALL))
 
 
-def named(name: str) -> Dataset:
+def find(name: str) -> Dataset:
     """Returns the dataset with this name.
 
     Raises:

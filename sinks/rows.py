@@ -120,7 +120,7 @@ class Dataset:
     """Tags, then fields; without time and labels."""
     parts: tuple[RowSource, ...]
     kind_column: str | None = None
-    """Name of the tag that tells the kind of a row, if kinds differ in their columns."""
+    """Name of the tag that distinguishes kinds of rows, if kinds differ in their columns."""
 
     @cached_property
     def names(self) -> tuple[str, ...]:

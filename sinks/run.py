@@ -34,7 +34,7 @@ def run(
         kind: A key of `SINKS`.
         settings: Where Kafka is.
         stop: Ends the sink, after it has stored what was produced until then.
-        name: Tells several sinks of one kind apart.
+        name: Distinguishes several sinks of one kind.
         metadata: Cluster metadata, if the check of the ACLs has already fetched it.
 
     Raises:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from runtime.settings import KafkaSettings, Settings
 
 INFLUX_VARIABLES: Final = ("INFLUX_URL", "INFLUX_DB", "INFLUX_TOKEN")
-"""The settings that the InfluxDB sink cannot do without."""
+"""Required settings of the InfluxDB sink."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class WebhookSettings(Settings):
 
     @property
     def limits(self) -> BatchLimits:
-        """Limits of a batch: alerts are posted soon, and few at a time, so that a stop takes effect soon."""
+        """Limits of a batch: alerts are posted soon, and few at a time, so that the sink stops quickly."""
         return BatchLimits(max_records=100, max_age_s=0.2)
 
     @classmethod

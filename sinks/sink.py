@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from runtime.kafka import OffsetRange
     from runtime.settings import KafkaSettings
-    from sinks.replay.destination import ReplayStore
+    from sinks.replay.destination import ReplaySupport
     from sinks.settings import BatchLimits
 
 Partition = tuple[str, int]
@@ -61,7 +61,7 @@ class Batch:
 
     items: tuple[Item, ...]
     spans: Mapping[Partition, OffsetRange]
-    """Offsets [first, end) of each partition, records that went to the dead letter included."""
+    """Offsets [first, end) of each partition, records that became dead letters included."""
 
 
 class Sink(Protocol):
@@ -90,9 +90,9 @@ class Sink(Protocol):
         """Stores a batch and returns when it is durable. May be called again with any part of the same records.
 
         Raises:
-            Retry: The destination is away or busy.
+            Retry: The destination is unreachable or busy.
             Reject: It will never accept some records (index in `items` → reason); the others are stored.
-            Misconfigured: A person must act.
+            Misconfigured: An operator must act.
         """
         ...
 
@@ -109,8 +109,8 @@ class PeriodicSink(Protocol):
         """Does what is due. Called several times a second, but never during `write`.
 
         Raises:
-            Retry: The destination is away or busy; called again later.
-            Misconfigured: A person must act.
+            Retry: The destination is unreachable or busy; called again later.
+            Misconfigured: An operator must act.
         """
         ...
 
@@ -160,7 +160,7 @@ class SinkSpec:
 
     The second argument receives the findings, one line each.
     """
-    replay: ReplayStore | None = None
+    replay: ReplaySupport | None = None
     """Backfill and comparison, if `rackstream replay` supports the destination."""
     redeliver: Callable[[KafkaSettings, str | None, Item], str | None] | None = None
     """Delivers the record of one dead letter outside any group; returns the reason if it was not delivered.

@@ -91,7 +91,7 @@ def telegraf_records(settings: KafkaSettings, folder: Path, url: str, options: a
     for alias in ALIASES:
         inputs[alias] = 'data_format = "xpath_json"\n' + "".join(
             xpath(dataset, part.path, number)
-            for dataset in datasets.of(alias)
+            for dataset in datasets.for_topic(alias)
             for number, part in enumerate(dataset.parts)
         )
     return telegraf(settings, folder, url, options, inputs)

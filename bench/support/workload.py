@@ -99,7 +99,7 @@ def _plain(value: object) -> object:
 def fill(settings: KafkaSettings, count: int, *, all_inputs: bool = True) -> tuple[int, int]:
     """Fills the topics with `count` polls, including those for Telegraf; returns the numbers of records and lines."""
     publisher = kafka.KafkaPublisher(settings, "bench")
-    encoders = {alias: [(dataset, LineEncoder(dataset)) for dataset in datasets.of(alias)] for alias in ALIASES}
+    encoders = {alias: [(dataset, LineEncoder(dataset)) for dataset in datasets.for_topic(alias)] for alias in ALIASES}
     decode = {alias: codec.Decoder(catalog.schema(catalog.load()[alias].schema)).decode for alias in ALIASES}
     records = lines = 0
     for host, alias, value in poll_records(count):

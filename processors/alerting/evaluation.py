@@ -89,7 +89,7 @@ class RuleEvaluation:
         Args:
             source: Topic of the rules.
             record: The record.
-            fingerprint: That of the rule pack.
+            fingerprint: Fingerprint of the rule pack.
             alerts: The alerts before the record.
             is_complete: False if a component missing from the record may merely not have been read.
         """
@@ -99,7 +99,7 @@ class RuleEvaluation:
         self.transitions: list[Alert] = []
         self._present: set[AlertKey] = set()
         self._rules_with_alerts = {rule for rule, _ in (*self._active, *self._pending)}
-        self._rejected = 0
+        self._excess_breaches = 0
         """Breaches beyond `MAX_ALERTS`."""
 
     @property
@@ -149,7 +149,7 @@ class RuleEvaluation:
     def _handle_breach(self, rule: Rule, key: AlertKey, reading: Reading, result: ReadingResult) -> None:
         """Counts a breach, and raises the alert if it has held for long enough."""
         if key not in self._pending and len(self._active) + len(self._pending) >= MAX_ALERTS:
-            self._rejected += 1
+            self._excess_breaches += 1
             return
         pending = self._pending.pop(key, None)
         if pending is None:
@@ -272,10 +272,10 @@ class RuleEvaluation:
                 self._clear(alert, cause="gone")
 
     def _limit_alerts(self) -> None:
-        """Raises one alert for all breaches beyond `MAX_ALERTS`; it clears when half the places are free again."""
+        """Raises one alert for all breaches beyond `MAX_ALERTS`; it clears at half of `MAX_ALERTS`."""
         category = self._record["category"]
         key = (TOO_MANY_ALERTS, category)
-        if self._rejected and key not in self._active:
+        if self._excess_breaches and key not in self._active:
             observed_at = self._record["observed_at"]
             self._active[key] = {
                 "id": alert_id(TOO_MANY_ALERTS, self._record["host"], category, observed_at),
@@ -285,10 +285,11 @@ class RuleEvaluation:
                 "topic": self._source,
                 "category": category,
                 "severity": "critical",
-                "value": float(self._rejected),
+                "value": float(self._excess_breaches),
                 "threshold": None,
                 "word": None,
-                "text": f"More than {MAX_ALERTS} {category} alerts at once: {self._rejected} more are not raised",
+                "text": f"More than {MAX_ALERTS} {category} alerts at once: "
+                f"{self._excess_breaches} more are not raised",
                 "started_at": observed_at,
                 "told_at": observed_at,
                 "unseen": 0,
@@ -296,7 +297,11 @@ class RuleEvaluation:
                 "labels": {},
             }
             self._record_transition("raised", self._active[key])
-        elif key in self._active and not self._rejected and len(self._active) + len(self._pending) <= MAX_ALERTS // 2:
+        elif (
+            key in self._active
+            and not self._excess_breaches
+            and len(self._active) + len(self._pending) <= MAX_ALERTS // 2
+        ):
             self._clear(self._active.pop(key), cause="recovered")
 
     def _clear(self, alert: ActiveAlert, *, cause: Cause) -> None:

@@ -53,7 +53,7 @@ class PackDocument(RuleModel):
 
 @dataclass(frozen=True)
 class RuleSet:
-    """Rules that are in force together."""
+    """A rule pack: rules and presence settings that are in force together."""
 
     document: PackDocument
     name: str = ""
@@ -100,7 +100,7 @@ class AppliedPack:
 
 @dataclass(frozen=True)
 class RulePackHistory:
-    """Every pack there is; the built-in one is in force before the first."""
+    """All applied packs. Before the first one, the built-in pack is in force."""
 
     base: RuleSet
     applied: tuple[AppliedPack, ...] = ()

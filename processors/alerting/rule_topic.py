@@ -103,7 +103,9 @@ def add_record(
         pack = rule_pack.parse(record["text"], record["name"])
     except (codec.DecodeError, Misconfigured) as error:
         # A pack for a newer version of this code. Earlier packs stay in force.
-        log.warning("rule pack not understood", appended_at=appended_at.isoformat(), reason=str(error))
+        log.warning(
+            "rule pack ignored, not readable by this release", appended_at=appended_at.isoformat(), reason=str(error)
+        )
         metrics.RECORDS_REJECTED.labels("rule-pack").inc()
         return packs
     log.info("rule pack read", pack=pack.fingerprint, effective_from=record["effective_from"].isoformat())

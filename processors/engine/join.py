@@ -54,7 +54,7 @@ class JoinPartition:
         return any(self.join.is_waiting(state, alias, self.appended_ms) for state in self._states.values())
 
     def advance_watermark(self, alias: str, until_ms: int) -> list[EncodedOutput]:
-        """Emits what only waited for an input of which everything appended up to a time has been applied."""
+        """Emits the outputs that waited for an input, which has now been applied up to an append time."""
         return [
             output
             for host, state in list(self._states.items())

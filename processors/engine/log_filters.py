@@ -1,4 +1,4 @@
-"""Log filters for Faust and aiokafka, which flood the log while Kafka is away or refuses the login. No Faust."""
+"""Log filters for Faust and aiokafka, which flood the log while Kafka is unavailable or refuses the login. No Faust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step and Join: what a processor is. Pure: no Kafka, no clock, no logging.
+"""Step and Join: the two kinds of processor. Pure: no Kafka, no clock, no logging.
 
 A step is a function `step(state, record) -> (state, outputs)`. It never mutates the state or the record it gets, and
 never raises for anything a producer may send. The same steps run live, in a replay, in the audit and in tests.
@@ -107,7 +107,7 @@ class Join(Generic[StateT]):
     apply: Mapping[str, Callable[[StateT | None, Any, int], StepResult[StateT]]] = field(hash=False)
     """Alias of an input → its step function, which gets the host's state, the record and its append time in ms."""
     advance_watermark: Callable[[StateT, str, int], StepResult[StateT]]
-    """Emits what no longer depends on an input (alias) of which everything up to an append time (ms) has been read."""
+    """Emits the outputs that are final once an input (alias) has been read up to an append time (ms)."""
     is_waiting: Callable[[StateT, str, int], bool]
     """True if advancing an input's (alias) watermark to an append time (ms) would emit something."""
 

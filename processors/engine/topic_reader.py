@@ -1,4 +1,4 @@
-"""Reads back what is on topics, to restore states from it: the only module of the restore that knows Kafka."""
+"""Reads topics back, to restore states from them: the only module of the restore that uses Kafka."""
 
 from __future__ import annotations
 

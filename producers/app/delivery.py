@@ -55,13 +55,13 @@ class Outlet:
                 _warn_once(self.consumer_errors, "a consumer failed; further errors are only counted")
 
     def store(self) -> None:
-        """Stores the held items in order; after an error they are offered again at the next call."""
+        """Stores the held items in order; after an error, the next call tries again."""
         while self._held:
             try:
                 self.storage.store(self._held[0])
             except Exception:  # noqa: BLE001  a full disk, Kafka unreachable, an application's own storage
                 self.storage_errors += 1
-                _warn_once(self.storage_errors, "the storage failed; items are held and offered again")
+                _warn_once(self.storage_errors, "the storage failed; items are kept and stored later")
                 break
             self._held.popleft()
         while len(self._held) > 1 and self.held > MAX_HELD:

@@ -1,4 +1,4 @@
-"""Keys of the control topic, and which of its records applies to a target. Pure."""
+"""Keys of the control topic, and selection of the command that applies to a target. Pure."""
 
 from __future__ import annotations
 

@@ -110,10 +110,10 @@ def plan_changes(desired: DesiredState, command: Control, targets: Iterable[Targ
 
 def _overrides(start: Scope, stop: Scope) -> bool:
     """True if a start is more specific than a stop and applies to targets of it."""
-    source = None in {stop.source, start.source} or stop.source == start.source
-    host = None in {stop.host, start.host} or stop.host == start.host
-    narrower = (start.host is not None, start.source is not None) > (stop.host is not None, stop.source is not None)
-    return source and host and narrower
+    share_source = None in {stop.source, start.source} or stop.source == start.source
+    share_host = None in {stop.host, start.host} or stop.host == start.host
+    is_narrower = (start.host is not None, start.source is not None) > (stop.host is not None, stop.source is not None)
+    return share_source and share_host and is_narrower
 
 
 def apply_changes(desired: DesiredState, changes: Mapping[str, Control | None]) -> DesiredState:
@@ -203,6 +203,6 @@ def _join_names(names: Iterable[str]) -> str:
     )
 
 
-def create_command(scope: Scope, desired: Desired, *, by: str, reason: str, at: datetime) -> Control:
+def create_command(scope: Scope, desired: Desired, *, author: str, reason: str, at: datetime) -> Control:
     """Creates a command."""
-    return {"key": scope.key, "desired": desired, "at": at, "by": by, "reason": reason}
+    return {"key": scope.key, "desired": desired, "at": at, "by": author, "reason": reason}

@@ -35,7 +35,7 @@ class FleetTarget(FleetModel):
     host: str = Field(default_factory=socket.gethostname, min_length=1)
     """Name of the operating system in the fleet; default: this machine's host name."""
     labels: dict[str, str] = {}
-    """Free labels, such as rack and site."""
+    """Arbitrary labels, such as rack and site."""
     interval: Seconds | None = None
     """Seconds between two polls; default: the section's."""
 

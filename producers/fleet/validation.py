@@ -51,9 +51,12 @@ def find_unshareable(document: object) -> Iterator[FleetError]:
             entries.append(((source, "targets", number), _mapping(target)))
         for location, entry in entries:
             if _has_password(entry.get(field)):
-                yield (*location, field), "a password in a URL can be read by all who read the topic; give none"
+                yield (
+                    (*location, field),
+                    "the topic would expose this password to all its readers: remove it from the URL",
+                )
             elif source == "libvirt" and _is_local(entry.get(field)):
-                reason = "is whichever machine polls it: name its machine, as in qemu+tls://kvm-1/system"
+                reason = "means the machine of the producer that polls it: name the host, as in qemu+tls://kvm-1/system"
                 yield (*location, field), f"{entry[field]} {reason}"
 
 

@@ -48,8 +48,8 @@ class DomainPoller:
         self._calls = calls
         self._supports_bulk: bool | None = None
         """True if the connection's driver reports bulk statistics; None until a running domain has shown it."""
-        self._examined_opening = 0
-        """The opening of the connection that `_supports_bulk` is about."""
+        self._probed_open_count = 0
+        """`open_count` of the connection when `_supports_bulk` was determined. A reopened one is probed again."""
 
     def poll(
         self, quarantined: Collection[str] = (), held: Collection[str] = (), groups: int = POLLED_GROUPS
@@ -66,8 +66,8 @@ class DomainPoller:
         """
         problems = Problems()
         self._connection.open()
-        if self._connection.open_count != self._examined_opening:
-            self._examined_opening, self._supports_bulk = self._connection.open_count, None
+        if self._connection.open_count != self._probed_open_count:
+            self._probed_open_count, self._supports_bulk = self._connection.open_count, None
         selected, skipped = self._select(quarantined, held) if quarantined else (None, [])
         domains = None
         if self._supports_bulk is not False:

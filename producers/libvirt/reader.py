@@ -1,4 +1,4 @@
-"""Reader of one libvirt target: makes samples of polls, and marks unresponsive domains."""
+"""Reader of one libvirt target: converts polls to samples, and marks unresponsive domains."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from runtime.settings import Settings
 
 
 class LibvirtSettings(Settings):
-    """Defaults for what a constructor is not given."""
+    """Defaults of constructor arguments."""
 
     device_cache_ttl: Annotated[float, Field(validation_alias="DEVICE_CACHE_TTL", ge=0)] = 300.0
     """Seconds for which a domain's device list is cached."""

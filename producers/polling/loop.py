@@ -36,9 +36,9 @@ SESSION_CHECK_INTERVAL_S: Final = 1.0
 POLL_TIMEOUT_S: Final = (5.0, 120.0)
 """A poll may take its interval, but at least the first and at most the second value."""
 STOP_TIMEOUT_S: Final = 5.0
-"""At a stop, running polls get this long to finish."""
+"""When the producer stops, running polls get this long to finish."""
 DRAIN_TIMEOUT_S: Final = 10.0
-"""At a stop, Kafka gets this long to accept queued records."""
+"""When the producer stops, Kafka gets this long to accept queued records."""
 MAX_THREADS: Final = 2048
 """More than the schedule's limit of concurrent polls."""
 
@@ -221,7 +221,9 @@ class PollLoop:
         self._inbox.put(lambda: self._finish_poll(poll, outcome))
 
     def _finish_poll(self, poll: Poll[PolledTarget], outcome: PollOutcome) -> None:
-        skipped = self._schedule.finish(poll, time.monotonic(), answered=not outcome.is_silent, failed=outcome.failed)
+        skipped = self._schedule.finish(
+            poll, time.monotonic(), answered=not outcome.is_unanswered, failed=outcome.failed
+        )
         self._targets.poll_finished(poll.key, outcome, skipped=skipped, down=poll.task.target.is_down)
         if poll.key.is_released:
             return  # it was aborted

@@ -75,9 +75,9 @@ class PollTask(Generic[Key]):
     load: float = 0.0
     """Share of a worker that the last poll used."""
     on_grid: bool = False
-    """True once its polls have a fixed place in the interval."""
+    """True once its due times are fixed: whole intervals apart, so that the cadence does not drift."""
     slot_s: float | None = None
-    """A time of its grid. None: any grid will do."""
+    """One of the times at which it is to be due, if these are given; the others are whole intervals apart."""
 
     @property
     def delay_s(self) -> float:
@@ -94,7 +94,7 @@ class ScheduledTarget(Generic[Key]):
     ready: deque[PollTask[Key]] = field(default_factory=deque)
     """Tasks that are due."""
     running: set[PollTask[Key]] = field(default_factory=set)
-    silent_polls: int = 0
+    unanswered_polls: int = 0
     """Polls in a row without an answer."""
     backoff_until_s: float = -math.inf
     queued: bool = False
@@ -103,7 +103,7 @@ class ScheduledTarget(Generic[Key]):
     @property
     def is_down(self) -> bool:
         """True if it does not answer."""
-        return self.silent_polls >= min(DOWN_AFTER, len(self.tasks))
+        return self.unanswered_polls >= min(DOWN_AFTER, len(self.tasks))
 
     @property
     def is_slow(self) -> bool:
@@ -118,7 +118,7 @@ class ScheduledTarget(Generic[Key]):
     @property
     def backoff_s(self) -> float:
         """Seconds to the next probe while it is down."""
-        return _delay_s(min(task.interval_s for task in self.tasks), self.silent_polls)
+        return _delay_s(min(task.interval_s for task in self.tasks), self.unanswered_polls)
 
 
 @dataclass(eq=False)
@@ -176,7 +176,7 @@ class Schedule(Generic[Key]):
         Args:
             targets: Intervals in seconds, by category.
             now_s: The current time.
-            slots: By category, one of the times at which polls are to be due, an interval apart; for some targets.
+            slots: By category, one of the times at which its polls are to be due; only for targets that have them.
             already_polled: Targets that other producers polled until now: their first poll waits for its slot.
         """
         new_targets = {key: ScheduledTarget(key) for key in targets}
@@ -233,7 +233,7 @@ class Schedule(Generic[Key]):
         was_down = target.is_down
         task.load = (now_s - poll.began_s) / task.interval_s
         task.failures = task.failures + 1 if failed else 0
-        target.silent_polls = 0 if answered else target.silent_polls + 1
+        target.unanswered_polls = 0 if answered else target.unanswered_polls + 1
         skipped = self._schedule_next(task, now_s)
         if target.is_down:
             target.backoff_until_s = now_s + target.backoff_s

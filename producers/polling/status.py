@@ -21,8 +21,8 @@ DETAIL_REPUBLISH_S: Final = 60.0
 """A change of only the detail, which may contain measured values, is published at most this often."""
 STATUSES_BY_SEVERITY: Final[tuple[Status, ...]] = ("up", "partial", "slow", "late", "auth_failed", "unreachable")
 """Statuses of polled targets, the best first."""
-SILENT_STATUSES: Final[frozenset[Status]] = frozenset({"auth_failed", "unreachable"})
-"""Statuses of targets that gave no data."""
+FAILING_STATUSES: Final[frozenset[Status]] = frozenset({"auth_failed", "unreachable"})
+"""Statuses of targets that give no data."""
 NOT_POLLED: Final = "not polled yet"
 
 
@@ -39,9 +39,9 @@ class PollOutcome:
     failed: bool = False
 
     @property
-    def is_silent(self) -> bool:
+    def is_unanswered(self) -> bool:
         """True if the target gave no data."""
-        return self.status in SILENT_STATUSES
+        return self.status in FAILING_STATUSES
 
 
 def evaluate_poll(
@@ -115,8 +115,8 @@ class StatusTracker:
 
         `down`: the target has not answered recently.
         """
-        if self._is_down and not down:  # it answers again: silence of other categories is outdated
-            self._outcomes = {name: earlier for name, earlier in self._outcomes.items() if not earlier.is_silent}
+        if self._is_down and not down:  # it answers again: failures of other categories are outdated
+            self._outcomes = {name: earlier for name, earlier in self._outcomes.items() if not earlier.is_unanswered}
         self._is_down = down
         self._outcomes[outcome.category] = outcome
         self.counts.polls += 1
@@ -162,12 +162,12 @@ class StatusTracker:
     def _worst_status(self) -> tuple[Status, str]:
         """Returns status and detail of the worst category.
 
-        A silent category makes a target that otherwise answers `partial`, not unreachable.
+        A category without data makes a target that otherwise answers `partial`, not `unreachable`.
         """
-        answers = not all(outcome.is_silent for outcome in self._outcomes.values())
+        answers = not all(outcome.is_unanswered for outcome in self._outcomes.values())
         candidates: list[tuple[Status, str]] = [
             ("partial", f"{outcome.category}: {outcome.detail}")
-            if outcome.is_silent and answers
+            if outcome.is_unanswered and answers
             else (outcome.status, outcome.detail)
             for outcome in self._outcomes.values()
         ]

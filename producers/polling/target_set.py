@@ -24,7 +24,7 @@ from schemas.records import Control, TargetStatus
 
 log = structlog.get_logger()
 CLOSE_TIMEOUT_S: Final = 8.0
-"""At a stop, readers get this long to close their sessions."""
+"""When the producer stops, readers get this long to close their sessions."""
 MAX_CLOSERS: Final = 64
 """Readers closed at the same time."""
 REMOVED_DETAIL: Final = "no longer in the fleet file"
@@ -130,7 +130,7 @@ class TargetSet:
         ended = [target for target in released if target.is_polled]
         for target in released:
             target.is_released = True
-            if target.tracker.status in status.SILENT_STATUSES:
+            if target.tracker.status in status.FAILING_STATUSES:
                 self._released_failing[target.host] = None
             target.reader.abort()
             self._retire(target)
@@ -289,7 +289,7 @@ class TargetSet:
 
     def _stop_polling(self, target: PolledTarget, command: Control) -> None:
         if not target.is_stopped:
-            target.was_failing = target.tracker.status in status.SILENT_STATUSES
+            target.was_failing = target.tracker.status in status.FAILING_STATUSES
             log.info(
                 "target stopped", source=self._source, host=target.host, by=command["by"], reason=command["reason"]
             )

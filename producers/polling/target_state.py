@@ -64,7 +64,7 @@ def count_by_status(targets: Collection[PolledTarget]) -> dict[str, int]:
 
 def heartbeat_lists(targets: Collection[PolledTarget]) -> HeartbeatLists:
     """Lists failing and stopped targets for a heartbeat, from which presence is derived."""
-    failing = [target for target in targets if target.tracker.status in status.SILENT_STATUSES]
+    failing = [target for target in targets if target.tracker.status in status.FAILING_STATUSES]
     stopped = sorted((target for target in targets if target.is_stopped), key=lambda target: not target.was_failing)
     return {
         "failing": [

@@ -164,7 +164,7 @@ class InFlightTable:
         return True
 
     def mark_spooled(self, pending: PendingRecord) -> None:
-        """Notes that a record which librdkafka held before has been written to the spool."""
+        """Records that a record which librdkafka already holds has been written to the spool."""
         assert pending.number is not None
         if pending.is_finished:  # while it was being written
             self._changes.finished.append(pending.number)
@@ -176,14 +176,14 @@ class InFlightTable:
 
         It is kept if `hold` is set or librdkafka accepts none.
         """
-        waits = hold or self.error is not None or (topic, key) in self._waiting_states
-        if waits or not self._try_state(StateRecord(topic, key, value, time.monotonic())):
+        must_wait = hold or self.error is not None or (topic, key) in self._waiting_states
+        if must_wait or not self._try_send_state(StateRecord(topic, key, value, time.monotonic())):
             self._waiting_states[topic, key] = value
 
     def send_waiting_states(self) -> None:
         """Sends the state records that wait, as far as librdkafka accepts them."""
         for (topic, key), value in list(self._waiting_states.items()):
-            if not self._try_state(StateRecord(topic, key, value, time.monotonic())):
+            if not self._try_send_state(StateRecord(topic, key, value, time.monotonic())):
                 break
             del self._waiting_states[topic, key]
 
@@ -203,7 +203,7 @@ class InFlightTable:
             self.has_succeeded = False
             return records
 
-    def _try_state(self, state: StateRecord) -> bool:
+    def _try_send_state(self, state: StateRecord) -> bool:
         ticket = next(self._tickets)
         try:
             self._publisher.send(

@@ -42,7 +42,7 @@ class SpoolUsage(NamedTuple):
 class Outbox:
     """Sends the records of one producer.
 
-    Thread-safe; a caller may hold `lock` where not said otherwise.
+    Thread-safe. Callers may hold `lock`, except where a method's docstring forbids it.
     """
 
     def __init__(
@@ -106,6 +106,11 @@ class Outbox:
     def unsaved(self) -> int:
         """Number of those that a kill would lose: neither confirmed nor on disk."""
         return self._spooler.unsaved
+
+    @property
+    def has_states(self) -> bool:
+        """True if state records wait for Kafka or for confirmation."""
+        return self._in_flight.has_states
 
     @property
     def is_stalled(self) -> bool:

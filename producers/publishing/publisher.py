@@ -170,6 +170,11 @@ class RecordPublisher:
         return self._outbox.outstanding
 
     @property
+    def has_queued_states(self) -> bool:
+        """True if a status or heartbeat is unconfirmed."""
+        return self._outbox.has_states
+
+    @property
     def unsaved(self) -> int:
         """Number of those that a kill -9 would lose: neither confirmed nor on disk."""
         return self._outbox.unsaved

@@ -1,8 +1,8 @@
 """Journal on disk of a producer's epochs and the last sequence of each host and category.
 
 It survives kill -9, so that the next start can name the last record that the killed process numbered and may not have
-sent. It is not synced: after a power cut, or while the disk is full, some numbers may be outdated, which shows as
-records beyond the named end.
+sent. It is not synced: after a power cut, or while the disk is full, a number may be outdated, and
+the topic then has records of `previous_epoch` beyond `previous_sequence`.
 """
 
 from __future__ import annotations

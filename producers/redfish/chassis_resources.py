@@ -63,9 +63,9 @@ def read_power(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) 
 
 
 def _read_linked(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource], name: str) -> SourceDocuments:
-    links = list(dict.fromkeys(one.links[name] for one in chassis if name in one.links))
+    links = list(dict.fromkeys(resource.links[name] for resource in chassis if name in resource.links))
     documents = dict(zip(links, fetcher.get_all(links), strict=True))
-    return [documents.get(one.links.get(name, "")) for one in chassis]
+    return [documents.get(resource.links.get(name, "")) for resource in chassis]
 
 
 def read_fans(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> SourceDocuments:
@@ -92,9 +92,9 @@ def _subsystem_links(
     fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource], subsystem: str, name: str
 ) -> list[str | None]:
     """Returns the URIs that the subsystems of the chassis link; subsystems do not change and are read once."""
-    links = [one.links[subsystem] for one in chassis if subsystem in one.links]
+    links = [resource.links[subsystem] for resource in chassis if subsystem in resource.links]
     documents = dict(zip(links, fetcher.get_static(links), strict=True))
-    return [link_at(documents.get(one.links.get(subsystem, "")), name) for one in chassis]
+    return [link_at(documents.get(resource.links.get(subsystem, "")), name) for resource in chassis]
 
 
 def read_sensors(
@@ -106,7 +106,7 @@ def read_sensors(
 
     Without `$expand`, Sensors that an earlier poll found to be of another type are not requested.
     """
-    listed = fetcher.list_collections([one.links.get("Sensors") for one in chassis])
+    listed = fetcher.list_collections([resource.links.get("Sensors") for resource in chassis])
     needed = [
         [link for link in links or [] if is_resource(link) or _may_have_type(fetcher, link, reading_types)]
         for links in listed
@@ -163,7 +163,7 @@ def read_thermal_metrics(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredR
     documents = [next(metrics) if link else None for link in links]
     current = set[str]()
     if fetcher.cache.expand.works:
-        with_metrics = [one for one, link in zip(chassis, links, strict=True) if link]
+        with_metrics = [resource for resource, link in zip(chassis, links, strict=True) if link]
         for sensors in read_sensors(fetcher, with_metrics):
             current |= set(map(key_of, (sensors or {}).get("Temperature", [])))
     entries = [_metrics_entries(document) for document in documents]
@@ -214,14 +214,16 @@ def _with_sensor(fetcher: ResourceFetcher, entry: Json, current: Collection[str]
 def read_environment_metrics(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> SourceDocuments:
     """Reads the EnvironmentMetrics of each chassis as its total power, with the limits of its PowerSubsystem."""
     metrics = _read_linked(fetcher, chassis, "EnvironmentMetrics")
-    measured = [one for one, document in zip(chassis, metrics, strict=True) if document and "PowerWatts" in document]
+    measured = [
+        resource for resource, document in zip(chassis, metrics, strict=True) if document and "PowerWatts" in document
+    ]
     subsystems = _power_subsystems(fetcher, measured)
     documents: SourceDocuments = []
-    for one, document in zip(chassis, metrics, strict=True):
+    for resource, document in zip(chassis, metrics, strict=True):
         if document is None:
             documents.append(None)
-        elif one.uri in subsystems:
-            total = {"Id": "EnvironmentMetrics", **document, "PowerSubsystem": subsystems[one.uri]}
+        elif resource.uri in subsystems:
+            total = {"Id": "EnvironmentMetrics", **document, "PowerSubsystem": subsystems[resource.uri]}
             documents.append({"Total": [total]})
         else:
             documents.append({"Total": []})
@@ -230,18 +232,18 @@ def read_environment_metrics(fetcher: ResourceFetcher, chassis: Sequence[Discove
 
 def _power_subsystems(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> dict[str, JsonObject | None]:
     """Returns URI of the chassis → PowerSubsystem; read again only if it has an Allocation, which changes."""
-    linked = [one for one in chassis if "PowerSubsystem" in one.links]
+    linked = [resource for resource in chassis if "PowerSubsystem" in resource.links]
     static = dict(
-        zip(uris_of(linked), fetcher.get_static([one.links["PowerSubsystem"] for one in linked]), strict=True)
+        zip(uris_of(linked), fetcher.get_static([resource.links["PowerSubsystem"] for resource in linked]), strict=True)
     )
-    changing = [one for one in linked if "Allocation" in (static[one.uri] or {})]
+    changing = [resource for resource in linked if "Allocation" in (static[resource.uri] or {})]
     current = dict(zip(uris_of(changing), _read_linked(fetcher, changing, "PowerSubsystem"), strict=True))
-    return {one.uri: current.get(one.uri, static.get(one.uri)) for one in chassis}
+    return {resource.uri: current.get(resource.uri, static.get(resource.uri)) for resource in chassis}
 
 
 def uris_of(chassis: Sequence[DiscoveredResource]) -> list[str]:
     """Returns the URIs of the chassis."""
-    return [one.uri for one in chassis]
+    return [resource.uri for resource in chassis]
 
 
 SOURCE_READERS: Final[Mapping[str, Callable[[ResourceFetcher, Sequence[DiscoveredResource]], SourceDocuments]]] = {

@@ -1,7 +1,7 @@
 """Reads collections with `$expand`, which returns the members in the same response, as far as the BMC supports it.
 
 What the service root advertises is tried; what works is decided by the responses. A form of the query that fails is not
-used again, and after the last one collections are read without `$expand`. Knows no particular resource.
+used again, and after the last one collections are read without `$expand`. Independent of the kind of resource.
 """
 
 from __future__ import annotations

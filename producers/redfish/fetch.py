@@ -1,6 +1,6 @@
 """Fetches the resources of one poll: concurrently, with errors counted, and linked resources joined.
 
-Knows no category; what is fetched is decided by `system_resources`, `storage_resources` and `chassis_resources`.
+Independent of categories: `system_resources`, `storage_resources` and `chassis_resources` decide what is fetched.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def select_resources(
     fetcher: ResourceFetcher, category: str, chassis: Sequence[DiscoveredResource]
 ) -> Iterator[FetchedResource]:
     """Yields the resources of a category: for each chassis and kind that of the selected source."""
-    linked = [one for one in chassis if any(name in one.links for name in CHASSIS_LINKS[category])]
+    linked = [resource for resource in chassis if any(name in resource.links for name in CHASSIS_LINKS[category])]
     selection = _SourceSelection(fetcher, category, linked)
     selection.read_selected()
     selection.select_missing()
@@ -72,7 +72,7 @@ class _SourceSelection:
 
     def __init__(self, fetcher: ResourceFetcher, category: str, chassis: Sequence[DiscoveredResource]) -> None:
         self._fetcher = fetcher
-        self._chassis = {one.uri: one for one in chassis}
+        self._chassis = {resource.uri: resource for resource in chassis}
         self._kinds = READING_KINDS[category]
         self._documents: dict[tuple[str, str], JsonObject | None] = {}
         """(Source, URI of the chassis) → document."""
@@ -129,7 +129,7 @@ class _SourceSelection:
 
     def _is_part_of_total(self, chassis: DiscoveredResource, with_total: Collection[str]) -> bool:
         """True if an enclosing chassis also reports a total power reading that already includes this chassis."""
-        by_key = {uri_key(uri): one for uri, one in self._chassis.items()}
+        by_key = {uri_key(uri): resource for uri, resource in self._chassis.items()}
         seen, enclosing = [chassis.uri], by_key.get(uri_key(chassis.contained_by))
         while enclosing is not None:
             if enclosing.uri in seen:

@@ -40,16 +40,18 @@ def _chassis_drives(
 ) -> Iterator[FetchedResource]:
     """Yields the drives of Chassis that no Storage lists; a collection without any is not requested again."""
     irrelevant = fetcher.cache.irrelevant
-    with_drives = [one for one in chassis if uri_key(one.links.get("Drives", "")) not in irrelevant | {""}]
-    listed = fetcher.list_collections([one.links["Drives"] for one in with_drives])
+    with_drives = [
+        resource for resource in chassis if uri_key(resource.links.get("Drives", "")) not in irrelevant | {""}
+    ]
+    listed = fetcher.list_collections([resource.links["Drives"] for resource in with_drives])
     additional = [[drive for drive in drives or [] if key_of(drive) not in drive_keys] for drives in listed]
     irrelevant |= {
-        uri_key(one.links["Drives"])
-        for one, drives, others in zip(with_drives, listed, additional, strict=True)
+        uri_key(resource.links["Drives"])
+        for resource, drives, others in zip(with_drives, listed, additional, strict=True)
         if drives and not others
     }
-    for one, drives in zip(with_drives, fetcher.get_members(additional), strict=True):
-        owner_ids = {"system_id": None, "storage_id": None, "chassis_id": one.resource_id}
+    for resource, drives in zip(with_drives, fetcher.get_members(additional), strict=True):
+        owner_ids = {"system_id": None, "storage_id": None, "chassis_id": resource.resource_id}
         for drive in drives:
             yield FetchedResource(str(drive["@odata.id"]), {"Drives": [drive]}, owner_ids, TABLES)
 

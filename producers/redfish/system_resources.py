@@ -100,7 +100,7 @@ def _inline_links(
 
 def _properties_below(table: ResourceTable[RedfishRecord], path: str) -> set[str]:
     """Returns the properties below a path that a table reads."""
-    fields = [field for part in (table, *table.nested) for field in part.fields]
+    fields = [field for subtable in (table, *table.nested) for field in subtable.fields]
     paths = [field_path for field in fields for field_path in field.paths]
     paths += [nested.property_path for nested in table.nested]
     prefix = f"{path}/"
@@ -126,12 +126,12 @@ def read_network(fetcher: ResourceFetcher, plan: DiscoveryPlan) -> Iterator[Fetc
 
 
 def _chassis_adapters(fetcher: ResourceFetcher, chassis: Sequence[DiscoveredResource]) -> list[FetchedResource]:
-    adapters = fetcher.get_collections([one.links.get("NetworkAdapters") for one in chassis])
+    adapters = fetcher.get_collections([resource.links.get("NetworkAdapters") for resource in chassis])
     return [
         FetchedResource(
-            str(document["@odata.id"]), document, {"chassis_id": one.resource_id}, (tables.NETWORK_INTERFACE,)
+            str(document["@odata.id"]), document, {"chassis_id": resource.resource_id}, (tables.NETWORK_INTERFACE,)
         )
-        for one, documents in zip(chassis, adapters, strict=True)
+        for resource, documents in zip(chassis, adapters, strict=True)
         for document in documents
     ]
 

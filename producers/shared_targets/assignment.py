@@ -109,7 +109,7 @@ class TargetAssignment:
             partition.has_changes = True
         self._wake.set()
 
-    def partition_read(self, number: int) -> None:
+    def mark_complete(self, number: int) -> None:
         """Marks a partition as read to its end."""
         with self._lock:
             partition = self._partitions.get(number)

@@ -114,7 +114,7 @@ class GroupMember:
         error, number = message.error(), message.partition()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  public in librdkafka
-                self._assignment.partition_read(number)
+                self._assignment.mark_complete(number)
                 return
             resource = message.topic() or self._group
             if denied := kafka_auth.authorization_failed(self._settings, error, "Read", resource):
@@ -199,5 +199,5 @@ class GroupMember:
         try:
             return count_members(self._settings, self._source) <= 1
         except Retry as error:
-            log.warning("handing over without knowing the other members", reason=str(error))
+            log.warning("other group members unknown, handing over anyway", reason=str(error))
             return False

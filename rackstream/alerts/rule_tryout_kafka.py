@@ -23,7 +23,7 @@ from schemas.records import Alert
 from sinks.sink import AnyRecord
 
 WARM_UP: Final = timedelta(minutes=15)
-"""History read before the period, to rebuild which alerts were active or on hold at its start."""
+"""History read before the period, to rebuild which alerts were active or pending at its start."""
 TransitionCallback = Callable[[Origin, Alert], None]
 """Receives each transition as it arrives: which packs raised it, and the transition."""
 

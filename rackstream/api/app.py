@@ -67,13 +67,13 @@ def create_app(  # noqa: PLR0913  all that a console is made of
 
     @api.exception_handler(Failure)
     def on_failure(_: Request, error: Exception) -> JSONResponse:
-        log.warning("request failed", error=str(error))
+        log.warning("request failed", reason=str(error))
         reason = "settings are missing or wrong" if isinstance(error, Misconfigured) else "not available now"
         return JSONResponse({"detail": f"{reason}; see the console's log"}, status_code=503)
 
     @api.exception_handler(KafkaException)
     def on_kafka_error(_: Request, error: Exception) -> JSONResponse:
-        log.warning("request failed", error=str(error))
+        log.warning("request failed", reason=str(error))
         return JSONResponse({"detail": "Kafka does not answer"}, status_code=503)
 
     return api

@@ -59,18 +59,18 @@ class RequestGuard:
             return
         has_started = False
 
-        async def send_noting_start(message: Message) -> None:
+        async def send_and_record_start(message: Message) -> None:
             nonlocal has_started
             has_started = True
             await send(message)
 
         try:
-            await self._app(scope, _limit_body(receive), send_noting_start)
+            await self._app(scope, _limit_body(receive), send_and_record_start)
         except Exception as error:
             if has_started:
                 raise
             error_id = secrets.token_hex(6)
-            log.exception("request failed", id=error_id, method=scope["method"], path=scope["path"], error=repr(error))
+            log.exception("request failed", id=error_id, method=scope["method"], path=scope["path"], reason=repr(error))
             detail = f"internal error; see the console's log for id {error_id}"
             await _error(500, detail, id=error_id)(scope, receive, send)
 

@@ -71,7 +71,7 @@ class NewSilence(BaseModel):
             end = parse_time(self.until, now) if self.until else start + parse_duration(self.lasting or "")
         except OverflowError:
             raise Misconfigured(f"{self.lasting} is too long") from None
-        return silence_records.new_silence(self.matchers.items(), start, end, who=self.who, why=self.why)
+        return silence_records.new_silence(self.matchers.items(), start, end, author=self.who, reason=self.why)
 
 
 def routes(view: View, connect: Connect, needs_token: TokenCheck) -> APIRouter:

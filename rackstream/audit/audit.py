@@ -26,7 +26,7 @@ from rackstream.audit.counters import FactSets, RawRecord, Reconciliation, Seque
 from rackstream.audit.legend import legend_lines
 from rackstream.dead_letters import store
 from rackstream.stored.files import stored_rows
-from rackstream.topics.lag import positions
+from rackstream.topics.lag import committed_with_ranges
 from runtime import kafka
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
@@ -105,7 +105,7 @@ class AuditResult:
 class _TopicRecord(NamedTuple):
     """A decoded record and its position on the topic."""
 
-    number: int
+    partition: int
     offset: int
     record: AnyRecord
     appended_ms: int
@@ -129,7 +129,7 @@ class Audit:
     def run(self) -> AuditResult:
         """Reads everything, counts and compares."""
         catalog = self._settings.catalog
-        self._record_positions()
+        self._record_offsets()
         with FactSets() as facts:
             for alias in catalog.topics:
                 self._read_topic(alias, facts)
@@ -147,14 +147,14 @@ class Audit:
         ]
         return self._result
 
-    def _record_positions(self) -> None:
+    def _record_offsets(self) -> None:
         """Records manifests, committed offsets and topic ends, in reverse order of the data flow."""
         topics, derived = self._settings.catalog, _derived_sources()
         self._entries = list(read_manifest(self._files))
         self._coverage = Coverage(self._entries)
         group = ProcessorSettings.read().group
         for alias in {alias for sources in derived.values() for alias in sources}:
-            offsets = positions(self._settings, group, topics[alias].name)
+            offsets = committed_with_ranges(self._settings, group, topics[alias].name)
             # Where no processor ever committed, everything missing is lost.
             self._processed[alias] = {
                 number: end if done is None else done for number, (done, (_, end)) in offsets.items()
@@ -190,16 +190,16 @@ class Audit:
         expect_derived = self._derived_expectations(alias, facts)
         expect_rows = self._row_expectations(alias, facts)
         is_derived = alias in _derived_sources()
-        for read in self._read(alias):
+        for topic_record in self._read(alias):
             if sequences is not None:
-                series = tuple(read.record[name] for name in names)
-                sequences.setdefault(series, SequenceRanges()).add(cast("RawRecord", read.record))
+                series = tuple(topic_record.record[name] for name in names)
+                sequences.setdefault(series, SequenceRanges()).add(cast("RawRecord", topic_record.record))
             if is_derived:
-                facts.add_found(_derived_kind(alias), topic.identity_of(read.record), read.record)
+                facts.add_found(_derived_kind(alias), topic.identity_of(topic_record.record), topic_record.record)
             if alias == "alerts":
-                self._count_transition(cast("Alert", read.record))
-            expect_derived(read)
-            expect_rows(read)
+                self._count_transition(cast("Alert", topic_record.record))
+            expect_derived(topic_record)
+            expect_rows(topic_record)
         for name, ranges in (sequences or {}).items():
             lost, dropped = ranges.gaps(from_start=self._has_first_record(alias))
             counts.lost += lost
@@ -226,15 +226,17 @@ class Audit:
         packs = rule_topic.read_packs(self._settings) if steps else None
         partitions: dict[int, Partition] = {}
 
-        def expect(read: _TopicRecord) -> None:
+        def expect(topic_record: _TopicRecord) -> None:
             if packs is None:
                 return
-            partition = partitions.get(read.number)
+            partition = partitions.get(topic_record.partition)
             if partition is None:
-                partition = partitions[read.number] = Partition(self._settings.catalog, steps)
+                partition = partitions[topic_record.partition] = Partition(self._settings.catalog, steps)
                 partition.packs = packs
-            is_due = self._is_processed(alias, read)
-            for output in partition.apply(read.record, appended_at=utc_from_ms(read.appended_ms)).outputs:
+            is_due = self._is_processed(alias, topic_record)
+            for output in partition.apply(
+                topic_record.record, appended_at=utc_from_ms(topic_record.appended_ms)
+            ).outputs:
                 self._expect_output(output, facts, due=is_due)
 
         return expect
@@ -244,21 +246,23 @@ class Audit:
         for number in self._spans[join.inputs[0]]:
             partition, is_due = JoinPartition(self._settings.catalog, join), True
             inputs = (self._tagged_records(source, number) for source in join.inputs)
-            for source, read in heapq.merge(*inputs, key=lambda tagged: tagged[1].appended_ms):
-                is_due = is_due and self._is_processed(source, read)
+            for source, topic_record in heapq.merge(*inputs, key=lambda tagged: tagged[1].appended_ms):
+                is_due = is_due and self._is_processed(source, topic_record)
                 outputs = [
                     output
                     for alias in join.inputs
-                    for output in partition.advance_watermark(alias, read.appended_ms - 1)
+                    for output in partition.advance_watermark(alias, topic_record.appended_ms - 1)
                 ]
-                for output in outputs + partition.apply(source, read.offset, read.record, read.appended_ms):
+                for output in outputs + partition.apply(
+                    source, topic_record.offset, topic_record.record, topic_record.appended_ms
+                ):
                     self._expect_output(output, facts, due=is_due)
 
     def _tagged_records(self, alias: str, number: int) -> Iterator[tuple[str, _TopicRecord]]:
-        return ((alias, read) for read in self._read(alias, [number]))
+        return ((alias, topic_record) for topic_record in self._read(alias, [number]))
 
-    def _is_processed(self, alias: str, read: _TopicRecord) -> bool:
-        return read.offset < self._processed[alias].get(read.number, 0)
+    def _is_processed(self, alias: str, topic_record: _TopicRecord) -> bool:
+        return topic_record.offset < self._processed[alias].get(topic_record.partition, 0)
 
     def _expect_output(self, output: EncodedOutput, facts: FactSets, *, due: bool) -> None:
         if not output.is_memory:
@@ -277,17 +281,17 @@ class Audit:
 
     def _row_expectations(self, alias: str, facts: FactSets) -> Callable[[_TopicRecord], None]:
         """Returns a function that expects the rows of a record in the files if it is stored."""
-        name, topic_datasets = self._settings.catalog[alias].name, datasets.of(alias)
+        name, topic_datasets = self._settings.catalog[alias].name, datasets.for_topic(alias)
         since = kept_since(self._files)  # rows that retention deleted are not lost
 
-        def expect(read: _TopicRecord) -> None:
+        def expect(topic_record: _TopicRecord) -> None:
             if not topic_datasets:
                 return
-            if not self._coverage.covers((name, read.number), read.offset, read.record):
+            if not self._coverage.covers((name, topic_record.partition), topic_record.offset, topic_record.record):
                 self._result.audit.pending += 1
                 return
             for dataset in topic_datasets:
-                for row in dataset.rows(read.record):
+                for row in dataset.rows(topic_record.record):
                     if since is None or row[0] >= since:
                         facts.expect(_stored_kind(dataset.name), dataset.identity(row), row)
 

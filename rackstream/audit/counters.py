@@ -21,26 +21,27 @@ RawRecord = AppSample | HostSample | LibvirtSample | RedfishSample
 INSERT_BATCH: Final = 5_000
 """Facts inserted per transaction."""
 LOST_QUERY: Final = """
-    select distinct identity, 1 from facts as one where kind = :kind and side = 'expected' and not exists
-        (select 1 from facts where kind = :kind and side = 'found' and identity = one.identity)"""
+    select distinct identity, 1 from facts as fact where kind = :kind and side = 'expected' and not exists
+        (select 1 from facts where kind = :kind and side = 'found' and identity = fact.identity)"""
 PENDING_QUERY: Final = """
-    select distinct identity, 1 from facts as one where kind = :kind and side = 'possible' and not exists
-        (select 1 from facts where kind = :kind and side in ('found', 'expected') and identity = one.identity)"""
+    select distinct identity, 1 from facts as fact where kind = :kind and side = 'possible' and not exists
+        (select 1 from facts where kind = :kind and side in ('found', 'expected') and identity = fact.identity)"""
 TWICE_QUERY: Final = """
-    select identity, count(*) - 1 from facts as one where kind = :kind and side = 'found' and exists
-        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity)
+    select identity, count(*) - 1 from facts as fact where kind = :kind and side = 'found' and exists
+        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = fact.identity)
     group by identity having count(*) > 1"""
 WRONG_QUERY: Final = """
-    select one.identity, 1 from
-        (select identity, min(rowid) as first from facts where kind = :kind and side = 'found' group by identity) as one
+    select fact.identity, 1 from
+        (select identity, min(rowid) as first from facts where kind = :kind and side = 'found' group by identity
+        ) as fact
     where exists
-        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity)
+        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = fact.identity)
     and not exists
-        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity
-            and value = (select value from facts where rowid = one.first))"""
+        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = fact.identity
+            and value = (select value from facts where rowid = fact.first))"""
 INVENTED_QUERY: Final = """
-    select identity, count(*) from facts as one where kind = :kind and side = 'found' and not exists
-        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = one.identity)
+    select identity, count(*) from facts as fact where kind = :kind and side = 'found' and not exists
+        (select 1 from facts where kind = :kind and side in ('expected', 'possible') and identity = fact.identity)
     group by identity"""
 
 

@@ -38,14 +38,14 @@ def alerts(follow: bool, severity: str | None, host: str | None, data_dir: Path 
     def show(alert: ListedAlert) -> None:
         click.echo(json.dumps(jsonable(alert), ensure_ascii=False) if as_json else transition_line(alert))
 
-    with connected(data_dir) as (settings, lives), closing(AlertFollower(settings)) as follower:
+    with connected(data_dir) as (settings, keeps_running), closing(AlertFollower(settings)) as follower:
         active = [alert for alert in follower.active() if matches(alert, severity, host)]
         if as_json:
             for alert in active:
                 show(alert)
         else:
             print_table(COLUMNS, map(table_row, active))
-        if follow and lives:
+        if follow and keeps_running:
             for transition in follower.transitions(stop.is_set):
                 if matches(transition, severity, host):
                     show(transition)
@@ -92,7 +92,7 @@ def add(  # noqa: PLR0917  click passes options by name
     now = datetime.now(UTC)
     start = parse_time(since, now)
     end = parse_time(until, now) if until else start + parse_duration(lasting or "")
-    silence = new_silence(pairs, start, end, who=who or user_name(), why=why)
+    silence = new_silence(pairs, start, end, author=who or user_name(), reason=why)
     with connected(data_dir) as (settings, _):
         add_silence(settings, silence)
     _print_silences([silence], as_json=as_json)

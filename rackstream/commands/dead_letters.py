@@ -104,15 +104,15 @@ def list_(data_dir: Path | None, *, as_json: bool, **options: Any) -> None:
 
 
 @dead_letters.command()
-@click.argument("letter", metavar="ID")
+@click.argument("dead_letter_id", metavar="ID")
 @DATA_DIR
 @JSON
-def show(letter: str, data_dir: Path | None, *, as_json: bool) -> None:
+def show(dead_letter_id: str, data_dir: Path | None, *, as_json: bool) -> None:
     """Show a dead letter: reason, origin, bytes (base64)."""
     from rackstream.dead_letters.store import DeadLetterFilter, read_open
 
     with connected(data_dir) as (settings, _):
-        [dead_letter] = DeadLetterFilter(ids=(letter,)).select(read_open(settings))
+        [dead_letter] = DeadLetterFilter(ids=(dead_letter_id,)).select(read_open(settings))
     fields = dead_letter.as_plain()
     if as_json:
         click.echo(json.dumps(fields, ensure_ascii=False))

@@ -35,7 +35,7 @@ def probe(  # noqa: PLR0917
 
     TARGET is a BMC's URL (https://10.0.0.11), a libvirt URI, or a host of the fleet file. It is read as a producer
     would, and its session is deleted at the end. Nothing is published. Exit code 1 if it does not answer or a part
-    could not be read, 2 if a person must act.
+    could not be read, 2 if an operator must act.
     """
     from rackstream.probe import target as probing
 

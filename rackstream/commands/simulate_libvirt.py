@@ -67,12 +67,12 @@ def simulate_libvirt(  # noqa: PLR0917  click passes options by name
     verify(settings)
     publish_schemas(settings, (settings.catalog["raw-libvirt"].schema,))
     producer = name or f"simulate-libvirt-{socket.gethostname()}"
-    publication = RecordPublisher.open(settings, producer)
+    publisher = RecordPublisher.open(settings, producer)
     plan = LibvirtLoadSettings(
         hosts=hosts, vms=vms, nics=nics, disks=disks, interval_s=interval, churn=churn, seed=seed
     )
     observability.notify("READY=1")
-    summary = libvirt_load.publish_load(publication, LibvirtSimulation(plan), stop, rounds=rounds, progress=_progress())
+    summary = libvirt_load.publish_load(publisher, LibvirtSimulation(plan), stop, rounds=rounds, progress=_progress())
     if as_json:
         click.echo(json.dumps(summary.as_dict()))
     else:
@@ -85,10 +85,10 @@ def _progress() -> Callable[[int, RecordPublisher], None]:
     """Returns a function that prints the progress on stderr every few seconds."""
     printed_s = time.monotonic()
 
-    def print_progress(round_: int, publication: RecordPublisher) -> None:
+    def print_progress(round_: int, publisher: RecordPublisher) -> None:
         nonlocal printed_s
         if time.monotonic() - printed_s >= PROGRESS_S:
             printed_s = time.monotonic()
-            click.echo(f"round {round_}: {publication.records} records, {publication.queued} waiting", err=True)
+            click.echo(f"round {round_}: {publisher.records} records, {publisher.queued} waiting", err=True)
 
     return print_progress

@@ -59,7 +59,7 @@ def top(host: str | None, once: bool, data_dir: Path | None, as_json: bool) -> N
 
 
 def _wait(view: View) -> None:
-    """Waits until the view has read the topics and knows their ends."""
+    """Waits until the view has read the topics to their ends."""
     deadline = time.monotonic() + READ_TIMEOUT_S
     while not view.ready or view.kafka:
         if time.monotonic() > deadline:

@@ -39,8 +39,10 @@ def tail(topic: str, last: int, follow: bool, data_dir: Path | None, as_json: bo
     from rackstream.topics.tail import print_records
 
     stop = stop_event()
-    with connected(data_dir) as (settings, lives):
-        print_records(settings, topic, last=last, follow=follow and lives, as_json=as_json, stopping=stop.is_set)
+    with connected(data_dir) as (settings, keeps_running):
+        print_records(
+            settings, topic, last=last, follow=follow and keeps_running, as_json=as_json, stopping=stop.is_set
+        )
 
 
 @click.command(epilog="\b\nCounters:\n" + "\n".join(f"  {name:12} {meaning}" for name, meaning in LEGEND.items()))

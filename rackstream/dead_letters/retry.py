@@ -3,8 +3,8 @@
 Nothing is written to a raw topic. A dead letter of a sink is encoded and written by that sink's code, as in a replay:
 rows already stored are skipped, and an alert is posted to the configured receiver unless it has changed since. A dead
 letter of the processors is processed with the state of that time, rebuilt from Kafka, and its outputs are published
-unless they are on their topics. Steps whose state is a topic (alerts, health, presence) are not run: their later
-outputs rest on not having seen the record, and a transition of that time, published now, would contradict them.
+unless they are on their topics. Steps whose state is a topic (alerts, health, presence) are not run: they have
+continued without the record, and a transition of that time, published now, would contradict their later outputs.
 """
 
 from __future__ import annotations
@@ -199,5 +199,5 @@ def _time_range(alias: str, record: AnyRecord) -> ReplayRange:
     """Returns a time range that covers all rows of a record."""
     times = [record["observed_at"]]
     with contextlib.suppress(Exception):  # the destination then refuses it with a reason
-        times += [row[0] for dataset in datasets.of(alias) for row in dataset.rows(record)]
+        times += [row[0] for dataset in datasets.for_topic(alias) for row in dataset.rows(record)]
     return ReplayRange(min(times), max(times) + TIME_RESOLUTION)

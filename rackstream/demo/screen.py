@@ -48,7 +48,7 @@ def draw(
     width: int,
     height: int,
 ) -> RenderableType:
-    """Draws the render_tables screen, cut to `width` columns and `height` lines."""
+    """Draws the screen, cut to `width` columns and `height` lines."""
     at, inner = datetime.now(UTC), width - BORDER_COLUMNS
     topics = [topic for topic in view.overview().topics if topic.records]
     page = view.hosts(limit=max(3, (height - len(topics) - 20) // 2))
@@ -68,7 +68,7 @@ def draw(
     blocks: list[RenderableType] = [
         _parts(parts),
         _text(render_tables([_titled(list_tables.hosts(page, at), page.total, "Hosts")], inner)),
-        _text(render_tables([_titled(list_tables.vms(busiest.rows), busiest.total, "VMs, the busiest")], inner)),
+        _text(render_tables([_titled(list_tables.vms(busiest.rows), busiest.total, "Busiest VMs")], inner)),
         side,
         Text("\n").join(
             styled(f"{at:%H:%M:%S} {text.partition(chr(10))[0]}", "soft") for at, text in _recent_events(events)

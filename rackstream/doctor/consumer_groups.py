@@ -123,19 +123,19 @@ def _oldest_s(settings: KafkaSettings, pending: dict[tuple[str, int], lag.Offset
 
 def check_dead_letters(dead_letters: Iterable[StoredDeadLetter], host: str | None) -> CheckResult:
     """Counts the rejected records by stage and reason, for a host only its own."""
-    selected = [letter for letter in dead_letters if host is None or _belongs_to(letter, host)]
+    selected = [dead_letter for dead_letter in dead_letters if host is None or _belongs_to(dead_letter, host)]
     if not selected:
         return ok("none" if host is None else "none of this host")
-    counts = Counter((letter.record["stage"], letter.record["reason"]) for letter in selected)
+    counts = Counter((dead_letter.record["stage"], dead_letter.record["reason"]) for dead_letter in selected)
     stage, reason = counts.most_common(1)[0][0]
     summary = ", ".join(f"{number} {reason} by {stage}" for (stage, reason), number in counts.most_common(4))
-    newest = max(selected, key=lambda letter: letter.record["failed_at"])
+    newest = max(selected, key=lambda dead_letter: dead_letter.record["failed_at"])
     return warn(
         f"{quantity(len(selected), 'record')} rejected: {summary}; the newest: {newest.record['detail'][:120]}",
         f"`rackstream dead-letters list --stage {stage} --reason {reason}`; fix the cause, then `… retry`",
     )
 
 
-def _belongs_to(letter: StoredDeadLetter, host: str) -> bool:
-    key = letter.record["key"]
+def _belongs_to(dead_letter: StoredDeadLetter, host: str) -> bool:
+    key = dead_letter.record["key"]
     return key is not None and host.encode() in (key, key.partition(b":")[2])

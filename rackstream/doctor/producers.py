@@ -31,7 +31,7 @@ MAX_CLOCK_OFFSET_S: Final = 30.0
 """If a clock is off by more than this, it is a warning."""
 MAX_LISTED: Final = 20
 ADVICE: Final = {
-    "stopped": "start it again at the console, or put it back into the fleet file if it was removed",
+    "stopped": "resume it with `rackstream targets resume`, or put it back into the fleet file if it was removed",
     "auth_failed": "check user and password in the fleet file, and whether the account is locked",
     "unreachable": "see the checks above; if all is well from here, check from the producer's machine",
     "late": "give the producer more time: longer intervals, or another producer on another machine",

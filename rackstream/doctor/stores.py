@@ -107,7 +107,7 @@ def check_influx(timeout_s: float) -> CheckResult:
         return skipped(f"not configured here: {', '.join(INFLUX_VARIABLES)}")
     try:
         server = InfluxServer(settings.model_copy(update={"timeout_s": min(settings.timeout_s, timeout_s)}))
-        databases = server.targets(create=False)
+        databases = server.write_targets(create=False)
     except Retry as error:
         return fail(
             str(error), "start it, or correct INFLUX_URL; records that the sink has not stored yet stay in Kafka"

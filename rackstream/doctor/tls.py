@@ -14,8 +14,11 @@ EXPIRES_SOON_S: Final = 14 * 86400.0
 """If a certificate expires within this time, it is a warning."""
 CA_ADVICE: Final = "set its CA as `verify: FILE` in the fleet file, or replace the certificate by one of a known CA"
 VERIFY_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
-    9: ("its certificate is not valid yet", "set the clock of this machine, or the BMC's: one of them is wrong"),
-    10: ("its certificate has expired", "renew the certificate in the BMC; if it has not expired, set this clock"),
+    9: ("its certificate is not valid yet", "correct the clock of this machine, or the BMC's"),
+    10: (
+        "its certificate has expired",
+        "renew the certificate in the BMC; if it has not expired, correct the clock of this machine",
+    ),
     18: ("its certificate is self-signed and not trusted", CA_ADVICE),
     19: ("its certificate is signed by an authority that is not trusted here", CA_ADVICE),
     20: ("its certificate is signed by an authority that is not known here", CA_ADVICE),

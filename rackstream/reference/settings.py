@@ -44,7 +44,7 @@ def text() -> str:
     parts = [HEAD.format(secrets=SECRETS_DIR)]
     for kind, settings in classes():
         parts.append(f"\n\n## {(kind.__doc__ or '').splitlines()[0].rstrip('.')}\n")
-        parts.append("| variable | default | values | what |\n|---|---|---|---|")
+        parts.append("| variable | default | values | description |\n|---|---|---|---|")
         parts += [
             f"| `{setting.name}` | {setting.default} | {setting.values} | {setting.doc} |" for setting in settings
         ]

@@ -42,7 +42,7 @@ def _record(avro: dict[str, AvroType], documented: set[str], level: str) -> Iter
     if avro["name"] in documented:
         return
     documented.add(avro["name"])
-    yield f"\n{level} {avro['name']}\n\n{avro['doc']}\n\n| field | type | unit | what |\n|---|---|---|---|\n"
+    yield f"\n{level} {avro['name']}\n\n{avro['doc']}\n\n| field | type | unit | description |\n|---|---|---|---|\n"
     inner: list[dict[str, AvroType]] = []
     for field in avro["fields"]:
         unit = f"`{field['unit']}`" if "unit" in field else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from processors.engine.worker import ProcessorSettings
 from processors.registry import JOINS, STEPS
 from rackstream.replay.recompute import ReplayRecord
-from rackstream.topics.lag import committed, positions
+from rackstream.topics.lag import committed, committed_with_ranges
 from runtime import kafka
 from runtime.kafka import OffsetRange
 from runtime.settings import KafkaSettings
@@ -82,7 +82,9 @@ def record_start(
             0
         ]
         for alias in topics
-        for number, (offset, span) in positions(settings, SINKS[sink].group(), settings.catalog[alias].name).items()
+        for number, (offset, span) in committed_with_ranges(
+            settings, SINKS[sink].group(), settings.catalog[alias].name
+        ).items()
         # Without an InfluxDB sink, all stored rows come from replays.
         if files is not None or offset is not None
     }

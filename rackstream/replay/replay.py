@@ -145,9 +145,9 @@ class Replay:
         self._destination.commit(plan.partition, plan.covered)
 
     def _store(
-        self, record: ReplayRecord, number: int, boundary: LiveBoundary, read: SourceRecord | None = None
+        self, record: ReplayRecord, number: int, boundary: LiveBoundary, source: SourceRecord | None = None
     ) -> None:
-        wire = read.wire if read is not None and record.is_original else None
+        wire = source.wire if source is not None and record.is_original else None
         item = Item(
             record.alias, (self._settings.catalog[record.alias].name, number), record.offset, record.record, wire
         )

@@ -100,7 +100,7 @@ class ArchiveSource:
     Args:
         topics: The catalogue.
         root: Directory of the archive.
-        current: Current topic id by topic name; None if Kafka is gone.
+        current: Current topic id by topic name; None if Kafka is unavailable.
 
     Raises:
         Misconfigured: There is no archive.

@@ -1,7 +1,7 @@
 """HTTP/1.1 server side of a simulated BMC, one object per connection, including faults of the transmission.
 
-Knows no Redfish. Written by hand, because HTTP servers are made not to hang, truncate or drip, and a thousand BMCs have
-to be cheap.
+Independent of Redfish. Written by hand, because HTTP servers are made not to hang, truncate or drip, and a thousand
+BMCs have to be cheap.
 """
 
 from __future__ import annotations

@@ -182,9 +182,9 @@ def add_statistics(statistics: Iterable[BmcStatistics]) -> BmcStatistics:
     """Adds up the statistics of several BMCs."""
     numbers: Counter[str] = Counter()
     responses: Counter[str] = Counter()
-    for one in statistics:
-        responses.update(one["answers"])
-        numbers.update({name: value for name, value in one.items() if isinstance(value, int)})
+    for bmc in statistics:
+        responses.update(bmc["answers"])
+        numbers.update({name: value for name, value in bmc.items() if isinstance(value, int)})
     return {
         "requests": numbers["requests"],
         "answers": dict(responses),

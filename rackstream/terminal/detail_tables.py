@@ -255,7 +255,7 @@ def vm(detail: VmDetail) -> list[TextTable]:
     row = detail.row
     facts = [
         status_text(row.state),
-        *([styled("no answer to its hypervisor: values are old", "warn")] if detail.stale else []),
+        *([styled("does not answer its hypervisor, values are old", "warn")] if detail.stale else []),
         *_facts(
             [
                 ("host", row.host),

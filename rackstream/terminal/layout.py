@@ -85,7 +85,7 @@ def styled(value: object, tone: str = "") -> Text:
 
 
 def status_text(word: str | None, prefix: str = "") -> Text:
-    """A status in the colour of its meaning. `prefix`: whose status it is."""
+    """A status in the colour of its meaning. `prefix`: name of what is in that status."""
     return styled(" ".join(part for part in (prefix, units.humanize(word)) if part), units.tone(word))
 
 
@@ -154,7 +154,8 @@ def _column_widths(table: TextTable, width: int) -> dict[int, int]:
         for at, column in enumerate(table.columns)
     }
     widths = {
-        at: cells if (least := table.columns[at].shrink_to) is None else min(cells, least) for at, cells in full.items()
+        at: cells if (shrunk := table.columns[at].shrink_to) is None else min(cells, shrunk)
+        for at, cells in full.items()
     }
 
     def spare() -> int:

@@ -78,8 +78,8 @@ class SilenceDialog(ModalScreen[bool]):
                 silences.parse_matchers(silences.split_words(matchers)),
                 now,
                 now + parse_duration(length.strip()),
-                who=self._user(),
-                why=reason.strip(),
+                author=self._user(),
+                reason=reason.strip(),
             )
             await asyncio.to_thread(lambda: silences.add_silence(self._connect(), silence))
         except (Failure, KafkaException) as error:

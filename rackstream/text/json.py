@@ -1,4 +1,4 @@
-"""Values of records as JSON can hold them. Pure."""
+"""Converts values of records to JSON. Pure."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ def printable(value: str) -> str: ...
 @overload
 def printable(value: object) -> object: ...
 def printable(value: object) -> object:
-    """Replaces control characters in all strings of a value, so that no name steers a terminal."""
+    """Replaces control characters in all strings of a value, so that no name can control the terminal."""
     if isinstance(value, str):
         return "".join(char if char.isprintable() else "�" for char in value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Prints rows as a table, CSV, JSON or a chart, whatever they were read from."""
+"""Prints rows as a table, CSV, JSON or a chart."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def print_table(names: Sequence[str], rows: Rows) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     first_rows = list(islice(rows, MAX_ROWS))
-    for position, name in enumerate(names):
-        numbers = all(isinstance(row[position], int | float) for row in first_rows if row[position] is not None)
+    for column, name in enumerate(names):
+        numbers = all(isinstance(row[column], int | float) for row in first_rows if row[column] is not None)
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for row in first_rows:
         table.add_row(*[Text(_cell_text(value)) for value in row])
@@ -84,9 +84,9 @@ def print_chart(names: Sequence[str], rows: Rows) -> None:
     plotext.theme("pro")
     if any(isinstance(row[0], datetime) for row in points):
         plotext.date_form("d/m/Y H:M:S")
-        lines = {name: ([f"{at:%d/%m/%Y %H:%M:%S}" for at in across], up) for name, (across, up) in lines.items()}
-    for name, (across, up) in list(lines.items())[:MAX_SERIES]:
-        plotext.plot(across, up, label=name)
+        lines = {name: ([f"{at:%d/%m/%Y %H:%M:%S}" for at in xs], ys) for name, (xs, ys) in lines.items()}
+    for name, (xs, ys) in list(lines.items())[:MAX_SERIES]:
+        plotext.plot(xs, ys, label=name)
     plotext.xlabel(names[0])
     plotext.plot_size(None, 24)
     drawn = plotext.build()

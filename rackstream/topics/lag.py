@@ -19,8 +19,10 @@ OffsetRange = tuple[int, int]
 """Offsets [next, end) of one partition."""
 
 
-def positions(settings: KafkaSettings, group: str, topic: str) -> dict[int, tuple[int | None, kafka.OffsetRange]]:
-    """Returns the committed offset, None if there is none, and the span of each partition.
+def committed_with_ranges(
+    settings: KafkaSettings, group: str, topic: str
+) -> dict[int, tuple[int | None, kafka.OffsetRange]]:
+    """Returns the committed offset, None if there is none, and the offset range of each partition.
 
     Joins no group.
 
@@ -53,17 +55,17 @@ def pending_ranges(settings: KafkaSettings, group: str, topics: Iterable[str]) -
     committed_offsets = {(at.topic, at.partition): at.offset for at in offsets if at.offset >= 0}
     existing = client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
     topic_names = {*topics, *(topic for topic, _ in committed_offsets)}
-    parts = [
+    partitions = [
         TopicPartition(name, number) for name in topic_names & existing.keys() for number in existing[name].partitions
     ]
-    first, end = (_offsets(client, parts, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest()))
+    first, end = (_offsets(client, partitions, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest()))
     return {at: (max(committed_offsets.get(at, 0), first[at]), end[at]) for at in end}
 
 
-def _offsets(client: AdminClient, parts: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
-    if not parts:
+def _offsets(client: AdminClient, partitions: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+    if not partitions:
         return {}
-    futures = client.list_offsets(dict.fromkeys(parts, spec), request_timeout=REQUEST_TIMEOUT_S)
+    futures = client.list_offsets(dict.fromkeys(partitions, spec), request_timeout=REQUEST_TIMEOUT_S)
     return {(at.topic, at.partition): future.result(REQUEST_TIMEOUT_S).offset for at, future in futures.items()}
 
 
@@ -73,7 +75,7 @@ def committed(settings: KafkaSettings, group: str, topic: str) -> dict[int, int]
     Raises:
         KafkaException: The broker did not answer.
     """
-    offsets = positions(settings, group, topic)
+    offsets = committed_with_ranges(settings, group, topic)
     return {number: span[0] if offset is None else offset for number, (offset, span) in offsets.items()}
 
 

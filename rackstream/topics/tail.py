@@ -33,7 +33,7 @@ def print_topics(settings: KafkaSettings, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
         return
-    click.echo(f"{'topic':30} {'partitions':>10} {'records':>12}  what")
+    click.echo(f"{'topic':30} {'partitions':>10} {'records':>12}  description")
     for row in rows:
         click.echo(f"{row['topic']:30} {row['partitions']:>10} {row['records']:>12}  {row['what']}")
 

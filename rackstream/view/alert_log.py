@@ -1,6 +1,6 @@
 """Active alerts and recent transitions, from the alert log and, for older ones, from the alert engine's state. Pure.
 
-A transition is on the log before the engine's state has it. So an alert that the log mentions is as the log says.
+A transition is on the log before it is in the engine's state, so for an alert that is on the log, the log counts.
 """
 
 from __future__ import annotations

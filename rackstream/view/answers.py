@@ -264,7 +264,7 @@ class PipelineStatus:
 
 @dataclass(frozen=True, slots=True)
 class ViewEvent:
-    """A change of the fleet, numbered in the order in which the view learned of it."""
+    """A change of the fleet; changes are numbered in the order in which the view applied them."""
 
     number: int
     kind: str

@@ -93,6 +93,9 @@ class HostState:
         if self.labels.get(source) == labels:
             return
         self.labels[source] = {sys.intern(name): sys.intern(value) for name, value in labels.items()}
+        self._update_search_text()
+
+    def _update_search_text(self) -> None:
         all_labels = (f"{name}={value}" for name, value in self.merged_labels().items())
         self.search_text = " ".join((self.name, *all_labels)).lower()
 
@@ -161,7 +164,8 @@ class HostState:
         for kind in [kind for kind in self.records if SOURCE_BY_TOPIC[kind[0]] == source]:
             del self.records[kind]
         self.targets.pop(source, None)
-        self.labels.pop(source, None)
+        if self.labels.pop(source, None) is not None:
+            self._update_search_text()
         if source == "redfish":
             self.health, self.watts = "unknown", None
             self.hottest_by_topic.pop("raw-redfish", None)

@@ -113,7 +113,7 @@ class KafkaFeed:
                     self._assign(settings, consumer)
                     self._consume(settings, consumer)
             except (Failure, KafkaException) as error:
-                log.debug("view cannot read Kafka", error=_error_text(error))
+                log.debug("view cannot read Kafka", reason=_error_text(error))
                 self._stop.wait(RETRY_S)
 
     @staticmethod
@@ -136,7 +136,7 @@ class KafkaFeed:
                 self._initial_ends[name, number] = ranges[name][number][1]
         self._next_offsets |= starts
         self._assigned_topics = frozenset(partitions)
-        consumer.assign([TopicPartition(name, number, at) for (name, number), at in self._next_offsets.items()])
+        consumer.assign([TopicPartition(name, number, offset) for (name, number), offset in self._next_offsets.items()])
 
     def _start_offsets(
         self, client: OffsetsClient, partitions: Mapping[str, Sequence[int]], ranges: OffsetRanges
@@ -175,7 +175,7 @@ class KafkaFeed:
                 self._finish_initial_read(settings)
 
     def _record(self, message: Message) -> tuple[str, bytes, bytes | None] | None:
-        """Advances the position and returns (alias, key, value); None for an error or the end of a partition."""
+        """Advances the next offset and returns (alias, key, value); None for an error or the end of a partition."""
         partition = message.topic(), message.partition()
         error = message.error()
         if error is not None:

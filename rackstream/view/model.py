@@ -203,10 +203,10 @@ class View:
 
     def _target_statuses(self, host: HostState) -> Iterator[TargetStatus]:
         for source in host.targets:
-            if (status := self._state.target_status((host.name, source))) is not None:
+            if (record := self._state.target_status((host.name, source))) is not None:
                 # A silent producer's last report counts as unknown.
-                word = host.status(source, self._state.silent_producers)
-                yield cast("TargetStatus", {**status, "status": word})
+                status = host.status(source, self._state.silent_producers)
+                yield cast("TargetStatus", {**record, "status": status})
 
     def vms(
         self,
@@ -327,7 +327,7 @@ class View:
                 producers=[producer_row(name, heartbeats.get(name), presence.get(name)) for name in producers],
                 topics=traffic.rows(self._topics),
                 groups=traffic.groups,
-                letters=[DeadLetterRow(*letter, count) for letter, count in dead_letters.most_common()],
+                letters=[DeadLetterRow(*head, count) for head, count in dead_letters.most_common()],
                 missing=traffic.missing,
                 undecodable=state.undecodable,
             )

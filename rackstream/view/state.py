@@ -100,7 +100,7 @@ class FleetState:
         self.record_counts[alias] += 1
         try:
             if alias in SOURCE_BY_TOPIC:
-                self._keep(alias, value)
+                self._store_reading(alias, value)
             elif alias == "dead-letter":
                 self._apply_dead_letter(key, value)
             elif alias in HANDLERS:
@@ -191,7 +191,7 @@ class FleetState:
         events = [event for event in self.events if event.number > number]
         return events, self._last_event, not events or events[0].number > number + 1
 
-    def _keep(self, alias: str, value: bytes | None) -> None:
+    def _store_reading(self, alias: str, value: bytes | None) -> None:
         if not value:
             return
         head = read_head(value)

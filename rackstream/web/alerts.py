@@ -50,7 +50,7 @@ def host_link(name: str) -> str:
 def alert_cells(alert: AlertRow, now: datetime) -> list[str]:
     """Start, severity, host and description of an active alert."""
     return [
-        cells.since(alert.started_at, now),
+        cells.short_time(alert.started_at, now),
         cells.state(alert.severity),
         host_link(alert.host),
         cells.text(alert.text),
@@ -67,7 +67,7 @@ def _transition_row(alert: AlertRow) -> list[str]:
     transition = alert.transition + (f" ({alert.cause})" if alert.cause else "")
     tone = "good" if alert.transition == "cleared" else ""
     return [
-        cells.moment(alert.observed_at),
+        cells.timestamp(alert.observed_at),
         cells.text(transition, tone),
         cells.state(alert.severity),
         host_link(alert.host),
@@ -83,7 +83,7 @@ def _silence_row(silence: Silence, now: datetime) -> list[str]:
     return [
         cells.text(matchers),
         state,
-        cells.moment(silence["ends_at"]),
+        cells.timestamp(silence["ends_at"]),
         cells.text(silence["who"]),
         cells.text(silence["why"]),
         end if state != "expired" else "",

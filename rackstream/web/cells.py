@@ -45,7 +45,7 @@ def button(label: str, action: str, *, description: str = "", danger: bool = Fal
 
 
 def state(word: str | None, prefix: str = "", title: str | None = None) -> str:
-    """A state in the shape and colour of its meaning. `prefix`: whose state it is."""
+    """A state in the shape and colour of its meaning. `prefix`: name of what is in that state."""
     label = " ".join(part for part in (prefix, units.humanize(word)) if part)
     tooltip = f' title="{escape(title)}"' if title else ""
     return f'<span class="state {units.tone(word)}"{tooltip}>{escape(label)}</span>'
@@ -91,13 +91,13 @@ def bar(share: float | None, tone: str = "") -> str:
     return f'<span class="bar {tone or "soft"}" aria-hidden="true"><i style="width:{width}"></i></span>'
 
 
-def since(at: datetime, now: datetime) -> str:
+def short_time(at: datetime, now: datetime) -> str:
     """A UTC time; without its date if it is today."""
     short = f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%m-%d %H:%M}"
     return f'<span title="{at:%Y-%m-%d %H:%M:%S} UTC">{short}</span>'
 
 
-def moment(at: datetime | None) -> str:
+def timestamp(at: datetime | None) -> str:
     """A UTC time with its date."""
     return NOTHING if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 

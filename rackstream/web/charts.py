@@ -139,6 +139,6 @@ class HistoryCharts:
                 container.set_visibility(bool(lines))
         self._empty.set_visibility(not any(self._lines.values()))
         self._empty.content = (
-            "No data of this period in the console's data directory. The files sink stores it: "
+            "No data for this period in the console's data directory. The files sink stores it: "
             "<code>rackstream sink files</code>, which <code>rackstream up</code> runs."
         )

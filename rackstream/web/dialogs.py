@@ -46,10 +46,8 @@ class FormDialog:
             submit: Label of the button, as text.
         """
         self._on_submit: Callable[[], Awaitable[str]] | None = None
-        with (
-            ui.dialog() as self._dialog,
-            ui.element("form").classes("dialog").props(f'aria-label="{escape(title)}"') as form,
-        ):
+        with ui.dialog() as self._dialog, ui.element("form").classes("dialog") as form:
+            form.props["aria-label"] = title
             ui.html(escape(title), tag="h2")
             if explanation:
                 ui.html(explanation).classes("say soft")
@@ -141,8 +139,8 @@ async def create_silence(frame: PageFrame, matchers: Mapping[str, str]) -> None:
                     silences.parse_matchers(silences.split_words(matchers_field.value or "")),
                     now,
                     now + parse_duration(duration_field.value),
-                    who=author,
-                    why=reason,
+                    author=author,
+                    reason=reason,
                 )
             except Failure as error:
                 return str(error)

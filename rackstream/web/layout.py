@@ -59,7 +59,7 @@ class PageFrame:
             try:
                 await refresh()
             except Exception as error:  # noqa: BLE001  one part that fails must not stop the others
-                log.warning("view not refreshed", error=repr(error))
+                log.warning("view not refreshed", reason=repr(error))
 
         await refresh_safely()
         ui.timer(seconds, refresh_safely, immediate=False)

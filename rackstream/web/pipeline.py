@@ -85,8 +85,8 @@ def _consumer_group_row(group: ConsumerGroupRow) -> list[str]:
     ]
 
 
-def _dead_letter_row(letters: DeadLetterRow) -> list[str]:
-    return [cells.text(letters.stage), cells.text(letters.reason), cells.number(letters.count)]
+def _dead_letter_row(row: DeadLetterRow) -> list[str]:
+    return [cells.text(row.stage), cells.text(row.reason), cells.number(row.count)]
 
 
 async def build(frame: PageFrame) -> None:

@@ -34,7 +34,7 @@ class QueryCache:
         """Key → when the answer expires, and the answer."""
 
     async def get(self, key: Hashable, query: Callable[[], T], max_age_s: float = CACHE_S) -> T:
-        """Returns an answer at most `max_age_s` seconds old. An exception of `query` reaches all who wait for it."""
+        """Returns an answer at most `max_age_s` seconds old. If `query` fails, so do all waiting callers."""
         now_s = time.monotonic()
         cached = self._answers.get(key)
         if cached is None or cached[0] <= now_s:

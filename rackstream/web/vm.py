@@ -141,10 +141,10 @@ async def build(frame: PageFrame, host: str, uuid: str) -> None:
             return
         row = vm.row
         title.content = cells.text(row.name)
-        stale = cells.text("no answer to its hypervisor: values are old", "state warn") if vm.stale else ""
+        stale = cells.text("does not answer its hypervisor, values are old", "state warn") if vm.stale else ""
         state.content = cells.state(row.state) + stale
         facts.content = f"<span>on {host_link(host)}</span>" + cells.facts(
-            [("UUID", uuid), ("number", vm.vmid), ("CPUs", row.cpus), *vm.cloud.items()]
+            [("UUID", uuid), ("VMID", vm.vmid), ("CPUs", row.cpus), *vm.cloud.items()]
         )
         cpu.content = cells.number(row.cpu_percent, "%") + " <small>of a CPU</small>"
         memory.content = _kib(row.memory_kib)

@@ -62,7 +62,7 @@ class PartitionAssignment:
         self.owned: dict[Partition, int] = {}
         """Owned partition → next offset to read."""
         self._pending: dict[Partition, int | None] = {}
-        """Partition to take over → position to continue from, if it was owned before."""
+        """Partition to take over → offset to continue from, if it was owned before."""
         self._topics: set[str] = set()
         self._has_joined = False
         self._retry_at_s = 0.0
@@ -101,10 +101,10 @@ class PartitionAssignment:
             return
         starts: dict[Partition, int] = {}
         try:
-            positions, spans = self._committed_positions(), self._watermarks(list(self._pending))
+            offsets, spans = self._resume_offsets(), self._watermarks(list(self._pending))
             for partition in sorted(self._pending):
                 try:
-                    starts[partition] = self._start_partition(partition, positions[partition], spans[partition])
+                    starts[partition] = self._start_partition(partition, offsets[partition], spans[partition])
                 except Retry as error:
                     self._retry_later(error)
             assigned = [TopicPartition(*partition, start) for partition, start in starts.items()]
@@ -112,7 +112,7 @@ class PartitionAssignment:
             # A partition that was revoked while paused is still paused when it comes back.
             self._consumer.resume(assigned)
         except KafkaException as error:
-            # The broker is away: asking for the other partitions would fail too.
+            # The broker is unreachable: requests for the other partitions would fail too.
             self._retry_later(error)
             for partition in starts:
                 self._sink.revoke(partition)
@@ -121,16 +121,16 @@ class PartitionAssignment:
         for partition in starts:
             del self._pending[partition]
 
-    def _committed_positions(self) -> dict[Partition, int | None]:
-        """Returns the position of each pending partition: where this process left it, or as committed."""
-        unknown = [TopicPartition(*partition) for partition, position in self._pending.items() if position is None]
-        positions = dict(self._pending)
+    def _resume_offsets(self) -> dict[Partition, int | None]:
+        """Returns the offset to resume each pending partition from: where this process left it, or as committed."""
+        unknown = [TopicPartition(*partition) for partition, offset in self._pending.items() if offset is None]
+        offsets = dict(self._pending)
         for committed in self._consumer.committed(unknown, timeout=TIMEOUT_S) if unknown else ():
             if committed.error is not None:
                 raise KafkaException(committed.error)
             offset = committed.offset if committed.offset >= 0 else None
-            positions[committed.topic, committed.partition] = offset
-        return positions
+            offsets[committed.topic, committed.partition] = offset
+        return offsets
 
     def watermarks(self, timeout_s: float) -> dict[Partition, OffsetRange]:
         """Returns the current offsets [first, end) of each owned partition.
@@ -170,14 +170,14 @@ class PartitionAssignment:
         )
         return {partition: (first[partition], end[partition]) for partition in partitions}
 
-    def _start_partition(self, partition: Partition, position: int | None, span: OffsetRange) -> int:
-        start, lost = starting_offset(position, self._sink.assign(partition, span), span)
-        if position is not None and position > span[1]:
+    def _start_partition(self, partition: Partition, resume_at: int | None, span: OffsetRange) -> int:
+        start, lost = starting_offset(resume_at, self._sink.assign(partition, span), span)
+        if resume_at is not None and resume_at > span[1]:
             log.warning(
                 "committed offset is beyond the end",
                 topic=partition[0],
                 partition=partition[1],
-                committed=position,
+                committed=resume_at,
                 end=span[1],
                 start=start,
                 reason="the topic was recreated, or lost its end",
@@ -193,7 +193,7 @@ class PartitionAssignment:
             log.warning("partition not taken over yet", reason=str(error))
 
     def reassign(self, partition: Partition) -> None:
-        """Takes over an owned partition again, because its position does not exist on the broker any more."""
+        """Takes over an owned partition again, because its next offset does not exist on the broker any more."""
         if partition in self.owned:
             self._consumer.incremental_unassign([TopicPartition(*partition)])
             self._pending[partition] = self.owned.pop(partition)

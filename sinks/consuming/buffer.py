@@ -31,7 +31,7 @@ class BufferedMessage:
     partition: Partition
     offset: int
     item: Item | None = None
-    """The decoded record; stays None if the message went to the dead letter instead."""
+    """The decoded record; stays None if the message became a dead letter instead."""
     is_decoded: bool = False
 
 
@@ -96,7 +96,7 @@ class MessageBuffer:
         self._problems.clear()
 
     def _handle_error(self, error: KafkaError, partition: Partition) -> None:
-        """Handles an event in place of a record. A broker that is away is no reason to stop: it comes back."""
+        """Handles an error that was consumed in place of a record. An unreachable broker is only reported."""
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  public in librdkafka
             self.out_of_range.add(partition)
             return

@@ -1,6 +1,7 @@
 """Exports the consumer lag of a sink as a metric.
 
-In a thread of its own: while the destination is away, the consumer fetches nothing and so does not notice new records.
+In a thread of its own: while the destination is unreachable, the consumer fetches nothing and so does not notice new
+records.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TIMEOUT_S: Final = 10.0
 
 
 class LagReporter:
-    """Updates the lag gauge while the context is entered. While Kafka is away, the gauge keeps its last value."""
+    """Updates the lag gauge while the context is entered. If Kafka is unreachable, the gauge keeps its last value."""
 
     def __init__(self, settings: KafkaSettings, stored_offsets: Callable[[], Mapping[Partition, int]]) -> None:
         """`stored_offsets` returns the end of what is stored of each owned partition; called from another thread."""
@@ -41,7 +42,7 @@ class LagReporter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()  # not joined: the thread may be waiting for a broker that is away
+        self._stop.set()  # not joined: the thread may be waiting for an unreachable broker
 
     def _run(self) -> None:
         admin = kafka.create_admin_client(self._settings)

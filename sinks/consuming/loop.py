@@ -1,7 +1,7 @@
 """The main loop of every sink: consume, write, commit. Decides what each error of a sink leads to.
 
 Retry          the batch is kept, partitions are paused, the group membership continues; tried again with backoff
-Reject         the refused records go to the dead letter, the others count as written
+Reject         the refused records become dead letters, the others count as written
 Misconfigured  ends the process (exit 2)
 
 Offsets are committed only after the sink has stored a batch and the broker has confirmed its dead letters. So every
@@ -46,10 +46,10 @@ MAX_DELAY_DOUBLINGS: Final = 10
 POLL_TIMEOUT_S: Final = 0.25
 """Also the time after which a stop is noticed."""
 COMMIT_TIMEOUT_S: Final = 4.0
-"""At a stop, a commit is waited for this long even if the time for draining is used up."""
+"""When the sink stops, a commit gets at least this long, even if the time for draining is used up."""
 MAX_REFUSED_IN_ROW: Final = 200
-"""If the destination refuses this many records and accepts none, the sink stops: a topic must not be drained into the
-dead letter."""
+"""If the destination refuses this many records and accepts none, the sink stops: a topic must not be drained into
+the dead-letter topic."""
 
 
 def run(  # noqa: PLR0913  all but the first two by name
@@ -75,7 +75,7 @@ def run(  # noqa: PLR0913  all but the first two by name
             is replaced at once.
 
     Raises:
-        Misconfigured: A person must act.
+        Misconfigured: An operator must act.
     """
     member = ConsumerGroupMember(settings, group, static_member=static_member)
     try:
@@ -156,8 +156,7 @@ class _SinkLoop:
     def _drain(self) -> None:
         """At an orderly stop, reads to the current end of the partitions, for `drain_s` at most.
 
-        So what was produced before the stop is stored before it ends: a pipeline that is stopped from its head on holds
-        nothing back.
+        So everything that was produced before the stop is stored, if producers and processors are stopped first.
         """
         if self._is_drain_time_over() or self._batch:
             return
@@ -189,7 +188,7 @@ class _SinkLoop:
         return time.monotonic() > self._drain_until_s
 
     def _store(self) -> None:
-        """Writes and commits what is buffered, however long it takes; at a stop, as long as draining may take."""
+        """Writes and commits what is buffered, however long it takes; while stopping, for `drain_s` at most."""
         # What an earlier call could not write stays in front: committing later offsets would lose it.
         self._batch = [*self._batch, *self._buffer.messages]
         self._buffer.clear()
@@ -255,7 +254,7 @@ class _SinkLoop:
             raise Misconfigured(f"{self._sink.name} refused {count} records in a row and accepted none: {reason}")
 
     def _commit(self) -> bool:
-        """Commits the batch, again while the broker is away; partitions revoked meanwhile are left out.
+        """Commits the batch, and retries while the broker is unreachable; partitions revoked meanwhile are left out.
 
         Returns:
             False if a stop ended the wait. What is not committed is read and written again.

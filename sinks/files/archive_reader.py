@@ -67,7 +67,7 @@ class Archive:
 
     Args:
         root: Its directory.
-        current: Topic → its id on Kafka now. None if Kafka is gone: then the newest run of each topic is the current.
+        current: Topic → its id on Kafka now. None if Kafka is unavailable: the newest run of each topic counts.
 
     Raises:
         Misconfigured: There is no archive.

@@ -94,7 +94,7 @@ def rows_by_file(items: Iterable[Item]) -> tuple[RowsByFile, dict[int, str]]:
         try:
             rows = [
                 (dataset, row, hour_folder(row[0]))
-                for dataset in datasets.of(item.alias)
+                for dataset in datasets.for_topic(item.alias)
                 for row in dataset.rows(item.record)
             ]
         except Exception as error:  # noqa: BLE001  one record must never stop a partition

@@ -4,7 +4,7 @@
 
 `kept.json` is written before the first file is deleted: rows before `since` were deleted on purpose, and are not lost.
 Only files that a manifest lists are deleted, so never one that is being written. An hour is deleted as a whole, of all
-datasets, and only after it has ended; the manifest keeps its lines, which still tell the stored offsets.
+datasets, and only after it has ended; the manifest keeps its lines, which still record the stored offsets.
 """
 
 from __future__ import annotations

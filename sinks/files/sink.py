@@ -55,7 +55,7 @@ class FilesSink(HourlyFileSink):
 
     def datasets_of(self, topic: str) -> list[str]:
         """Returns the datasets of a topic."""
-        return [dataset.name for dataset in datasets.of(self._settings.catalog.find(topic).alias)]
+        return [dataset.name for dataset in datasets.for_topic(self._settings.catalog.find(topic).alias)]
 
     def file_contents(self, items: list[Item]) -> tuple[FileContents, dict[int, str]]:
         """Groups the rows of records by dataset and hour."""

@@ -87,7 +87,7 @@ class InfluxClient:
             Index of each refused line → reason.
 
         Raises:
-            Retry: The server is away or busy; some of the lines may be stored.
+            Retry: The server is unreachable or busy; some of the lines may be stored.
             Misconfigured: Token, database or endpoint is wrong.
         """
         jobs = []

@@ -60,7 +60,7 @@ def stored_points(server: InfluxServer, database: str, measurement: str, first_n
     """Yields the stored points of a measurement in [first, end).
 
     Raises:
-        Retry: The server is away.
+        Retry: The server is unreachable.
         Misconfigured: It refuses the query.
     """
     begin, span = first_ns, SPAN_NS

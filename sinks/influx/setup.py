@@ -64,9 +64,9 @@ def set_up(settings: InfluxSettings, *, create: bool, report: Callable[[str], No
 
     Raises:
         Misconfigured: Something is wrong or missing.
-        Retry: The server is away.
+        Retry: The server is unreachable.
     """
-    targets = InfluxServer(settings).targets(create=create)
+    targets = InfluxServer(settings).write_targets(create=create)
     for target in targets:
         report(str(target))
     if missing := [target.name for target in targets if not target.exists]:
@@ -85,11 +85,11 @@ class InfluxServer:
         self.version = self._request("GET", "/ping").headers.get("X-Influxdb-Version", "").removeprefix("v")
         """As the server reports it; may be empty."""
 
-    def targets(self, *, create: bool) -> list[WriteTarget]:
+    def write_targets(self, *, create: bool) -> list[WriteTarget]:
         """Returns the databases that lines are written to; creates missing ones if `create`.
 
         Raises:
-            Retry: The server is away.
+            Retry: The server is unreachable.
             Misconfigured: The token is wrong, the settings name another version's endpoint, or creation failed.
         """
         major = self._major_version()
@@ -106,7 +106,7 @@ class InfluxServer:
         return targets
 
     def _major_version(self) -> str:
-        """Returns 1, 2 or 3. Servers from custom builds do not report a version; their endpoints tell it."""
+        """Returns 1, 2 or 3. Custom builds report no version; they are recognised by their endpoints."""
         major = self.version.partition(".")[0]
         if major in ("1", "2", "3"):
             return major
@@ -146,7 +146,7 @@ class InfluxServer:
             database: Database to query; on version 1, `database/policy` is possible. None for management statements.
 
         Raises:
-            Retry: The server is away.
+            Retry: The server is unreachable.
             Misconfigured: It refuses the statement, or answers only in part.
         """
         name, _, policy = (database or "").partition("/")

@@ -30,7 +30,7 @@ class RecordLines:
 
     def __init__(self) -> None:
         self._writers = {
-            alias: [write for dataset in datasets.of(alias) for write in _line_writers(dataset)]
+            alias: [write for dataset in datasets.for_topic(alias) for write in _line_writers(dataset)]
             for alias in datasets.aliases()
         }
 
@@ -65,7 +65,7 @@ class InfluxSink:
         """Stores a batch.
 
         Raises:
-            Retry: The server is away or busy.
+            Retry: The server is unreachable or busy.
             Reject: It refuses lines of some records; all other lines are stored.
             Misconfigured: Token, database or endpoint is wrong.
         """

@@ -41,7 +41,7 @@ class FileBackfill:
 
     Raises:
         Retry: Another replay is running, or the disk is full, read-only or gone.
-        Misconfigured: There are files, but no manifest that tells which of them are committed.
+        Misconfigured: There are files, but no manifest that lists the committed ones.
     """
 
     def __init__(
@@ -91,13 +91,13 @@ class FileBackfill:
         """Begins one partition number: reads which records of these topics are stored."""
         first_hour, last_hour = hour_folder(self._period.since), hour_folder(self._period.until)
         topics = {self._topics[alias][0] for alias in aliases}
-        self._stored_keys = {dataset.name: set() for alias in aliases for dataset in datasets.of(alias)}
+        self._stored_keys = {dataset.name: set() for alias in aliases for dataset in datasets.for_topic(alias)}
         for entry in read_manifest(self._root):
             for file in entry.files if entry.topic in topics and entry.partition == number else ():
                 hour = "/".join(Path(file.path).parts[1:3])
                 path = self._root / file.path
                 if file.dataset in self._stored_keys and first_hour <= hour <= last_hour and path.exists():
-                    dataset = datasets.named(file.dataset)
+                    dataset = datasets.find(file.dataset)
                     keys = formats.read_rows(path, dataset, record_columns(dataset))
                     self._stored_keys[file.dataset].update(keys)
 

@@ -60,7 +60,7 @@ class FileComparison:
         """Reads the stored rows of one partition number."""
         topics = {name for name, alias in self._topics.items() if alias in aliases}
         first_hour, last_hour = hour_folder(self._period.since), hour_folder(self._period.until)
-        names = [dataset.name for alias in aliases for dataset in datasets.of(alias)]
+        names = [dataset.name for alias in aliases for dataset in datasets.for_topic(alias)]
         self._stored, self._compared = {name: {} for name in names}, {name: set() for name in names}
         self._records = set()
         for entry in self._entries:
@@ -68,7 +68,7 @@ class FileComparison:
                 hour = "/".join(Path(file.path).parts[1:3])
                 path = self._root / file.path
                 if file.dataset in self._stored and first_hour <= hour <= last_hour and path.exists():
-                    self._read_file(datasets.named(file.dataset), path)
+                    self._read_file(datasets.find(file.dataset), path)
 
     def put(self, item: Item) -> None:
         """Compares the rows of one record."""
@@ -96,7 +96,7 @@ class FileComparison:
     def commit(self, number: int, covered: Mapping[str, OffsetRange]) -> None:  # noqa: ARG002  the signature of a destination
         """Reports stored rows that the replay did not yield as `additional`."""
         for name, rows_by_identity in self._stored.items():
-            dataset = datasets.named(name)
+            dataset = datasets.find(name)
             if dataset.alias not in self._incomplete:
                 for rows in rows_by_identity.values():
                     for row in rows if self._is_in_replay(dataset, rows[0]) else ():
@@ -129,11 +129,11 @@ class FileComparison:
             return (dataset.alias, values["epoch"], values["sequence"]) in self._records
         return self._period.contains({"observed_at": values["time"], "host": values.get("host")})
 
-    def _report(self, what: DifferenceKind, dataset: Dataset, row: Row, stored: Row | None = None) -> None:
-        self.difference_counts[what] += 1
+    def _report(self, kind: DifferenceKind, dataset: Dataset, row: Row, stored: Row | None = None) -> None:
+        self.difference_counts[kind] += 1
         names = dataset.names[: 1 + len(dataset.tags)]
         identity = {name: _json_value(value) for name, value in zip(names, row, strict=False)}
-        difference: Difference = {"what": what, "dataset": dataset.name, "row": identity}
+        difference: Difference = {"what": kind, "dataset": dataset.name, "row": identity}
         if stored is not None:
             values = zip(dataset.names, stored, row, strict=True)
             difference["fields"] = {

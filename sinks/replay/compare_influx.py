@@ -48,7 +48,7 @@ class InfluxComparison:
     ) -> None:
         self._server, self._settings = InfluxServer(settings), settings
         self._period, self._incomplete, self._on_difference = period, incomplete, on_difference
-        self._datasets = {dataset.name: dataset for alias in aliases for dataset in datasets.of(alias)}
+        self._datasets = {dataset.name: dataset for alias in aliases for dataset in datasets.for_topic(alias)}
         self._lines = RecordLines()
         self._read: set[tuple[str, int]] = set()
         """Measurement and first time of each period that was read."""
@@ -67,7 +67,7 @@ class InfluxComparison:
         """Reads the stored points of the period, except for datasets whose rows have times of their own.
 
         Raises:
-            Retry: InfluxDB is away.
+            Retry: InfluxDB is unreachable.
             Misconfigured: It refuses the query.
         """
         for dataset in self._datasets.values():
@@ -160,7 +160,7 @@ class InfluxComparison:
         now = datetime.now(UTC)
         return {
             target.name: timestamp_ns(now - timedelta(days=target.retention_days))
-            for target in self._server.targets(create=False)
+            for target in self._server.write_targets(create=False)
             if target.retention_days
         }
 
@@ -168,12 +168,12 @@ class InfluxComparison:
         """True if retention deletes the point."""
         return point.at_ns < self._kept_since_ns.get(self._database(point.measurement), point.at_ns)
 
-    def _report(self, what: DifferenceKind, point: Point, stored: dict[str, object] | None = None) -> None:
-        self.difference_counts[what] += 1
+    def _report(self, kind: DifferenceKind, point: Point, stored: dict[str, object] | None = None) -> None:
+        self.difference_counts[kind] += 1
         time = datetime.fromtimestamp(point.at_ns // points.NANOSECONDS, UTC)
         time += timedelta(microseconds=point.at_ns % points.NANOSECONDS // 1000)
         identity: dict[str, object] = {"time": time.isoformat(), **dict(point.tags)}
-        difference: Difference = {"what": what, "dataset": point.measurement, "row": identity}
+        difference: Difference = {"what": kind, "dataset": point.measurement, "row": identity}
         if stored is not None:
             names = sorted({*stored, *point.fields})
             pairs = {name: [stored.get(name), point.fields.get(name)] for name in names}
@@ -186,5 +186,5 @@ def _key(point: Point) -> PointKey:
 
 
 def _has_own_times(dataset: Dataset) -> bool:
-    """True if rows have times of their own, not the record's: then the period does not tell which belong to it."""
+    """True if rows have times of their own, not the record's, which may be outside the period."""
     return any(part.sources[0][0] for part in dataset.parts)

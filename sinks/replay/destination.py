@@ -114,7 +114,7 @@ class ReplayComparison(ReplayDestination, Protocol):
         ...
 
 
-class ReplayStore(Protocol):
+class ReplaySupport(Protocol):
     """Replay support of a sink: backfill of what it stores, and comparison with it."""
 
     def backfill(
@@ -154,7 +154,7 @@ class ReplayStore(Protocol):
             on_difference: Called with each difference.
 
         Raises:
-            Retry: The destination is away.
+            Retry: The destination is unreachable.
             Misconfigured: Settings are missing or wrong.
         """
         ...
@@ -195,7 +195,7 @@ class InfluxBackfill:
         self.counts.refuse(refused.values())
         for index, item in enumerate(self._items):
             if index not in refused:
-                for dataset in datasets.of(item.alias):
+                for dataset in datasets.for_topic(item.alias):
                     self.counts.add(dataset.name, new=sum(1 for _ in dataset.rows(item.record)))
         self._items = []
 

@@ -103,7 +103,7 @@ class ReplayTopics:
         self._publisher.purge()
 
     def _identity(self, alias: str, record: AnyRecord) -> Hashable:
-        # The identity of a compacted topic tells whose state a record is, but not which state.
+        # The identity on a compacted topic names the subject of a state, but not the state: that is added by the time.
         return (*self._settings.catalog[alias].identity_of(record), record["observed_at"])
 
     def _list_topics(self) -> set[str]:

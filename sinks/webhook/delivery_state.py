@@ -22,8 +22,8 @@ class DeliveryEntry:
     """Its newest transition."""
     delivered_revision: int = NEVER
     """Newest revision that was delivered."""
-    may_be_known: bool = False
-    """True if the receiver may know the alert, so that its end must be delivered."""
+    may_have_been_sent: bool = False
+    """True if the receiver may have got the alert, so that its end must be delivered."""
     refused: bool = False
     """True if the receiver refuses it for good."""
 
@@ -51,14 +51,14 @@ class DeliveryState:
             delivered: True if that transition was delivered; False if it may have been.
         """
         revision = alert["revision"] if delivered else NEVER
-        self._partitions[partition][alert["id"]] = DeliveryEntry(alert, revision, may_be_known=True)
+        self._partitions[partition][alert["id"]] = DeliveryEntry(alert, revision, may_have_been_sent=True)
 
     def should_deliver(self, partition: Partition, alert: Alert, *, muted: bool) -> bool:
-        """True if a transition is to be delivered now: not muted or, if cleared, of an alert that may be known."""
+        """True if a transition is to be delivered: not muted or, if cleared, of an alert that may have been sent."""
         if alert["transition"] != "cleared":
             return not muted
         entry = self._partitions[partition].get(alert["id"])
-        return entry is None or entry.may_be_known
+        return entry is None or entry.may_have_been_sent
 
     def mark_delivered(self, partition: Partition, alert: Alert, *, refused: bool = False) -> None:
         """Records that a transition was delivered, or refused for good."""
@@ -66,8 +66,8 @@ class DeliveryState:
         if alert["transition"] == "cleared":
             entries.pop(alert["id"], None)
         else:
-            may_be_known = not refused or (alert["id"] in entries and entries[alert["id"]].may_be_known)
-            entries[alert["id"]] = DeliveryEntry(alert, alert["revision"], may_be_known, refused)
+            may_have_been_sent = not refused or (alert["id"] in entries and entries[alert["id"]].may_have_been_sent)
+            entries[alert["id"]] = DeliveryEntry(alert, alert["revision"], may_have_been_sent, refused)
 
     def mark_held_back(self, partition: Partition, alert: Alert) -> None:
         """Records that a transition was not delivered, because the alert is muted."""

@@ -27,7 +27,7 @@ MAX_RETRY_AFTER_S: Final = 300.0
 """A longer Retry-After is shortened to this."""
 RETRIABLE_STATUS: Final = (408, 421, 423, 425, 429)
 MISCONFIGURED_STATUS: Final = (401, 403, 404, 405, 407, 410, 501)
-"""No alert would be accepted: a person must check URL and credentials."""
+"""No alert would be accepted: an operator must check URL and credentials."""
 
 
 class WebhookClient:
@@ -61,7 +61,7 @@ class WebhookClient:
         """Posts a body. Returns None if the receiver accepted it, else the reason why it never will.
 
         Raises:
-            Retry: The receiver is away or busy.
+            Retry: The receiver is unreachable or busy.
             Misconfigured: URL, credentials or certificate are wrong.
         """
         try:

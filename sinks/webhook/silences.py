@@ -71,7 +71,7 @@ class MutingState:
 
 
 def new_silence(
-    matchers: Iterable[tuple[str, str]], starts_at: datetime, ends_at: datetime, *, who: str, why: str
+    matchers: Iterable[tuple[str, str]], starts_at: datetime, ends_at: datetime, *, author: str, reason: str
 ) -> Silence:
     """Returns a silence with a new id.
 
@@ -88,8 +88,8 @@ def new_silence(
         "matchers": pairs,
         "starts_at": starts_at,
         "ends_at": ends_at,
-        "who": who,
-        "why": why,
+        "who": author,
+        "why": reason,
         "created_at": datetime.now(UTC),
     }
 

@@ -108,7 +108,7 @@ class WebhookSink:
         """Delivers a batch, after the alerts that were held back and are not muted any more.
 
         Raises:
-            Retry: The receiver is away or busy.
+            Retry: The receiver is unreachable or busy.
             Reject: It refuses some alerts; the others are delivered.
             Misconfigured: URL or credentials are wrong.
         """
@@ -146,13 +146,13 @@ class WebhookSink:
         A transition that was followed by another one is not delivered: it would contradict what the receiver has.
 
         Raises:
-            Retry: The receiver is away or busy, or the broker did not answer.
+            Retry: The receiver is unreachable or busy, or the broker did not answer.
             Misconfigured: URL or credentials are wrong.
         """
         alert = cast("Alert", item.record)
         try:
             if self._has_later_transition(item, alert):
-                return "not retriable: this alert has gone on since; drop it"
+                return "not retriable: this alert has changed since; drop it"
             muted_by = self._muting().muted_by(alert)
         except KafkaException as error:
             raise Retry(f"alerts and silences cannot be read: {error.args[0].str()}") from error
@@ -191,7 +191,7 @@ class WebhookSink:
         """Delivers alerts that are not muted any more, and posts active alerts again to Alertmanager.
 
         Raises:
-            Retry: The receiver is away or busy.
+            Retry: The receiver is unreachable or busy.
             Misconfigured: URL or credentials are wrong.
         """
         now_s = time.monotonic()

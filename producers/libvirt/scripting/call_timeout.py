@@ -48,14 +48,14 @@ class CallTimeout:
             CallTimedOut: It did not return in time, or an earlier call of the same key has not returned yet.
         """
         if self._overdue:
-            self._overdue = {key: call for key, call in self._overdue.items() if not call.is_done()}
+            self._overdue = {key: call for key, call in self._overdue.items() if not call.wait()}
         if key in self._overdue:
             raise CallTimedOut("still waiting for an earlier call", is_new=False)
         if self._worker is None:
             self._worker = _Worker()
         call = _Call(function)
         self._worker.calls.put(call)
-        if not call.is_done(self.timeout_s):
+        if not call.wait(self.timeout_s):
             self._worker.stop()  # it ends when the call returns
             self._worker, self._overdue[key] = None, call
             raise CallTimedOut(f"no answer within {self.timeout_s:g} s", is_new=True)
@@ -81,7 +81,7 @@ class _Call:
         finally:
             self._running.release()
 
-    def is_done(self, timeout_s: float = 0.0) -> bool:
+    def wait(self, timeout_s: float = 0.0) -> bool:
         """True if the call has returned, or does within this time."""
         if not self._running.acquire(timeout=timeout_s):
             return False

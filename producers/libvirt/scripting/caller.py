@@ -74,25 +74,27 @@ class LibvirtCaller:
                 with contextlib.suppress(CallTimedOut):
                     self._timeout.call(HOST, connection.close)
 
-    def call_or_warn(self, domain: VirDomain, method: str, *arguments: object, by: CallFunction | None = None) -> Any:
+    def call_or_warn(
+        self, domain: VirDomain, method: str, *arguments: object, function: CallFunction | None = None
+    ) -> Any:
         """Makes one call on a domain.
 
         Returns None after a warning if it failed, also if the domain is gone.
         """
         try:
-            return self.call(domain, method, *arguments, by=by)
+            return self.call(domain, method, *arguments, function=function)
         except DomainGone as gone:
             self.warnings.add(method, str(gone), stat_owner(domain, *arguments), domain.name())
             return None
 
-    def call(self, domain: VirDomain, method: str, *arguments: object, by: CallFunction | None = None) -> Any:
+    def call(self, domain: VirDomain, method: str, *arguments: object, function: CallFunction | None = None) -> Any:
         """Makes one call on a domain. Returns None after a warning if it failed.
 
         Args:
             domain: The domain.
             method: Method to call, and the name used in warnings.
             *arguments: Arguments of the method.
-            by: Called instead of the method.
+            function: Called instead of the method.
 
         Raises:
             DomainGone: The domain is no longer active.
@@ -102,7 +104,7 @@ class LibvirtCaller:
 
             def call() -> Any:
                 current = self._rebind(domain, connection)
-                return by(current, connection.error_type) if by else getattr(current, method)(*arguments)
+                return function(current, connection.error_type) if function else getattr(current, method)(*arguments)
 
             try:
                 result = self._timeout.call(domain.UUIDString(), call)

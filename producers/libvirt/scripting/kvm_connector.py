@@ -178,7 +178,7 @@ class KVMConnector:
 
     def get_cpu_stats(self, dom: VirDomain) -> dict[str, int]:
         """Returns `timeusr` and `timesys`, cumulative ns over all CPUs."""
-        result = self._caller.call_or_warn(dom, "getCPUStats", by=_cpu_times)
+        result = self._caller.call_or_warn(dom, "getCPUStats", function=_cpu_times)
         return self._domain_stats(dom, replace(NO_RESULTS, cpu=result), CPU_FIELDS)
 
     def _domain_stats(self, dom: VirDomain, results: CallResults, fields: Collection[str]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from producers.libvirt.worker.quarantine import InspectionHistory, MonitorState
 from producers.reader import PollFailed
 
 if TYPE_CHECKING:
-    from producers.libvirt.worker.process import Process
+    from producers.libvirt.worker.process import WorkerProcess
 
 INSPECT_EVERY_S: Final = 0.25
 HOST_TIMEOUT_S: Final = 1.0
@@ -47,14 +47,14 @@ class HangDetector:
         self.progress = ""
         """Text on the progress of the poll, if it makes single calls."""
 
-    def inspect(self, process: Process, now_s: float) -> set[str]:
+    def inspect(self, process: WorkerProcess, now_s: float) -> set[str]:
         """Reads the pending inspection and starts the next one when it is due.
 
         Returns:
             UUIDs of the domains found hung; empty while the evidence does not suffice.
 
         Raises:
-            Ended: The worker process is gone.
+            WorkerEnded: The worker process is gone.
         """
         hung: set[str] = set()
         if self._pending_inspection is not None:

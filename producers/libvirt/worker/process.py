@@ -20,14 +20,14 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 PROGRAM: Final = "producers.libvirt.worker.main"
 
 
-class Ended(Exception):
+class WorkerEnded(Exception):
     """The worker process is gone; its pending requests get no response."""
 
 
-class Process:
-    """A worker process. For a single thread, except `end`.
+class WorkerProcess:
+    """A worker process. For a single thread, except `kill`.
 
-    The process exits when this object is ended or garbage-collected, because it lives as long as its socket is open.
+    The process exits when this object is killed or garbage-collected, because it lives as long as its socket is open.
     """
 
     def __init__(self, uri: str, device_cache_ttl_s: float) -> None:
@@ -58,7 +58,7 @@ class Process:
         """Sends a request and returns its number, for `response`.
 
         Raises:
-            Ended: The worker process is gone.
+            WorkerEnded: The worker process is gone.
         """
         self._last_number += 1
         self._send(tuple(WorkerRequest(self._last_number, method, arguments)))
@@ -70,14 +70,14 @@ class Process:
         Returns True if one arrived.
 
         Raises:
-            Ended: The worker process is gone.
+            WorkerEnded: The worker process is gone.
         """
         try:
             frame = self._socket.receive(max(0.0, deadline_s - time.monotonic()))
         except TimeoutError:
             return False
         except (EOFError, OSError, ValueError) as error:
-            raise Ended(self._exit_reason()) from error
+            raise WorkerEnded(self._exit_reason()) from error
         response = WorkerResponse(*cast("tuple[int, tuple[str, str] | None, object]", frame))
         self._responses[response.number] = response
         return True
@@ -95,15 +95,15 @@ class Process:
             raise PollFailed(*response.failure)
         return response.result
 
-    def end(self) -> None:
-        """Kills the process, from any thread. Pending calls raise `Ended`."""
+    def kill(self) -> None:
+        """Kills the process, from any thread. Pending calls raise `WorkerEnded`."""
         self._end()
 
     def _send(self, message: object) -> None:
         try:
             self._socket.send(message)
         except OSError as error:
-            raise Ended(self._exit_reason()) from error
+            raise WorkerEnded(self._exit_reason()) from error
 
     def _exit_reason(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):

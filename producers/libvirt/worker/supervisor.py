@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from producers.libvirt.poll import GROUPS_WITHOUT_MONITOR, POLLED_GROUPS
 from producers.libvirt.worker.hang_detector import HangDetector
-from producers.libvirt.worker.process import Ended, Process
+from producers.libvirt.worker.process import WorkerEnded, WorkerProcess
 from producers.libvirt.worker.quarantine import Quarantine
 from producers.reader import PollFailed
 
@@ -63,9 +63,9 @@ class WorkerSupervisor:
         self._uri = uri
         self._address = address
         self._limits = limits
-        self._process: Process | None = None
+        self._process: WorkerProcess | None = None
         self._pending: _PendingRequest | None = None
-        self._spare: tuple[Process, _PendingRequest] | None = None
+        self._spare: tuple[WorkerProcess, _PendingRequest] | None = None
         """A worker that opens its connection while the other's poll is suspected of hanging."""
         self._is_open = self._is_closing = False
         self.quarantine = Quarantine()
@@ -93,7 +93,7 @@ class WorkerSupervisor:
                     return cast("PollResult", result)
                 except _DomainsHung:
                     continue
-                except Ended as ended:
+                except WorkerEnded as ended:
                     self._end_worker()
                     if self._is_closing or not was_open:
                         raise self._process_ended(ended) from None
@@ -118,7 +118,7 @@ class WorkerSupervisor:
             self._connect(deadline_s)
             result = self._finish(self._request("survey", self.quarantine.quarantined), deadline_s)
             self._update_versions()
-        except Ended as ended:
+        except WorkerEnded as ended:
             raise self._process_ended(ended) from None
         return cast("dict[str, GroupSurvey]", result)
 
@@ -128,18 +128,18 @@ class WorkerSupervisor:
         self._end_worker()
         self._end_spare()
 
-    def _process_ended(self, ended: Ended) -> PollFailed:
+    def _process_ended(self, ended: WorkerEnded) -> PollFailed:
         return PollFailed("unreachable", f"libvirt {self._address}: its process ended: {ended}")
 
     def _end_spare(self) -> None:
         spare, self._spare = self._spare, None
         if spare is not None:
-            spare[0].end()
+            spare[0].kill()
 
     def _end_worker(self) -> None:
         process, self._process, self._pending, self._is_open = self._process, None, None, False
         if process is not None:
-            process.end()
+            process.kill()
 
     def _discard_stale_response(self) -> None:
         """Discards the result of a poll that completed after its caller gave up: its values are old."""
@@ -153,7 +153,7 @@ class WorkerSupervisor:
                 self._pending = None
         except PollFailed:
             self._pending, self._is_open = None, False
-        except Ended:
+        except WorkerEnded:
             self._end_worker()
 
     def _connect(self, deadline_s: float) -> None:
@@ -161,7 +161,7 @@ class WorkerSupervisor:
         if self._is_open:
             return
         if self._is_closing:
-            raise Ended("closed")
+            raise WorkerEnded("closed")
         if self._process is None:
             spare, self._spare = self._spare, None
             self._process, self._pending = spare or self._start_worker()
@@ -175,13 +175,13 @@ class WorkerSupervisor:
         process = self._process
         if process is None:
             return
-        with contextlib.suppress(PollFailed, Ended):  # the next poll reports what went wrong
+        with contextlib.suppress(PollFailed, WorkerEnded):  # the next poll reports what went wrong
             if self._describe_request is None:
                 self._describe_request = process.request("describe")
             self.server_info |= cast("ServerInfo", process.response(self._describe_request) or {})
 
-    def _start_worker(self) -> tuple[Process, _PendingRequest]:
-        process = Process(self._uri, self._limits.device_cache_ttl_s)
+    def _start_worker(self) -> tuple[WorkerProcess, _PendingRequest]:
+        process = WorkerProcess(self._uri, self._limits.device_cache_ttl_s)
         return process, self._request("open", process=process)
 
     def _start_poll(self, report_from_s: float) -> _PendingRequest:
@@ -194,10 +194,10 @@ class WorkerSupervisor:
         pending.hang_detector = HangDetector(pending.started_s, report_from_s, quarantined)
         return pending
 
-    def _request(self, method: str, *arguments: object, process: Process | None = None) -> _PendingRequest:
+    def _request(self, method: str, *arguments: object, process: WorkerProcess | None = None) -> _PendingRequest:
         process = process or self._process
         if process is None:
-            raise Ended("closed")
+            raise WorkerEnded("closed")
         started_s = time.monotonic()
         return _PendingRequest(process.request(method, *arguments), method, started_s)
 
@@ -206,12 +206,12 @@ class WorkerSupervisor:
 
         Raises:
             PollFailed: libvirt failed, or time is up.
-            Ended: The worker process is gone.
+            WorkerEnded: The worker process is gone.
             _DomainsHung: Domains hang.
         """
         process = self._process
         if process is None:
-            raise Ended("closed")
+            raise WorkerEnded("closed")
         kill_at_s = pending.started_s + self._limits.hard_timeout_s
         while (result := self._result(process, pending)) is None:
             now_s = time.monotonic()
@@ -239,14 +239,14 @@ class WorkerSupervisor:
             return PollFailed("unreachable", message)
         return PollFailed("late" if detector.host_responds(now_s) else "unreachable", message + detector.progress)
 
-    def _result(self, process: Process, pending: _PendingRequest) -> object:
+    def _result(self, process: WorkerProcess, pending: _PendingRequest) -> object:
         try:
             return process.response(pending.number)
         except PollFailed as failure:
             self._pending, self._is_open = None, False
             raise _ConnectionLost(failure.status, str(failure)) from None
 
-    def _inspect(self, process: Process, detector: HangDetector, now_s: float) -> None:
+    def _inspect(self, process: WorkerProcess, detector: HangDetector, now_s: float) -> None:
         hung = detector.inspect(process, now_s)
         if hung:
             for uuid in hung:

@@ -1,4 +1,4 @@
-"""Client for one BMC: reads resources within a deadline, logged in, from this BMC only. Knows only the service root."""
+"""Client for one BMC: reads resources within a deadline, logged in, from this BMC only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
+
+from requests.adapters import BaseAdapter
 
 from producers.redfish.documents import JsonObject, value_at
 from producers.redfish.http import errors
@@ -59,9 +61,10 @@ class RedfishClient:
         proxy: URL of a proxy.
         clock: Monotonic clock; deadlines refer to it.
         stale_session: URI of a session that another process left open; deleted before the first login.
+        create_adapter: Creates what sends the requests; default: persistent connections to the BMC.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all but the first two by name
         self,
         address: str,
         credentials: Credentials = lambda: None,
@@ -70,10 +73,13 @@ class RedfishClient:
         proxy: str | None = None,
         clock: Clock = time.monotonic,
         stale_session: str | None = None,
+        create_adapter: Callable[[], BaseAdapter] | None = None,
     ) -> None:
         self._base_url = BaseUrl(address)
         self._clock = clock
-        self._transport = HttpTransport(self._base_url.url, verify=verify, proxy=proxy, clock=clock)
+        self._transport = HttpTransport(
+            self._base_url.url, verify=verify, proxy=proxy, clock=clock, create_adapter=create_adapter
+        )
         self._concurrency = ConcurrencyLimit()
         self._breaker = CircuitBreaker(clock)
         self._session_manager = SessionManager(

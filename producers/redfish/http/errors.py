@@ -5,7 +5,7 @@ RedfishError
 │   ├── ConnectionBroken   the connection was reset; an idempotent request is sent once more
 │   ├── ResponseTimeout    no response in time; the BMC may only be slow
 │   └── DeadlineExceeded   the poll has no time left; says nothing about the BMC
-├── Unauthorized           the BMC refuses the login (401): no request for a minute, then for ever longer
+├── Unauthorized           the BMC refuses the login (401): no request for a minute, then longer each time
 ├── ResourceMissing        this resource is not available: 404, 405, 410, a link to another host, …
 │   └── Forbidden          403: a privilege or a licence is missing
 └── BadResponse            the response is unusable: 5xx, empty, not JSON, cut off, too large

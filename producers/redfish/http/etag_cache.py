@@ -1,4 +1,4 @@
-"""Caches responses by ETag, so that a BMC need not resend unchanged resources. Bounded; knows no resource.
+"""Caches responses by ETag, so that a BMC need not resend unchanged resources. Bounded.
 
 ETags of BMCs are unreliable. Resources with readings are never cached: their ETag changes at each poll or, worse, does
 not. Cached responses are requested without a condition from time to time. A BMC whose ETag stays the same while the

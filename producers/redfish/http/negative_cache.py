@@ -1,4 +1,4 @@
-"""Client that does not request unavailable resources again at each poll. Knows no resource."""
+"""Client that does not request unavailable resources again at each poll."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class NegativeCacheClient:
 
         Requests are sent concurrently, so that one that hangs does not hold up the others.
         """
-        results: list[JsonObject | RedfishError] = [ResourceMissing("not asked")] * len(links)
+        results: list[JsonObject | RedfishError] = [ResourceMissing("not requested")] * len(links)
         # Each thread takes the next position; `next` of a range iterator is atomic.
         positions = iter(range(len(links)))
 

@@ -159,7 +159,7 @@ class SessionManager:
             if user_password is None or (session is None and self._clock() < self._basic_until_s):
                 self.reject(refused)
             if session is not None:
-                self._drop(session)
+                self._discard(session)
             self._backoff.check_and_claim(hash(user_password))
             return self._log_in(user_password, deadline_s)
 
@@ -179,7 +179,7 @@ class SessionManager:
         """Switches to Basic authentication: the BMC creates sessions, but does not accept their tokens."""
         with self._lock:
             if self._session is not None:
-                self._drop(self._session)
+                self._discard(self._session)
             self._use_basic("new sessions are refused", NO_SESSIONS_RETRY_S)
 
     def close(self, deadline_s: float) -> None:
@@ -222,7 +222,7 @@ class SessionManager:
         if self._session is not None:
             if self._session.credentials_key == basic.credentials_key:
                 return self._session
-            self._drop(self._session)
+            self._discard(self._session)
         if self._clock() < self._basic_until_s:
             return basic
         # Before the login, because stale sessions may be what exhausts the BMC's sessions.
@@ -309,7 +309,7 @@ class SessionManager:
             response = self._send("POST", path, headers, body, deadline_s)
         return path, response
 
-    def _drop(self, session: Authorization) -> None:
+    def _discard(self, session: Authorization) -> None:
         """Discards a session that the BMC refuses. It is deleted later, because the BMC may still count it."""
         self._session = None
         self._stale_sessions.add(session.session_uri)

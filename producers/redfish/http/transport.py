@@ -22,7 +22,7 @@ from typing import Any, Final
 import certifi
 import urllib3
 from requests import PreparedRequest
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.exceptions import RequestException
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
@@ -67,13 +67,22 @@ class HttpResponse:
 class HttpTransport:
     """Persistent connections to one BMC. Safe for several threads."""
 
-    def __init__(self, url: str, *, verify: bool | str, proxy: str | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        verify: bool | str,
+        proxy: str | None,
+        clock: Clock,
+        create_adapter: Callable[[], BaseAdapter] | None = None,
+    ) -> None:
         self._url = url
         self._verify = verify
+        self._create_adapter = create_adapter or self._create_bmc_adapter
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._clock = clock
         self._lock = threading.Lock()
-        self._open_adapter: _BmcAdapter | None = None
+        self._open_adapter: BaseAdapter | None = None
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline_s: float
@@ -109,11 +118,14 @@ class HttpTransport:
         if adapter is not None:
             adapter.close()
 
-    def _adapter(self) -> _BmcAdapter:
+    def _adapter(self) -> BaseAdapter:
         with self._lock:
             if self._open_adapter is None:
-                self._open_adapter = _BmcAdapter(tls_context(self._verify) if self._url.startswith("https:") else None)
+                self._open_adapter = self._create_adapter()
             return self._open_adapter
+
+    def _create_bmc_adapter(self) -> _BmcAdapter:
+        return _BmcAdapter(tls_context(self._verify) if self._url.startswith("https:") else None)
 
     def _read_body(self, response: urllib3.HTTPResponse, deadline_s: float) -> bytes:
         """Reads the body in chunks: a time-out applies to each chunk, and a BMC that drips bytes never exceeds it."""

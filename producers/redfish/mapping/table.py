@@ -206,10 +206,10 @@ def map_object(
         _count_missing_reading(table, record, reading_causes, problems)
     if table.id_field in record and record[table.id_field] is None:
         record[table.id_field] = default_id
-    for part in table.nested:
-        inner = value_at(entry, part.property_path)
+    for nested_table in table.nested:
+        inner = value_at(entry, nested_table.property_path)
         inner_object = inner if isinstance(inner, dict) else {}
-        record[part.record_field] = map_object(part, inner_object, problems, parent_state=state)
+        record[nested_table.record_field] = map_object(nested_table, inner_object, problems, parent_state=state)
     return cast("RecordT_co", record)
 
 

@@ -46,7 +46,7 @@ def _node_temperatures(number: int, readings: SimulatedReadings) -> list[Documen
 
 
 def _node_power(number: int, readings: SimulatedReadings) -> Document:
-    """Returns a Power whose oem are only in an OEM property."""
+    """Returns a Power that reports watts only in an OEM property."""
     oem = {"Vendor": {"PowerMetrics": {"CurrentConsumedWatts": round(readings.watts + number)}}}
     control = {"Name": "Blade Power", "PowerLimit": {"LimitInWatts": None}, "Oem": oem}
     uri = f"{ROOT}/Chassis/Blade{number}/Power"

@@ -98,24 +98,24 @@ def test_the_figures_of_a_domain_lie_between_two_direct_readings(default):
 def test_memory_and_cpu_are_what_libvirt_says(default):
     dom = default.get_live_vms()[0]["dom"]
     memory, cpu = default.get_memory_stats(dom), default.get_cpu_stats(dom)
-    said, total = dom.memoryStats(), dom.getCPUStats(True)[0]
+    direct, total = dom.memoryStats(), dom.getCPUStats(True)[0]
 
     assert (MEMORY, CPU) == (list(memory), list(cpu))
-    assert [said[key] for key in ("actual", "rss", "available", "usable", "swap_in", "swap_out", "major_fault",
+    assert [direct[key] for key in ("actual", "rss", "available", "usable", "swap_in", "swap_out", "major_fault",
                                   "minor_fault", "disk_caches")] == list(memory.values())  # fmt: skip
     assert [total["user_time"], total["system_time"]] == list(cpu.values())
 
 
 def test_a_cycle_over_ten_vms_has_the_seeds_counts(ten):
     vms = ten.get_live_vms()
-    found = {vm["name"]: ten.get_devices_for_vm(vm["dom"]) for vm in vms}
-    nics = [ten.get_interface_stats(vm["dom"], nic) for vm in vms for nic in found[vm["name"]][0]]
-    disks = [ten.get_block_stats(vm["dom"], disk) for vm in vms for disk in found[vm["name"]][1]]
+    devices = {vm["name"]: ten.get_devices_for_vm(vm["dom"]) for vm in vms}
+    nics = [ten.get_interface_stats(vm["dom"], nic) for vm in vms for nic in devices[vm["name"]][0]]
+    disks = [ten.get_block_stats(vm["dom"], disk) for vm in vms for disk in devices[vm["name"]][1]]
 
     assert (10, 20, 30) == (len(vms), len(nics), len(disks))
-    assert (["tap3.0", "tap3.1"], ["vda", "vdb", "vdc"]) == found["one-3"]
+    assert (["tap3.0", "tap3.1"], ["vda", "vdb", "vdc"]) == devices["one-3"]
     assert [] == [
-        each for each in (*nics, *disks) if not all(type(value) is int and value > 0 for value in each.values())
+        stats for stats in (*nics, *disks) if not all(type(value) is int and value > 0 for value in stats.values())
     ]
     totals = [ten.get_memory_stats(vm["dom"]) | ten.get_cpu_stats(vm["dom"]) for vm in vms]
     assert [[*MEMORY, *CPU]] * 10 == [list(total) for total in totals]
@@ -141,10 +141,10 @@ def test_it_says_what_the_producers_record_says(ten, node_of_ten):
 def test_no_cd_rom_is_among_the_disks(default, direct):
     domain = direct.createXML(WITH_CDROM)
     [dom] = [vm["dom"] for vm in default.get_live_vms() if vm["name"] == "installing"]
-    found = default.get_devices_for_vm(dom)
+    devices = default.get_devices_for_vm(dom)
     domain.destroy()
 
-    assert ["vda"] == found[1]
+    assert ["vda"] == devices[1]
 
 
 @pytest.mark.parametrize(
@@ -159,15 +159,15 @@ def test_devices_are_believed_for_a_while(tmp_path, monkeypatch, environment, ar
     monkeypatch.delenv("DEVICE_CACHE_TTL", raising=False)
     if environment:
         monkeypatch.setenv("DEVICE_CACHE_TTL", environment)
-    path, clock, found = tmp_path / "node.xml", [0.0], []
+    path, clock, counts = tmp_path / "node.xml", [0.0], []
     kvm = KVMConnector(f"test://{path}", device_cache_ttl=argument, clock=lambda: clock[0])
     for clock[0], disks in ((0.0, 3), (ttl_s - 0.1, 4), (ttl_s + 0.1, 4)):
         path.write_text(node_xml(1, disks=disks))  # read at each connection
         [vm] = kvm.get_live_vms()
-        found.append(len(kvm.get_devices_for_vm(vm["dom"])[1]))
+        counts.append(len(kvm.get_devices_for_vm(vm["dom"])[1]))
         kvm.disconnect()
 
-    assert [3, 3, 4] == found
+    assert [3, 3, 4] == counts
 
 
 def test_a_nic_that_is_not_there_is_0_and_said_once_and_the_others_are_read(default):

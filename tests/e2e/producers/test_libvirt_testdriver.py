@@ -62,15 +62,15 @@ def domains(reader: source.LibvirtReader) -> dict[str, Any]:
     return {domain["name"]: domain for domain in reader.read("domains", 60).body["domains"]}
 
 
-def asked(link: PollService) -> dict[str, Any]:
+def polled_domains(link: PollService) -> dict[str, Any]:
     return {domain["name"]: domain for domain in link.poll([], [], POLLED_GROUPS)["domains"]}
 
 
 @pytest.fixture
 def link():
-    found = PollService(DEFAULT, 300.0, load_libvirt())
-    yield found
-    found.connection.close()
+    service = PollService(DEFAULT, 300.0, load_libvirt())
+    yield service
+    service.connection.close()
 
 
 @pytest.fixture
@@ -91,9 +91,9 @@ def node_of_five(tmp_path: Path):
 
 @pytest.fixture
 def five(node_of_five: str):
-    found = reader(node_of_five)
-    yield found
-    found.close()
+    node = reader(node_of_five)
+    yield node
+    node.close()
 
 
 def test_the_default_domain_lies_between_two_direct_readings(direct, link):
@@ -102,30 +102,30 @@ def test_the_default_domain_lies_between_two_direct_readings(direct, link):
     def figures() -> list[int]:
         return [domain.info()[4], *domain.interfaceStats("testnet0"), *domain.blockStats("vda")]
 
-    before, found, after = figures(), asked(link)["test"], figures()
+    before, polled, after = figures(), polled_domains(link)["test"], figures()
     got = [
-        found["cputime"],
-        *[found["nics"][0][name] for name, _ in NIC_STATS],
-        *[found["disks"][0][name] for name, _ in DISK_STATS],
+        polled["cputime"],
+        *[polled["nics"][0][name] for name, _ in NIC_STATS],
+        *[polled["disks"][0][name] for name, _ in DISK_STATS],
     ]
 
     assert [] == [trio for trio in zip(before, got, after, strict=True) if not trio[0] <= trio[1] <= trio[2]]
-    assert ["testnet0", "vda"] == [found["nics"][0]["device"], found["disks"][0]["device"]]
+    assert ["testnet0", "vda"] == [polled["nics"][0]["device"], polled["disks"][0]["device"]]
     assert (1, domain.UUIDString(), 2, 8388608) == tuple(
-        found[key] for key in ("state", "uuid", "cpus", "memory_max_kb")
+        polled[key] for key in ("state", "uuid", "cpus", "memory_max_kb")
     )
-    assert domain.memoryStats()["usable"] == found["memusable"]
+    assert domain.memoryStats()["usable"] == polled["memusable"]
 
 
 def test_a_node_of_five_is_read_whole_and_fits_its_schema(five):
     sample = five.read("domains", 10)
-    found = sample.body["domains"]
+    listed = sample.body["domains"]
 
-    assert ["0", "1", "2", "3", "4"] == sorted(domain["vmid"] for domain in found)
-    assert {(2, 3)} == {(len(domain["nics"]), len(domain["disks"])) for domain in found}
+    assert ["0", "1", "2", "3", "4"] == sorted(domain["vmid"] for domain in listed)
+    assert {(2, 3)} == {(len(domain["nics"]), len(domain["disks"])) for domain in listed}
     assert [] == [
         name
-        for domain in found
+        for domain in listed
         for part in [domain, *domain["nics"], *domain["disks"]]
         for name, value in part.items()
         if value is None and name not in ONLY_REAL
@@ -157,12 +157,12 @@ def test_counters_do_not_fall_from_poll_to_poll(five):
 
 def test_a_domain_destroyed_between_two_polls_is_gone_and_a_new_run_has_a_new_id(direct, link):
     extra = direct.createXML(EXTRA)
-    first = asked(link)["one-7"]
+    first = polled_domains(link)["one-7"]
     uuid = extra.UUIDString()
     extra.destroy()
-    without = asked(link)
+    without = polled_domains(link)
     again = direct.createXML(EXTRA.replace("<name>", f"<uuid>{uuid}</uuid><name>"))
-    second = asked(link)["one-7"]
+    second = polled_domains(link)["one-7"]
     again.destroy()
 
     assert "one-7" not in without
@@ -174,11 +174,11 @@ def test_a_domain_destroyed_between_two_polls_is_gone_and_a_new_run_has_a_new_id
 def test_a_paused_domain_says_so(direct, link):
     domain = direct.lookupByName("test")
     domain.suspend()
-    found = asked(link)["test"]
+    polled = polled_domains(link)["test"]
     domain.resume()
 
-    assert 3 == found["state"]
-    assert found["cputime"] is not None
+    assert 3 == polled["state"]
+    assert polled["cputime"] is not None
 
 
 def test_a_read_after_close_opens_the_connection_again(five):
@@ -199,30 +199,30 @@ def test_a_node_that_is_not_there_is_unreachable_and_prints_nothing_of_libvirts(
 
 
 def test_what_a_connection_gives_is_told(node_of_five):
-    told = probe_libvirt.probe(node_of_five)
+    report = probe_libvirt.probe(node_of_five)
     console = Console(width=160, file=io.StringIO())
-    probe_libvirt.show(told, console)
+    probe_libvirt.show(report, console)
     printed = console.file.getvalue()
 
     assert ("up", "TEST", False, 5, []) == (
-        told["status"], told["hypervisor"], told["bulk"], len(told["vms"]), told["hung"]
+        report["status"], report["hypervisor"], report["bulk"], len(report["vms"]), report["hung"]
     )  # fmt: skip
-    assert ["state.reason", "state.state"] == told["groups"]["state"]["keys"]
-    assert {"name": "one-3", "state": "running", "nics": ["tap3.0", "tap3.1"]}.items() <= told["vms"][3].items()
-    assert told == json.loads(json.dumps(told))
+    assert ["state.reason", "state.state"] == report["groups"]["state"]["keys"]
+    assert {"name": "one-3", "state": "running", "nics": ["tap3.0", "tap3.1"]}.items() <= report["vms"][3].items()
+    assert report == json.loads(json.dumps(report))
     assert "5 VMs, " in printed
     assert "no bulk statistics: read device by device" in printed
     assert "tap3.0 tap3.1" in printed
 
 
 def test_a_connection_that_is_not_to_be_had_says_why_without_credentials():
-    told = probe_libvirt.probe("qemu+unix://user:secret@/system?socket=/nonexistent/libvirt-sock")
+    report = probe_libvirt.probe("qemu+unix://user:secret@/system?socket=/nonexistent/libvirt-sock")
     console = Console(width=160, file=io.StringIO())
-    probe_libvirt.show(told, console)
+    probe_libvirt.show(report, console)
 
-    assert "unreachable" == told["status"]
+    assert "unreachable" == report["status"]
     assert "/nonexistent/libvirt-sock" in console.file.getvalue()
-    assert "secret" not in console.file.getvalue() + json.dumps(told)
+    assert "secret" not in console.file.getvalue() + json.dumps(report)
 
 
 def test_events_of_libvirt_have_the_xml_read_again(direct):

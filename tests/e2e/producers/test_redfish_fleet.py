@@ -74,7 +74,7 @@ class Seen:
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Host → what its BMC was asked, after the producer ended."""
     alive: bool = False
-    told: bytes = b""
+    output: bytes = b""
     """All that was logged, and all that is on any topic."""
 
 
@@ -99,7 +99,7 @@ def seen(broker: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def run(settings: KafkaSettings, directory: Path) -> Seen:
-    found, before = Seen(), polls()
+    seen, before = Seen(), polls()
     hosts = [*HEALTHY, *FAULTS]
     with (
         RedfishSimulator(len(hosts), model="mix", username="root", password=PASSWORD) as simulator,
@@ -119,49 +119,50 @@ def run(settings: KafkaSettings, directory: Path) -> Seen:
             return records(settings, "state-targets")
 
         def settled() -> bool:
-            found.statuses = {each["host"]: each for each in statuses()}
-            wanted = {host: status for host, (_, status, _) in FAULTS.items()}
-            return wanted.items() <= {host: each["status"] for host, each in found.statuses.items()}.items()
+            seen.statuses = {status["host"]: status for status in statuses()}
+            expected = {host: status for host, (_, status, _) in FAULTS.items()}
+            return expected.items() <= {host: record["status"] for host, record in seen.statuses.items()}.items()
 
         try:
             began_s = time.monotonic()
-            found.from_s = time.time()
+            seen.from_s = time.time()
 
             def since(seconds: float) -> bool:
                 return time.monotonic() > began_s + seconds
 
             # What has not settled by then is told fault by fault.
             until(lambda: (settled() and since(SETTLED_S)) or since(PATIENCE_S), every_s=0.25)
-            found.to_s = time.time()
-            found.polls = {status: count - before[status] for status, count in polls().items()}
+            seen.to_s = time.time()
+            seen.polls = {status: count - before[status] for status, count in polls().items()}
             for fault, status in ((InjectedFault.create("dead"), "unreachable"), (None, "up")):
                 simulator.set_fault(0, fault)
                 until(lambda status=status: of(HEALTHY[0], statuses())[-1] == status, every_s=0.25)
-            found.history = of(HEALTHY[0], statuses())
-            found.alive = producer.is_alive()
+            seen.history = of(HEALTHY[0], statuses())
+            seen.alive = producer.is_alive()
         finally:
             stop.set()
             producer.join(60)
-        found.counts = {host: bmc.statistics() for host, bmc in zip(hosts, simulator.bmcs, strict=True)}
-    found.records = records(settings, "raw-redfish")
-    messages = [each for topic in settings.catalog.topics.values() for each in kafka.read_all(settings, topic.name)]
-    found.told = b"\n".join([*(str(log).encode() for log in logs), *(message.value() or b"" for message in messages)])
-    return found
+        seen.counts = {host: bmc.statistics() for host, bmc in zip(hosts, simulator.bmcs, strict=True)}
+    seen.records = records(settings, "raw-redfish")
+    names = [topic.name for topic in settings.catalog.topics.values()]
+    messages = [message for name in names for message in kafka.read_all(settings, name)]
+    seen.output = b"\n".join([*(str(log).encode() for log in logs), *(message.value() or b"" for message in messages)])
+    return seen
 
 
 def of(host: str, statuses: list[dict[str, Any]]) -> list[str]:
     """The statuses of a host, in order, each change once."""
-    mine = sorted((each for each in statuses if each["host"] == host), key=lambda each: each["observed_at"])
-    return [status for status, _ in itertools.groupby(each["status"] for each in mine)]
+    mine = sorted((record for record in statuses if record["host"] == host), key=lambda record: record["observed_at"])
+    return [status for status, _ in itertools.groupby(record["status"] for record in mine)]
 
 
 @pytest.mark.parametrize("host", FAULTS)
 def test_a_fault_is_told_by_the_targets_status(seen: Seen, host: str) -> None:
     _, status, words = FAULTS[host]
-    found = seen.statuses[host]
-    assert status == found["status"]
-    assert any(word in found["detail"] for word in words.split("|")), found["detail"]
-    assert (status in ("unreachable", "auth_failed")) == (found["failures"] > 0)
+    record = seen.statuses[host]
+    assert status == record["status"]
+    assert any(word in record["detail"] for word in words.split("|")), record["detail"]
+    assert (status in ("unreachable", "auth_failed")) == (record["failures"] > 0)
 
 
 def test_healthy_targets_keep_their_cadence_beside_every_fault(seen: Seen) -> None:
@@ -177,8 +178,8 @@ def test_a_fault_of_one_resource_loses_no_other(seen: Seen) -> None:
 
 def test_every_result_is_counted(seen: Seen) -> None:
     assert all(seen.polls.values()), seen.polls
-    told = sum(status["polls"] for status in seen.statuses.values())
-    assert sum(seen.polls.values()) >= told
+    polls = sum(status["polls"] for status in seen.statuses.values())
+    assert sum(seen.polls.values()) >= polls
 
 
 def test_a_refused_login_is_not_tried_again_and_again(seen: Seen) -> None:
@@ -189,8 +190,8 @@ def test_a_refused_login_is_not_tried_again_and_again(seen: Seen) -> None:
 def test_a_bmc_that_dies_and_comes_back_is_told_and_polled_again(seen: Seen) -> None:
     assert seen.alive
     # It may die in the middle of a poll, of which some resources were got; on a busy machine, what is up may be slow.
-    told = [status for status in seen.history[1:] if status not in ("partial", "slow")]
-    assert ["up", "unreachable", "up"] == [status for status, _ in itertools.groupby(told)][-3:]
+    statuses = [status for status in seen.history[1:] if status not in ("partial", "slow")]
+    assert ["up", "unreachable", "up"] == [status for status, _ in itertools.groupby(statuses)][-3:]
 
 
 @pytest.mark.parametrize("host", [*HEALTHY[1:], "leak"])
@@ -201,6 +202,6 @@ def test_polls_share_one_session_and_leave_none_behind(seen: Seen, host: str) ->
 
 
 def test_no_log_and_no_record_of_any_topic_tells_the_password(seen: Seen) -> None:
-    assert b"refused (HTTP 401)" in seen.told
+    assert b"refused (HTTP 401)" in seen.output
     basic = base64.b64encode(f"root:{PASSWORD}".encode())
-    assert [] == [each for each in (b"canary-of-the-fleet", basic) if each in seen.told]
+    assert [] == [secret for secret in (b"canary-of-the-fleet", basic) if secret in seen.output]

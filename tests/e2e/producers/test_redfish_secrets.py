@@ -66,10 +66,10 @@ FAULTS: list[Callable[[Door], None]] = [
 
 @pytest.fixture
 def door() -> Iterator[Door]:
-    with serving(Door()) as each:
-        each.password = CANARIES[0]
-        each.token_prefix = CANARIES[1]
-        yield each
+    with serving(Door()) as own:
+        own.password = CANARIES[0]
+        own.token_prefix = CANARIES[1]
+        yield own
 
 
 def clean(*texts: str) -> None:
@@ -92,7 +92,7 @@ def parts(whole: object) -> list[object]:
     return [part for part in ids.values() if type(part).__module__ != "builtins"]
 
 
-def told(reader: RedfishReader) -> Iterator[str]:
+def outputs(reader: RedfishReader) -> Iterator[str]:
     """All that polls say, twice, for what is remembered is said in other words."""
     for _ in range(2):
         try:
@@ -109,13 +109,13 @@ def test_no_fault_tells_a_secret(door: Door, fault: Callable[[Door], None], capl
     caplog.set_level(logging.DEBUG)
     client = RedfishClient(door.url, lambda: (USERNAME, CANARIES[0]), stale_session=f"{SESSIONS}/9")
     reader = RedfishReader("node1", client, labels={}, intervals={})
-    said = [*told(reader)]
+    texts = [*outputs(reader)]
     fault(door)
     door.tokens.clear()
     reader = RedfishReader("node1", client, labels={}, intervals={})
-    said += [*told(reader)]
+    texts += [*outputs(reader)]
     reader.close()
-    clean(*said, caplog.text)
+    clean(*texts, caplog.text)
     assert door.made or client.basic_reason  # the secrets were really used
 
 
@@ -147,7 +147,7 @@ def test_a_proxy_that_fails_tells_none(
     import threading
 
     caplog.set_level(logging.DEBUG)
-    heard = io.BytesIO()
+    received = io.BytesIO()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
@@ -156,7 +156,7 @@ def test_a_proxy_that_fails_tells_none(
                 while True:
                     connection, _ = server.accept()
                     with connection:
-                        heard.write(connection.recv(4096))
+                        received.write(connection.recv(4096))
                         if proxy:
                             proxy(connection)
 
@@ -168,9 +168,9 @@ def test_a_proxy_that_fails_tells_none(
             proxy=f"http://someone:{CANARIES[2]}@127.0.0.1:{port}",
         )
         reader = RedfishReader("node1", client, labels={}, intervals={})
-        clean(*told(reader), caplog.text + " ")
+        clean(*outputs(reader), caplog.text + " ")
         reader.close()
-        assert b"proxy-authorization: basic" in heard.getvalue().lower()
+        assert b"proxy-authorization: basic" in received.getvalue().lower()
         with contextlib.suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
     thread.join(10)
@@ -180,9 +180,9 @@ def test_a_collector_tells_none(door: Door, caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.DEBUG)
     with (
         serving(Door(tls=True)) as tls,
-        RedfishTelemetryCollector("127.0.0.1", USERNAME, CANARIES[0], tls.port) as each,
+        RedfishTelemetryCollector("127.0.0.1", USERNAME, CANARIES[0], tls.port) as collector,
     ):
         assert PASSWORD == tls.password  # another: refused
-        assert [] == each.get_all_telemetry()
-        assert each._make_request("GET", f"https://{USERNAME}:{CANARIES[0]}@127.0.0.1:{tls.port}/x") is None
-        clean(caplog.text, repr(each), repr(each.session.__dict__))
+        assert [] == collector.get_all_telemetry()
+        assert collector._make_request("GET", f"https://{USERNAME}:{CANARIES[0]}@127.0.0.1:{tls.port}/x") is None
+        clean(caplog.text, repr(collector), repr(collector.session.__dict__))

@@ -10,7 +10,7 @@ from collections import defaultdict
 import pytest
 
 from processors import vms
-from processors.testing import drive
+from processors.testing import run_step
 from rackstream.simulators.libvirt import LibvirtLoadSettings, LibvirtSimulation
 from schemas import catalog, codec
 from schemas.testing import make_raw_record
@@ -66,7 +66,7 @@ def test_what_is_on_kafka_is_the_plan_round_by_round(kafka):
 
 def assert_rates_end_at_events(hosts, summary):
     """A VM has rates in each round but its host's first, and but those in which it came new: restarted or migrated."""
-    outputs = [output for series in hosts.values() for output in drive(vms.STEP, series)]
+    outputs = [output for series in hosts.values() for output in run_step(vms.STEP, series)]
     rated = [vm for output in outputs for features in output.get("vm-features", ()) for vm in features["vms"]]
     unknown = [vm for vm in rated if vm["net_rxbytes_rate"] is None]
 

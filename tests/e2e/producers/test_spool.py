@@ -60,10 +60,10 @@ def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded
 
 @pytest.fixture
 def settings(broker: EmbeddedKafka, tmp_path: Path) -> KafkaSettings:
-    found = KafkaSettings.read(bootstrap=broker.bootstrap, partitions=2, data_dir=tmp_path)
-    topics.create(found)
-    topics.publish_schemas(found)
-    return found
+    own = KafkaSettings.read(bootstrap=broker.bootstrap, partitions=2, data_dir=tmp_path)
+    topics.create(own)
+    topics.publish_schemas(own)
+    return own
 
 
 class App:
@@ -103,10 +103,10 @@ class App:
     @property
     def runs(self) -> dict[int, int]:
         """First number of each run → the first that is not safe any more."""
-        found: dict[int, int] = {}
+        ends: dict[int, int] = {}
         for number, _ in self._lines if self._process is not None else ():
-            found[number // 100_000 * 100_000] = number
-        return found
+            ends[number // 100_000 * 100_000] = number
+        return ends
 
     @property
     def longest_s(self) -> float:
@@ -154,11 +154,12 @@ def outage(settings: KafkaSettings, broker: EmbeddedKafka, folder: Path, monkeyp
     finally:
         app.kill()
 
-    found = series(settings)
-    lost = {key: each.gaps(from_start=True) for key, each in found.items() if each.gaps(from_start=True) != (0, 0)}
-    late = {key: each.late for key, each in found.items() if each.late}
-    count = sum(len(sequences) for each in found.values() for sequences in each.received.values())
-    twice = sum(each.twice for each in found.values())
+    ranges = series(settings)
+    gaps = {key: received.gaps(from_start=True) for key, received in ranges.items()}
+    lost = {key: gap for key, gap in gaps.items() if gap != (0, 0)}
+    late = {key: received.late for key, received in ranges.items() if received.late}
+    count = sum(len(sequences) for received in ranges.values() for sequences in received.received.values())
+    twice = sum(received.twice for received in ranges.values())
     print(f"{seconds:g} s away: {count} records of {bmcs} BMCs, {len(safe)} events; {twice} sent twice; "
           f"longest call {app.longest_s:.3f} s; lost {lost}, late {late}")  # fmt: skip
     assert {} == lost
@@ -178,18 +179,18 @@ def epochs(settings: KafkaSettings) -> set[str]:
 
 
 def series(settings: KafkaSettings) -> dict[tuple[str, ...], SequenceRanges]:
-    found: dict[tuple[str, ...], SequenceRanges] = defaultdict(SequenceRanges)
+    ranges: dict[tuple[str, ...], SequenceRanges] = defaultdict(SequenceRanges)
     for record in records(settings, "raw-redfish"):
-        found[record["host"], record["category"]].add(record)
-    return found
+        ranges[record["host"], record["category"]].add(record)
+    return ranges
 
 
 def events(settings: KafkaSettings) -> list[dict[str, Any]]:
     """The application's, each record once by its identity."""
-    found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    by_record: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for record in records(settings, "raw-app"):
-        found.setdefault((record["producer"], record["epoch"], record["sequence"]), record["events"])
-    return [event for each in found.values() for event in each]
+        by_record.setdefault((record["producer"], record["epoch"], record["sequence"]), record["events"])
+    return [event for items in by_record.values() for event in items]
 
 
 @pytest.mark.timeout(600)

@@ -57,12 +57,12 @@ class Producer:
 
 @pytest.fixture
 def settings(broker: EmbeddedKafka, tmp_path: Path, request: pytest.FixtureRequest) -> KafkaSettings:
-    found = KafkaSettings.read(
+    own = KafkaSettings.read(
         bootstrap=broker.bootstrap, topic_prefix=f"{request.node.name[:40]}.", partitions=1, data_dir=tmp_path
     )
-    topics.create(found)
-    topics.publish_schemas(found)
-    return found
+    topics.create(own)
+    topics.publish_schemas(own)
+    return own
 
 
 def sequences(settings: KafkaSettings) -> list[int]:
@@ -106,8 +106,8 @@ def test_what_an_outage_leaves_on_disk_is_sent_before_what_the_next_start_reads(
     until(second.delivered)
     assert 0 == second.publication.close(10)
 
-    found = [(record["epoch"], record["sequence"]) for record in records(settings, "raw-host")]
-    once = list(dict.fromkeys(found))
+    delivered = [(record["epoch"], record["sequence"]) for record in records(settings, "raw-host")]
+    once = list(dict.fromkeys(delivered))
     assert [(first.publication.epoch, n) for n in range(8)] + [(second.publication.epoch, n) for n in range(4)] == once
     assert (0, 0) == unnamed(settings)
 
@@ -131,10 +131,10 @@ def test_of_a_full_spool_the_oldest_go_and_the_next_record_names_them(
     dropped = producer.publication.dropped
     assert 0 == producer.publication.close(10)
 
-    found = sequences(settings)
-    assert found == sorted(found)
-    assert [0, 1, 203] == [found[0], found[1], found[-1]]
-    assert dropped == 204 - len(found) > 100
+    delivered = sequences(settings)
+    assert delivered == sorted(delivered)
+    assert [0, 1, 203] == [delivered[0], delivered[1], delivered[-1]]
+    assert dropped == 204 - len(delivered) > 100
     assert (0, dropped) == unnamed(settings)
 
 

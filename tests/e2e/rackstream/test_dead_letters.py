@@ -213,7 +213,7 @@ def test_an_alert_that_its_receiver_refused_is_delivered_when_it_takes_it(kafka,
 
     assert 1 == code
     assert ["delivered", "delivered", f"muted by silence {quiet['id']}",
-            "not retriable: this alert has gone on since; drop it"] == sorted(each["why"] for each in said)  # fmt: skip
+            "not retriable: this alert has changed since; drop it"] == sorted(each["why"] for each in said)  # fmt: skip
     assert [("a", "raised"), ("over", "cleared")] == sorted((each["id"], each["transition"])
                                                             for each in receiver.alerts())  # fmt: skip
     assert 2 == len(rackstream("list")[1])

@@ -151,7 +151,7 @@ def plain_row(row):
 @pytest.mark.parametrize("alias", ["raw-libvirt", "vm-totals", "vm-features", "raw-redfish", "power", "alerts"])
 def test_rows_of_the_files_equal_the_expanded_records_of_the_topics(ran, settings, alias):
     found = [record for _, record in read(settings, catalog.load()[alias].name)]
-    for dataset in datasets.of(alias):
+    for dataset in datasets.for_topic(alias):
         columns = ", ".join(f'"{name}"' for name in dataset.names)
         stored = duckdb.sql(f"set timezone = 'UTC'; select {columns} from '{ran[0]}/files/{dataset.name}/**/*.parquet'")
         expected = collections.Counter(repr(plain_row(row)) for record in found for row in dataset.rows(record))

@@ -19,7 +19,7 @@ from pyarrow import parquet
 from processors.alerting import rule_pack
 from processors.registry import STEPS
 from rackstream.audit.audit import Audit
-from rackstream.topics.lag import lag, positions
+from rackstream.topics.lag import committed_with_ranges, lag
 from runtime import kafka as clients
 from runtime import topics
 from runtime.settings import KafkaSettings
@@ -140,7 +140,11 @@ def offsets(kafka):
     """What the live groups have committed."""
     topics = {step.input for step in STEPS} | set(datasets.aliases())
     groups = (f"{kafka.topic_prefix}processors", "rackstream-files")
-    return {(group, alias): positions(kafka, group, kafka.catalog[alias].name) for group in groups for alias in topics}
+    return {
+        (group, alias): committed_with_ranges(kafka, group, kafka.catalog[alias].name)
+        for group in groups
+        for alias in topics
+    }
 
 
 def files(kafka):
@@ -569,7 +573,7 @@ def test_files_without_a_manifest_are_refused(kept):
     done = command(kafka)
 
     assert 2 == done.returncode
-    assert "has files and no _manifest" in done.stderr
+    assert "has files but no _manifest" in done.stderr
     assert before == rows(kafka)
 
 

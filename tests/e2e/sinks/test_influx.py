@@ -71,7 +71,7 @@ def of_each_vm(sequence: int, dataset: str, schema: str) -> dict[str, Any]:
              "string": lambda: "text", "boolean": lambda: False}  # fmt: skip
     fields = [
         column
-        for column in datasets.named(dataset).columns
+        for column in datasets.find(dataset).columns
         if not column.is_tag and column.name not in ("epoch", "sequence")
     ]
     return make_record(schema) | header(sequence) | {
@@ -90,7 +90,7 @@ def batch(*records: tuple[str, dict[str, Any]]) -> Batch:
 
 def expected(records: Batch, name: str) -> dict[tuple[Any, ...], dict[str, Any]]:
     """What InfluxDB should hold: tags and time → fields; written down from the records, not from the lines."""
-    dataset = datasets.named(name)
+    dataset = datasets.find(name)
     found = {}
     for held in records.items:
         for row in dataset.rows(held.record) if held.alias == dataset.alias else ():
@@ -106,7 +106,7 @@ def expected(records: Batch, name: str) -> dict[tuple[Any, ...], dict[str, Any]]
 
 
 def actual(influx: Influx, name: str) -> dict[tuple[Any, ...], dict[str, Any]]:
-    dataset = datasets.named(name)
+    dataset = datasets.find(name)
     tags = [each.name for each in dataset.tags]
     rows = influx.query(f'SELECT * FROM "{name}"')
     found = {}

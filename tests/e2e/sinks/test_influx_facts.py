@@ -378,13 +378,13 @@ def test_the_set_up_creates_what_is_missing_with_the_retention_advised_and_devic
 
 
 def test_a_database_that_exists_keeps_its_retention(influx: Influx) -> None:
-    [place] = InfluxServer(settings(influx)).targets(create=True)
+    [place] = InfluxServer(settings(influx)).write_targets(create=True)
     assert (True, False, 0) == (place.exists, place.created, place.retention_days)
 
 
 def test_the_wrong_endpoint_is_named_by_the_check(influx: Influx) -> None:
     with pytest.raises(Misconfigured, match="is InfluxDB 1: set RACKSTREAM_INFLUX_API=v2"):
-        InfluxServer(settings(influx, api="v3")).targets(create=False)
+        InfluxServer(settings(influx, api="v3")).write_targets(create=False)
 
 
 @pytest.mark.kafka

@@ -47,8 +47,8 @@ def sink(settings, url, **options):
         assert not thread.is_alive()
 
 
-def told(receiver):
-    return [(each["id"], each["revision"]) for each in receiver.alerts()]
+def identities(receiver):
+    return [(posted["id"], posted["revision"]) for posted in receiver.alerts()]
 
 
 def test_a_new_receiver_is_told_what_is_active_and_then_each_transition(kafka):
@@ -62,8 +62,8 @@ def test_a_new_receiver_is_told_what_is_active_and_then_each_transition(kafka):
         publish(kafka, "alerts", cleared("lasts", 2), alert("new", host="h2"))
         until(lambda: len(receiver.taken) == 4)
 
-    assert [("lasts", 1), ("old", 0)] == sorted(told(receiver)[:2])
-    assert [("lasts", 2), ("new", 0)] == sorted(told(receiver)[2:])
+    assert [("lasts", 1), ("old", 0)] == sorted(identities(receiver)[:2])
+    assert [("lasts", 2), ("new", 0)] == sorted(identities(receiver)[2:])
     first = receiver.taken[2]
     assert f"{first.json['id']}-{first.json['revision']}" == first.json["idempotency_key"]
     assert first.json["idempotency_key"] == first.headers["Idempotency-Key"]
@@ -90,7 +90,7 @@ def test_what_is_silenced_comes_when_the_silence_ends_and_an_end_always_comes(ka
             publish(kafka, "alerts", cleared("kept"))
             until(lambda: len(receiver.taken) == 5)
 
-    assert [("known", 0), ("known", 2), ("other", 0), ("kept", 0), ("kept", 1)] == told(receiver)
+    assert [("known", 0), ("known", 2), ("other", 0), ("kept", 0), ("kept", 1)] == identities(receiver)
 
 
 def test_a_target_that_is_not_heard_mutes_what_its_own_source_says_of_it(kafka):
@@ -106,7 +106,7 @@ def test_a_target_that_is_not_heard_mutes_what_its_own_source_says_of_it(kafka):
         publish(kafka, "state-presence", make_record("PresenceState", producer="p", source="redfish"))
         until(lambda: len(receiver.taken) == 3)
 
-    assert [("u", 0), ("b", 0), ("a", 0)] == told(receiver)
+    assert [("u", 0), ("b", 0), ("a", 0)] == identities(receiver)
 
 
 def test_bodies_are_signed_and_what_the_receiver_never_takes_goes_to_the_dead_letter(kafka):
@@ -118,7 +118,7 @@ def test_bodies_are_signed_and_what_the_receiver_never_takes_goes_to_the_dead_le
         (letter,) = until(lambda: records(kafka, "dead-letter"))
         until(lambda: len(receiver.taken) == 2)
 
-    assert [("a", 0), ("b", 0)] == told(receiver)
+    assert [("a", 0), ("b", 0)] == identities(receiver)
     assert "sink-webhook" == letter["stage"]
     assert "answers 422" in letter["detail"]
     posted = receiver.taken[0]
@@ -134,16 +134,16 @@ def test_alertmanager_is_told_again_what_is_active_and_when_it_ends(kafka):
         publish(kafka, "alerts", alert("a", labels={"rack": "r1", "in-row": "7"}))
         until(lambda: len(receiver.taken) >= 3)
         publish(kafka, "alerts", cleared("a", labels={"rack": "r1", "in-row": "7"}))
-        until(lambda: any("endsAt" in each for each in receiver.alerts()))
+        until(lambda: any("endsAt" in posted for posted in receiver.alerts()))
 
     *active, end = receiver.alerts()
     expected = {
         "alertname": "temperature-high", "host": "h1", "component": "1/a", "severity": "warning", "rack": "r1",
         "in_row": "7",
     }  # fmt: skip
-    assert [expected] * len(receiver.alerts()) == [each["labels"] for each in receiver.alerts()]
-    assert {"/api/v2/alerts"} == {each.path for each in receiver.taken}
-    assert not [each for each in active if "endsAt" in each]
+    assert [expected] * len(receiver.alerts()) == [posted["labels"] for posted in receiver.alerts()]
+    assert {"/api/v2/alerts"} == {request.path for request in receiver.taken}
+    assert not [posted for posted in active if "endsAt" in posted]
     assert NOW + timedelta(seconds=1) >= datetime.fromisoformat(end["endsAt"]) >= NOW
     assert "a-1" == end["annotations"]["idempotency_key"]
 
@@ -179,26 +179,26 @@ def survives(kafka, *, kills, alerts, revisions):
                 )
                 if first + pace < len(everything):
                     killed += supervisor.kill("webhook") is not None
-            wanted = {(f"a{n}", revision) for n in range(alerts) for revision in range(revisions)}
-            until(lambda: wanted <= set(told(receiver)), tend=supervisor.run_periodic, timeout_s=120)
+            expected = {(f"a{n}", revision) for n in range(alerts) for revision in range(revisions)}
+            until(lambda: expected <= set(identities(receiver)), tend=supervisor.run_periodic, timeout_s=120)
     assert kills == killed
-    return wanted, receiver
+    return expected, receiver
 
 
-def check(wanted, receiver):
-    found = told(receiver)
-    news = list(dict.fromkeys(found))
-    print(f"{len(wanted)} transitions, {len(found) - len(news)} delivered again")
-    assert wanted == set(found)
+def check(expected, receiver):
+    deliveries = identities(receiver)
+    news = list(dict.fromkeys(deliveries))
+    print(f"{len(expected)} transitions, {len(deliveries) - len(news)} delivered again")
+    assert expected == set(deliveries)
     by_alert = {}
     for name, revision in news:
         by_alert.setdefault(name, []).append(revision)
     assert [] == [name for name, revisions in by_alert.items() if revisions != sorted(revisions)]
     keys = {}
-    for each in receiver.taken:
-        keys.setdefault(each.headers["Idempotency-Key"], set()).add(each.body)
+    for request in receiver.taken:
+        keys.setdefault(request.headers["Idempotency-Key"], set()).add(request.body)
     assert {1} == {len(bodies) for bodies in keys.values()}
-    assert len(wanted) == len(keys)
+    assert len(expected) == len(keys)
 
 
 def test_each_transition_arrives_in_the_order_of_its_alert_whenever_the_sink_is_killed(kafka):

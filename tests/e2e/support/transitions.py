@@ -24,4 +24,4 @@ def cleared(name, revision=1, **fields):
 def silence(*matchers, seconds=3600.0):
     now = datetime.now(UTC)
     end = now + timedelta(seconds=seconds)
-    return silences.new_silence(matchers, now - timedelta(seconds=1), end, who="ann", why="test")
+    return silences.new_silence(matchers, now - timedelta(seconds=1), end, author="ann", reason="test")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from processors import health
 from processors.engine.partition import Partition
-from processors.testing import drive as driven
+from processors.testing import run_step as driven
 from schemas import catalog, codec
 from schemas.testing import make_raw_record, make_record
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors import hosts
-from processors.testing import drive
+from processors.testing import run_step
 from schemas import catalog, codec
 from schemas.testing import make_raw_record, make_record
 
@@ -31,7 +31,7 @@ def sample(at_s, **fields):
 
 def told(*samples):
     """What each sample leads to, or None."""
-    return [outputs.get("host-rates", [None])[0] for outputs in drive(hosts.STEP, samples)]
+    return [outputs.get("host-rates", [None])[0] for outputs in run_step(hosts.STEP, samples)]
 
 
 def test_every_counter_has_a_rate_and_an_angle():

@@ -3,7 +3,7 @@
 import pytest
 
 from processors import power
-from processors.testing import drive
+from processors.testing import run_step
 from schemas.testing import make_raw_record, make_record
 
 
@@ -30,7 +30,7 @@ def sample(at_s, *controls, supplies=(), **fields):
 
 
 def analysed(*samples):
-    return [outputs["power"][0] for outputs in drive(power.STEP, samples)]
+    return [outputs["power"][0] for outputs in run_step(power.STEP, samples)]
 
 
 def test_parts_of_a_chassis_are_not_added_to_its_total():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from processors import presence
 from processors.engine.partition import Partition
-from processors.testing import drive
+from processors.testing import run_step
 from schemas import catalog, codec
 from schemas.testing import START_TIME, make_record
 
@@ -24,7 +24,7 @@ def beat(at_s, producer="p1", *, failing=(), failing_count=None, status="unreach
 
 
 def told(beats):
-    found = drive(presence.STEP, beats)
+    found = run_step(presence.STEP, beats)
     return [each for outputs in found for each in outputs.get("alerts", ())]
 
 
@@ -189,7 +189,7 @@ def history(events):
 @given(EVENTS, st.integers(0, 30))
 def test_a_worker_restarted_from_its_memory_goes_on_as_if_it_had_not(events, cut):
     beats = history(events)
-    whole = drive(presence.STEP, beats)
+    whole = run_step(presence.STEP, beats)
     schema = catalog.schema("PresenceState")
     restarted = Partition(catalog.load(), [presence.STEP])
     for outputs in whole[:cut]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from processors import vms
 from processors.engine.partition import Partition
-from processors.testing import drive
+from processors.testing import run_step
 from schemas import catalog
 from schemas.testing import START_TIME, make_raw_record, make_record
 
@@ -61,7 +61,7 @@ def history(made, wrap=WRAP):
 
 def rates_of(records):
     """(rate of the VM, rate of its NIC, interval) per record that has them."""
-    for outputs in drive(vms.STEP, records):
+    for outputs in run_step(vms.STEP, records):
         for features in outputs.get("vm-features", ()):
             yield from ((vm["cputime_rate"], vm["interval_s"]) for vm in features["vms"])
         for devices in outputs.get("device-rates", ()):

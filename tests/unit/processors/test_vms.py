@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors import vms
-from processors.testing import drive
+from processors.testing import run_step
 from schemas import catalog, codec
 from schemas.testing import make_raw_record, make_record
 
@@ -33,34 +33,34 @@ def features(*samples):
     """Each sample's features by UUID."""
     return [
         {each["uuid"]: each for output in outputs.get("vm-features", ()) for each in output["vms"]}
-        for outputs in drive(vms.STEP, samples)
+        for outputs in run_step(vms.STEP, samples)
     ]
 
 
 def test_totals_are_sums_over_devices():
     domain = vm(nics=[nic("a", rxbytes=1), nic("b", rxbytes=2)], disks=[disk("a", rd_req=3), disk("b", rd_req=4)])
-    [outputs] = drive(vms.STEP, [sample(0, domain)])
+    [outputs] = run_step(vms.STEP, [sample(0, domain)])
     [total] = outputs["vm-totals"][0]["vms"]
 
     assert (3, 7, False) == (total["net_rxbytes"], total["disk_rd_req"], total["partial"])
 
 
 def test_a_total_with_unknown_parts_is_the_sum_of_the_known_and_says_so():
-    [outputs] = drive(vms.STEP, [sample(0, vm(disks=[disk("a", errors=None, rd_req=1), disk("b", errors=2)]))])
+    [outputs] = run_step(vms.STEP, [sample(0, vm(disks=[disk("a", errors=None, rd_req=1), disk("b", errors=2)]))])
     [total] = outputs["vm-totals"][0]["vms"]
 
     assert (2, True) == (total["disk_errors"], total["partial"])
 
 
 def test_a_total_of_only_unknown_parts_is_unknown():
-    [outputs] = drive(vms.STEP, [sample(0, vm(disks=[disk("a", errors=None)]))])
+    [outputs] = run_step(vms.STEP, [sample(0, vm(disks=[disk("a", errors=None)]))])
     [total] = outputs["vm-totals"][0]["vms"]
 
     assert (None, False) == (total["disk_errors"], total["partial"])
 
 
 def test_a_first_sample_has_totals_and_no_rates():
-    [outputs] = drive(vms.STEP, [sample(0, vm())])
+    [outputs] = run_step(vms.STEP, [sample(0, vm())])
 
     assert ["vm-totals"] == list(outputs)
 
@@ -121,7 +121,7 @@ def test_guest_memory_counters_move_with_the_guests_report():
 def test_each_device_has_its_own_rates():
     first = sample(0, vm(nics=[nic("a"), nic("b")], disks=[disk("vda")]))
     second = sample(2, vm(nics=[nic("a", txbytes=8), nic("b")], disks=[disk("vda", wr_bytes=6), disk("new")]))
-    [_, outputs] = drive(vms.STEP, [first, second])
+    [_, outputs] = run_step(vms.STEP, [first, second])
     found = {device["device"]: device for device in outputs["device-rates"][0]["devices"]}
 
     assert {"a": 4.0, "b": 0.0, "vda": None} == {name: each["txbytes_rate"] for name, each in found.items()}
@@ -149,7 +149,7 @@ samples = st.lists(
 @given(samples)
 def test_whatever_comes_nothing_is_negative_nothing_is_mutated_and_all_of_it_fits_the_schema(records):
     before = copy.deepcopy(records)
-    for outputs in drive(vms.STEP, records):
+    for outputs in run_step(vms.STEP, records):
         for alias, found in outputs.items():
             for record in found:
                 codec.encode(catalog.schema(catalog.load()[alias].schema), record)
@@ -163,4 +163,4 @@ def test_whatever_comes_nothing_is_negative_nothing_is_mutated_and_all_of_it_fit
 
 @given(samples)
 def test_records_that_come_again_lead_to_nothing(records):
-    assert [{}] * len(records) == drive(vms.STEP, records + records)[len(records) :]
+    assert [{}] * len(records) == run_step(vms.STEP, records + records)[len(records) :]

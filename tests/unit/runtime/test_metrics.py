@@ -47,14 +47,14 @@ def test_a_metric_is_named_as_prometheus_wants_it_and_documented(metric):
 
 
 def test_no_metric_is_made_outside_the_list():
-    made = re.compile(r"\b(Counter|Gauge|Histogram|Summary|Info)\(\s*\"rackstream")
+    constructor = re.compile(r"\b(Counter|Gauge|Histogram|Summary|Info)\(\s*\"rackstream")
 
-    assert [] == [str(path) for path in MODULES if path.name != "metrics.py" and made.search(path.read_text())]
+    assert [] == [str(path) for path in MODULES if path.name != "metrics.py" and constructor.search(path.read_text())]
 
 
 def test_every_metric_is_set_somewhere():
     code = "\n".join(path.read_text() for path in MODULES if path.name != "metrics.py")
-    names = [name for name, value in vars(metrics).items() if value in [each.collector for each in metrics.METRICS]]
+    names = [name for name, value in vars(metrics).items() if value in [metric.collector for metric in metrics.METRICS]]
     waiting = {"SPOOLED_RECORDS", "SPOOLED_BYTES"}
 
     assert len(metrics.METRICS) == len(names)
@@ -74,11 +74,11 @@ def test_every_metric_is_set_somewhere():
     ],
 )
 def test_a_part_exports_what_is_its_own(component, has, lacks, tmp_path):
-    found = exported(component, tmp_path)
+    families = exported(component, tmp_path)
 
-    assert has in found
-    assert lacks not in found
-    assert {"rackstream_build_info", "rackstream_disk_free_bytes"} <= found.keys()
+    assert has in families
+    assert lacks not in families
+    assert {"rackstream_build_info", "rackstream_disk_free_bytes"} <= families.keys()
 
 
 def test_what_must_be_seen_to_increase_is_there_at_0(tmp_path):
@@ -95,8 +95,8 @@ def test_no_time_of_creation_stands_beside_each_counter(tmp_path):
 
 
 def test_the_disk_of_a_directory_that_is_not_there_yet_is_told(tmp_path):
-    found = exported("console", tmp_path / "not" / "yet")
-    [free], [size] = found["rackstream_disk_free_bytes"], found["rackstream_disk_size_bytes"]
+    disk = exported("console", tmp_path / "not" / "yet")
+    [free], [size] = disk["rackstream_disk_free_bytes"], disk["rackstream_disk_size_bytes"]
 
     assert 0 < free.value < size.value
 
@@ -119,7 +119,7 @@ def test_ages_are_counted_by_topic_and_are_never_negative():
 
 
 @pytest.mark.parametrize(
-    ("told", "label"),
+    ("vendor", "label"),
     [
         ("Dell", "dell"),
         ("Dell Inc.", "dell"),
@@ -136,12 +136,12 @@ def test_ages_are_counted_by_topic_and_are_never_negative():
         (None, ""),
     ],
 )
-def test_a_vendor_is_one_of_few_words(told, label):
-    assert label == vendors.vendor_label(told)
+def test_a_vendor_is_one_of_few_words(vendor, label):
+    assert label == vendors.vendor_label(vendor)
 
 
 @pytest.fixture
-def taken():
+def port_in_use():
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -149,17 +149,17 @@ def taken():
 
 
 @pytest.mark.parametrize("supervised", [False, True])
-def test_a_port_that_is_taken_ends_a_process_unless_a_supervisor_chose_it(taken, supervised, monkeypatch, capsys):
-    monkeypatch.setenv("RACKSTREAM_METRICS_PORT", str(taken))
+def test_a_port_that_is_taken_ends_a_process_unless_a_supervisor_chose_it(port_in_use, supervised, monkeypatch, capsys):
+    monkeypatch.setenv("RACKSTREAM_METRICS_PORT", str(port_in_use))
     monkeypatch.setenv(SUPERVISED, "1" if supervised else "")
     settings = ProcessSettings.read()
-    told = f"metrics cannot be served on 127.0.0.1, port {taken}: port in use"
+    problem = f"metrics cannot be served on 127.0.0.1, port {port_in_use}: port in use"
 
     if supervised:
         observability.serve_metrics(settings.metrics_host, settings.metrics_port)
-        assert told in capsys.readouterr().out
+        assert problem in capsys.readouterr().out
     else:
-        with pytest.raises(Misconfigured, match=f"{told}; see RACKSTREAM_METRICS_HOST"):
+        with pytest.raises(Misconfigured, match=f"{problem}; see RACKSTREAM_METRICS_HOST"):
             observability.serve_metrics(settings.metrics_host, settings.metrics_port)
 
 

@@ -89,7 +89,7 @@ def test_a_record_with_nothing_in_it_makes_rows_without_error(dataset: Dataset) 
                                    "device-rates", "power", "alerts", "state-health", "state-targets",
                                    "heartbeats"])  # fmt: skip
 def test_every_topic_of_the_spine_has_a_dataset(alias: str) -> None:
-    assert datasets.of(alias)
+    assert datasets.for_topic(alias)
     assert alias in datasets.aliases()
 
 
@@ -97,17 +97,17 @@ def test_dataset_names_and_columns_are_unique() -> None:
     assert len({each.name for each in datasets.ALL}) == len(datasets.ALL)
     for each in datasets.ALL:
         assert len(set(each.names)) == len(each.names)
-        assert datasets.named(each.name) is each
+        assert datasets.find(each.name) is each
     with pytest.raises(KeyError, match="there are: vm_metrics, "):
-        datasets.named("vm_metric")
+        datasets.find("vm_metric")
 
 
 def test_the_measurements_of_seed_003_have_exactly_its_fields_in_its_order() -> None:
-    assert in_lines(datasets.named("vm_totals")) == TOTALS
-    assert in_lines(datasets.named("vm_devices")) == NIC + DISK
+    assert in_lines(datasets.find("vm_totals")) == TOTALS
+    assert in_lines(datasets.find("vm_devices")) == NIC + DISK
     metrics = ["state", "cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns"]
-    assert in_lines(datasets.named("vm_metrics")) == metrics
-    features = in_lines(datasets.named("vm_features"))
+    assert in_lines(datasets.find("vm_metrics")) == metrics
+    features = in_lines(datasets.find("vm_features"))
     assert features[:2] == ["memory_rate_kb_per_sec", "memory_angle_deg"]
     assert set(features[2:]) == {
         f"{name}_{what}"
@@ -126,12 +126,12 @@ def test_a_vm_makes_one_row_and_each_of_its_devices_one() -> None:
     domain["disks"] = [{"device": "vda", **dict.fromkeys(DISK)}]
     source["host"] = "kvm-1"
 
-    [metrics] = as_dicts(datasets.named("vm_metrics"), source)
+    [metrics] = as_dicts(datasets.find("vm_metrics"), source)
     assert metrics["state"] == "paused"
     tags = {"time": AT, "VMID": "12", "name": "one-12", "uuid": "u", "host": "kvm-1"}
     assert tags.items() <= metrics.items()
 
-    nic, disk = as_dicts(datasets.named("vm_devices"), source)
+    nic, disk = as_dicts(datasets.find("vm_devices"), source)
     assert (tags | {"devtype": "nic", "device": "vnet0", "txdrops": 7, "wr_bytes": None}).items() <= nic.items()
     assert (tags | {"devtype": "disk", "device": "vda", "rxbytes": None, "wr_bytes": None}).items() <= disk.items()
     assert nic["epoch"] == "text"
@@ -150,7 +150,7 @@ def test_a_vm_makes_one_row_and_each_of_its_devices_one() -> None:
 def test_a_fan_row_has_the_reading_and_its_units(rpm: float | None, percent: float | None, expected: Any) -> None:
     source = record("raw-redfish")
     source["fans"] = [source["fans"][0] | {"speed_rpm": rpm, "speed_percent": percent}]
-    [row] = as_dicts(datasets.named("redfish_fan"), source)
+    [row] = as_dicts(datasets.find("redfish_fan"), source)
     assert (row["reading_rpm"], row["reading_units"]) == expected
 
 
@@ -159,7 +159,7 @@ def test_controllers_of_one_id_in_two_storages_are_two_rows() -> None:
     one, two = source["storage_controllers"]
     one |= {"controller_id": "0", "storage_id": "DA000000"}
     two |= {"controller_id": "0", "storage_id": "DA00001D"}
-    dataset = datasets.named("redfish_storage_controller")
+    dataset = datasets.find("redfish_storage_controller")
     assert ["DA000000", "DA00001D"] == [row["storage_id"] for row in as_dicts(dataset, source)]
     assert len({dataset.identity(row) for row in dataset.rows(source)}) == 2
 
@@ -177,7 +177,7 @@ def test_controllers_of_one_id_in_two_storages_are_two_rows() -> None:
 )  # fmt: skip
 def test_a_part_of_a_server_makes_one_row_with_its_scalars(name: str, array: str, tags: list[str]) -> None:
     source = record("raw-redfish")
-    dataset = datasets.named(name)
+    dataset = datasets.find(name)
     assert tags == [column.name for column in dataset.tags]
     for part, row in zip(source[array], as_dicts(dataset, source), strict=True):
         scalars = {field: value for field, value in part.items() if not isinstance(value, list | dict)}
@@ -185,18 +185,18 @@ def test_a_part_of_a_server_makes_one_row_with_its_scalars(name: str, array: str
 
 
 def test_cache_metrics_are_columns_and_lists_are_none() -> None:
-    assert "cache_metrics_hit_ratio" in datasets.named("redfish_processor").names
-    assert "allowed_speeds_mhz" not in datasets.named("redfish_memory").names
+    assert "cache_metrics_hit_ratio" in datasets.find("redfish_processor").names
+    assert "allowed_speeds_mhz" not in datasets.find("redfish_memory").names
 
 
 def test_an_unknown_libvirt_state_is_a_row_all_the_same() -> None:
     source = record("raw-libvirt")
     source["domains"][0]["state"] = 99
-    assert as_dicts(datasets.named("vm_metrics"), source)[0]["state"] == "unknown"
+    assert as_dicts(datasets.find("vm_metrics"), source)[0]["state"] == "unknown"
 
 
 def test_two_transitions_of_one_alert_at_one_time_are_two_facts() -> None:
-    alert = datasets.named("alert")
+    alert = datasets.find("alert")
     first, second = record("alerts"), record("alerts") | {"revision": 8}
     [one], [two] = alert.rows(first), alert.rows(second)
     assert alert.identity(one) != alert.identity(two)
@@ -205,15 +205,15 @@ def test_two_transitions_of_one_alert_at_one_time_are_two_facts() -> None:
 def test_a_change_of_health_is_one_row_with_its_components_as_columns() -> None:
     source = record("state-health") | {"overall": "critical"}
     source["thermal"] |= {"status": "critical", "failed_fans": 2}
-    [row] = as_dicts(datasets.named("health"), source)
+    [row] = as_dicts(datasets.find("health"), source)
     expected = {"overall": "critical", "thermal_status": "critical", "thermal_failed_fans": 2, "alerts": 2}
     assert expected.items() <= row.items()
-    assert [column.name for column in datasets.named("health").tags] == ["host"]
+    assert [column.name for column in datasets.find("health").tags] == ["host"]
 
 
 def test_a_host_without_cpu_times_has_null_columns() -> None:
     source = record("raw-host") | {"cpu": None}
-    [row] = as_dicts(datasets.named("host"), source)
+    [row] = as_dicts(datasets.find("host"), source)
     assert row["cpu_user_s"] is None
     assert row["memory_total"] == 7
 
@@ -231,7 +231,7 @@ def app_record() -> dict[str, Any]:
 
 
 def test_an_event_is_a_row_at_its_own_time_with_its_application_and_its_component() -> None:
-    first, second = as_dicts(datasets.named("app_event"), app_record())
+    first, second = as_dicts(datasets.find("app_event"), app_record())
     assert {
         "time": AT, "host": "web-1", "app": "shop", "source": "billing", "event_type": "ERROR", "event_id": "e1",
         "message": "not charged", "metadata": '{"order":17,"items":"[\\"cup\\"]"}',
@@ -241,7 +241,7 @@ def test_an_event_is_a_row_at_its_own_time_with_its_application_and_its_componen
 
 
 def test_two_metrics_of_one_name_and_time_are_two_facts() -> None:
-    metric = datasets.named("app_metric")
+    metric = datasets.find("app_metric")
     one, two = metric.rows(app_record())
     assert metric.identity(one) != metric.identity(two)
     first, _ = as_dicts(metric, app_record())
@@ -249,7 +249,7 @@ def test_two_metrics_of_one_name_and_time_are_two_facts() -> None:
 
 
 def test_execution_statistics_are_a_row_of_their_process() -> None:
-    [row] = as_dicts(datasets.named("app_execution"), app_record())
+    [row] = as_dicts(datasets.find("app_execution"), app_record())
     assert {"app": "shop", "producer": "app-shop-0@web-1", "commands_executed": 7}.items() <= row.items()
     assert row["total_execution_time"] == 1.5
 
@@ -258,7 +258,7 @@ def test_an_applications_rows_as_lines_and_in_files(tmp_path: Path) -> None:
     source = app_record()
     source["labels"] = {"rack": "r1"}
     event, metric, execution = (
-        LineEncoder(dataset)(next(iter(dataset.rows(source)))).decode() for dataset in datasets.of("raw-app")
+        LineEncoder(dataset)(next(iter(dataset.rows(source)))).decode() for dataset in datasets.for_topic("raw-app")
     )
     ns = 1767323045678901000
     tags = "host=web-1,app=shop"

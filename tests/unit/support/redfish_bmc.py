@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections import Counter
@@ -110,10 +111,8 @@ class BmcAdapter(BaseAdapter):
 
 
 def basic(password):
-    return requests.auth._basic_auth_str("monitor", password)
+    return "Basic " + base64.b64encode(f"monitor:{password}".encode()).decode()
 
 
 def client_of(adapter, clock, *, credentials=lambda: ("monitor", "secret"), **options):
-    client = RedfishClient("https://bmc", credentials, clock=clock, **options)
-    client._transport._open_adapter = adapter
-    return client
+    return RedfishClient("https://bmc", credentials, clock=clock, create_adapter=lambda: adapter, **options)

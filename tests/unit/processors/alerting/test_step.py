@@ -13,7 +13,7 @@ from processors.alerting import step as alerts
 from processors.alerting.rule import Rule
 from processors.alerting.rule_pack import AppliedPack, RuleSet
 from processors.engine.partition import Partition
-from processors.testing import drive
+from processors.testing import run_step
 from schemas import catalog, codec
 from schemas.testing import START_TIME, make_raw_record, make_record
 
@@ -41,7 +41,7 @@ def thermal(at_s, temperatures=(), fans=(), **fields):
 def transitions(records, step=STEP, **options):
     return [
         [(each["transition"], each["cause"]) for each in outputs.get("alerts", ())]
-        for outputs in drive(step, records, **options)
+        for outputs in run_step(step, records, **options)
     ]
 
 
@@ -51,7 +51,7 @@ def changed(name, **fields):
 
 
 def told(records, step=STEP, **options):
-    return [each for outputs in drive(step, records, **options) for each in outputs.get("alerts", ())]
+    return [each for outputs in run_step(step, records, **options) for each in outputs.get("alerts", ())]
 
 
 def heat(*celsius, **fields):
@@ -104,7 +104,7 @@ def test_hold_counts_breaches_in_a_row():
 
 
 def test_an_alert_keeps_its_id_and_counts_its_revisions():
-    found = [each for outputs in drive(STEP, heat(95.0, 50.0, 50.0)) for each in outputs.get("alerts", ())]
+    found = [each for outputs in run_step(STEP, heat(95.0, 50.0, 50.0)) for each in outputs.get("alerts", ())]
 
     assert 1 == len({each["id"] for each in found})
     assert [0, 1] == [each["revision"] for each in found]
@@ -116,7 +116,7 @@ def test_an_alert_keeps_its_id_and_counts_its_revisions():
 def test_an_engine_restarted_from_its_memory_goes_on_as_if_it_had_not(celsius, cut):
     """The state record is written on change only; the records after it are stepped again and change nothing more."""
     records = heat(*celsius)
-    whole = drive(STEP, records)
+    whole = run_step(STEP, records)
     restarted = Partition(catalog.load(), [STEP])
     memories = [(n, output) for n, out in enumerate(whole[:cut]) for output in out.get("state-alerts", ())]
     resume = 0
@@ -165,7 +165,7 @@ def test_a_flag_of_what_is_absent_says_nothing():
 
 def test_drives_are_judged_by_health_and_prediction():
     bad = make_record("RedfishDrive", system_id="1", drive_id="D0", health="Critical", failure_predicted=True)
-    [outputs] = drive(STEP, [make_raw_record("RedfishSample", category="storage", drives=[bad])])
+    [outputs] = run_step(STEP, [make_raw_record("RedfishSample", category="storage", drives=[bad])])
 
     assert [("drive-unhealthy", "1/-/-/D0"), ("drive-failure-predicted", "1/-/-/D0")] == [
         (alert["rule"], alert["component"]) for alert in outputs["alerts"]
@@ -392,7 +392,7 @@ HOT = temperature(95.0)
 
 def test_a_hundred_thousand_hot_sensors_are_a_bounded_number_of_alerts():
     hot = [HOT | {"sensor_id": str(n)} for n in range(100_000)]
-    outputs = drive(STEP, [thermal(0, hot), thermal(1, hot), *[thermal(n, [temperature(20.0)]) for n in (2, 3, 4)]])
+    outputs = run_step(STEP, [thermal(0, hot), thermal(1, hot), *[thermal(n, [temperature(20.0)]) for n in (2, 3, 4)]])
     by_rule = [alert["rule"] for alert in outputs[0]["alerts"]]
 
     assert [evaluation.MAX_ALERTS, 1] == [
@@ -464,7 +464,7 @@ def left(kind, at_s, **fields):
 
 def test_a_host_that_is_no_target_any_more_has_no_alerts():
     records = [*heat(95.0), power(1, flag=True), left("RedfishSample", 2)]
-    outputs = drive(STEP, records, packs=rule_pack.from_rules([*PACK.rules, PREDICTED]), late_s={2: 3600})
+    outputs = run_step(STEP, records, packs=rule_pack.from_rules([*PACK.rules, PREDICTED]), late_s={2: 3600})
 
     assert [("cleared", "gone")] * 2 == [(alert["transition"], alert["cause"]) for alert in outputs[2]["alerts"]]
     assert [[], [], []] == [outputs[2]["state-alerts"][0][name] for name in ("active", "pending", "known")]

@@ -159,7 +159,7 @@ def test_people_are_told_what_has_come_of_a_command(given_, asked, statuses, say
 
 
 def test_the_time_of_a_command_is_part_of_it():
-    made = planner.create_command(Scope("redfish", "h1"), "stopped", by="ann", reason="", at=START_TIME)
+    made = planner.create_command(Scope("redfish", "h1"), "stopped", author="ann", reason="", at=START_TIME)
 
     assert command(Scope("redfish", "h1"), at=START_TIME) == made
     assert is_stop(made)

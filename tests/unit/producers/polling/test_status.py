@@ -51,13 +51,13 @@ def test_a_poll_that_failed_says_what_its_error_says():
         found.status,
         found.detail,
         found.failed,
-        found.is_silent,
+        found.is_unanswered,
     )
 
 
 def taken(standing, *outcomes, down=False):
     for category, name in outcomes:
-        failed = name in status.SILENT_STATUSES
+        failed = name in status.FAILING_STATUSES
         standing.record_poll(
             PollOutcome(category, name, f"{category} {name}", 1.0, failed=failed), TargetFacts(), NOW, down=down
         )

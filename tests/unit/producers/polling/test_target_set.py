@@ -50,7 +50,7 @@ class Targets(TargetSet):
 
     def statuses(self) -> dict[str, tuple[str, bool]]:
         """Host → status on Kafka, and whether it is removed."""
-        until(lambda: self.publisher.poll() or not self.publisher._outbox._in_flight.has_states)
+        until(lambda: self.publisher.poll() or not self.publisher.has_queued_states)
         records = compacted_topic.read_latest(self.settings, "state-targets").values()
         return {record["host"]: (record["status"], record["removed"]) for record in records}
 

@@ -63,10 +63,10 @@ class Model(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 5))
     def hand_over(self, most: int) -> None:
-        waiting = [each for each in self.rows if each[0] > self.cursor]
-        found = self.spool.read_after(self.cursor, max_records=most, max_bytes=10**9)
-        assert found == waiting[:most]
-        self.cursor = max((number for number, _ in found), default=self.cursor)
+        waiting = [entry for entry in self.rows if entry[0] > self.cursor]
+        batch = self.spool.read_after(self.cursor, max_records=most, max_bytes=10**9)
+        assert batch == waiting[:most]
+        self.cursor = max((number for number, _ in batch), default=self.cursor)
 
     @precondition(lambda self: any(number <= self.cursor for number, _ in self.rows))
     @rule(data=st.data())
@@ -74,7 +74,7 @@ class Model(RuleBasedStateMachine):
         on_their_way = [number for number, _ in self.rows if number <= self.cursor]
         gone = data.draw(st.sets(st.sampled_from(on_their_way)))
         self.spool.write((), SpoolChanges(finished=[*gone, 10**6]))
-        self.rows = [each for each in self.rows if each[0] not in gone]
+        self.rows = [entry for entry in self.rows if entry[0] not in gone]
 
     @rule()
     def trim(self) -> None:
@@ -103,8 +103,9 @@ class Model(RuleBasedStateMachine):
     def counts_are_right(self) -> None:
         assert (len(self.rows), sum(each.size for _, each in self.rows)) == (self.spool.records, self.spool.bytes)
         assert min((each.at for _, each in self.rows), default=None) == self.spool.oldest_at
-        told = {sequence for drop in self.spool.unreported_drops() for sequence in range(drop.first, drop.last + 1)}
-        assert self.dropped == told
+        drops = self.spool.unreported_drops()
+        unreported = {sequence for drop in drops for sequence in range(drop.first, drop.last + 1)}
+        assert self.dropped == unreported
 
 
 Model.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)

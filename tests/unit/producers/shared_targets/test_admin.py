@@ -52,13 +52,13 @@ def test_whether_certificates_are_checked_survives(verify):
     [
         pytest.param("redfish", {**BMC, "password": "hunter2"}, "password: give secrets by reference", id="a password"),
         pytest.param(
-            "redfish", {**BMC, "proxy": "http://u:p@proxy"}, "proxy: a password in a URL", id="one in a proxy"
+            "redfish", {**BMC, "proxy": "http://u:p@proxy"}, "proxy: the topic would expose this", id="one in a proxy"
         ),
         pytest.param("redfish", {**BMC, "address": "10.0.0.1"}, "address: ", id="no address"),
         pytest.param("redfish", {**BMC, "rack": "r1"}, "rack: ", id="an unknown key"),
-        pytest.param("libvirt", {"host": "k", "uri": "qemu:///system"}, "name its machine", id="this machine"),
+        pytest.param("libvirt", {"host": "k", "uri": "qemu:///system"}, "name the host", id="this machine"),
         pytest.param(
-            "libvirt", {"host": "k", "uri": "qemu+ssh://u:p@k/"}, "uri: a password in a URL", id="one in a URI"
+            "libvirt", {"host": "k", "uri": "qemu+ssh://u:p@k/"}, "uri: the topic would expose this", id="one in a URI"
         ),
     ],
 )

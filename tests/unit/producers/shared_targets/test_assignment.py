@@ -54,7 +54,7 @@ class Member:
         self.assignment.assign([number])
         for record in records:
             self.assignment.update(number, record)
-        self.assignment.partition_read(number)
+        self.assignment.mark_complete(number)
         self.assignment.apply_changes()
 
     def _read_statuses(self, numbers: set[int]) -> dict[str, TargetStatus]:
@@ -95,7 +95,7 @@ def test_a_partition_counts_when_it_was_read_to_its_end(member: Member) -> None:
     assert [] == member.changes
 
     member.assignment.update(3, bmc("b"))
-    member.assignment.partition_read(3)
+    member.assignment.mark_complete(3)
     member.assignment.apply_changes()
     assert (["a", "b"], []) == member.last
 
@@ -173,7 +173,7 @@ def test_a_partition_assigned_again_keeps_its_targets_until_it_was_read_again(me
     assert 1 == len(member.changes)
 
     member.assignment.update(0, bmc("b"))
-    member.assignment.partition_read(0)
+    member.assignment.mark_complete(0)
     member.assignment.apply_changes()
     assert 1 == len(member.changes), "nothing has changed"
     assert member.publisher.epoch_of("a") == member.publisher.epoch_of("b") > member.publisher.epoch

@@ -177,7 +177,7 @@ def thermal(n, celsius=20.0):
     )
 
 
-TEMPERATURE = datasets.named("redfish_temperature")
+TEMPERATURE = datasets.find("redfish_temperature")
 
 
 def refilled(root, *items, within=DAY, kind="parquet", write=True):

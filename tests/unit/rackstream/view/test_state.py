@@ -93,6 +93,7 @@ def test_a_removal_drops_all_that_came_from_the_source_and_nothing_else():
     assert ({"libvirt": "up"}, {"site": "s1"}, 2) == (row.statuses, row.labels, row.vms)
     assert {("h1", "libvirt")} == state.target_statuses.keys()
     assert [("raw-libvirt", "")] == list(state.hosts["h1"].records)
+    assert "h1 site=s1" == state.hosts["h1"].search_text
     assert {} == applied(removed(at_s=20, alias="raw-libvirt"), state=state).hosts
 
 

@@ -62,8 +62,8 @@ def item(offset: int, partition: int = 0, **values: Any) -> Item:
 
 def batch(*items: Item) -> Batch:
     spans: dict[Any, tuple[int, int]] = {}
-    for each in items:
-        spans[each.partition] = (spans.get(each.partition, (each.offset, 0))[0], each.offset + 1)
+    for record in items:
+        spans[record.partition] = (spans.get(record.partition, (record.offset, 0))[0], record.offset + 1)
     return Batch(items, spans)
 
 
@@ -92,13 +92,13 @@ def owner(settings: KafkaSettings, root: Path, kind: Format = "parquet", span: t
 
 def rows(root: Path, dataset: str) -> list[dict[str, Any]]:
     """The committed rows, by the manifest."""
-    found = []
+    committed = []
     for path in manifests.stored_files(root, dataset):
         if path.suffix == ".jsonl":
-            found += [json.loads(text) for text in path.read_text().splitlines()]
+            committed += [json.loads(text) for text in path.read_text().splitlines()]
         else:
-            found += parquet.ParquetFile(path).read().to_pylist()
-    return found
+            committed += parquet.ParquetFile(path).read().to_pylist()
+    return committed
 
 
 def files(root: Path) -> set[str]:

@@ -126,7 +126,7 @@ def test_seed_003s_lines_come_out_to_the_letter() -> None:
     }
     vm = {"vmid": "1", "name": "web-server", "uuid": "abc-123", "stale": False, "nics": [nic], "disks": [disk]}
     record = {"observed_at": AT, "host": "kvm-1", "epoch": "e", "sequence": 0, "labels": {}, "domains": [vm]}
-    devices = datasets.named("vm_devices")
+    devices = datasets.find("vm_devices")
     tags = "vm_devices,VMID=1,name=web-server,uuid=abc-123,host=kvm-1"
     nic_fields = "rxbytes=1048576i,rxpackets=1024i,rxerrors=0i,rxdrops=0i,"
     nic_fields += "txbytes=2097152i,txpackets=2048i,txerrors=0i,txdrops=0i"
@@ -138,7 +138,7 @@ def test_seed_003s_lines_come_out_to_the_letter() -> None:
 
 
 def test_an_unknown_integer_of_a_vm_is_written_as_0_and_only_for_its_kind_of_device() -> None:
-    devices = datasets.named("vm_devices")
+    devices = datasets.find("vm_devices")
     row = (AT, "1", "vm", "u", "h", "nic", "eth0", None, *[5] * 7, *[None] * 5, False, "e", 0, {})
     assert parse(LineEncoder(devices)(row).decode())[2] == {
         "rxbytes": 0, "rxpackets": 5, "rxerrors": 5, "rxdrops": 5, "txbytes": 5, "txpackets": 5, "txerrors": 5,
@@ -147,7 +147,7 @@ def test_an_unknown_integer_of_a_vm_is_written_as_0_and_only_for_its_kind_of_dev
 
 
 def test_a_stale_vm_has_no_line() -> None:
-    metrics = datasets.named("vm_metrics")
+    metrics = datasets.find("vm_metrics")
     row = (AT, "1", "vm", "u", "h", "running", 1, 2, 3, 4, True, "e", 0, {})
     assert LineEncoder(metrics)(row) == b""
     assert LineEncoder(metrics)((*row[:10], False, *row[11:])) != b""

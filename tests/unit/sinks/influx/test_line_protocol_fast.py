@@ -56,7 +56,7 @@ def anything(kind: Any, named: dict[str, Any], chance: random.Random) -> Any:  #
 def test_the_lines_of_any_record_are_those_of_its_rows(alias: str, lines: Callable[[Item], list[bytes]]) -> None:
     chance = random.Random(alias)
     definition = catalog.schema(catalog.load()[alias].schema).definition
-    encoders = [(each, LineEncoder(each)) for each in datasets.of(alias)]
+    encoders = [(each, LineEncoder(each)) for each in datasets.for_topic(alias)]
     for _ in range(100):
         record = anything(definition, {}, chance)
         expected = [line for each, encode in encoders for row in each.rows(record) if (line := encode(row))]

@@ -309,15 +309,15 @@ def test_the_set_up_asks_for_the_retention_advised_once(version: str, api: str, 
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         given = {"url": f"http://127.0.0.1:{server.server_port}", "database": "fleet", "devices_database": "devices"}
         chosen = InfluxSettings.read(_env_file=None, token=TOKEN, api=api, **given)
-        assert [False, False] == [place.exists for place in setup.InfluxServer(chosen).targets(create=False)]
+        assert [False, False] == [place.exists for place in setup.InfluxServer(chosen).write_targets(create=False)]
         assert [] == Old.made
-        assert [True, True] == [place.created for place in setup.InfluxServer(chosen).targets(create=True)]
+        assert [True, True] == [place.created for place in setup.InfluxServer(chosen).write_targets(create=True)]
         assert asked == Old.made
-        again = setup.InfluxServer(chosen).targets(create=True)
+        again = setup.InfluxServer(chosen).write_targets(create=True)
         assert [(True, False), (True, False)] == [(each.exists, each.created) for each in again]
         assert asked == Old.made
         with pytest.raises(Misconfigured, match=r"answers 401: check INFLUX_TOKEN"):
-            setup.InfluxServer(chosen.model_copy(update={"token": SecretStr("wrong")})).targets(create=False)
+            setup.InfluxServer(chosen.model_copy(update={"token": SecretStr("wrong")})).write_targets(create=False)
         server.shutdown()
 
 

@@ -50,7 +50,7 @@ class Libvirt:
     """One connection; its domains share their answers with those of a later connection."""
 
     def __init__(self, answers: dict[str, dict[str, Any]]) -> None:
-        self.domains = [Domain(self, uuid, each) for uuid, each in answers.items()]
+        self.domains = [Domain(self, uuid, methods) for uuid, methods in answers.items()]
         self.lookupByUUIDString = {domain.UUIDString(): domain for domain in self.domains}.__getitem__
         self.listAllDomains = lambda _: self.domains
         self.isAlive = lambda: 1
@@ -58,7 +58,7 @@ class Libvirt:
         self.close = lambda: 0
 
     def domainListGetStats(self, listed: list[Domain], _groups: int, _flags: int) -> Any:  # noqa: N802
-        return [(each, each.stats()) for each in listed]
+        return [(domain, domain.stats()) for domain in listed]
 
 
 class Module:
@@ -81,7 +81,7 @@ def connected(monkeypatch):
     """A connector to domains that answer so."""
 
     def make(timeout: float = 30.0, **answers: dict[str, Any]) -> tuple[KVMConnector, Module]:
-        module = Module({name: {"info": INFO} | each for name, each in answers.items()})
+        module = Module({name: {"info": INFO} | methods for name, methods in answers.items()})
         monkeypatch.setattr(caller, "load_libvirt", lambda: module)
         return KVMConnector("qemu:///system", timeout), module
 
@@ -99,9 +99,9 @@ def connected(monkeypatch):
 def test_a_figure_that_libvirt_does_not_know_is_0(connected, answer, expected, why):
     kvm, _ = connected(vm={"blockStats": answer})
     with capture_logs() as logs:
-        found = [kvm.get_block_stats(vm["dom"], "vda") for vm in kvm.get_live_vms() for _ in range(3)]
+        stats = [kvm.get_block_stats(vm["dom"], "vda") for vm in kvm.get_live_vms() for _ in range(3)]
 
-    assert [{"rd_req": 1, "rd_bytes": 2, "wr_reqs": 3, "wr_bytes": 4, "errors": expected}] * 3 == found
+    assert [{"rd_req": 1, "rd_bytes": 2, "wr_reqs": 3, "wr_bytes": 4, "errors": expected}] * 3 == stats
     assert ([why] if why else []) == [log["reason"] for log in logs]
 
 
@@ -214,10 +214,10 @@ def test_a_cause_ends_with_its_domain(connected):
 
 def test_one_connector_serves_several_threads(connected):
     kvm, module = connected(**{f"vm{n}": {"memoryStats": {"rss": n}} for n in range(4)})
-    found: list[list[int]] = []
+    cycles: list[list[int]] = []
 
     def cycle() -> None:
-        found.append([kvm.get_memory_stats(vm["dom"])["memrss"] for vm in kvm.get_live_vms()])
+        cycles.append([kvm.get_memory_stats(vm["dom"])["memrss"] for vm in kvm.get_live_vms()])
 
     threads = [threading.Thread(target=cycle) for _ in range(8)]
     for thread in threads:
@@ -225,7 +225,7 @@ def test_one_connector_serves_several_threads(connected):
     for thread in threads:
         thread.join()
 
-    assert ([[0, 1, 2, 3]] * 8, 1) == (found, len(module.opened))
+    assert ([[0, 1, 2, 3]] * 8, 1) == (cycles, len(module.opened))
 
 
 def test_a_call_gives_its_result_or_its_error():

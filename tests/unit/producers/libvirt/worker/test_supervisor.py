@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from producers.fleet.targets import LibvirtTarget
 from producers.libvirt.reader import LibvirtReader
 from producers.libvirt.worker import supervisor
-from producers.libvirt.worker.process import Process
+from producers.libvirt.worker.process import WorkerProcess
 from producers.libvirt.worker.supervisor import WorkerLimits
 from producers.reader import PollFailed, Sample
 
@@ -31,7 +31,7 @@ LONG_S = 60.0
 """Never reached; a slow machine may take its time."""
 
 
-class RecordedProcess(Process):
+class RecordedProcess(WorkerProcess):
     """A worker process of which a test sees when it begins and ends, and what is asked of it."""
 
     begun: ClassVar[list[weakref.ref[RecordedProcess]]] = []
@@ -51,9 +51,9 @@ class RecordedProcess(Process):
         self.requests.append(method)
         return number
 
-    def end(self) -> None:
+    def kill(self) -> None:
         self.lives.append(("ends", self.number))
-        super().end()
+        super().kill()
 
 
 class Host:
@@ -94,7 +94,7 @@ class Host:
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "libvirt_stand_in"))
-    monkeypatch.setattr(supervisor, "Process", RecordedProcess)
+    monkeypatch.setattr(supervisor, "WorkerProcess", RecordedProcess)
     RecordedProcess.begun.clear()
     RecordedProcess.lives.clear()
     stand_in = Host(tmp_path)
@@ -299,12 +299,12 @@ READING = """
     from producers.libvirt.reader import LibvirtReader
     from producers.libvirt.worker import supervisor
 
-    class Printed(supervisor.Process):
+    class Printed(supervisor.WorkerProcess):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             print(self.pid, flush=True)
 
-    supervisor.Process = Printed
+    supervisor.WorkerProcess = Printed
     limits = supervisor.WorkerLimits(60.0, 60.0, 300.0)
     reader = LibvirtReader(LibvirtTarget(host="kvm-01", uri=sys.argv[1]), 1.0, limits)
     reader.read("domains", 60.0)
