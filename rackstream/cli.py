@@ -60,13 +60,13 @@ simulate.simulate.add_command(simulate_libvirt.simulate_libvirt)
 for command in (control.pause, control.resume, control.list_commands):
     targets.targets.add_command(command)
 cli.add_section("Start here", run.demo, run.up, probe.probe, targets.targets)
-cli.add_section("Inspection", top.top, doctor.doctor, topics.topics, topics.tail)
+cli.add_section("Look", top.top, doctor.doctor, topics.topics, topics.tail)
 cli.add_section("Alerts", alerts.alerts, alerts.silence, rules.rules)
 cli.add_section("History", query.query, replay.replay, topics.audit)
 cli.add_section(
     "Parts of the pipeline", run.producer, run.processor, run.sink, run.serve, run.broker, simulate.simulate
 )
-cli.add_section("Maintenance", dead_letters.dead_letters, acls.acls)
+cli.add_section("Upkeep", dead_letters.dead_letters, acls.acls)
 cli.add_command(renamed(control.pause, "stop", "targets pause"))
 cli.add_command(renamed(control.resume, "start", "targets resume"))
 cli.add_command(renamed(control.list_commands, "control", "targets commands"))
