@@ -99,7 +99,7 @@ class InFlightTable:
         self.error: KafkaError | None = None
         """The error that ended librdkafka's client; `recall` replaces the client."""
         self.has_succeeded = True
-        """True if a record was delivered since the last `recall`."""
+        """True if a record was delivered since the spooler last replaced the client; it resets this."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -200,7 +200,6 @@ class InFlightTable:
             for state in self._states.values():
                 self._waiting_states.setdefault((state.topic, state.key), state.value)
             self._states.clear()
-            self.has_succeeded = False
             return records
 
     def _try_send_state(self, state: StateRecord) -> bool:

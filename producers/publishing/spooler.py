@@ -362,10 +362,11 @@ class Spooler:
         """Replaces librdkafka's client after an error and queues its records again, in front."""
         error = self._in_flight.error
         log.warning("Kafka rejected a record, sending unconfirmed records again", reason=error and error.str())
-        if self._in_flight.has_succeeded:
-            self._backoff_s = 0.0
         recalled = self._in_flight.recall()
         with self._lock:
+            if self._in_flight.has_succeeded:  # also reports that came while the client was replaced
+                self._backoff_s = 0.0
+            self._in_flight.has_succeeded = False
             unspooled = [pending for pending in recalled if pending.number is None]
             self._queue.extendleft(reversed(unspooled))
             self._queue_bytes += sum(pending.record.size for pending in unspooled)

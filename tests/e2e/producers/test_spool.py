@@ -194,8 +194,21 @@ def events(settings: KafkaSettings) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=[pytest.mark.soak, pytest.mark.timeout(0)])])
-def test_an_application_and_a_producer_of_1000_bmcs_lose_nothing_through_an_outage_and_a_kill(
-    settings: KafkaSettings, broker: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int
+@pytest.mark.parametrize(
+    ("bmcs", "seconds"),
+    [
+        (200, 30),
+        pytest.param(1000, 60, marks=pytest.mark.soak),
+        pytest.param(1000, 600, marks=[pytest.mark.soak, pytest.mark.timeout(0)]),
+    ],
+    ids="{} BMCs".format,
+)
+def test_an_application_and_a_producer_of_many_bmcs_lose_nothing_through_an_outage_and_a_kill(
+    settings: KafkaSettings,
+    broker: EmbeddedKafka,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bmcs: int,
+    seconds: int,
 ) -> None:
-    outage(settings, broker, tmp_path, monkeypatch, bmcs=1000, seconds=seconds, interval_s=60)
+    outage(settings, broker, tmp_path, monkeypatch, bmcs=bmcs, seconds=seconds, interval_s=60)

@@ -517,7 +517,7 @@ KILLED = """
 """
 
 
-@pytest.mark.parametrize("moment", [1, 4], ids="at commit {}".format)
+@pytest.mark.parametrize("moment", [pytest.param(1, marks=pytest.mark.soak), 4], ids="at commit {}".format)
 def test_a_replay_killed_leaves_what_is_committed_and_the_next_one_completes_it(kept, moment):
     kafka, before = kept
     shutil.rmtree(files(kafka) / "vm_totals")

@@ -361,7 +361,7 @@ def test_a_wrong_login_is_one_clear_line_and_not_tried_again(secured: Secured, r
     assert "guessed" not in done.stderr
 
 
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "PLAIN"])
+@pytest.mark.parametrize("mechanism", [pytest.param("SCRAM-SHA-256", marks=pytest.mark.soak), "PLAIN"])
 def test_other_ways_to_prove_a_password_work_too(secured: Secured, mechanism: str) -> None:
     secured.set_password("subscriber", "subscriber may come in", ScramMechanism.SCRAM_SHA_256)
 

@@ -285,7 +285,9 @@ def test_a_sink_killed_stores_nothing_twice_and_loses_nothing(kafka: KafkaSettin
     assert not list(root.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("moment", ["before the manifest line", "before the offsets"])
+@pytest.mark.parametrize(
+    "moment", [pytest.param("before the manifest line", marks=pytest.mark.soak), "before the offsets"]
+)
 def test_an_archive_killed_has_every_record_once_and_garbage_too(kafka: KafkaSettings, tmp_path, moment) -> None:
     produce(kafka, range(100))
     produce_values(kafka, [*GARBAGE.values()])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 
+from producers.publishing import spooler
 from producers.publishing.outbox import Outbox
 from producers.publishing.spool import DroppedRange, OutgoingRecord, Spool
 from runtime import compacted_topic
@@ -18,17 +21,40 @@ from schemas.testing import make_record
 from tests.unit.support.waiting import until
 
 
+class FailingPublisher(KafkaPublisher):
+    """Delivers only the oldest record, and only while the client is replaced after an error of the others."""
+
+    def __init__(self) -> None:
+        self.reports: list[Callable[[KafkaError | None], None]] = []
+
+    def send(self, topic: str, key: bytes, value: bytes | None, on_delivery: Any = None, **_: Any) -> None:
+        self.reports.append(on_delivery)
+
+    def poll(self, timeout_s: float = 0) -> None:
+        if self.reports:
+            self.reports[-1](KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  as librdkafka reports it
+
+    def purge(self) -> int:
+        return 0
+
+    def recreate(self) -> None:
+        reports, self.reports = self.reports, []
+        reports[0](None)
+
+
 class Sender:
     """An outbox on a real spool, and what it reports."""
 
-    def __init__(self, settings: KafkaSettings, path: Path, *, ready: bool = True) -> None:
+    def __init__(
+        self, settings: KafkaSettings, path: Path, *, ready: bool = True, publisher: KafkaPublisher | None = None
+    ) -> None:
         self.settings = settings
         self.delivered: list[int] = []
         self.dropped: list[DroppedRange] = []
         self.saved: list[int] = []
         self.spool = Spool(path, max_bytes=10**9, max_age_s=3600)
         self.outbox = Outbox(
-            KafkaPublisher(settings, "p"),
+            publisher or KafkaPublisher(settings, "p"),
             self.spool,
             on_delivered=lambda record: self.delivered.append(record.sequence),
             on_dropped=self.dropped.append,
@@ -50,7 +76,7 @@ class Sender:
 def start(tmp_path: Path) -> Iterator[Callable[..., Sender]]:
     senders: list[Sender] = []
 
-    def begin(settings: KafkaSettings, **options: bool) -> Sender:
+    def begin(settings: KafkaSettings, **options: Any) -> Sender:
         senders.append(Sender(settings, tmp_path / f"p{len(senders)}.spool.db", **options))
         return senders[-1]
 
@@ -136,3 +162,18 @@ def test_of_a_state_only_the_newest_is_sent_after_an_outage(kafka: KafkaSettings
 
     assert 1 == len([*read_all(kafka, topic.name)])
     assert [4] == [beat["sequence"] for beat in compacted_topic.read_latest(kafka, "heartbeats").values()]
+
+
+def test_a_delivery_during_recovery_resets_the_backoff(
+    start: Callable[..., Sender], away: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooler, "BACKOFF_S", (0.05, 30.0))
+    monkeypatch.setattr(spooler, "IDLE_INTERVAL_S", 0.02)
+    sender = start(away, publisher=FailingPublisher())
+    began_s = time.monotonic()
+    sender.send(*range(10))
+    sender.outbox.poll()
+    until(lambda: len(sender.delivered) == 10)
+
+    assert list(range(10)) == sender.delivered
+    assert time.monotonic() - began_s < 10  # 25 s if each delay were twice the previous one
