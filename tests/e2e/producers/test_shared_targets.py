@@ -411,6 +411,30 @@ def test_no_record_of_the_topic_takes_a_secret_away_or_stops_the_producer(
     assert "UTF-8" in details["binary"]
 
 
+def test_no_libvirt_uri_of_the_topic_runs_a_program(kafka: KafkaSettings, tmp_path: Path) -> None:
+    pytest.importorskip("libvirt")
+    program, trace = tmp_path / "program", tmp_path / "trace"
+    program.write_text(f"#!/bin/sh\necho $0 >> {trace}\n")
+    program.chmod(0o755)
+    hostile = {
+        "command": f"qemu+ssh://h/system?command={program}",
+        "encoded": f"qemu+ssh://h/system?no_tty=1;%63ommand={program}",
+        "ext": f"qemu+ext:///system?command={program}",
+        "netcat": f"qemu+ssh://127.0.0.1/system?netcat={program}",
+        "keyfile": f"qemu+ssh://127.0.0.1/system?keyfile={tmp_path}/key",
+        "node": f"test://{tmp_path}/node.xml",
+    }
+    good = admin.record_from_entry("libvirt", {"host": "good", "uri": "test:///default"})
+    with running(part(kafka, "producer", "producer", "libvirt", "--shared")):
+        publish(kafka, "targets", *({**good, "host": host, "address": uri} for host, uri in hostile.items()), good)
+        until(lambda: has(kafka, "good", "up"))
+        until(lambda: all(has(kafka, host, "unreachable") for host in hostile))
+        details = [statuses(kafka)[host]["detail"] for host in hostile]
+
+    assert not trace.exists()
+    assert [] == [detail for detail in details if not detail.startswith("refused: uri: ")]
+
+
 def has_failed(kafka: KafkaSettings, host: str) -> bool:
     found = statuses(kafka).get(host)
     return found is not None and found["status"] in {"auth_failed", "unreachable"}
