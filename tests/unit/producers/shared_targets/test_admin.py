@@ -165,6 +165,8 @@ def test_prometheus_says_addresses_and_labels(tmp_path, dump):
         ("f.csv", "source,host\nhost,here\n", "line 2: source: host is not one of"),
         ("f.csv", "host,address\nkvm-1,https://a\nkvm-2,https://a\n", "line 3: address: polled twice"),
         ("f.json", '[{"targets": "10.0.0.1"}]', "entry 1: a target group"),
+        ("f.json", '[{"targets": ["[x"]}]', "entry 1, [x: address: "),
+        ("f.json", '[{"targets": ["bmc:99999"]}]', "entry 1, bmc:99999: address: port"),
         ("f.json", '[{"targets": ["a", "a"]}]', "entry 1, a: host: named twice"),
         ("f.yaml", "redfish: {targets: [{host: a}]}", "line 1: redfish.targets.0.address: "),
         ("f.yaml", "libvirt:\n  targets:\n    - {host: a, uri: 'qemu:///system'}", "line 3: libvirt.targets.0.uri: "),
