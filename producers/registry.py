@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
+from producers.fleet.secret_reference import ReadSecret, resolve_secret
 from producers.fleet.targets import (
     FleetTarget,
     HostSection,
@@ -43,9 +44,9 @@ class SourceSpec:
     reader_module: str
     """Module with `create_reader(target, interval_s)`. Imported for the first target, so that other sources'
     dependencies need not be installed."""
-    keeps_sessions: bool = False
-    """True if its readers open sessions on their targets: `create_reader` takes `stale_session`, the URI of one that
-    an earlier producer may have left open."""
+    logs_in: bool = False
+    """True if its readers log in to their targets: `create_reader` takes `read_secret`, which reads a password, and
+    `stale_session`, the URI of a session that an earlier producer may have left open."""
 
     @property
     def name(self) -> str:
@@ -62,19 +63,23 @@ class SourceSpec:
         """Consumer group of the producers that share its targets."""
         return f"rackstream-producers-{self.name}"
 
-    def create_reader(self, target: FleetTarget, last_status: TargetStatus | None = None) -> Reader:
+    def create_reader(
+        self, target: FleetTarget, last_status: TargetStatus | None = None, read_secret: ReadSecret = resolve_secret
+    ) -> Reader:
         """Creates the reader of a target.
 
         Args:
             target: The target.
             last_status: The latest status of the target by any producer; a session named there is closed.
+            read_secret: Reads the password of the target.
 
         Raises:
             Misconfigured: A package that the source needs is not installed, or a secret of the target is missing.
         """
-        options = {}
-        if self.keeps_sessions and last_status is not None:
-            options["stale_session"] = last_status["session_uri"]
+        options: dict[str, object] = {}
+        if self.logs_in:
+            options["read_secret"] = read_secret
+            options["stale_session"] = last_status["session_uri"] if last_status is not None else None
         create = importlib.import_module(self.reader_module).create_reader
         return cast("Reader", create(target, target.interval or DEFAULT_INTERVAL_S, **options))
 
@@ -85,7 +90,7 @@ SOURCE_SPECS: Final[Mapping[str, SourceSpec]] = MappingProxyType(
         for spec in (
             SourceSpec(SOURCES["host"], HostSection, HostTarget, "producers.host.reader"),
             SourceSpec(SOURCES["libvirt"], LibvirtSection, LibvirtTarget, "producers.libvirt"),
-            SourceSpec(SOURCES["redfish"], RedfishSection, RedfishTarget, "producers.redfish", keeps_sessions=True),
+            SourceSpec(SOURCES["redfish"], RedfishSection, RedfishTarget, "producers.redfish", logs_in=True),
         )
     }
 )

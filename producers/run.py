@@ -24,6 +24,7 @@ from producers.reader import Reader
 from producers.registry import SOURCE_SPECS
 from producers.shared_targets.assignment import TargetAssignment
 from producers.shared_targets.group_member import GroupMember
+from producers.shared_targets.policy import SharedTargetPolicy
 from producers.shared_targets.poll_gate import MembershipLease
 from runtime import compacted_topic
 from runtime.errors import Misconfigured, Retry
@@ -117,10 +118,10 @@ def run_shared(
         metadata: Cluster metadata, if the check of the ACLs has already fetched it.
 
     Raises:
-        Misconfigured: Topics or ACLs are missing.
+        Misconfigured: Topics or ACLs are missing, or the policy for shared targets is invalid.
         Retry: Kafka does not answer.
     """
-    spec = SOURCE_SPECS[source]
+    spec, policy = SOURCE_SPECS[source], SharedTargetPolicy.read()
     lease, loop_stopped = MembershipLease(), threading.Event()
     commands = _connect(source, settings, metadata)
     publisher = _open_publisher(source, settings, name)
@@ -132,11 +133,16 @@ def run_shared(
         desired=commands.desired,
         may_poll=lambda: lease.allows_polls(time.monotonic()),
     )
+
+    def create_shared_reader(target: FleetTarget, last_status: TargetStatus | None) -> Reader:
+        policy.check(target)
+        return spec.create_reader(target, last_status, policy.read_secret)
+
     assignment = TargetAssignment(
         source,
         publisher,
         read_statuses=lambda partitions: read_statuses(settings, source, partitions),
-        create_reader=spec.create_reader,
+        create_reader=create_shared_reader,
         on_change=loop.apply_change,
         release=loop.release,
     )

@@ -6,7 +6,6 @@ Secrets are references only.
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +16,13 @@ from pydantic import ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from producers.fleet import validation
+from producers.fleet.secret_reference import resolve_secret
+from producers.fleet.sharing import find_shared_problems
 from producers.fleet.targets import FleetModel, FleetTarget, RedfishTarget, SourceSection
 from producers.fleet.validation import FleetError
 from producers.registry import SOURCE_SPECS
 from runtime.errors import Misconfigured
+from schemas.sources import SHAREABLE_SOURCES
 
 IGNORED_PREFIX: Final = "x-"
 """Top-level keys with this prefix are ignored: they hold values that YAML anchors refer to."""
@@ -54,23 +56,6 @@ class Fleet:
         return [target for section in self.sections.values() for target in section.targets]
 
 
-def resolve_secret(reference: str) -> str:
-    """Returns the secret behind `env:NAME` or `file:PATH`.
-
-    Raises:
-        Misconfigured: The variable is not set, or the file cannot be read.
-    """
-    kind, _, name = reference.partition(":")
-    if kind == "env":
-        if name not in os.environ:
-            raise Misconfigured(f"the environment variable {name}, which should hold a secret, is not set")
-        return os.environ[name]
-    try:
-        return Path(name).read_text().strip()
-    except OSError as error:
-        raise Misconfigured(f"the secret file {name} cannot be read: {error.strerror}") from error
-
-
 def load(path: Path) -> Fleet:
     """Loads a fleet file.
 
@@ -99,7 +84,7 @@ def parse(text: str, path: Path, *, shared: bool = False) -> Fleet:
     Args:
         text: The text.
         path: Named in errors.
-        shared: True if the targets are to be published, which excludes some values (`find_unshareable`).
+        shared: True if the targets are to be published, which excludes some values (`find_shared_problems`).
 
     Raises:
         Misconfigured: The text is wrong; names every error with its line.
@@ -127,14 +112,24 @@ def validate(document: object, *, shared: bool = False) -> tuple[Fleet, list[Fle
     """Returns the fleet of a document and all its errors; with errors, the fleet is empty."""
     problems = list(validation.find_problems(document))
     if shared:
-        problems += validation.find_unshareable(document)
+        problems += validation.find_published_passwords(document)
     sections: dict[str, SourceSection] = {}
     try:
         file = _FleetFile.model_validate(document)
         sections = {source: getattr(file, source).with_defaults() for source in SOURCE_SPECS}
+        problems += _shared_problems(sections) if shared else []
     except ValidationError as error:
         problems += [(details["loc"], _message(details)) for details in error.errors(include_input=False)]
     return (Fleet(), problems) if problems else (Fleet(sections), problems)
+
+
+def _shared_problems(sections: Mapping[str, SourceSection]) -> list[FleetError]:
+    return [
+        ((source, "targets", number, field), message)
+        for source in SHAREABLE_SOURCES
+        for number, target in enumerate(sections[source].targets)
+        for field, message in find_shared_problems(target)
+    ]
 
 
 def _message(error: ErrorDetails) -> str:

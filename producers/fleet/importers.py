@@ -123,7 +123,15 @@ def _read_file_sd(document: list[object], path: Path) -> list[ImportedTarget]:
         host_label = own_labels.pop("host", None) if len(group["targets"]) == 1 else None
         for target in group["targets"]:
             address = str(target) if "://" in str(target) else f"{scheme}://{target}"
-            host = host_label or urlsplit(address).hostname or str(target)
+            host = host_label or _host_of(address) or str(target)
             fields: dict[str, object] = {"host": host, "address": address, "labels": own_labels}
             targets.append(ImportedTarget(f"{place}, {target}", DEFAULT_SOURCE, fields))
     return targets
+
+
+def _host_of(address: str) -> str | None:
+    """Returns the host of an address; None if it is malformed, which its validation reports."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None

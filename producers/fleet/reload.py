@@ -84,6 +84,10 @@ class FleetReloader:
         except Misconfigured as error:
             log.error("fleet file rejected, targets unchanged", reason=str(error))  # noqa: TRY400  no stack needed
             return
+        except Exception:
+            # The thread that watches the file must survive, to apply the next text.
+            log.exception("fleet file not applied, targets unchanged")
+            return
         self._targets = targets
         if started or ended:
             self._on_change(TargetChange(tuple(readers), ended))

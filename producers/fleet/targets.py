@@ -8,16 +8,14 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from producers.fleet.libvirt_uri import check_libvirt_uri
+from producers.fleet.network_address import check_bmc_address, check_proxy
+from producers.fleet.secret_reference import check_reference
+
 Category = Literal["system", "thermal", "power", "processor", "memory", "network", "storage"]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Host = Annotated[str, Field(min_length=1)]
 """Name of one operating system in the fleet."""
-
-
-def _check_reference(text: str) -> str:
-    if not text.startswith(("env:", "file:")):
-        raise ValueError("give secrets by reference: env:NAME or file:PATH, never in this file")
-    return text
 
 
 class FleetModel(BaseModel):
@@ -55,11 +53,11 @@ class BmcAccess(FleetModel):
 
     username: str | None = None
     """User; none: no authentication."""
-    password: Annotated[str, AfterValidator(_check_reference)] | None = None
+    password: Annotated[str, AfterValidator(check_reference)] | None = None
     """env:NAME or file:PATH."""
     verify: bool | Path = True
     """Check the certificate: true, false, or a file of CA certificates."""
-    proxy: str | None = None
+    proxy: Annotated[str, AfterValidator(check_proxy)] | None = None
     """HTTP proxy."""
     intervals: dict[Category, Seconds] = {}
     """Seconds between two polls, by category; default: `interval`, memory 30 times, storage 12 times, processor and
@@ -76,7 +74,7 @@ class LibvirtTarget(FleetTarget):
     address_field = "uri"
 
     host: str = Field(min_length=1)
-    uri: str
+    uri: Annotated[str, AfterValidator(check_libvirt_uri)]
     """libvirt URI, such as qemu:///system or test:///default."""
 
 
@@ -86,7 +84,7 @@ class RedfishTarget(BmcAccess, FleetTarget):
     address_field = "address"
 
     host: Host
-    address: Annotated[str, Field(pattern=r"^https?://[^/@]+/?$")]
+    address: Annotated[str, AfterValidator(check_bmc_address)]
     """https://host[:port]."""
     systems: dict[str, Host] = {}
     """Id of a ComputerSystem → its host, for a BMC with several. Readings that belong to none of them are published

@@ -7,18 +7,17 @@ Accepts any document.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 from urllib.parse import urlsplit
 
 import yaml
 
+from producers.fleet.network_address import DEFAULT_PORTS, host_of, parse_ip
 from producers.registry import SOURCE_SPECS
 
 Location = tuple[int | str, ...]
 """Keys and positions from the top of the file."""
 FleetError = tuple[Location, str]
 """Location and message."""
-DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def find_problems(document: object) -> Iterator[FleetError]:
@@ -42,8 +41,8 @@ def find_problems(document: object) -> Iterator[FleetError]:
                 yield from _login_problems(section, target, location)
 
 
-def find_unshareable(document: object) -> Iterator[FleetError]:
-    """Finds values that make sense on one machine only, or that must not be published."""
+def find_published_passwords(document: object) -> Iterator[FleetError]:
+    """Finds URLs whose passwords the topic of shared targets would expose."""
     for source, field in (("redfish", "proxy"), ("libvirt", "uri")):
         section = _mapping(_mapping(document).get(source))
         entries: list[tuple[Location, Mapping[str, object]]] = [((source,), section)]
@@ -55,9 +54,6 @@ def find_unshareable(document: object) -> Iterator[FleetError]:
                     (*location, field),
                     "the topic would expose this password to all its readers: remove it from the URL",
                 )
-            elif source == "libvirt" and _is_local(entry.get(field)):
-                reason = "means the machine of the producer that polls it: name the host, as in qemu+tls://kvm-1/system"
-                yield (*location, field), f"{entry[field]} {reason}"
 
 
 def find_duplicate_keys(root: yaml.Node | None) -> Iterator[tuple[int, str]]:
@@ -94,12 +90,13 @@ def line_of(node: yaml.Node | None, location: Location) -> int:
 
 
 def is_loopback(address: str) -> bool:
-    """True if a URL points to this machine."""
+    """True if a BMC's address points to this machine."""
     try:
-        name = urlsplit(address).hostname or ""
+        host = host_of(address)
     except ValueError:
         return False
-    return name == "localhost" or name.startswith("127.") or name == "::1"
+    ip = parse_ip(host)
+    return host == "localhost" or (ip is not None and ip.is_loopback)
 
 
 def _hosts(target: Mapping[str, object], location: Location) -> list[tuple[Location, object]]:
@@ -142,15 +139,6 @@ def _has_password(url: object) -> bool:
         return isinstance(url, str) and urlsplit(url).password is not None
     except ValueError:
         return False
-
-
-def _is_local(uri: object) -> bool:
-    """True if a libvirt URI names no machine. URIs of the test driver need none."""
-    try:
-        parts = urlsplit(uri) if isinstance(uri, str) else None
-    except ValueError:
-        return False
-    return parts is not None and not parts.netloc and not parts.scheme.startswith("test")
 
 
 def _mapping(value: object) -> Mapping[str, object]:

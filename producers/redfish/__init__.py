@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from producers.fleet.config import resolve_secret
+from producers.fleet.secret_reference import ReadSecret, resolve_secret
 from producers.redfish.http.client import RedfishClient
 from producers.redfish.multi_node import MultiNodeReader
 from producers.redfish.reader import CATEGORIES, RedfishReader
@@ -23,7 +23,11 @@ adapter or drive (up to 96 DIMMs on record, at 0.2 to 0.5 s each), and their val
 
 
 def create_reader(
-    target: RedfishTarget, interval_s: float, *, stale_session: str | None = None
+    target: RedfishTarget,
+    interval_s: float,
+    *,
+    stale_session: str | None = None,
+    read_secret: ReadSecret = resolve_secret,
 ) -> RedfishReader | MultiNodeReader:
     """Returns the reader of a target.
 
@@ -31,11 +35,12 @@ def create_reader(
         target: Entry of the fleet file.
         interval_s: Interval of a target that sets none.
         stale_session: URI of a session that the target's previous producer left open; deleted before the first login.
+        read_secret: Reads the password of the target.
 
     Raises:
         Misconfigured: The password or the CA file of the target is missing.
     """
-    client = create_client(target, stale_session=stale_session)
+    client = create_client(target, stale_session=stale_session, read_secret=read_secret)
     target_interval_s = target.interval or interval_s
     reader = RedfishReader(
         target.host,
@@ -47,7 +52,9 @@ def create_reader(
     return MultiNodeReader(reader, target.systems) if target.systems else reader
 
 
-def create_client(target: RedfishTarget, *, stale_session: str | None = None) -> RedfishClient:
+def create_client(
+    target: RedfishTarget, *, stale_session: str | None = None, read_secret: ReadSecret = resolve_secret
+) -> RedfishClient:
     """Returns the client of a target.
 
     Raises:
@@ -59,7 +66,7 @@ def create_client(target: RedfishTarget, *, stale_session: str | None = None) ->
     def credentials() -> tuple[str, str] | None:
         if target.username is None or target.password is None:
             return None
-        return target.username, resolve_secret(target.password)
+        return target.username, read_secret(target.password)
 
     credentials()  # reports a missing password at start-up
     return RedfishClient(

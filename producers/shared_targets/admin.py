@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 
 from producers.fleet import config
 from producers.fleet.config import Fleet
-from producers.shared_targets.record import to_entry, to_record
+from producers.shared_targets.record import to_entry, to_record, to_target
 from runtime import kafka
 from runtime.compacted_topic import read_latest
 from runtime.errors import Misconfigured, Retry
@@ -77,15 +77,16 @@ def plan_changes(
         prune: Sources whose other targets are removed.
 
     Raises:
-        Misconfigured: Together with the targets that stay, a name or address would be polled twice.
+        Misconfigured: Together with the valid targets that stay, a name or address would be polled twice.
     """
     existing = {key: record for key, record in current.items() if not record["removed"]}
+    valid = {key: record for key, record in existing.items() if _is_valid(record)}
     requested = {record_key(record): record for record in records}
     added = tuple(record for key, record in requested.items() if key not in existing)
     changed = tuple(record for key, record in requested.items() if key in existing and existing[key] != record)
     removed = tuple(record for key, record in existing.items() if key not in requested and record["source"] in prune)
     removed_keys = {record_key(record) for record in removed}
-    _check_conflicts([record for key, record in {**existing, **requested}.items() if key not in removed_keys])
+    _check_conflicts([record for key, record in {**valid, **requested}.items() if key not in removed_keys])
     return TargetPlan(added, changed, removed, len(requested) - len(added) - len(changed))
 
 
@@ -105,6 +106,15 @@ def plan_removal(current: Mapping[RecordKey, Target], source: str, hosts: Iterab
     records = [current[source, host] for host in unique_hosts]
     existing = tuple(record for record in records if not record["removed"])
     return TargetPlan(removed=existing, unchanged=len(records) - len(existing))
+
+
+def _is_valid(record: Target) -> bool:
+    """True unless producers refuse a record, which then conflicts with no other."""
+    try:
+        to_target(record)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_conflicts(records: list[Target]) -> None:

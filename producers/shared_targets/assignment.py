@@ -15,12 +15,13 @@ from typing import Final
 import structlog
 
 from producers.fleet.reload import diff_targets
+from producers.fleet.sharing import MAX_HOST_LENGTH, is_shareable_host
 from producers.fleet.targets import FleetTarget
 from producers.polling.target_state import TargetChange
 from producers.publishing.publisher import RecordPublisher
 from producers.reader import Reader
 from producers.shared_targets.record import to_target
-from producers.shared_targets.unavailable import UnavailableReader
+from producers.shared_targets.unavailable import RefusedTarget, UnavailableReader
 from runtime.errors import Misconfigured, Retry
 from schemas.records import Target, TargetStatus
 
@@ -140,6 +141,10 @@ class TargetAssignment:
                 log.warning("statuses not read, targets are not polled yet", reason=str(error))
                 stop.wait(RETRY_S)
                 self._wake.set()
+            except Exception:
+                log.exception("targets not applied, trying again")
+                stop.wait(RETRY_S)
+                self._wake.set()
             if time.monotonic() >= next_retry_s:
                 self.retry_unavailable()
                 next_retry_s = time.monotonic() + UNAVAILABLE_RETRY_S
@@ -166,7 +171,7 @@ class TargetAssignment:
         for host, target in list(self._unavailable.items()):
             try:
                 reader = self._create_reader(target, None)
-            except Misconfigured:
+            except Exception:  # noqa: BLE001, S112  its status has the reason; an error concerns this target only
                 continue
             with self._lock:
                 if self._unavailable.get(host) is target:
@@ -179,7 +184,7 @@ class TargetAssignment:
         """Applies the records of a partition; `statuses` are those of a new one."""
         last_statuses = {host: status for host, status in statuses.items() if host in records}
         old = partition.targets
-        targets = {host: target for host, record in records.items() if (target := self._parse(record, old.get(host)))}
+        targets = {host: target for host, record in records.items() if (target := self._parse(record))}
         started, ended = diff_targets(old, targets)
         readers, unavailable = self._create_readers(started, last_statuses)
         vanished = tuple(
@@ -208,18 +213,25 @@ class TargetAssignment:
             targets=len(targets),
         )
 
-    def _parse(self, record: Target, current: FleetTarget | None) -> FleetTarget | None:
-        """Returns the target of a record.
+    def _parse(self, record: Target) -> FleetTarget | None:
+        """Returns the target of a record; None if it is removed, a `RefusedTarget` if it is invalid.
 
-        None if it is removed; the current target if the record is invalid.
+        Catches everything: no record may end the thread that applies all of them.
         """
         if record["removed"]:
             return None
         try:
             return to_target(record)
         except ValueError as error:
-            log.error("invalid target ignored", host=record["host"], reason=str(error))  # noqa: TRY400  no stack needed
-            return current
+            reason = str(error)
+        except Exception as error:
+            log.exception("target not understood", host=record["host"][:MAX_HOST_LENGTH])
+            reason = f"not understood ({type(error).__name__})"
+        if not is_shareable_host(record["host"]):
+            log.error("target ignored: its host name cannot be published", host=record["host"][:MAX_HOST_LENGTH])
+            return None
+        log.error("target refused", host=record["host"], reason=reason)
+        return RefusedTarget.from_record(record, f"refused: {reason}")
 
     def _create_readers(
         self, targets: Iterable[FleetTarget], last_statuses: StatusesByHost
@@ -228,9 +240,16 @@ class TargetAssignment:
         readers: list[Reader] = []
         unavailable: dict[str, FleetTarget] = {}
         for target in targets:
+            if isinstance(target, RefusedTarget):
+                readers.append(UnavailableReader(self._source, target, target.reason))
+                continue
             try:
                 readers.append(self._create_reader(target, last_statuses.get(target.host)))
             except Misconfigured as error:
                 unavailable[target.host] = target
                 readers.append(UnavailableReader(self._source, target, str(error)))
+            except Exception as error:
+                log.exception("target cannot be polled", source=self._source, host=target.host)
+                unavailable[target.host] = target
+                readers.append(UnavailableReader(self._source, target, f"cannot be polled ({type(error).__name__})"))
         return tuple(readers), unavailable

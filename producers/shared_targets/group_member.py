@@ -18,7 +18,7 @@ from producers.registry import SOURCE_SPECS
 from producers.shared_targets.assignment import TargetAssignment
 from producers.shared_targets.poll_gate import MembershipLease
 from runtime import kafka, kafka_auth
-from runtime.errors import Retry
+from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
@@ -27,6 +27,8 @@ from schemas.records import Target
 log = structlog.get_logger()
 ALIAS: Final = "targets"
 POLL_INTERVAL_S: Final = 0.2
+MAX_KEY_LENGTH: Final = 200
+"""Longer keys of records are cut in log messages."""
 RELEASE_TIMEOUT_S: Final = 3.0
 """Released targets get this long to end their polls and close their sessions."""
 KAFKA_TIMEOUT_S: Final = 1.0
@@ -124,7 +126,12 @@ class GroupMember:
         try:
             record = cast("Target", self._decoder.decode(message.value())) if message.value() else None
         except codec.DecodeError as decode_error:
-            log.error("undecodable target ignored", key=str(message.key()), reason=str(decode_error))  # noqa: TRY400  no stack needed
+            log.error("undecodable target ignored", key=str(message.key())[:MAX_KEY_LENGTH], reason=str(decode_error))  # noqa: TRY400  no stack needed
+            return
+        except (Retry, Misconfigured):
+            raise
+        except Exception:
+            log.exception("target not understood, ignored", key=str(message.key())[:MAX_KEY_LENGTH])
             return
         self._assignment.update(number, record)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
+from producers.fleet.sharing import find_shared_problems
 from producers.fleet.targets import FleetTarget, RedfishTarget
 from producers.registry import SOURCE_SPECS
 from schemas.records import Target
@@ -59,9 +63,23 @@ def to_target(record: Target) -> FleetTarget:
     """Returns the target of a record.
 
     Raises:
-        ValueError: The record is invalid, such as one written by hand.
+        ValueError: The record is invalid, such as one written by hand, or has values that cannot be shared.
     """
     spec = SOURCE_SPECS.get(record["source"])
     if spec is None:
         raise ValueError(f"unknown source {record['source']}")
-    return spec.target.model_validate(to_entry(record))
+    try:
+        target = spec.target.model_validate(to_entry(record))
+    except ValidationError as error:
+        raise ValueError("; ".join(_messages(error))) from None
+    problems = [f"{field}: {message}" for field, message in find_shared_problems(target)]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return target
+
+
+def _messages(error: ValidationError) -> Iterator[str]:
+    """Yields field and message of each error, without the values, which may be secrets."""
+    for problem in error.errors(include_input=False, include_url=False):
+        location = ".".join(str(part)[:80] for part in problem["loc"])
+        yield f"{location}: {problem['msg'].removeprefix('Value error, ')}"

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from producers.fleet.targets import FleetTarget, RedfishTarget
 from producers.reader import PollFailed, Sample, TargetFacts
+from schemas.records import Target
 
+USERINFO: Final = re.compile(r"//[^/]*@")
+MAX_REASON_LENGTH: Final = 500
+MAX_ADDRESS_LENGTH: Final = 256
 CATEGORY: Final = "system"
 INTERVAL_S: Final = 10.0
+
+
+class RefusedTarget(FleetTarget):
+    """Target of the topic that is not polled, because its record is invalid or not allowed."""
+
+    address_field = "address"
+
+    address: str
+    reason: str
+
+    @classmethod
+    def from_record(cls, record: Target, reason: str) -> RefusedTarget:
+        """Creates it from the fields that can be shown; the address without user and password."""
+        address = USERINFO.sub("//", record["address"])[:MAX_ADDRESS_LENGTH]
+        return cls(host=record["host"], address=_printable(address), reason=_printable(reason)[:MAX_REASON_LENGTH])
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class UnavailableReader:

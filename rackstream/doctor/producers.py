@@ -32,7 +32,8 @@ MAX_CLOCK_OFFSET_S: Final = 30.0
 MAX_LISTED: Final = 20
 ADVICE: Final = {
     "stopped": "resume it with `rackstream targets resume`, or put it back into the fleet file if it was removed",
-    "auth_failed": "check user and password in the fleet file, and whether the account is locked",
+    "auth_failed": "check user and password in the fleet file (of a shared target: the producer's settings for shared "
+    "targets), and whether the account is locked",
     "unreachable": "see the checks above; if all is well from here, check from the producer's machine",
     "late": "give the producer more time: longer intervals, or another producer on another machine",
     "slow": "poll it less often (`interval`, `intervals`); `rackstream probe` shows what takes long",

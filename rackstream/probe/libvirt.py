@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final, Required, TypedDict, cast
 from rich.console import Console
 from rich.table import Table
 
+from producers.fleet.libvirt_uri import check_libvirt_uri
 from producers.fleet.targets import LibvirtTarget
 from producers.libvirt import LibvirtReader, create_reader
+from producers.libvirt.connection import without_credentials
 from producers.libvirt.stat_groups import GROUPS, GroupSurvey
 from producers.reader import PollFailed
 from rackstream.probe.target import LoginOptions
@@ -74,9 +76,9 @@ def probe(uri: str, timeout_s: float = 30.0) -> LibvirtProbe:
     """Reads a connection twice, to show the cost of the first poll and of the later ones.
 
     Raises:
-        Misconfigured: libvirt-python is not installed.
+        Misconfigured: libvirt-python is not installed, or the URI is not allowed.
     """
-    reader = create_reader(LibvirtTarget(host="probe", uri=uri), INTERVAL_S)
+    reader = create_reader(_create_target(uri), INTERVAL_S)
     try:
         return _read(reader, timeout_s)
     except PollFailed as failure:
@@ -89,13 +91,20 @@ def target_of(uri: str, login: LoginOptions) -> LibvirtTarget:
     """Creates the target at a libvirt URI.
 
     Raises:
-        Misconfigured: Login options were given, which are for BMCs.
+        Misconfigured: Login options were given, which are for BMCs, or the URI is not allowed.
     """
     if login != LoginOptions():
         raise Misconfigured(
             "options for a login or a certificate are for BMCs: a libvirt URI contains how to log in itself"
         )
-    return LibvirtTarget(host="probe", uri=uri)
+    return _create_target(uri)
+
+
+def _create_target(uri: str) -> LibvirtTarget:
+    try:
+        return LibvirtTarget(host="probe", uri=check_libvirt_uri(uri))
+    except ValueError as error:
+        raise Misconfigured(f"{without_credentials(uri)}: {error}") from None
 
 
 def probe_target(target: LibvirtTarget, timeout_s: float) -> LibvirtProbe:

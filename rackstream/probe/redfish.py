@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from producers import redfish
 from producers.fleet.targets import RedfishTarget
+from producers.fleet.validation import is_loopback
 from producers.reader import PollFailed
 from producers.redfish.documents import Json, JsonObject, last_segment, link_at, text, uri_of, value_at
 from producers.redfish.expand import members
@@ -33,7 +34,6 @@ SUBSYSTEM_LINKS: Final = ("ThermalSubsystem", "PowerSubsystem", "Sensors", "Envi
 """Links of a Chassis, by generation of the schemas."""
 SLOWEST: Final = 5
 """Requests that are listed."""
-LOOPBACK: Final = ("http://127.", "http://localhost", "http://[::1]")
 
 
 class IdentityProbe(TypedDict):
@@ -91,7 +91,7 @@ def target_of(uri: str, login: LoginOptions) -> RedfishTarget:
     """
     if (login.username is None) != (login.password is None):
         raise Misconfigured("a user and a password go together: give --username, and --password-env or --password-file")
-    if login.username and uri.startswith("http:") and not uri.startswith(LOOPBACK):
+    if login.username and uri.startswith("http:") and not is_loopback(uri):
         raise Misconfigured(f"a password over plain http is sent in the clear; use https: https{uri[4:]}")
     try:
         return RedfishTarget(
@@ -101,8 +101,13 @@ def target_of(uri: str, login: LoginOptions) -> RedfishTarget:
             password=login.password,
             verify=login.verify,
         )
-    except ValidationError:
-        raise Misconfigured(f"{uri} is not the address of a BMC: give https://HOST or https://HOST:PORT") from None
+    except ValidationError as error:
+        reason = "; ".join(
+            problem["msg"].removeprefix("Value error, ") for problem in error.errors(include_input=False)
+        )
+        raise Misconfigured(
+            f"{uri} is not the address of a BMC: give https://HOST or https://HOST:PORT ({reason})"
+        ) from None
 
 
 class RequestRecorder:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 from click.testing import CliRunner
 
@@ -35,7 +36,7 @@ from rackstream.simulators.redfish import RedfishSimulator
 from runtime import compacted_topic, topics
 from runtime.settings import KafkaSettings
 from tests.e2e.support.fleets import PASSWORD
-from tests.e2e.support.parts import part, records, running, until
+from tests.e2e.support.parts import part, publish, records, running, until
 
 pytestmark = pytest.mark.kafka
 OFTEN = "thermal"
@@ -56,11 +57,49 @@ class Watched(RedfishSimulator):
         return super().respond(bmc, request)
 
 
-def write(path: Path, urls: list[str], interval_s: float) -> Path:
+@dataclass(frozen=True)
+class Trust:
+    """A certificate of the simulated BMCs, and the policy of a machine that trusts it and has passwords for them."""
+
+    directory: Path
+
+    @classmethod
+    def create(cls, directory: Path) -> Trust:
+        directory.mkdir()
+        authority = trustme.CA()
+        certificate = authority.issue_cert("127.0.0.1")
+        authority.cert_pem.write_to_path(directory / "ca.pem")
+        certificate.private_key_and_cert_chain_pem.write_to_path(directory / "bmc.pem")
+        return cls(directory)
+
+    @property
+    def verify(self) -> str:
+        return str(self.directory / "ca.pem")
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "bmc.pem"
+
+    @property
+    def policy(self) -> dict[str, str]:
+        return {
+            "RACKSTREAM_SHARED_CREDENTIAL_HOSTS": "127.0.0.1",
+            "RACKSTREAM_SHARED_SECRETS_PREFIX": PASSWORD,
+            "RACKSTREAM_SHARED_SECRETS_DIR": str(self.directory),
+        }
+
+
+@pytest.fixture
+def trust(tmp_path: Path) -> Trust:
+    return Trust.create(tmp_path / "secrets")
+
+
+def write(path: Path, urls: list[str], interval_s: float, verify: str) -> Path:
     """A fleet file in which one category is polled often."""
     intervals = dict.fromkeys(CATEGORIES, 3600) | {OFTEN: interval_s}
     section = {
         "interval": interval_s, "username": "root", "password": f"env:{PASSWORD}", "intervals": intervals,
+        "verify": verify,
         "targets": [{"host": f"bmc-{number}", "address": url} for number, url in enumerate(urls)],
     }  # fmt: skip
     path.write_text(yaml.safe_dump({"redfish": section}))
@@ -125,14 +164,14 @@ FULL = Run(1000, 20, (("start", "c"), ("kill", "c"), ("start", "c"), ("stop", "c
     ],
 )
 def test_targets_keep_their_cadence_while_producers_come_and_go(
-    wide: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    wide: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, trust: Trust
 ) -> None:
     monkeypatch.setenv(PASSWORD, "sécret")
-    with Watched(run.bmcs, username="root", password="sécret") as simulator:
-        put(wide, write(tmp_path / "fleet.yaml", simulator.urls, run.interval_s))
+    with Watched(run.bmcs, username="root", password="sécret", cert=trust.certificate) as simulator:
+        put(wide, write(tmp_path / "fleet.yaml", simulator.urls, run.interval_s, trust.verify))
+        environment = {"RACKSTREAM_LOG_LEVEL": "info", **trust.policy}
         parts = {
-            name: part(wide, name, "producer", "redfish", "--shared", "--name", name, RACKSTREAM_LOG_LEVEL="info")
-            for name in "abc"
+            name: part(wide, name, "producer", "redfish", "--shared", "--name", name, **environment) for name in "abc"
         }
         changes: list[tuple[str, float]] = []
         with running(parts["a"], parts["b"]) as supervisor:
@@ -272,16 +311,17 @@ def test_targets_are_put_on_kafka_and_taken_from_there_by_command(
 
 
 def test_a_target_that_is_added_changed_and_removed_is_followed_and_one_without_a_secret_says_so(
-    kafka: KafkaSettings, tmp_path: Path
+    kafka: KafkaSettings, trust: Trust
 ) -> None:
-    password = tmp_path / "password"
-    with RedfishSimulator(2, username="root", password="sécret") as simulator:
+    password = trust.directory / "password"
+    login = {"username": "root", "password": f"file:{password}", "verify": trust.verify}
+    with RedfishSimulator(2, username="root", password="sécret", cert=trust.certificate) as simulator:
         entries = [
-            {"host": f"bmc-{number}", "address": url, "username": "root", "password": f"file:{password}", "interval": 1}
+            {"host": f"bmc-{number}", "address": url, "interval": 1, **login}
             for number, url in enumerate(simulator.urls)
         ]
         first, second = (admin.record_from_entry("redfish", entry) for entry in entries)
-        with running(part(kafka, "producer", "producer", "redfish", "--shared")):
+        with running(part(kafka, "producer", "producer", "redfish", "--shared", **trust.policy)):
             until(lambda: records(kafka, "heartbeats"))
             write_all(kafka, first)
             told = until(lambda: has(kafka, "bmc-0", "auth_failed"))["detail"]
@@ -304,6 +344,100 @@ def test_a_target_that_is_added_changed_and_removed_is_followed_and_one_without_
     assert ("stopped", None) == (ended["status"], ended["session_uri"]), "nobody is there to take over"
     assert {0} == {session.opened - session.closed for session in sessions}
     assert {} == amiss(kafka)
+
+
+@dataclass
+class Thief(RedfishSimulator):
+    """Addresses that record what they are sent."""
+
+    received: list[str] = field(default_factory=list)
+
+    def respond(self, bmc: SimulatedBmc, request: HttpRequest) -> SimulatedResponse:
+        self.received.append(f"{request.method} {request.path} {dict(request.headers)} {request.body!r}")
+        return super().respond(bmc, request)
+
+
+def test_no_record_of_the_topic_takes_a_secret_away_or_stops_the_producer(
+    kafka: KafkaSettings, tmp_path: Path, trust: Trust
+) -> None:
+    """The attacker may write the topic; the first BMC is ours, all others are the attacker's."""
+    canary = "c4n4ry"
+    outside, blob = tmp_path / "outside", trust.directory / "blob"
+    outside.write_text(canary)
+    blob.write_bytes(b"\xff\xfe")
+    (trust.directory / "password").write_text("sécret")
+    login = {"username": "root", "password": f"file:{trust.directory}/password", "verify": trust.verify}
+    environment = {**trust.policy, "INFLUX_TOKEN": canary, f"{PASSWORD}_2": canary}
+    with (
+        RedfishSimulator(1, username="root", password="sécret", cert=trust.certificate) as ours,
+        Thief(1) as plain,
+        Thief(1, cert=trust.certificate) as encrypted,
+    ):
+        good = admin.record_from_entry("redfish", {"host": "good", "address": ours.urls[0], "interval": 1, **login})
+        [https], [http] = encrypted.urls, plain.urls
+        hostile: dict[str, dict[str, Any]] = {
+            "file": {"address": https, "password": f"file:{outside}"},
+            "climb": {"address": https, "password": f"file:{trust.directory}/../outside"},
+            "env": {"address": https, "password": "env:INFLUX_TOKEN"},
+            "http": {"address": http, "password": f"env:{PASSWORD}_2"},
+            "unverified": {"address": https, "password": f"env:{PASSWORD}_2", "verify": "false"},
+            "named": {"address": https.replace("127.0.0.1", "localhost"), "password": f"env:{PASSWORD}_2"},
+            "own-ca": {"address": https, "password": f"env:{PASSWORD}_2", "verify": str(outside)},
+            "binary": {"address": https, "password": f"file:{blob}"},
+            "endless": {"address": https, "password": "file:/dev/zero"},
+            "bracket": {"address": "https://[x"},
+            "port": {"address": "https://bmc:99999"},
+            "fast": {"interval_s": 1e-300, "address": http},
+        }
+        with running(part(kafka, "producer", "producer", "redfish", "--shared", **environment)):
+            publish(kafka, "targets", *({**good, "host": host, **fields} for host, fields in hostile.items()), good)
+            until(lambda: has(kafka, "good", "up"))
+            until(lambda: all(has_failed(kafka, host) for host in hostile))
+            details = {host: statuses(kafka)[host]["detail"] for host in hostile}
+            later = admin.record_from_entry(
+                "redfish", {"host": "later", "address": ours.urls[0], "interval": 1, **login}
+            )
+            publish(kafka, "targets", later)
+            until(lambda: has(kafka, "later", "up"))
+        received = plain.received + encrypted.received
+
+    print(json.dumps(details, indent=1))
+    assert [] == [request for request in received if "uthorization" in request or "assword" in request]
+    assert [] == received
+    assert "RACKSTREAM_SHARED_SECRETS_DIR" in details["file"]
+    assert "RACKSTREAM_SHARED_CREDENTIAL_HOSTS" in details["named"]
+    assert "needs https" in details["http"]
+    assert "refused" in details["port"]
+    assert "UTF-8" in details["binary"]
+
+
+def test_no_libvirt_uri_of_the_topic_runs_a_program(kafka: KafkaSettings, tmp_path: Path) -> None:
+    pytest.importorskip("libvirt")
+    program, trace = tmp_path / "program", tmp_path / "trace"
+    program.write_text(f"#!/bin/sh\necho $0 >> {trace}\n")
+    program.chmod(0o755)
+    hostile = {
+        "command": f"qemu+ssh://h/system?command={program}",
+        "encoded": f"qemu+ssh://h/system?no_tty=1;%63ommand={program}",
+        "ext": f"qemu+ext:///system?command={program}",
+        "netcat": f"qemu+ssh://127.0.0.1/system?netcat={program}",
+        "keyfile": f"qemu+ssh://127.0.0.1/system?keyfile={tmp_path}/key",
+        "node": f"test://{tmp_path}/node.xml",
+    }
+    good = admin.record_from_entry("libvirt", {"host": "good", "uri": "test:///default"})
+    with running(part(kafka, "producer", "producer", "libvirt", "--shared")):
+        publish(kafka, "targets", *({**good, "host": host, "address": uri} for host, uri in hostile.items()), good)
+        until(lambda: has(kafka, "good", "up"))
+        until(lambda: all(has(kafka, host, "unreachable") for host in hostile))
+        details = [statuses(kafka)[host]["detail"] for host in hostile]
+
+    assert not trace.exists()
+    assert [] == [detail for detail in details if not detail.startswith("refused: uri: ")]
+
+
+def has_failed(kafka: KafkaSettings, host: str) -> bool:
+    found = statuses(kafka).get(host)
+    return found is not None and found["status"] in {"auth_failed", "unreachable"}
 
 
 def write_all(kafka: KafkaSettings, *wanted: dict[str, Any]) -> None:

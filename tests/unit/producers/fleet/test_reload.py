@@ -105,9 +105,10 @@ def test_a_file_that_is_not_right_is_refused_and_said_and_the_next_that_is_right
     assert ["b"] == [reader.host for reader in reloading.changes[0].added]
 
 
-def test_a_fleet_is_refused_whole_if_one_reader_cannot_be_had(path):
+@pytest.mark.parametrize("error", [Misconfigured("BMC_PASSWORD is not set"), RuntimeError("unforeseen")])
+def test_a_fleet_is_refused_whole_if_one_reader_cannot_be_had(path, error):
     def make(wanted):
-        raise Misconfigured("BMC_PASSWORD is not set")
+        raise error
 
     changes = []
     FleetReloader(path, ONE, "host", create_readers=make, on_change=changes.append).apply(TWO)

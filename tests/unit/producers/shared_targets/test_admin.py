@@ -55,6 +55,17 @@ def test_whether_certificates_are_checked_survives(verify):
             "redfish", {**BMC, "proxy": "http://u:p@proxy"}, "proxy: the topic would expose this", id="one in a proxy"
         ),
         pytest.param("redfish", {**BMC, "address": "10.0.0.1"}, "address: ", id="no address"),
+        pytest.param("redfish", {**BMC, "address": "http://127.0.0.1:1"}, "address: ", id="a password over http"),
+        pytest.param("redfish", {**BMC, "verify": False}, "verify: ", id="a password for anyone"),
+        pytest.param(
+            "libvirt",
+            {"host": "k", "uri": "qemu+ssh://k/system?command=/x"},
+            "uri: parameter 'command'",
+            id="a program",
+        ),
+        pytest.param(
+            "libvirt", {"host": "k", "uri": "qemu+ssh://k/system?keyfile=/x"}, "uri: parameter keyfile", id="a file"
+        ),
         pytest.param("redfish", {**BMC, "rack": "r1"}, "rack: ", id="an unknown key"),
         pytest.param("libvirt", {"host": "k", "uri": "qemu:///system"}, "name the host", id="this machine"),
         pytest.param(
@@ -92,6 +103,16 @@ def test_one_bmc_is_not_polled_by_two_names():
     with pytest.raises(Misconfigured, match=r"redfish of new: address: polled twice"):
         admin.plan_changes(known(bmc(1)), [other])
     assert [["new"]] == hosts(admin.plan_changes(known(bmc(1) | {"removed": True}), [other]).added)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"source": "nothing"}, {"address": "https://[x"}, {"host": ""}, {"address": "https://a:99999"}]
+)
+def test_a_refused_record_on_the_topic_does_not_prevent_changes_and_can_be_pruned(fields):
+    there = known(bmc(1) | fields)
+
+    assert [["kvm-2"]] == hosts(admin.plan_changes(there, [bmc(2)]).added)
+    assert 1 == len(admin.plan_changes(there, [bmc(2)], prune={"redfish", "nothing"}).removed)
 
 
 def test_a_name_that_is_not_there_is_not_removed_and_one_that_was_is_no_error():
@@ -144,6 +165,8 @@ def test_prometheus_says_addresses_and_labels(tmp_path, dump):
         ("f.csv", "source,host\nhost,here\n", "line 2: source: host is not one of"),
         ("f.csv", "host,address\nkvm-1,https://a\nkvm-2,https://a\n", "line 3: address: polled twice"),
         ("f.json", '[{"targets": "10.0.0.1"}]', "entry 1: a target group"),
+        ("f.json", '[{"targets": ["[x"]}]', "entry 1, [x: address: "),
+        ("f.json", '[{"targets": ["bmc:99999"]}]', "entry 1, bmc:99999: address: port"),
         ("f.json", '[{"targets": ["a", "a"]}]', "entry 1, a: host: named twice"),
         ("f.yaml", "redfish: {targets: [{host: a}]}", "line 1: redfish.targets.0.address: "),
         ("f.yaml", "libvirt:\n  targets:\n    - {host: a, uri: 'qemu:///system'}", "line 3: libvirt.targets.0.uri: "),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from producers.fleet.targets import FleetTarget
 from producers.polling.target_state import TargetChange
 from producers.publishing.publisher import RecordPublisher
-from producers.reader import Reader
+from producers.reader import PollFailed, Reader
 from producers.shared_targets.admin import record_from_entry
 from producers.shared_targets.assignment import TargetAssignment
 from producers.shared_targets.unavailable import UnavailableReader
@@ -19,6 +20,7 @@ from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
 from schemas.records import Target, TargetStatus
 from schemas.testing import make_record
+from tests.e2e.support.parts import until
 from tests.unit.support.readers import HostSource
 
 
@@ -41,6 +43,10 @@ class Member:
         self.changes: list[TargetChange] = []
         self.released: list[list[str]] = []
         self.sessions: dict[str, str | None] = {}
+        self.errors: dict[str, Exception] = {}
+        """Host → error of creating its reader."""
+        self.unforeseen: list[Exception] = []
+        """Raised when statuses are read, one each time."""
         self.assignment = TargetAssignment(
             "redfish",
             publisher,
@@ -59,6 +65,8 @@ class Member:
 
     def _read_statuses(self, numbers: set[int]) -> dict[str, TargetStatus]:
         assert numbers
+        if self.unforeseen:
+            raise self.unforeseen.pop()
         if not self.kafka_answers:
             raise Retry("no answer")
         return self.statuses
@@ -66,6 +74,8 @@ class Member:
     def _create_reader(self, target: FleetTarget, last: TargetStatus | None) -> Reader:
         if target.host in self.missing_secrets:
             raise Misconfigured("BMC_PASSWORD is not set")
+        if target.host in self.errors:
+            raise self.errors[target.host]
         self.sessions[target.host] = last["session_uri"] if last else None
         return HostSource(target.host)
 
@@ -193,9 +203,69 @@ def test_a_target_without_its_secret_says_so_and_is_polled_when_it_is_there(memb
     assert isinstance(member.changes[-1].added[0], HostSource)
 
 
-def test_an_invalid_record_leaves_the_target_as_it_was(member: Member) -> None:
-    member.assign(0, bmc("a"))
-    member.assignment.update(0, {**bmc("a"), "address": "nowhere"})
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"address": "nowhere"}, "refused: address: expected"),
+        ({"address": "https://[x"}, "refused: address: expected"),
+        ({"address": "https://a:99999"}, "refused: address: port"),
+        ({"address": "http://a", "username": "u", "password": "env:BMC_P"}, "needs https"),
+        ({"labels": None}, "refused: "),
+    ],
+)
+def test_a_refused_record_is_a_target_that_says_why_until_it_is_mended(
+    member: Member, fields: dict[str, Any], says: str
+) -> None:
+    member.assign(0, bmc("a"), bmc("b"))
+    member.assignment.update(0, {**bmc("a"), **fields})
     member.assignment.apply_changes()
+    [reader] = member.changes[-1].added
 
-    assert 1 == len(member.changes)
+    assert (["a"], ["a"]) == member.last
+    with pytest.raises(PollFailed, match=says):
+        reader.read("system", 1.0)
+    member.assignment.update(0, bmc("a"))
+    member.assignment.apply_changes()
+    assert isinstance(member.changes[-1].added[0], HostSource)
+
+
+def test_a_password_in_a_refused_address_is_not_published(member: Member) -> None:
+    member.assign(0, {**bmc("a"), "address": "https://u:hunter2@a"})
+    [reader] = member.changes[-1].added
+
+    assert "https://a" == reader.address
+
+
+def test_a_host_that_cannot_be_shown_is_ignored_and_the_others_are_polled(member: Member) -> None:
+    member.assign(0, {**bmc("a"), "host": "a" * 10_000}, {**bmc("b"), "host": ""}, bmc("c"))
+
+    assert (["c"], []) == member.last
+
+
+def test_a_reader_that_cannot_be_created_for_any_reason_concerns_its_target_only(member: Member) -> None:
+    member.errors["a"] = UnicodeDecodeError("utf-8", b"", 0, 1, "binary")
+    member.assign(0, bmc("a"), bmc("b"))
+    failing, working = sorted(member.changes[-1].added, key=lambda reader: reader.host)
+
+    assert isinstance(working, HostSource)
+    with pytest.raises(PollFailed, match="UnicodeDecodeError"):
+        failing.read("system", 1.0)
+    member.assignment.retry_unavailable()
+    member.errors.clear()
+    member.assignment.retry_unavailable()
+    assert isinstance(member.changes[-1].added[0], HostSource)
+
+
+def test_the_thread_that_applies_targets_survives_any_error(member: Member) -> None:
+    member.unforeseen = [RuntimeError("unforeseen")]
+    stop = threading.Event()
+    thread = threading.Thread(target=member.assignment.run, args=(stop,))
+    member.assignment.assign([0])
+    member.assignment.update(0, bmc("a"))
+    member.assignment.mark_complete(0)
+    thread.start()
+    until(lambda: member.changes, timeout_s=20)
+    stop.set()
+    thread.join(20)
+
+    assert (["a"], []) == member.last

@@ -66,7 +66,7 @@ class Host:
         self.reader = self.another()
 
     def another(self, hard_s: float = LONG_S, soft_s: float = SOFT_S) -> LibvirtReader:
-        target = LibvirtTarget(host="kvm-01", uri=f"stand-in://{self.path}")
+        target = LibvirtTarget.model_construct(host="kvm-01", uri=f"stand-in://{self.path}")
         return LibvirtReader(target, 1.0, WorkerLimits(soft_s, hard_s, 300.0))
 
     def say(self, **what: Any) -> None:
@@ -306,7 +306,7 @@ READING = """
 
     supervisor.WorkerProcess = Printed
     limits = supervisor.WorkerLimits(60.0, 60.0, 300.0)
-    reader = LibvirtReader(LibvirtTarget(host="kvm-01", uri=sys.argv[1]), 1.0, limits)
+    reader = LibvirtReader(LibvirtTarget.model_construct(host="kvm-01", uri=sys.argv[1]), 1.0, limits)
     reader.read("domains", 60.0)
     time.sleep(60)
 """
