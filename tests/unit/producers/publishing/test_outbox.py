@@ -32,7 +32,7 @@ class FailingPublisher(KafkaPublisher):
 
     def poll(self, timeout_s: float = 0) -> None:
         if self.reports:
-            self.reports[-1](KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  as librdkafka reports it
+            self.reports[-1](KafkaError(KafkaError._TIMED_OUT))
 
     def purge(self) -> int:
         return 0
