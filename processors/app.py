@@ -62,8 +62,9 @@ def build(settings: ProcessorSettings, worker: BatchWorker) -> FaustApp:
         web_enabled=False,
     )
     for alias in worker.state_store.inputs:
-        topic = app.topic(settings.catalog[alias].name, key_type=bytes, value_type=bytes, value_serializer="raw")
-        app.agent(topic, name=f"step-{alias}")(_agent(app, worker, alias))
+        name = settings.catalog[alias].name
+        topic = app.topic(name, key_type=bytes, value_type=bytes, value_serializer="raw")
+        app.agent(topic, name=f"step-{alias}")(_agent(app, worker, alias, name))
     _follow_rebalances(app, worker)
     return app
 
@@ -86,7 +87,7 @@ def _credentials(settings: ProcessorSettings) -> faust.SASLCredentials | faust.S
     return faust.SSLCredentials(context) if context else None
 
 
-def _agent(app: FaustApp, worker: BatchWorker, alias: str) -> Callable[[faust.Stream], Awaitable[None]]:
+def _agent(app: FaustApp, worker: BatchWorker, alias: str, topic: str) -> Callable[[faust.Stream], Awaitable[None]]:
     """Returns the agent that reads one input topic."""
 
     async def agent(stream: faust.Stream) -> None:
@@ -109,10 +110,10 @@ def _agent(app: FaustApp, worker: BatchWorker, alias: str) -> Callable[[faust.St
         except Misconfigured as error:
             exit_process(EXIT_MISCONFIGURED, str(error))
         except KafkaException as error:
-            log.error("batch failed", topic=alias, reason=error.args[0].str())  # noqa: TRY400  its stack trace adds nothing
+            log.error("batch failed", topic=topic, reason=error.args[0].str())  # noqa: TRY400  its stack trace adds nothing
             exit_process(EXIT_RESTART, "the batch is processed again after a restart")
         except Exception as error:
-            log.exception("batch failed", topic=alias, reason=repr(error))
+            log.exception("batch failed", topic=topic, reason=repr(error))
             exit_process(EXIT_RESTART, "the batch is processed again after a restart")
 
     return agent
@@ -194,6 +195,7 @@ def main(settings: ProcessorSettings, metadata: ClusterMetadata | None = None) -
     asyncio.set_event_loop(loop)
     app = build(settings, batch_worker)
     threading.Thread(target=_watchdog, args=(app, batch_worker), daemon=True, name="watchdog").start()
-    log.info("processor starts", group=settings.group, topics=batch_worker.state_store.inputs)
+    topics = [settings.catalog[alias].name for alias in batch_worker.state_store.inputs]
+    log.info("processor starts", group=settings.group, topics=topics)
     worker = faust.Worker(app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, override_logging=False)
     worker.execute_from_commandline()

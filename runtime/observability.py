@@ -34,6 +34,10 @@ def set_up(settings: ProcessSettings, component: str, data_dir: Path) -> None:
     Raises:
         Misconfigured: `/metrics` cannot be served on this address and port.
     """
+
+    def add_component(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {"component": component, **event}  # not a context variable: threads have contexts of their own
+
     level = getattr(logging, settings.log_level.upper())
     renderer: Processor = (
         structlog.processors.JSONRenderer()
@@ -44,7 +48,7 @@ def set_up(settings: ProcessSettings, component: str, data_dir: Path) -> None:
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            add_component,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info if settings.log_format == "json" else _pass_through,
@@ -54,7 +58,6 @@ def set_up(settings: ProcessSettings, component: str, data_dir: Path) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(component=component)
     logging.basicConfig(
         level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )

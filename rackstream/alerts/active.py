@@ -22,7 +22,7 @@ from schemas.records import Alert
 from sinks.webhook import active_alerts, initial_state
 from sinks.webhook.silences import MutingState
 
-COLUMNS: Final = ("since", "severity", "host", "rule", "component", "value", "limit", "text", "muted_by")
+COLUMNS: Final = ("start", "severity", "host", "rule", "component", "value", "limit", "description", "muted by")
 """Columns of the table; see `table_row`."""
 
 

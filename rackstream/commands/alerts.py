@@ -136,7 +136,7 @@ def _print_silences(silences: list[Silence], *, as_json: bool) -> None:
     for silence in silences if as_json else ():
         click.echo(json.dumps(jsonable(silence), ensure_ascii=False))
     if not as_json:
-        columns = ("id", "matchers", "from", "until", "state", "who", "why")
+        columns = ("id", "matchers", "start", "end", "state", "author", "reason")
         print_table(columns, (_row(silence, now) for silence in silences))
 
 

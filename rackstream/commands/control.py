@@ -18,7 +18,8 @@ SOURCE = click.option("--source", type=click.Choice(list(SOURCES)), help="Only t
 HOST = click.option("--host", metavar="HOST", help="Only targets of this host")
 REASON = click.option("--reason", default="", help="Reason, e.g. a ticket")
 WHO = click.option("--who", help="Your name  [default: the user]")
-COMMAND_COLUMNS: Final = ("key", "desired", "at", "by", "reason")
+COMMAND_COLUMNS: Final = {"key": "key", "desired": "desired", "at": "time", "by": "author", "reason": "reason"}
+"""Key of the record → column of the table."""
 PENDING_COLUMNS: Final = ("source", "host", "desired", "status", "producer", "detail")
 COUNT_COLUMNS: Final = ("targets", "running", "stopped", "pending")
 
@@ -88,7 +89,8 @@ def list_commands(data_dir: Path | None, as_json: bool) -> None:
         ((source, *(counts.get(column) for column in COUNT_COLUMNS)) for source, counts in state["observed"].items()),
     )
     if state["desired"]:
-        print_table(COMMAND_COLUMNS, (tuple(row.get(column) for column in COMMAND_COLUMNS) for row in state["desired"]))
+        columns = tuple(COMMAND_COLUMNS.values())
+        print_table(columns, (tuple(row.get(key) for key in COMMAND_COLUMNS) for row in state["desired"]))
     if state["pending"]:
         print_table(PENDING_COLUMNS, (tuple(row.get(column) for column in PENDING_COLUMNS) for row in state["pending"]))
 

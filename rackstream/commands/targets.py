@@ -272,12 +272,17 @@ def _warn_if_unshared(settings: KafkaSettings, source: str) -> None:
         return
 
 
+def _quantity(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def _status_line(status: TargetStatus) -> str:
-    polls = f"{status['polls']} polls, {status['failures']} failed, {status['late']} late"
+    polls = f"{_quantity(status['polls'], 'poll')}, {status['failures']} failed, {status['late']} late"
     requests = ""
     if status["requests"]:
-        mean = "" if status["request_mean_s"] is None else f" of {1000 * status['request_mean_s']:.0f} ms"
-        requests = f", {status['requests']} requests{mean}"
+        mean_s = status["request_mean_s"]
+        mean = "" if mean_s is None else f" ({1000 * mean_s:.0f} ms on average)"
+        requests = f", {_quantity(status['requests'], 'request')}{mean}"
     product = printable(" ".join(filter(None, (status["vendor"], status["model"], status["firmware"]))))
     details = [f"since {status['since']:%Y-%m-%d %H:%M:%S}", polls + requests, product, status["detail"]]
     return f"{status['status']:<12} {status['source']:<8} {status['host']:<20} " + "; ".join(filter(None, details))

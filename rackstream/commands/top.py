@@ -30,7 +30,7 @@ HEADER_LINES = 10
 
 @click.command()
 @click.argument("host", required=False)
-@click.option("--once", is_flag=True, help="Print one picture and exit")
+@click.option("--once", is_flag=True, help="Print the screen once and exit")
 @DATA_DIR
 @JSON
 def top(host: str | None, once: bool, data_dir: Path | None, as_json: bool) -> None:

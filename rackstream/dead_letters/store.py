@@ -70,7 +70,7 @@ class DeadLetterFilter:
         """
         if missing := set(self.ids) - {dead_letter.id for dead_letter in dead_letters}:
             raise Misconfigured(
-                f"no dead letter {', '.join(sorted(missing))}: `rackstream dead-letters list` names them"
+                f"no dead letter {', '.join(sorted(missing))}: see `rackstream dead-letters list`"
             )
         return [dead_letter for dead_letter in dead_letters if self.matches(dead_letter)]
 

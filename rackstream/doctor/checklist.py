@@ -101,7 +101,7 @@ def _prefixed(checks: Sequence[DoctorCheck], prefix: str) -> list[DoctorCheck]:
 
 def _check_target(options: DoctorOptions, source: str, target: FleetTarget | None) -> CheckResult:
     if target is None:
-        return skipped(f"not in {options.fleet}; known from Kafka as a target of {source}")
+        return skipped(f"not in {options.fleet}; on Kafka it is a {source} target")
     if isinstance(target, RedfishTarget):
         try:
             fleet_file.check_references([target], options.fleet)
@@ -231,7 +231,7 @@ def _unknown_host(options: DoctorOptions, fleet: Fleet | None, host: str) -> str
     names = sorted({name for _, target in _targets(fleet) for name in target.hosts})
     matches = difflib.get_close_matches(host, names, 3)
     hint = f"; did you mean {', '.join(matches)}?" if matches else ""
-    place = f"{options.fleet} has no {host}" if fleet else f"there is no {options.fleet} (name it by --fleet)"
+    place = f"{options.fleet} has no {host}" if fleet else f"there is no {options.fleet} (set it with --fleet)"
     return f"{place}, and Kafka has no status of such a target{hint}"
 
 

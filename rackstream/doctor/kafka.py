@@ -71,7 +71,7 @@ def check_brokers(settings: KafkaSettings, timeout_s: float) -> CheckResult:
                 f"from here: {(error.strerror or 'no answer').lower()}",
                 "correct the broker's advertised.listeners, or make that name and port reachable from this machine",
             )
-    return ok(f"{quantity(len(metadata.brokers), 'broker')} at {settings.bootstrap}, after {elapsed_ms:.0f} ms")
+    return ok(f"{quantity(len(metadata.brokers), 'broker')} at {settings.bootstrap}, answered in {elapsed_ms:.0f} ms")
 
 
 def _connection_failed(settings: KafkaSettings, error: KafkaError) -> CheckResult:
@@ -103,7 +103,7 @@ def _connection_failed(settings: KafkaSettings, error: KafkaError) -> CheckResul
 def _check_topics(settings: KafkaSettings) -> CheckResult:
     counts = verify(settings)
     partitions = ", ".join(
-        f"{quantity(number, 'partition')} {group}-keyed" for group, number in sorted(counts.items()) if group != "one"
+        f"{quantity(number, 'partition')} per {group}-keyed topic" for group, number in sorted(counts.items()) if group != "one"
     )
     return ok(f"all {len(settings.catalog.topics)} exist, {partitions}")
 

@@ -200,7 +200,7 @@ def _failure(failure: PollFailed, target: RedfishTarget) -> Misconfigured | Retr
     if failure.status == "auth_failed":
         return Misconfigured(f"{failure}: check --username and the password, or the host's entry in the fleet file")
     if "certificate not accepted" in str(failure):
-        return Misconfigured(f"{failure}: give its CA by --ca FILE, or --insecure not to check it")
+        return Misconfigured(f"{failure}: set its CA with --ca FILE, or skip verification with --insecure")
     return Retry(f"{failure}: is this a BMC's address, and is it reachable from here?")
 
 

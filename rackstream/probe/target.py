@@ -94,7 +94,7 @@ def _fleet_targets(host: str, login: LoginOptions, path: Path) -> Sequence[tuple
 
     not_a_uri = f"{host} is not a URI such as https://10.0.0.11"
     if not path.exists():
-        raise Misconfigured(f"{not_a_uri}, and there is no {path} to look it up in: name it by --fleet")
+        raise Misconfigured(f"{not_a_uri}, and there is no {path} to look it up in: set it with --fleet")
     if login != LoginOptions():
         raise Misconfigured(f"login options are for URIs only: for a host of {path}, the login is in that file")
     fleet = fleet_file.load(path)

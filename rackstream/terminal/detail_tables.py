@@ -260,7 +260,7 @@ def vm(detail: VmDetail) -> list[TextTable]:
             [
                 ("host", row.host),
                 ("UUID", row.uuid),
-                ("number", detail.vmid),
+                ("VMID", detail.vmid),
                 ("CPUs", row.cpus),
                 ("CPU", units.format_number(row.cpu_percent, " %")),
                 ("memory", units.format_kib(row.memory_kib)),

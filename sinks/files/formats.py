@@ -63,9 +63,10 @@ def json_lines(dataset: Dataset, rows: list[Row]) -> bytes:
 def read_rows(path: Path, dataset: Dataset, names: tuple[str, ...]) -> Iterator[Row]:
     """Yields some columns of a file's rows. A column that the file does not have is null."""
     if path.suffix == ".parquet":
-        # Files from before a schema was extended have fewer columns.
-        existing = [name for name in names if name in parquet.read_schema(path).names]
-        table = parquet.read_table(path, columns=existing, partitioning=None)
+        with parquet.ParquetFile(path) as file:
+            # Files from before a schema was extended have fewer columns.
+            existing = [name for name in names if name in file.schema_arrow.names]
+            table = file.read(columns=existing)
         values = {name: table[name].to_pylist() for name in existing}
         if "labels" in values:
             values["labels"] = [dict(labels or ()) for labels in values["labels"]]
