@@ -112,7 +112,7 @@ def published_schemas(settings: KafkaSettings) -> dict[int, dict[str, Any]]:
     registry assigned the id), or if the configured registry confirms it. Other records are skipped, counted and logged.
     A definition that this release knows is never taken from the topic.
     """
-    known = catalog.published_schemas()
+    releases = catalog.published_schemas()
     definitions: dict[int, dict[str, Any]] = {}
     for message in kafka.read_all(settings, settings.catalog["schemas"].name):
         try:
@@ -122,9 +122,9 @@ def published_schemas(settings: KafkaSettings) -> dict[int, dict[str, Any]]:
                 continue
             definition = parse_definition(message.value(), id_)
             own_id = catalog.fingerprint_id(definition)
-            if own_id != id_ and (id_ in known or not (own_id in known or _is_registered(settings, id_, own_id))):
+            if own_id != id_ and (id_ in releases or not (own_id in releases or _is_registered(settings, id_, own_id))):
                 raise ValueError(f"{id_} is not the id of this {definition['name']}")  # noqa: TRY301  as the others
-            definitions[id_] = known[own_id].definition if own_id in known else definition
+            definitions[id_] = releases[own_id].definition if own_id in releases else definition
         except Exception as error:  # noqa: BLE001  whatever is on the topic, its readers go on
             skip_record("schemas", message, error)
     return definitions
@@ -179,13 +179,15 @@ def _is_registered(settings: KafkaSettings, id_: int, fingerprint_id: int) -> bo
 def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = None) -> None:
     """Publishes the schemas of some record types (default: all) to the schemas topic and waits for delivery.
 
-    Every writer calls it before its first record, so that readers can resolve any schema id. With a schema registry,
+    Every writer calls it before its first record, so that readers can resolve any schema id. Where only the
+    administrator may write the topic, as with the ACLs of `rackstream acls`, `rackstream topics --create` has published
+    them; after an upgrade it does so again. With a schema registry,
     schemas are registered there first, and this process then writes the registry's ids. The schemas topic contains
     them under these ids, so that readers need no access to the registry.
 
     Raises:
         Retry: The broker did not confirm delivery, or the registry did not answer.
-        Misconfigured: The registry refuses the login or a schema, or an ACL is missing.
+        Misconfigured: The registry refuses the login or a schema, or its ids are missing and may not be written.
     """
     schemas = [catalog.schema(name) for name in names or catalog.schema_names()]
     if settings.schema_registry is not None:
@@ -196,6 +198,7 @@ def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = Non
     if not missing:
         return
     publisher = kafka.KafkaPublisher(settings, "rackstream-schemas")
+    publisher.may_be_denied = True
     topic = settings.catalog["schemas"].name
     for schema in missing:
         id_ = codec.wire_id(schema)
@@ -203,7 +206,15 @@ def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = Non
         publisher.send(topic, str(id_).encode(), value.encode())
     undelivered = publisher.flush(30)
     if publisher.authorization_error is not None:
-        raise publisher.authorization_error
+        if any(codec.wire_id(schema) != schema.id for schema in missing):
+            raise Misconfigured(
+                f"{topic} has no ids of the schema registry for {', '.join(schema.name for schema in missing)}: run "
+                "`rackstream topics --create` as the administrator, with the same RACKSTREAM_SCHEMA_REGISTRY_URL"
+            )
+        # Readers of this release have these schemas in their code; others need the administrator's.
+        names_text = ", ".join(schema.name for schema in missing)
+        log.warning("schemas not published; run `rackstream topics --create` as the administrator", schemas=names_text)
+        return
     if undelivered or publisher.delivery_failures:
         raise Retry(f"schemas not confirmed by {settings.bootstrap}: {publisher.delivery_failures or 'no answer'}")
     log.info("schemas published", count=len(missing))

@@ -12,6 +12,7 @@ from runtime.compacted_topic import CompactedTopics, read_latest
 from runtime.startup import prepare
 from schemas import catalog, codec
 from schemas.testing import make_raw_record, make_record
+from tests.unit.support.counters import counted
 from tests.unit.support.waiting import until
 
 
@@ -34,7 +35,7 @@ def newer(name, avro="long"):
 
 
 def skipped(alias):
-    return metrics.RECORDS_SKIPPED.labels(alias)._value.get()
+    return counted(metrics.RECORDS_SKIPPED.labels(alias))
 
 
 def test_no_record_on_the_schemas_topic_stops_a_start_and_only_ids_with_a_proof_are_believed(kafka):

@@ -15,6 +15,7 @@ from runtime import metrics
 from runtime.errors import Misconfigured
 from schemas.sources import SOURCES
 from schemas.testing import START_TIME
+from tests.unit.support.counters import counted
 
 GOOD = """
 [[rules]]
@@ -103,11 +104,11 @@ def test_what_is_wrong_is_said_with_its_line(old, new, says):
 )
 def test_a_hostile_pack_on_the_topic_is_counted_and_leaves_earlier_packs_in_force(text):
     earlier, count = rule_pack.builtin(), metrics.RECORDS_REJECTED.labels("rule-pack")
-    before, started_s = count._value.get(), time.monotonic()
+    before, started_s = counted(count), time.monotonic()
     record = {"text": text, "name": "hostile", "effective_from": START_TIME}
 
     assert earlier is rule_topic.add_record(earlier, lambda _: record, b"a value", START_TIME)
-    assert before + 1 == count._value.get()
+    assert before + 1 == counted(count)
     assert time.monotonic() - started_s < 20
 
 
