@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Message, TopicPartition
 
 from runtime import kafka
 from runtime.settings import KafkaSettings
+from runtime.skipped_records import skip_record
 from runtime.topics import decoder
 from schemas import codec
 
@@ -38,8 +38,10 @@ def read_latest(settings: KafkaSettings, alias: str, *, partitions: Collection[i
         if not message.value():
             table.pop(key, None)
             continue
-        with suppress(codec.DecodeError):
+        try:
             table[key] = decode(message.value())
+        except codec.DecodeError as error:
+            skip_record(alias, message, error)
     return table
 
 
@@ -85,8 +87,10 @@ class CompactedTopics:
         if not message.value():
             self.tables[alias].pop(message.key(), None)
             return
-        with suppress(codec.DecodeError):
+        try:
             self.tables[alias][message.key()] = self._decoders[alias].decode(message.value())
+        except codec.DecodeError as error:
+            skip_record(alias, message, error)
 
     def close(self) -> None:
         """Closes the consumer."""

@@ -130,6 +130,8 @@ class KafkaPublisher:
         self._settings = settings
         self.delivery_failures: list[str] = []
         """Final delivery failures (topic and reason) of records sent without `on_delivery`."""
+        self.may_be_denied = False
+        """True if a missing ACL is no error for the log, because the caller can do without."""
         self.authorization_error: Misconfigured | None = None
         """The most recent missing ACL."""
 
@@ -180,7 +182,8 @@ class KafkaPublisher:
 
     def _check_authorization(self, error: KafkaError, topic: str | None) -> None:
         missing_acl = kafka_auth.authorization_failed(self._settings, error, "Write", topic or "")
-        if missing_acl is not None and str(missing_acl) != str(self.authorization_error):
+        is_new = missing_acl is not None and str(missing_acl) != str(self.authorization_error)
+        if is_new and not self.may_be_denied:
             log.error("Kafka denies writing records", reason=str(missing_acl))
         self.authorization_error = missing_acl or self.authorization_error
 

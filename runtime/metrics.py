@@ -37,7 +37,7 @@ LABELS: Final = {
     "version": "version of Rackstream",
 }
 """Label → its values, for the documentation."""
-DECODE_ERROR_REASONS: Final = ("empty", "not-framed", "truncated", "unknown-schema", "foreign-schema")
+DECODE_ERROR_REASONS: Final = ("empty", "not-framed", "truncated", "unknown-schema", "foreign-schema", "bad-schema")
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,14 @@ RECORDS_REJECTED: Final = _counter(
         PROCESSOR: (*DECODE_ERROR_REASONS, "step-failed", "rule-pack", "retention"),
         SINK: (*DECODE_ERROR_REASONS, "refused", "retention"),
     },
+)
+RECORDS_SKIPPED: Final = _counter(
+    "rackstream_records_skipped",
+    "records",
+    "Records of a topic that this process reads for itself (schemas, state, commands) which it refused; the log names "
+    "each with its offset.",
+    [ALL_COMPONENTS],
+    ["topic"],
 )
 RETRIES: Final = _counter("rackstream_retries", "writes", "Writes that were retried.", [SINK])
 PARTITION_LAG: Final = _gauge(

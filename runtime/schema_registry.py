@@ -1,4 +1,7 @@
-"""Client that registers schemas at a Confluent-compatible schema registry. It uses no proxies, follows no redirects."""
+"""Client of a Confluent-compatible schema registry: registers and fetches schemas.
+
+It uses no proxies and follows no redirects.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from http.client import HTTPException
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from runtime.errors import Misconfigured, Retry
@@ -34,22 +37,40 @@ def register(settings: KafkaSettings, subject: str, definition: Mapping[str, obj
         Retry: The registry did not answer, or is temporarily unavailable.
         Misconfigured: The registry refuses the login or the schema, or the URL is not that of a schema registry.
     """
+    body = json.dumps({"schema": json.dumps(definition, ensure_ascii=False)}).encode()
+    return int(_request(settings, f"/subjects/{quote(subject, safe='')}/versions", subject, "id", body))
+
+
+def fetch(settings: KafkaSettings, id_: int) -> dict[str, Any]:
+    """Returns the definition that the registry has under an id, as it is there: it may be any JSON object.
+
+    Raises:
+        Retry: The registry did not answer, or is temporarily unavailable.
+        Misconfigured: The registry refuses the login or has no such id, or the URL is not that of a schema registry.
+    """
+    definition = json.loads(str(_request(settings, f"/schemas/ids/{id_}", f"schema {id_}", "schema")))
+    return definition if isinstance(definition, dict) else {}
+
+
+def _request(settings: KafkaSettings, path: str, subject: str, key: str, body: bytes | None = None) -> Any:
+    """Sends one request, a POST if it has a body; returns a value of the answer."""
     assert settings.schema_registry is not None
     parts = urlsplit(settings.schema_registry.get_secret_value())
     origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    url = f"{origin}{parts.path}/subjects/{quote(subject, safe='')}/versions"
+    url = f"{origin}{parts.path}{path}"
     headers = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
     if parts.username or parts.password:
         credentials = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
-    body = json.dumps({"schema": json.dumps(definition, ensure_ascii=False)}).encode()
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), _NoRedirects, urllib.request.HTTPSHandler(context=_ssl_context(settings))
     )
-    request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310  http or https, by the settings
+    method = "POST" if body is not None else "GET"
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310  http or https, by the settings
     try:
         with opener.open(request, timeout=TIMEOUT_S) as response:
-            return int(json.loads(response.read(MAX_RESPONSE_BYTES))["id"])
+            value = json.loads(response.read(MAX_RESPONSE_BYTES))[key]
+            return int(value) if key == "id" else str(value)
     except urllib.error.HTTPError as error:
         problem = f"schema registry {origin} answers {error.code} for {subject}: {_error_message(error)}"
         if error.code >= 500 or error.code in RETRYABLE_STATUSES:

@@ -13,9 +13,19 @@ from confluent_kafka.admin import ClusterMetadata, NewTopic
 from runtime import kafka, kafka_auth, schema_registry
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
+from runtime.skipped_records import skip_record
 from schemas import catalog, codec
+from schemas.avro.foreign import MAX_SCHEMA_BYTES, check_schema
 
 log = structlog.get_logger()
+MAX_ID_DIGITS: Final = 10
+MAX_REGISTRY_LOOKUPS: Final = 100
+"""Ids of unknown schemas that one process looks up at the registry."""
+_registered: Final[dict[tuple[int, int], bool]] = {}
+"""(registry's id, fingerprint id) → the registry confirms it."""
+REGISTRY_PAUSE_S: Final = 30.0
+"""After a registry did not answer, it is asked again this much later."""
+_registry_failed_at_s: float = float("-inf")
 VISIBLE_TIMEOUT_S: Final = 10.0
 """If new topics are not visible in the metadata after this long, creation returns all the same."""
 
@@ -96,25 +106,88 @@ def topic_id(settings: KafkaSettings, name: str) -> str:
 
 
 def published_schemas(settings: KafkaSettings) -> dict[int, dict[str, Any]]:
-    """Reads the schemas topic; returns Avro definitions by schema id."""
-    name = settings.catalog["schemas"].name
-    return {
-        int(message.key()): json.loads(message.value())["schema"]
-        for message in kafka.read_all(settings, name)
-        if message.value()
-    }
+    """Reads the schemas topic; returns the Avro definitions that can be believed, by schema id.
+
+    An id is believed if it is the fingerprint of its definition, if the definition is one that this release knows (a
+    registry assigned the id), or if the configured registry confirms it. Other records are skipped, counted and logged.
+    A definition that this release knows is never taken from the topic.
+    """
+    releases = catalog.published_schemas()
+    definitions: dict[int, dict[str, Any]] = {}
+    for message in kafka.read_all(settings, settings.catalog["schemas"].name):
+        try:
+            id_ = _schema_id(message.key())
+            if not message.value():
+                definitions.pop(id_, None)
+                continue
+            definition = parse_definition(message.value(), id_)
+            own_id = catalog.fingerprint_id(definition)
+            if own_id != id_ and (id_ in releases or not (own_id in releases or _is_registered(settings, id_, own_id))):
+                raise ValueError(f"{id_} is not the id of this {definition['name']}")  # noqa: TRY301  as the others
+            definitions[id_] = releases[own_id].definition if own_id in releases else definition
+        except Exception as error:  # noqa: BLE001  whatever is on the topic, its readers go on
+            skip_record("schemas", message, error)
+    return definitions
+
+
+def _schema_id(key: bytes | str | None) -> int:
+    text = key.decode("ascii") if isinstance(key, bytes) else key
+    if text is None or len(text) > MAX_ID_DIGITS or not text.isdigit() or int(text) >= 1 << 32:
+        raise ValueError("its key is no schema id")
+    return int(text)
+
+
+def parse_definition(value: bytes | str, id_: int) -> dict[str, Any]:
+    """Parses a value of the schemas topic: a definition that a decoder may use, with `doc` and `unit`.
+
+    Raises:
+        ValueError: It is no such value, or exceeds the limits of `schemas.avro.foreign`.
+        RecursionError: Its JSON is nested too deep.
+    """
+    if len(value) > MAX_SCHEMA_BYTES:
+        raise ValueError(f"larger than {MAX_SCHEMA_BYTES} bytes")
+    document = json.loads(value)
+    if not isinstance(document, dict) or document.get("id", id_) != id_:
+        raise ValueError("not a schema with this id")
+    definition: dict[str, Any] = document.get("schema") or {}
+    check_schema(definition)
+    return definition
+
+
+def _is_registered(settings: KafkaSettings, id_: int, fingerprint_id: int) -> bool:
+    """True if the configured registry has the definition with this fingerprint under an id."""
+    global _registry_failed_at_s  # noqa: PLW0603  one per process, as the settings are
+    if settings.schema_registry is None:
+        return False
+    if (id_, fingerprint_id) not in _registered:
+        if len(_registered) >= MAX_REGISTRY_LOOKUPS:
+            return False
+        if time.monotonic() < _registry_failed_at_s + REGISTRY_PAUSE_S:
+            return False
+        try:
+            definition = schema_registry.fetch(settings, id_)
+        except Retry:
+            _registry_failed_at_s = time.monotonic()
+            raise
+        except Misconfigured:
+            _registered[id_, fingerprint_id] = False
+            raise
+        _registered[id_, fingerprint_id] = catalog.fingerprint_id(check_schema(definition)) == fingerprint_id
+    return _registered[id_, fingerprint_id]
 
 
 def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = None) -> None:
     """Publishes the schemas of some record types (default: all) to the schemas topic and waits for delivery.
 
-    Every writer calls it before its first record, so that readers can resolve any schema id. With a schema registry,
+    Every writer calls it before its first record, so that readers can resolve any schema id. Where only the
+    administrator may write the topic, as with the ACLs of `rackstream acls`, `rackstream topics --create` has published
+    them; after an upgrade it does so again. With a schema registry,
     schemas are registered there first, and this process then writes the registry's ids. The schemas topic contains
     them under these ids, so that readers need no access to the registry.
 
     Raises:
         Retry: The broker did not confirm delivery, or the registry did not answer.
-        Misconfigured: The registry refuses the login or a schema, or an ACL is missing.
+        Misconfigured: The registry refuses the login or a schema, or its ids are missing and may not be written.
     """
     schemas = [catalog.schema(name) for name in names or catalog.schema_names()]
     if settings.schema_registry is not None:
@@ -125,6 +198,7 @@ def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = Non
     if not missing:
         return
     publisher = kafka.KafkaPublisher(settings, "rackstream-schemas")
+    publisher.may_be_denied = True
     topic = settings.catalog["schemas"].name
     for schema in missing:
         id_ = codec.wire_id(schema)
@@ -132,7 +206,15 @@ def publish_schemas(settings: KafkaSettings, names: tuple[str, ...] | None = Non
         publisher.send(topic, str(id_).encode(), value.encode())
     undelivered = publisher.flush(30)
     if publisher.authorization_error is not None:
-        raise publisher.authorization_error
+        if any(codec.wire_id(schema) != schema.id for schema in missing):
+            raise Misconfigured(
+                f"{topic} has no ids of the schema registry for {', '.join(schema.name for schema in missing)}: run "
+                "`rackstream topics --create` as the administrator, with the same RACKSTREAM_SCHEMA_REGISTRY_URL"
+            )
+        # Readers of this release have these schemas in their code; others need the administrator's.
+        names_text = ", ".join(schema.name for schema in missing)
+        log.warning("schemas not published; run `rackstream topics --create` as the administrator", schemas=names_text)
+        return
     if undelivered or publisher.delivery_failures:
         raise Retry(f"schemas not confirmed by {settings.bootstrap}: {publisher.delivery_failures or 'no answer'}")
     log.info("schemas published", count=len(missing))

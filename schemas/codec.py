@@ -13,11 +13,13 @@ from io import BytesIO
 from typing import Any, Final
 
 from fastavro import schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
 from fastavro.schema import parse_schema
 
 from schemas import catalog
 from schemas.avro import reader as readers
 from schemas.avro import writer as writers
+from schemas.avro.foreign import check_schema
 from schemas.avro.primitives import Reader
 from schemas.catalog import AvroType
 
@@ -25,6 +27,7 @@ SchemaResolver = Callable[[int], Mapping[str, AvroType] | None]
 """Looks up the definition of a schema id that is not published in `schemas/published/`; None if there is none."""
 
 HEADER: Final = struct.Struct(">bI")
+MAX_REASON_LENGTH: Final = 300
 _registry_ids: dict[int, int] = {}
 """Fingerprint id of a schema → its id in the schema registry."""
 
@@ -99,7 +102,8 @@ class Decoder:
         """Decodes the value of a Kafka record.
 
         Raises:
-            DecodeError: With reason `empty`, `not-framed`, `unknown-schema`, `foreign-schema` or `truncated`.
+            DecodeError: With reason `empty`, `not-framed`, `unknown-schema`, `foreign-schema`, `bad-schema` or
+                `truncated`.
         """
         if not value:
             raise DecodeError("empty", "no bytes")
@@ -126,7 +130,11 @@ class Decoder:
             record = schemaless_reader(buffer, writer_schema, reader_schema)
         except Exception as error:
             # Random bytes make fastavro raise EOFError, IndexError, UnicodeDecodeError, ValueError and others.
-            raise DecodeError("truncated", f"bytes are not a complete {self.schema.name}: {error!r}") from error
+            is_unresolved = isinstance(error, SchemaResolutionError)
+            raise DecodeError(
+                "bad-schema" if is_unresolved else "truncated",
+                f"bytes are not a complete {self.schema.name}: {repr(error)[:MAX_REASON_LENGTH]}",
+            ) from error
         if buffer.tell() != len(value):
             raise DecodeError("truncated", f"{len(value) - buffer.tell()} extra bytes after a {self.schema.name}")
         return record
@@ -136,13 +144,19 @@ class Decoder:
         definition = version.definition if version else self._resolve(schema_id) if self._resolve else None
         if definition is None:
             raise DecodeError("unknown-schema", f"no schema has the id {schema_id}")
-        if definition.get("name") != self.schema.name:
-            raise DecodeError("foreign-schema", f"a {definition.get('name')} instead of a {self.schema.name}")
-        # A registry's id may belong to the current version.
-        if catalog.fingerprint_id(definition) == self.schema.id:
+        try:
+            checked = check_schema(definition)
+            name = checked["name"].rpartition(".")[2]
+            if name == self.schema.name:
+                # A registry's id may belong to the current version.
+                is_current = catalog.fingerprint_id(checked) == self.schema.id
+                schemas = (self.schema.parsed, None) if is_current else (parse_schema(checked), self.schema.parsed)
+        except Exception as error:
+            # BadSchema, and whatever fastavro raises for a definition that it does not accept.
+            raise DecodeError("bad-schema", f"schema {schema_id}: {str(error)[:MAX_REASON_LENGTH]}") from error
+        if name != self.schema.name:
+            raise DecodeError("foreign-schema", f"a {name} instead of a {self.schema.name}")
+        if is_current:
             self._current_ids.add(schema_id)
-            schemas = self.schema.parsed, None
-        else:
-            schemas = parse_schema(definition), self.schema.parsed
         self._writer_schemas[schema_id] = schemas
         return schemas

@@ -41,6 +41,7 @@ RULE_INPUTS: Final[Mapping[RuleTopic, RuleInput]] = {
 MAX_PLAUSIBLE: Final = 1e15
 """No reading of a machine is larger, in any unit in use."""
 SECONDS_PER_DAY: Final = 24 * 3600.0
+MAX_FORGET_S: Final = 10 * 365 * SECONDS_PER_DAY
 
 
 class RuleModel(BaseModel):
@@ -108,7 +109,7 @@ class Rule(RuleModel):
     good: tuple[bool | int | str, ...] | None = None
     bad: tuple[bool | int | str, ...] | None = None
     missing: bool = False
-    forget_s: float = Field(default=SECONDS_PER_DAY, gt=0)
+    forget_s: float = Field(default=SECONDS_PER_DAY, gt=0, le=MAX_FORGET_S)
     where: dict[str, str] = Field(default_factory=dict)
     labels: dict[str, str] = Field(default_factory=dict)
     hold: int = Field(default=1, ge=1, le=10_000)

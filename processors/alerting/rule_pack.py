@@ -21,12 +21,19 @@ from pydantic import Field, ValidationError
 
 from processors.alerting import templates
 from processors.alerting.lint import RuleProblem, find_problems
-from processors.alerting.rule import Rule, RuleModel
+from processors.alerting.rule import SECONDS_PER_DAY, Rule, RuleModel
 from processors.engine.step import Context
 from runtime.errors import Misconfigured
 from schemas import catalog
 
 BUILTIN_PATH: Final = Path(__file__).parents[1] / "rules.toml"
+MAX_PACK_BYTES: Final = 1024 * 1024
+MAX_RULES: Final = 1000
+MAX_LINE_LENGTH: Final = 2000
+"""The time for a key of many parts (`a.a.a`) grows with the square of its length."""
+MAX_PROBLEMS: Final = 50
+"""Errors that a message lists: to locate each takes a search of the text."""
+MAX_PROBLEM_LENGTH: Final = 500
 ACTIVATION_DELAY: Final = timedelta(seconds=5)
 """A pack applies only to records that reach Kafka at least this long after it: by then every worker has read it."""
 TEXT_FIELDS: Final = frozenset({"value", "threshold", "component", "host"})
@@ -36,10 +43,10 @@ TEXT_FIELDS: Final = frozenset({"value", "threshold", "component", "host"})
 class PresenceSettings(RuleModel):
     """Section `presence`: when a producer is silent, a target has failed, and many failures become one alert."""
 
-    beats: float = Field(default=3.0, ge=2)
-    hold: int = Field(default=2, ge=1)
-    group: int = Field(default=10, ge=2)
-    group_within_s: float = Field(default=300.0, gt=0)
+    beats: float = Field(default=3.0, ge=2, le=10_000)
+    hold: int = Field(default=2, ge=1, le=10_000)
+    group: int = Field(default=10, ge=2, le=1_000_000)
+    group_within_s: float = Field(default=300.0, gt=0, le=SECONDS_PER_DAY)
     silent: Literal["warning", "critical"] = "critical"
     failing: Literal["warning", "critical"] = "warning"
 
@@ -48,7 +55,7 @@ class PackDocument(RuleModel):
     """The content of a rule pack file."""
 
     presence: PresenceSettings = PresenceSettings()
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Rule, ...] = Field(default=(), max_length=MAX_RULES)
 
 
 @dataclass(frozen=True)
@@ -171,17 +178,28 @@ def parse(text: str, name: str) -> RuleSet:
     Raises:
         Misconfigured: Lists every error with its line.
     """
+    if len(text.encode(errors="replace")) > MAX_PACK_BYTES:
+        raise Misconfigured(f"{name} is larger than {MAX_PACK_BYTES} bytes; remove comments or rules")
+    if text.count("[[") > 2 * MAX_RULES:
+        raise Misconfigured(f"{name} has more than {MAX_RULES} rules")
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > MAX_LINE_LENGTH:
+            raise Misconfigured(f"{name}: line {number} is longer than {MAX_LINE_LENGTH} characters; break it")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Misconfigured(f"{name} is not TOML: {error}") from error
+        raise Misconfigured(f"{name} is not TOML: {str(error)[:MAX_PROBLEM_LENGTH]}") from error
+    except (ValueError, RecursionError) as error:
+        # Python reads no integer of more than 4300 digits, and no brackets nested a thousand deep.
+        reason = "nested too deep" if isinstance(error, RecursionError) else "a number is too long"
+        raise Misconfigured(f"{name} is not a rule pack: {reason}") from None
     try:
         pack = RuleSet(PackDocument.model_validate(document), name)
     except ValidationError as error:
         problems = []
-        for details in error.errors(include_input=False, include_url=False):
-            path = ".".join(str(part) for part in details["loc"])
-            message = details["msg"].removeprefix("Value error, ")
+        for details in error.errors(include_input=False, include_url=False)[:MAX_PROBLEMS]:
+            path = ".".join(str(part) for part in details["loc"])[:MAX_PROBLEM_LENGTH]
+            message = details["msg"].removeprefix("Value error, ")[:MAX_PROBLEM_LENGTH]
             problems.append(PackProblem(find_line(text, details["loc"]), f"{path}: {message}"))
         raise _misconfigured(name, problems + _name_problems(text, _valid_rules(document))) from None
     problems = _name_problems(text, dict(enumerate(pack.rules)))
@@ -202,9 +220,11 @@ def _valid_rules(document: Mapping[str, object]) -> dict[int, Rule]:
 
 def _name_problems(text: str, rules: Mapping[int, Rule]) -> list[PackProblem]:
     """Finds duplicate rule names and names of fields that records do not have. `rules`: by position."""
-    problems = []
+    problems: list[PackProblem] = []
     names: set[str] = set()
     for index, rule in rules.items():
+        if len(problems) >= MAX_PROBLEMS:
+            break
         if rule.name in names:
             line = find_line(text, ("rules", index, "name"))
             problems.append(PackProblem(line, f"{rule.name}: duplicate name; rename one of the rules"))

@@ -20,7 +20,7 @@ from processors.alerting.rule_pack import AppliedPack, RulePackHistory, RuleSet
 from processors.engine.restore import appended_at
 from processors.engine.step import AnyRecord
 from runtime import kafka, kafka_auth, metrics
-from runtime.errors import Misconfigured, Retry
+from runtime.errors import Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder, publish_schemas
 from schemas import catalog, codec
@@ -32,7 +32,7 @@ POLL_INTERVAL_S: Final = 1.0
 READ_TIMEOUT_S: Final = 15.0
 """If Kafka does not answer for this long, a poll fails."""
 RETRY_S: Final = 0.2
-MAX_PACK_BYTES: Final = 1024 * 1024
+MAX_REASON_LENGTH: Final = 1000
 PARTITION: Final = 0
 
 
@@ -97,19 +97,28 @@ class RuleTopicReader:
 def add_record(
     packs: RulePackHistory, decode: Callable[[bytes], AnyRecord], value: bytes, appended_at: datetime
 ) -> RulePackHistory:
-    """Returns the packs with that of one more record of the topic, if it can be parsed."""
+    """Returns the packs with that of one more record of the topic, if it can be parsed.
+
+    Raises:
+        KafkaException: A schema could not be looked up.
+    """
     try:
         record = cast("RulePack", decode(value))
         pack = rule_pack.parse(record["text"], record["name"])
-    except (codec.DecodeError, Misconfigured) as error:
-        # A pack for a newer version of this code. Earlier packs stay in force.
+        applied = AppliedPack(pack, record["effective_from"], appended_at)
+        fingerprint, effective_from = pack.fingerprint, applied.effective_from.isoformat()
+    except (KafkaException, Retry):
+        raise
+    except Exception as error:  # noqa: BLE001  whatever is on the topic, its readers go on
+        # For example a pack for a newer version of this code. Earlier packs stay in force.
+        reason = (str(error) or repr(error))[:MAX_REASON_LENGTH]
         log.warning(
-            "rule pack ignored, not readable by this release", appended_at=appended_at.isoformat(), reason=str(error)
+            "rule pack ignored, not readable by this release", appended_at=appended_at.isoformat(), reason=reason
         )
         metrics.RECORDS_REJECTED.labels("rule-pack").inc()
         return packs
-    log.info("rule pack read", pack=pack.fingerprint, effective_from=record["effective_from"].isoformat())
-    return packs.with_pack(AppliedPack(pack, record["effective_from"], appended_at))
+    log.info("rule pack read", pack=fingerprint, effective_from=effective_from)
+    return packs.with_pack(applied)
 
 
 def read_packs(settings: KafkaSettings) -> RulePackHistory:
@@ -135,11 +144,8 @@ def publish(settings: KafkaSettings, pack: RuleSet, text: str, effective_from: d
         effective_from: It applies to records observed at this time or later.
 
     Raises:
-        Misconfigured: The text is too large.
         Retry: The broker did not confirm.
     """
-    if len(text.encode()) > MAX_PACK_BYTES:
-        raise Misconfigured(f"{pack.name} is larger than {MAX_PACK_BYTES} bytes; remove comments or rules")
     record: RulePack = {
         "id": f"{effective_from.isoformat()} {pack.fingerprint}",
         "fingerprint": pack.fingerprint,

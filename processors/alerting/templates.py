@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from functools import lru_cache
 from hashlib import sha256
@@ -15,6 +16,8 @@ MAX_VALUE_LENGTH: Final = 100
 """Longest component, text, and value within a text, in characters."""
 HASH_LENGTH: Final = 16
 FORMATTER: Final = string.Formatter()
+FORMAT_SPEC: Final = re.compile(r"([^{}]?[<>=^])?[-+ ]?z?#?0?[0-9]{0,2}[,_]?(\.[0-9]{1,2})?[deEfFgGn%]?")
+"""Formats that a template may use. A width of a billion would fill the memory."""
 
 
 @lru_cache(maxsize=4096)
@@ -30,11 +33,16 @@ def field_names(template: str) -> set[str]:
         ValueError: It is not a template, or uses more than plain fields.
     """
     names = set()
-    for _, name, _, conversion in FORMATTER.parse(template):
+    for _, name, spec, conversion in FORMATTER.parse(template):
         if name is None:
             continue
         if not name.isidentifier() or conversion:
-            raise ValueError(f"{{{name}}} is not the name of a field")
+            raise ValueError(f"{{{name[:MAX_VALUE_LENGTH]}}} is not the name of a field")
+        if not FORMAT_SPEC.fullmatch(spec or ""):
+            raise ValueError(
+                f"{{{name}:{(spec or '')[:MAX_VALUE_LENGTH]}}} is no format of a number with at most 99 places; "
+                f"write {{{name}:.1f}}, for example"
+            )
         names.add(name)
     return names
 
@@ -60,7 +68,7 @@ def render_text(template: str, reading: Reading, **extra: object) -> str:
             try:
                 text = format(value, spec) if isinstance(value, int | float) else _value_text(value)
                 parts.append(truncate(text, MAX_VALUE_LENGTH))
-            except ValueError:
+            except (ValueError, OverflowError, MemoryError):
                 parts.append(_value_text(value))
     return truncate("".join(parts), MAX_TEXT_LENGTH)
 

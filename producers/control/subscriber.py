@@ -58,6 +58,10 @@ class CommandSubscriber:
                 log.warning("control topic not read, the last known commands apply", reason=error.args[0].str())
                 self._close()
                 continue
+            except Exception as error:  # noqa: BLE001  a thread that ends would leave a producer that takes no commands
+                log.warning("control topic not read, the last known commands apply", reason=repr(error))
+                self._close()
+                continue
             on_change(self.desired)
         self._close()
 

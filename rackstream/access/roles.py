@@ -1,5 +1,6 @@
 """Kafka ACLs that each role needs, derived from the catalogue and what the code reads. Pure.
 
+Only the administrator writes the schemas topic, because a schema directs every reader's decoder.
 A role is a kind of process or person. Its principal has the role's name: `User:sink-files`.
 """
 
@@ -61,7 +62,7 @@ def _producer(spec: SourceSpec) -> Callable[[], RoleAccess]:
         return RoleAccess(
             f"`rackstream producer {spec.name}`" + ("; its group is that of `--shared`" if shared else ""),
             reads=("state-targets", "control", "schemas", *(("targets",) if shared else ())),
-            writes=(spec.source.raw_topic, "state-targets", "heartbeats", "schemas"),
+            writes=(spec.source.raw_topic, "state-targets", "heartbeats"),
             group=spec.consumer_group if shared else "",
         )
 
@@ -69,7 +70,7 @@ def _producer(spec: SourceSpec) -> Callable[[], RoleAccess]:
 
 
 def _app() -> RoleAccess:
-    return RoleAccess("An application with the SDK's `KafkaStorage`", reads=("schemas",), writes=("raw-app", "schemas"))
+    return RoleAccess("An application with the SDK's `KafkaStorage`", reads=("schemas",), writes=("raw-app",))
 
 
 def _processor() -> RoleAccess:
@@ -83,7 +84,7 @@ def _processor() -> RoleAccess:
     return RoleAccess(
         "`rackstream processor`; it reads its own output to restore its state",
         reads=_unique(inputs, outputs, ["rules", "schemas"]),
-        writes=_unique(outputs, ["dead-letter", "schemas"]),
+        writes=_unique(outputs, ["dead-letter"]),
         group=GROUP,
     )
 
@@ -93,7 +94,7 @@ def _sink(spec: SinkSpec) -> Callable[[], RoleAccess]:
         return RoleAccess(
             f"`rackstream sink {spec.kind}`",
             reads=_unique(spec.topics(), spec.also_reads, ["schemas"]),
-            writes=("dead-letter", "schemas"),
+            writes=("dead-letter",),
             group=spec.group(),
             group_is_prefix=spec.is_named,
         )
@@ -105,9 +106,7 @@ def _console() -> RoleAccess:
     from rackstream.view.kafka_feed import ALERT_STATE_TOPIC, DEFAULT_TOPICS
 
     reads = _unique(DEFAULT_TOPICS, [ALERT_STATE_TOPIC, "control", "schemas"])
-    return RoleAccess(
-        "`rackstream serve`", reads=reads, writes=("control", "silences", "schemas"), describes_groups=True
-    )
+    return RoleAccess("`rackstream serve`", reads=reads, writes=("control", "silences"), describes_groups=True)
 
 
 def _subscriber() -> RoleAccess:
@@ -124,7 +123,6 @@ def _replay() -> RoleAccess:
     return RoleAccess(
         f"`rackstream replay`; writes, creates and deletes only topics `fleet.{REPLAY_TOPIC_PREFIX}*`",
         reads_all=True,
-        writes=("schemas",),
         describes_groups=True,
     )
 

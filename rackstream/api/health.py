@@ -18,12 +18,14 @@ def routes(view: View) -> APIRouter:
 
     @router.get("/readyz", responses={503: {"description": "not ready; `why` gives the reasons"}})
     def readyz(response: Response) -> dict[str, object]:
-        """200 once Kafka answers, its topics exist, and the view has caught up."""
+        """200 while Kafka answers, its topics exist, and the view has caught up and reads on."""
         reasons = []
         if view.kafka:
             reasons.append("Kafka does not answer")
         if missing := view.pipeline().missing:
             reasons.append(f"topics are missing: {', '.join(missing)}")
+        if problem := view.reader_problem:
+            reasons.append(f"records are not being read: {problem}")
         if not view.ready:
             reasons.append("the view has not caught up")
         if not reasons:

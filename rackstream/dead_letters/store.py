@@ -13,6 +13,7 @@ from rackstream.text.json import jsonable
 from runtime import kafka
 from runtime.errors import Misconfigured, Retry
 from runtime.settings import KafkaSettings
+from runtime.skipped_records import skip_record
 from runtime.topics import decoder
 from schemas import codec
 from schemas.records import DeadLetter
@@ -89,8 +90,9 @@ def read_open(settings: KafkaSettings) -> list[StoredDeadLetter]:
             if message.value():
                 try:
                     record = decode(message.value())
-                except codec.DecodeError:
-                    continue  # written by a newer version
+                except codec.DecodeError as error:
+                    skip_record("dead-letter", message, error)
+                    continue
                 dead_letters[message.key()] = StoredDeadLetter(
                     message.key(), message.partition(), cast("DeadLetter", record)
                 )

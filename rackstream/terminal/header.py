@@ -45,7 +45,7 @@ def notice(view: View) -> Text | None:
     if not view.ready:
         error = "" if view.kafka in ("", KAFKA_NOT_CONTACTED) else f": {view.kafka}"
         return styled(f"Reading from Kafka …{error}", "bad" if error else "warn")
-    if view.kafka:
+    if view.kafka or view.reader_problem:
         return styled(view.pipeline().outage_notice, "bad")
     return None
 

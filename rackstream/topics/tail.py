@@ -91,7 +91,7 @@ def _print(message: Message, decode: Callable[[bytes], AnyRecord], *, as_json: b
     value = message.value()
     try:
         record = decode(value) if value else None
-    except (codec.DecodeError, ValueError) as error:
+    except (codec.DecodeError, ValueError, RecursionError) as error:
         click.echo(
             f"{_timestamp(message)} partition {message.partition()} offset {message.offset()}: {error}", err=True
         )

@@ -240,6 +240,8 @@ class PipelineStatus:
     """True if the view has read everything that was on Kafka when it started."""
     kafka: str
     """Error of the last request to Kafka; empty: Kafka answers."""
+    reader: str
+    """Reason why records are not being read although Kafka answers; empty: they are."""
     asked_at: datetime | None
     """Time of the last answer from Kafka about topics and groups."""
     producers: list[ProducerRow]
@@ -254,7 +256,9 @@ class PipelineStatus:
 
     @property
     def outage_notice(self) -> str:
-        """Sentence for people while Kafka does not answer; empty while it does, or has not been contacted."""
+        """Sentence for people while Kafka does not answer, or its records are not read; otherwise empty."""
+        if self.reader:
+            return f"Records are not being read: {self.reader}. The values below are out of date."
         if self.kafka in ("", KAFKA_NOT_CONTACTED):
             return ""
         if self.asked_at is None:

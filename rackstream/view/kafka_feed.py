@@ -50,6 +50,9 @@ UPDATE_BUDGET_S: Final = 0.02
 OFFSETS_INTERVAL_S: Final = 5.0
 GROUPS_INTERVAL_S: Final = 15.0
 RETRY_S: Final = 1.0
+UNEXPECTED_RETRY_S: Final = 5.0
+MAX_REASON_LENGTH: Final = 300
+CONSUMER_THREAD, OFFSETS_THREAD = "view-consumer", "view-offsets"
 MAX_OFFSET: Final = 1 << 63
 PartitionId = tuple[str, int]
 """(topic name, partition)."""
@@ -86,8 +89,8 @@ class KafkaFeed:
         self._initial_ends: dict[PartitionId, int] = {}
         """Partitions whose initial read is not complete, with the end they had when it began."""
         self._threads = [
-            threading.Thread(target=self._consume_loop, daemon=True, name="view-consumer"),
-            threading.Thread(target=self._offsets_loop, daemon=True, name="view-offsets"),
+            threading.Thread(target=self._consume_loop, daemon=True, name=CONSUMER_THREAD),
+            threading.Thread(target=self._offsets_loop, daemon=True, name=OFFSETS_THREAD),
         ]
         self._has_new_topics = threading.Event()
         """Set when topics exist that are not assigned yet."""
@@ -105,8 +108,15 @@ class KafkaFeed:
 
     # Thread "view-consumer"
 
+    def _record_unexpected(self, error: Exception) -> None:
+        """Has the page say so; the thread goes on, with a new consumer."""
+        log.error("view cannot read on", exc_info=error)
+        self.view.record_reader_error(repr(error)[:MAX_REASON_LENGTH])
+        self._stop.wait(UNEXPECTED_RETRY_S)
+
     def _consume_loop(self) -> None:
         while not self._stop.is_set():
+            self.view.record_progress(CONSUMER_THREAD)
             try:
                 settings = self._connect()
                 with contextlib.closing(self._create_consumer(settings)) as consumer:
@@ -115,6 +125,8 @@ class KafkaFeed:
             except (Failure, KafkaException) as error:
                 log.debug("view cannot read Kafka", reason=_error_text(error))
                 self._stop.wait(RETRY_S)
+            except Exception as error:  # noqa: BLE001  a thread that ends would leave a page that looks live
+                self._record_unexpected(error)
 
     @staticmethod
     def _create_consumer(settings: KafkaSettings) -> Consumer:
@@ -162,6 +174,7 @@ class KafkaFeed:
     def _consume(self, settings: KafkaSettings, consumer: Consumer) -> None:
         updated_s = 0.0
         while not self._stop.is_set():
+            self.view.record_progress(CONSUMER_THREAD)
             if self._has_new_topics.is_set():
                 self._assign(settings, consumer)
             messages = consumer.consume(1000, timeout=0.2)
@@ -171,6 +184,7 @@ class KafkaFeed:
             if time.monotonic() - updated_s > UPDATE_INTERVAL_S:
                 self._update_lists()
                 updated_s = time.monotonic()
+                self.view.record_reader_error("")
             if not self._initial_ends and not self.view.ready:
                 self._finish_initial_read(settings)
 
@@ -205,6 +219,7 @@ class KafkaFeed:
         client: OffsetsClient | None = None
         groups_s, missing = float("-inf"), [""]
         while not self._stop.is_set():
+            self.view.record_progress(OFFSETS_THREAD)
             try:
                 settings = self._connect()
                 client = client or OffsetsClient(settings)
@@ -218,6 +233,10 @@ class KafkaFeed:
             except (Failure, KafkaException) as error:
                 client = None
                 self.view.record_kafka_error(_error_text(error))
+            except Exception as error:
+                client = None
+                log.exception("offsets cannot be read")
+                self.view.record_kafka_error(repr(error)[:MAX_REASON_LENGTH])
             else:
                 self.view.record_offsets(offset_snapshot(settings, ranges), groups, missing, datetime.now(UTC))
                 names = {self._settings.catalog[alias].name for alias in self._topics}

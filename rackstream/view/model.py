@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
@@ -36,6 +37,8 @@ from schemas import catalog
 from schemas.records import Alert, Domain, Silence, TargetStatus
 from sinks.webhook.inhibition import InhibitingTarget
 
+STALL_S: Final = 30.0
+"""A thread of the feed that made no progress for this long hangs or is dead."""
 MAX_HOTTEST: Final = 10
 """Sensors in the overview's list of the hottest."""
 HEALTHS: Final = ("ok", "warning", "critical", "unknown")
@@ -56,6 +59,9 @@ class View:
         self._lock = threading.RLock()
         self._traffic = TopicTraffic()
         self._kafka = KAFKA_NOT_CONTACTED
+        self._reader_error = ""
+        self._progress_s: dict[str, float] = {}
+        """Thread of the feed → when it last went round its loop, on the monotonic clock."""
 
     # Updates, called by the feed
 
@@ -97,6 +103,14 @@ class View:
         with self._lock:
             self._kafka = error
 
+    def record_progress(self, thread: str) -> None:
+        """Records that a thread of the feed is at work; it does so at least every few seconds."""
+        self._progress_s[thread] = time.monotonic()
+
+    def record_reader_error(self, error: str) -> None:
+        """Records an unexpected error of a thread of the feed; empty: it works again."""
+        self._reader_error = error
+
     def set_ready(self) -> None:
         """Marks the initial read as complete: changes become events from now on."""
         with self._lock:
@@ -113,6 +127,15 @@ class View:
     def kafka(self) -> str:
         """Error of the last request to Kafka; empty: Kafka answers."""
         return self._kafka
+
+    @property
+    def reader_problem(self) -> str:
+        """Reason why records are not being read although Kafka answers, such as a dead thread; empty: they are."""
+        now_s = time.monotonic()
+        stalled = [name for name, at_s in self._progress_s.copy().items() if now_s - at_s > STALL_S]
+        if stalled:
+            return f"no progress of {', '.join(sorted(stalled))} for {STALL_S:.0f} s; restart this process"
+        return self._reader_error
 
     def record_count(self, alias: str) -> int:
         """Records of a topic applied so far."""
@@ -323,6 +346,7 @@ class View:
                 at=at or datetime.now(UTC),
                 ready=self.ready,
                 kafka=self._kafka,
+                reader=self.reader_problem,
                 asked_at=traffic.measured_at,
                 producers=[producer_row(name, heartbeats.get(name), presence.get(name)) for name in producers],
                 topics=traffic.rows(self._topics),

@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
+
+import structlog
 
 from rackstream.view.alert_log import AlertLog, AlertMuting
 from rackstream.view.answers import ViewEvent
@@ -23,6 +25,7 @@ from rackstream.view.host_state import (
     has_list_columns,
 )
 from rackstream.view.packed_records import DeadLetterHead, pack, read_dead_letter_head, read_head, unpack
+from runtime import metrics
 from schemas import catalog, codec
 from schemas.avro.primitives import EPOCH
 from schemas.catalog import REMOVED_CATEGORY
@@ -46,10 +49,16 @@ from schemas.records import (
 from schemas.sources import SOURCE_BY_TOPIC
 from sinks.webhook.active_alerts import alerts_from_state
 
+log = structlog.get_logger()
 DecodedRecord = Any
 """A record as decoded: the caller casts it to the generated type of its topic."""
 Decode = Callable[[str, bytes], DecodedRecord]
 """(topic alias, bytes) → record; raises `codec.DecodeError`."""
+MIN_TIME_US: Final = 0
+MAX_TIME_US: Final = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+MAX_LOGGED: Final = 100
+"""Refused records that are logged; all are counted."""
+MAX_REASON_LENGTH: Final = 300
 MAX_EVENTS: Final = 1000
 """Events kept for readers that were disconnected for a moment."""
 MAX_REMOVED: Final = 20_000
@@ -105,8 +114,16 @@ class FleetState:
                 self._apply_dead_letter(key, value)
             elif alias in HANDLERS:
                 HANDLERS[alias](self, key, value)
-        except (codec.DecodeError, ValueError, LookupError):
-            self.undecodable += 1
+        except Exception as error:  # noqa: BLE001  whatever is on the topic, the view goes on
+            self._skip(alias, key, error)
+
+    def _skip(self, alias: str, key: bytes, error: Exception) -> None:
+        """Counts and names a record that was refused."""
+        self.undecodable += 1
+        metrics.RECORDS_SKIPPED.labels(alias).inc()
+        if self.undecodable <= MAX_LOGGED:
+            reason = (str(error) or repr(error))[:MAX_REASON_LENGTH]
+            log.warning("record skipped", topic=alias, key=key.decode(errors="replace")[:100], reason=reason)
 
     def restore_alerts(self, values: Iterable[bytes]) -> None:
         """Adds the active alerts of the alert engine's state: the newest AlertState of each host and source."""
@@ -122,12 +139,15 @@ class FleetState:
             name, kind = next(iter(self._outdated))
             del self._outdated[name, kind]
             host = self.hosts.get(name)
-            record = self._newest(host, kind) if host is not None else None
-            if host is not None and record is not None:
-                before = host.health
-                UPDATES[kind[0]](host, record)
-                if host.health != before:
-                    self.emit("health", host=name, health=host.health, before=before)
+            before = host.health if host is not None else None
+            try:
+                record = self._newest(host, kind) if host is not None else None
+                if host is not None and record is not None:
+                    UPDATES[kind[0]](host, record)
+            except Exception as error:  # noqa: BLE001  as in `apply`
+                self._skip(kind[0], name.encode(errors="replace"), error)
+            if host is not None and host.health != before:
+                self.emit("health", host=name, health=host.health, before=before)
             if time.perf_counter() > deadline:
                 return not self._outdated
         return True
@@ -136,8 +156,8 @@ class FleetState:
         """Decodes a record. Returns None, and counts it, if that fails."""
         try:
             return self._decode(alias, value)
-        except codec.DecodeError:
-            self.undecodable += 1
+        except codec.DecodeError as error:
+            self._skip(alias, b"", error)
             return None
 
     def _newest(self, host: HostState, kind: RecordKind) -> DecodedRecord | None:
@@ -195,12 +215,16 @@ class FleetState:
         if not value:
             return
         head = read_head(value)
+        if not head.host or not MIN_TIME_US <= head.observed_us <= MAX_TIME_US:
+            raise ValueError("no host, or a time that no clock has")
         source = SOURCE_BY_TOPIC[alias]
         if head.observed_us <= self._removed.get((head.host, source), -1):
             return
         if head.category == REMOVED_CATEGORY:
             self._remove(head.host, source, head.observed_us)
             return
+        if head.host not in self.hosts:
+            self._decode(alias, value)  # raises: bytes that are no record make no host
         host = self._host(head.host)
         kind = alias, head.category if alias == "raw-redfish" else ""
         host.records[kind] = pack(value)

@@ -107,7 +107,7 @@ class PageFrame:
         self._outage.content = cells.text(outage) if outage else ""
         self._outage.set_visibility(bool(outage))
         if outage:
-            self._live.content = cells.state("silent", "Kafka", pipeline.kafka)
+            self._live.content = cells.state("silent", "Kafka", pipeline.reader or pipeline.kafka)
         else:
             is_current = pipeline.ready and not pipeline.kafka
             self._live.content = cells.state("live") if is_current else cells.text("reading from Kafka …", "state warn")

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from runtime.errors import Misconfigured, Retry
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sinks.settings import WebhookSettings
 
 MAX_RESPONSE_BYTES: Final = 64 * 1024
+HEADER_CHARACTERS: Final = "".join(chr(code) for code in range(0x20, 0x7F))
 MAX_RETRY_AFTER_S: Final = 300.0
 """A longer Retry-After is shortened to this."""
 RETRIABLE_STATUS: Final = (408, 421, 423, 425, 429)
@@ -65,7 +66,8 @@ class WebhookClient:
             Misconfigured: URL, credentials or certificate are wrong.
         """
         try:
-            status, retry_after, text = self._exchange(body, self._headers | dict(headers))
+            encoded = {name: encode_header(value) for name, value in headers.items()}
+            status, retry_after, text = self._exchange(body, self._headers | encoded)
         except ssl.SSLCertVerificationError as error:
             self._connection.close()
             raise Misconfigured(
@@ -120,6 +122,11 @@ class WebhookClient:
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
+
+
+def encode_header(value: str) -> str:
+    """Returns a header value in printable ASCII: anything else, which no header can carry, percent-encoded in UTF-8."""
+    return quote(value, safe=HEADER_CHARACTERS, errors="replace")
 
 
 def _connect(scheme: str, host: str, port: int | None, settings: WebhookSettings) -> http.client.HTTPConnection:

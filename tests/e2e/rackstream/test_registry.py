@@ -1,5 +1,6 @@
 """With a real schema registry configured, everyone's deserialiser reads the topics by its ids, and so do we."""
 
+import copy
 import json
 import struct
 import subprocess
@@ -17,7 +18,7 @@ from pydantic import SecretStr
 from rackstream.api import schemas
 from rackstream.topics.schema_lookup import SchemaLookup
 from runtime import kafka as clients
-from runtime import topics
+from runtime import schema_registry, topics
 from runtime.errors import Retry
 from schemas import catalog
 from schemas.testing import make_record
@@ -75,6 +76,24 @@ def test_a_registry_that_is_away_or_none_is_named_without_its_password(kafka):
     with pytest.raises(Retry, match=r"schema registry http://127\.0\.0\.1:9 not reached") as caught:
         topics.publish_schemas(nobody, ("Alert",))
     assert "pa55" not in f"{caught.value} {nobody!r}"
+
+
+@pytest.mark.soak
+def test_a_registrys_id_of_an_unknown_schema_is_believed_if_the_registry_confirms_it(kafka, tmp_path):
+    definition = copy.deepcopy(catalog.schema("Alert").definition)
+    definition["fields"].append({"name": "newer", "type": "long", "default": 0})
+    with apicurio.registry(tmp_path / "apicurio") as url:
+        registered = kafka.model_copy(update={"schema_registry": SecretStr(url)})
+        id_ = schema_registry.register(registered, "newer-value", definition)
+        publisher = clients.KafkaPublisher(kafka, "test")
+        for stated in (id_, id_ + 1000):
+            value = json.dumps({"id": stated, "subject": "Alert", "schema": definition})
+            publisher.send(kafka.catalog["schemas"].name, str(stated).encode(), value.encode())
+        assert 0 == publisher.flush(20)
+        own = {catalog.schema(name).id for name in catalog.schema_names()}
+
+        assert own == topics.published_schemas(kafka).keys()
+        assert {id_, *own} == topics.published_schemas(registered).keys()
 
 
 def test_the_console_tells_the_registrys_id_of_a_subject_where_one_is_configured(kafka):

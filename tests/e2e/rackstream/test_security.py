@@ -31,8 +31,10 @@ from rackstream.access import roles as rights
 from rackstream.local import ports
 from rackstream.local.supervisor import PipelinePart
 from rackstream.simulators.redfish import RedfishSimulator
-from runtime import kafka
+from runtime import kafka, topics
+from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
+from schemas import catalog, codec
 from tests.e2e.support.parts import records, running, until
 from tests.e2e.support.receiver import Receiver
 from tests.e2e.support.secured import Cluster, certificates
@@ -397,5 +399,24 @@ def test_a_replay_writes_its_own_topics_and_no_live_one(secured: Secured) -> Non
 
     done = secured.run("replay", "replay", "--from", "-1h", "--to", "now", "--into", "topic", "--id", "trial", "--raw")
 
-    assert {"fleet.schemas", "fleet.replay."} == written
+    assert {"fleet.replay."} == written
     assert 0 == done.returncode, done.stderr
+
+
+def test_who_may_not_write_schemas_starts_without_and_cannot_write_ids_that_nobody_knows(secured: Secured) -> None:
+    settings = secured.settings("sink-files").model_copy(update={"data_dir": secured.place})
+    schema = catalog.schema("DeadLetter")
+    publisher = kafka.KafkaPublisher(secured.cluster.settings(), "test")
+    publisher.send(settings.catalog["schemas"].name, str(schema.id).encode(), None)
+    assert 0 == publisher.flush(30)
+
+    topics.publish_schemas(settings, ("DeadLetter",))
+    assert schema.id not in topics.published_schemas(settings), "the role may not write it"
+    codec.use_registry_ids({schema.id: 77})
+    try:
+        with pytest.raises(Misconfigured, match="topics --create` as the administrator"):
+            topics.publish_schemas(settings, ("DeadLetter",))
+    finally:
+        codec.use_registry_ids({schema.id: schema.id})
+    topics.publish_schemas(secured.settings("admin"), ("DeadLetter",))
+    assert schema.id in topics.published_schemas(settings)

@@ -41,7 +41,7 @@ def test_a_role_is_derived_from_the_specification(kind):
     role = ROLES[f"sink-{kind}"]()
 
     assert {*spec.topics(), *spec.also_reads, "schemas"} == set(role.reads)
-    assert ("dead-letter", "schemas") == role.writes
+    assert ("dead-letter",) == role.writes
     assert spec.group() == role.group
 
 

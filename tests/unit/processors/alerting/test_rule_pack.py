@@ -1,18 +1,21 @@
 """Packs of rules: what is refused and how it is said, what is fingerprinted, and which pack judges when."""
 
+import time
 from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
 
-from processors.alerting import rule_pack
+from processors.alerting import rule_pack, rule_topic
 from processors.alerting.rule import Limit, Rule, evaluate_reading
 from processors.alerting.rule_pack import AppliedPack, RuleSet
 from producers import redfish
 from rackstream.commands.rules import rules
+from runtime import metrics
 from runtime.errors import Misconfigured
 from schemas.sources import SOURCES
 from schemas.testing import START_TIME
+from tests.unit.support.counters import counted
 
 GOOD = """
 [[rules]]
@@ -63,6 +66,14 @@ def test_the_pack_that_comes_with_the_code_is_a_good_one():
         pytest.param('value = "reading_celsius"', "missing = true", "limit` and `clear` with `value`", id="two kinds"),
         pytest.param('name = "hot"', "name = hot", "is not TOML", id="not TOML"),
         pytest.param("50.0", "nan", "line 8: rules.0.limit.fixed", id="a limit that is no number"),
+        pytest.param("50.0", "9" * 5000, "line 8 is longer than", id="a number of 5,000 digits"),
+        pytest.param('"warning"', "[\n" * 5000, "nested too deep", id="deep brackets"),
+        pytest.param("{value:.1f}", "{value:2000000000}", "line 11: hot: text: not a text", id="a width of gigabytes"),
+        pytest.param("{value:.1f}", "{value:.2000000000f}", "line 11: hot: text", id="a precision of gigabytes"),
+        pytest.param("{value:.1f}", "{value:{threshold}}", "line 11: hot: text", id="a width from a reading"),
+        pytest.param("{value:.1f}", "{value:c}", "line 11: hot: text", id="a number as a character"),
+        pytest.param('name = "hot"', f'name = "hot"\n{"#" * (1 << 20)}', "larger than", id="a text of megabytes"),
+        pytest.param('name = "hot"', 'name = "hot"\nforget_s = inf', "rules.0.forget_s", id="a time without end"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(old, new, says):
@@ -74,6 +85,37 @@ def test_what_is_wrong_is_said_with_its_line(old, new, says):
         rule_pack.parse(text, "pack.toml")
 
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a = " + "9" * 5000, id="a number of 5,000 digits"),
+        pytest.param("a = " + "[\n" * 100_000, id="deep brackets"),
+        pytest.param("a = " + "{a=" * 100_000, id="deep tables"),
+        pytest.param(".".join("a" * 100_000) + " = 1", id="a key of many parts"),
+        pytest.param((".".join("a" * 1000) + " = 1\n") * 500, id="many keys of many parts"),
+        pytest.param("[[rules]]\n" * 100_000, id="rules without number"),
+        pytest.param("[[rules]]\n" * 900, id="many empty rules"),
+        pytest.param(GOOD.replace("{value:.1f}", "{value:2000000000}"), id="a width of gigabytes"),
+        pytest.param("\ud800", id="half a character"),
+        pytest.param("\0", id="a zero"),
+    ],
+)
+def test_a_hostile_pack_on_the_topic_is_counted_and_leaves_earlier_packs_in_force(text):
+    earlier, count = rule_pack.builtin(), metrics.RECORDS_REJECTED.labels("rule-pack")
+    before, started_s = counted(count), time.monotonic()
+    record = {"text": text, "name": "hostile", "effective_from": START_TIME}
+
+    assert earlier is rule_topic.add_record(earlier, lambda _: record, b"a value", START_TIME)
+    assert before + 1 == counted(count)
+    assert time.monotonic() - started_s < 20
+
+
+def test_a_record_that_is_no_pack_is_counted_and_leaves_earlier_packs_in_force():
+    earlier = rule_pack.builtin()
+
+    assert earlier is rule_topic.add_record(earlier, lambda _: {"text": None, "name": 7}, b"a value", START_TIME)
 
 
 def test_everything_that_is_wrong_is_said_at_once():

@@ -44,12 +44,16 @@ def test_each_topic_is_written_and_read_by_some_role(alias):
 @pytest.mark.parametrize(
     ("kind", "sink"), [("files", FilesSink), ("influx", InfluxSink), ("archive", ArchiveSink), ("webhook", WebhookSink)]
 )
-def test_a_sink_reads_its_topics_in_its_group_and_writes_dead_letters_and_schemas(kind, sink):
+def test_a_sink_reads_its_topics_in_its_group_and_writes_dead_letters_alone(kind, sink):
     role = f"sink-{kind}"
 
     assert {TOPICS[alias].name for alias in sink.topics} <= names(role, "Read")
     assert {SINKS[kind].group()} == names(role, "Read", "group")
-    assert {"fleet.dead-letter", "fleet.schemas"} == names(role, "Write")
+    assert {"fleet.dead-letter"} == names(role, "Write")
+
+
+def test_the_administrator_alone_writes_schemas():
+    assert ["admin"] == [role for role in ROLES if "fleet.schemas" in names(role, "Write")]
 
 
 @pytest.mark.parametrize("source", ["host", "libvirt", "redfish"])

@@ -5,6 +5,7 @@ import contextlib
 import json
 import stat
 import threading
+import time
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,9 +16,11 @@ from rackstream.api.app import create_app
 from rackstream.api.middleware import MAX_BODY_BYTES, is_allowed_host
 from rackstream.api.settings import ConsoleSettings, read_token
 from rackstream.control import CollectorControl
-from rackstream.view.model import View
+from rackstream.view.model import STALL_S, View
+from rackstream.view.traffic import OffsetSnapshot
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
+from schemas.testing import START_TIME
 from tests.unit.rackstream.view.test_model import alert, domains, seeing, target, thermal
 
 
@@ -86,7 +89,11 @@ def test_a_body_that_is_too_long_is_refused_whether_it_says_so_or_not(client):
 
 
 def test_a_failure_of_ours_is_told_with_an_id_that_is_in_the_log(capsys):
+    answers = [{}]
+
     def decode(_alias, _value):
+        if answers:
+            return answers.pop()
         raise RuntimeError("password=hunter2")
 
     view = View(decode=decode)
@@ -138,6 +145,25 @@ def test_a_console_that_has_not_reached_kafka_is_healthy_and_not_ready(client):
     answer = client.get("/readyz")
     assert 503 == answer.status_code
     assert ["Kafka does not answer", "the view has not caught up"] == answer.json()["why"]
+
+
+def test_a_console_whose_reading_thread_stands_still_or_fails_is_not_ready_and_says_so(monkeypatch):
+    view = seeing(target(), thermal("h1", (40.0, 80.0)))
+    view.set_ready()
+    view.record_offsets(OffsetSnapshot(0.0, {}), None, [], START_TIME)
+    now_s = time.monotonic()
+    view.record_progress("view-consumer")
+    with serving(view) as client:
+        assert {"status": "ready"} == client.get("/readyz").json()
+        view.record_reader_error("RuntimeError('odd')")
+        assert ["records are not being read: RuntimeError('odd')"] == client.get("/readyz").json()["why"]
+        view.record_reader_error("")
+        monkeypatch.setattr(time, "monotonic", lambda: now_s + STALL_S + 5)
+        answer = client.get("/readyz")
+
+    assert 503 == answer.status_code
+    assert "no progress of view-consumer for 30 s" in answer.json()["why"][0]
+    assert "no progress of view-consumer" in view.pipeline().outage_notice
 
 
 def test_the_page_of_the_routes_loads_nothing_from_elsewhere(client):

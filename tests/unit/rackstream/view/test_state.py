@@ -1,12 +1,14 @@
 """The state behind the view: what records of removed targets, dead letters and changes do to it, in any order."""
 
+import random
 from datetime import timedelta
 
 import pytest
 
 from rackstream.view import state as state_module
-from rackstream.view.state import FleetState, make_decoder
-from schemas import codec
+from rackstream.view.state import HANDLERS, FleetState, make_decoder
+from schemas import catalog, codec
+from schemas.sources import SOURCE_BY_TOPIC
 from schemas.testing import START_TIME, make_raw_record, make_record
 from tests.unit.rackstream.view.test_model import TOPICS, alert, domains, encoded, presence, target, thermal
 
@@ -44,6 +46,38 @@ def health(overall="ok", host="h1", at_s=0.0):
 
 def events(state):
     return [(event.kind, event.data) for event in state.events]
+
+
+# What is no record
+
+FRAME = codec.encode(catalog.schema("RedfishSample"), thermal("h1", (1.0, 2.0))[1])[:5]
+
+
+@pytest.mark.parametrize("alias", sorted(TOPICS.topics))
+def test_no_bytes_on_any_topic_make_the_state_raise(alias):
+    state, rng = applied(target(), thermal("h1", (40.0, 80.0))), random.Random(7)
+    for length in [15] * 300 + list(range(60)):
+        noise = rng.randbytes(length)
+        for value in (noise, b"\0" + noise, FRAME + noise, FRAME + b"\2a\2b" + b"\xff" * 9 + b"\1", None):
+            state.apply(alias, rng.randbytes(5), value)
+            state.update_lists()
+
+    assert ["h1"] == list(state.hosts)
+    assert state.undecodable > 100 or alias not in HANDLERS | SOURCE_BY_TOPIC
+    assert applied(thermal("h2", (40.0, 80.0)), state=state).hosts["h2"].last_seen_us > 0
+
+
+def test_a_decoder_that_fails_in_any_way_is_counted_and_the_next_record_is_applied():
+    def decode(alias, value):
+        raise RuntimeError("Kafka does not tell the schema")
+
+    state = FleetState(decode)
+    state.apply(*encoded(*target()))
+    state.apply(*encoded(*thermal("h1", (40.0, 80.0))))
+    assert state.update_lists()
+
+    assert 2 == state.undecodable
+    assert {} == state.hosts
 
 
 # Removed targets and late records
@@ -129,7 +163,7 @@ def test_raw_records_say_when_a_host_was_seen_and_derived_ones_do_not():
 # List columns
 
 
-def test_of_many_records_of_a_kind_the_newest_alone_is_decoded():
+def test_of_many_records_of_a_kind_only_the_first_of_a_new_host_and_the_newest_are_decoded():
     decoded = []
 
     def decode(alias, value):
@@ -139,7 +173,7 @@ def test_of_many_records_of_a_kind_the_newest_alone_is_decoded():
     records = [thermal("h1", (40.0 + n, 80.0), at_s=n) for n in range(5)]
     state = applied(*records, state=FleetState(decode))
 
-    assert (["raw-redfish"], 44.0) == (decoded, state.hosts["h1"].hottest.celsius)
+    assert (["raw-redfish"] * 2, 44.0) == (decoded, state.hosts["h1"].hottest.celsius)
     assert {"raw-redfish": 5} == state.record_counts
 
 

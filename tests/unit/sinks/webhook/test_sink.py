@@ -266,6 +266,26 @@ def test_a_wait_that_is_asked_for_is_believed_within_reason(said, seconds):
     assert seconds == caught.value.after_s
 
 
+@pytest.mark.parametrize(
+    ("alert_id", "header"),
+    [
+        pytest.param("0f-3", "0f-3-0", id="a plain id"),
+        pytest.param("日本", "%E6%97%A5%E6%9C%AC-0", id="outside Latin-1"),
+        pytest.param("größe", "gr%C3%B6%C3%9Fe-0", id="outside ASCII"),
+        pytest.param("a\r\nX-Evil: 1", "a%0D%0AX-Evil: 1-0", id="a line break"),
+        pytest.param("\ud800", "?-0", id="half a character"),
+    ],
+)
+def test_any_alert_id_is_delivered(alert_id, header):
+    key = payload.idempotency_key(alert(alert_id))
+    with Receiver() as receiver:
+        poster = WebhookClient(settings(receiver.url))
+        assert poster.post(b"{}", {"Idempotency-Key": key}) is None
+        poster.close()
+
+    assert [header] == [post.headers["Idempotency-Key"] for post in receiver.taken]
+
+
 def test_a_wait_may_be_a_date():
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     with Receiver(lambda _: (503, {"Retry-After": date})) as receiver:
