@@ -9,14 +9,20 @@ from fastapi import Depends, HTTPException, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
+from runtime.settings import check_secret
+
 BEARER: Final = HTTPBearer(auto_error=False, description="RACKSTREAM_API_TOKEN, or `api-token` in the data directory")
 TokenCheck = params.Depends
 """An entry of the `dependencies` of a route."""
 
 
 def require_token(token: SecretStr) -> TokenCheck:
-    """Returns a dependency of routes that change something: 401 without the token."""
-    secret = token.get_secret_value().encode()
+    """Returns a dependency of routes that change something: 401 without the token.
+
+    Raises:
+        ValueError: The token is empty.
+    """
+    secret = check_secret(token).get_secret_value().encode()
 
     def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
         # As bytes, because compare_digest raises for str with characters beyond ASCII.

@@ -9,6 +9,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from runtime.settings import check_secret
+
 SESSION_S: Final = 12 * 3600.0
 """A browser is logged out after this long without a change."""
 MAX_FAILURES: Final = 5
@@ -20,7 +22,7 @@ class LoginSessions:
     """Logged-in browsers, by the id in their signed cookie. The token is neither stored for them nor sent back."""
 
     def __init__(self, token: SecretStr, clock: Callable[[], float] = time.monotonic) -> None:
-        self._token = token.get_secret_value().encode()
+        self._token = check_secret(token).get_secret_value().encode()
         self._clock = clock
         self._expires_s: dict[str, float] = {}
         """Browser → when its session ends."""

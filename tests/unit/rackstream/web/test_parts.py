@@ -76,6 +76,11 @@ def test_only_a_browser_that_gave_the_token_may_change_things_and_not_for_ever()
     assert not logins.is_logged_in("b2")
 
 
+def test_no_browser_logs_in_with_an_empty_token():
+    with pytest.raises(ValueError, match="empty"):
+        LoginSessions(SecretStr(" "), Clock())
+
+
 def test_a_token_cannot_be_guessed_by_trying():
     clock = Clock()
     logins = LoginSessions(SecretStr("token"), clock)

@@ -309,10 +309,14 @@ def test_only_a_certificate_that_is_trusted_is_spoken_to(tmp_path):
     [
         pytest.param({"url": "ftp://x"}, "give http", id="no web address"),
         pytest.param(
-            {"url": "http://x", "kind": "alertmanager", "secret": "k"}, "does not verify signatures", id="a key"
+            {"url": "http://x", "kind": "alertmanager", "secret": "k" * 16}, "does not verify signatures", id="a key"
         ),
         pytest.param({"url": "http://x/am", "kind": "alertmanager"}, "/api/v2/alerts", id="another path"),
         pytest.param({"url": "http://x", "token": "a\nb"}, "no HTTP header", id="a token of two lines"),
+        pytest.param({"url": "http://x", "token": ""}, "token: empty", id="an empty token"),
+        pytest.param({"url": "http://x", "secret": ""}, "secret: empty", id="an empty key"),
+        pytest.param({"url": "http://x", "secret": " \n"}, "secret: empty", id="a blank key"),
+        pytest.param({"url": "http://x", "secret": "k3y"}, "at least 16 characters", id="a short key"),
     ],
 )
 def test_settings_that_cannot_work_are_named(values, says):
@@ -321,6 +325,6 @@ def test_settings_that_cannot_work_are_named(values, says):
 
 
 def test_settings_show_no_secret():
-    shown = repr(settings("http://ann:pa55@x/T0KEN", secret="k3y", token="t0k"))
+    shown = repr(settings("http://ann:pa55@x/T0KEN", secret="k3y-of-the-webhook", token="t0k"))
 
     assert not [secret for secret in ("pa55", "T0KEN", "k3y", "t0k") if secret in shown]
