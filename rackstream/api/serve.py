@@ -49,6 +49,7 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
         app,
         host=console.host,
         port=console.port,
+        log_config=None,  # through our handler, which cleans: a path may hold escape sequences
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -8,6 +8,7 @@ import click
 
 from rackstream.audit.legend import LEGEND
 from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event
+from rackstream.text.sanitize import echo
 
 
 @click.command()
@@ -23,7 +24,7 @@ def topics(create: bool, replication: int, data_dir: Path | None, as_json: bool)
     with connected(data_dir) as (settings, _):
         if create:
             for name in topic_admin.create(settings, replication=replication):
-                click.echo(f"created {name}", err=True)
+                echo(f"created {name}", err=True)
             topic_admin.publish_schemas(settings)
         print_topics(settings, as_json=as_json)
 
@@ -58,5 +59,5 @@ def audit(data_dir: Path | None, as_json: bool) -> None:
 
     with connected(data_dir) as (settings, _):
         result = Audit(settings).run()
-        click.echo(result.as_json() if as_json else result.as_text())
+        echo(result.as_json() if as_json else result.as_text())
         raise click.exceptions.Exit(0 if result.healthy else 1)

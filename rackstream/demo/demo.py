@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
 from rackstream.audit.audit import Audit, AuditResult
@@ -20,6 +19,7 @@ from rackstream.demo import fleet, screen
 from rackstream.local import ports
 from rackstream.local.pipeline import LocalPipeline
 from rackstream.text import units
+from rackstream.text.sanitize import echo, terminal_console
 from rackstream.view.kafka_feed import KafkaFeed
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
@@ -67,7 +67,7 @@ class Demo:
         return result.healthy and not result.audit.pending and not fleet.unexpected(result.raised)
 
     def _print_event(self, text: str) -> None:
-        click.echo(f"{time.monotonic() - self._began_s:6.1f} s  {text}", err=True)
+        echo(f"{time.monotonic() - self._began_s:6.1f} s  {text}", err=True)
 
     def _prepare(self) -> None:
         """Empties the directory of an earlier demo.
@@ -111,7 +111,7 @@ class Demo:
 
     def _start(self, pipeline: LocalPipeline) -> None:
         if self._live:
-            with Console(stderr=True).status("starting …") as status:
+            with terminal_console(stderr=True).status("starting …") as status:
                 pipeline.supervisor.on_event = lambda text: status.update(text.splitlines()[0])
                 self._start_all(pipeline)
         else:
@@ -124,7 +124,7 @@ class Demo:
     def _watch(self, pipeline: LocalPipeline, feed: KafkaFeed, stopping: Callable[[], bool]) -> None:
         """Supervises and shows the pipeline until the end."""
         began_s = time.monotonic()
-        console = Console()
+        console = terminal_console()
 
         def frame() -> RenderableType:
             parts = {name: part.state for name, part in pipeline.supervisor.parts.items()}
@@ -186,10 +186,10 @@ class Demo:
 
     def _print_result(self, result: AuditResult) -> None:
         if self._as_json:
-            click.echo(result.as_json())
+            echo(result.as_json())
             return
-        click.echo(result.as_text())
+        echo(result.as_text())
         for alert in fleet.unexpected(result.raised):
-            click.echo(f"unexpected alert: {alert}")
-        click.echo(f"\nStored files   {self._directory / 'files'}")
-        click.echo(f"Show alerts    rackstream tail fleet.alerts --data-dir {self._directory}")
+            echo(f"unexpected alert: {alert}")
+        echo(f"\nStored files   {self._directory / 'files'}")
+        echo(f"Show alerts    rackstream tail fleet.alerts --data-dir {self._directory}")
