@@ -36,6 +36,7 @@ from rackstream.commands import (
 from rackstream.text.sanitize import echo
 from runtime import sanitize
 from runtime.errors import Failure, Misconfigured
+from runtime.private_files import set_private_umask
 from runtime.settings import SUPERVISED
 
 
@@ -86,6 +87,7 @@ def main() -> NoReturn:
 
     Errors are printed as one message that says what to do.
     """
+    set_private_umask()
     if os.environ.get(SUPERVISED):
         _die_with_parent()
     # By default SIGTERM ends a command in order, so that a Kafka started just for it stops too.

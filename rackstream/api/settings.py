@@ -11,6 +11,7 @@ import structlog
 from pydantic import AfterValidator, Field, SecretStr
 
 from runtime.errors import Misconfigured
+from runtime.private_files import make_private_directory
 from runtime.settings import Settings, check_secret
 
 log = structlog.get_logger()
@@ -49,7 +50,7 @@ def read_token(settings: ConsoleSettings, data_dir: Path) -> SecretStr:
     if settings.token is not None:
         return settings.token
     path = data_dir / "api-token"
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_private_directory(data_dir)
     _create_token_file(path)
     if path.stat().st_mode & 0o077:
         raise Misconfigured(f"{path} is readable by others: chmod 600 it, or delete it to have a new one generated")

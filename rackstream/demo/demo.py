@@ -22,6 +22,7 @@ from rackstream.text import units
 from rackstream.text.sanitize import echo, terminal_console
 from rackstream.view.kafka_feed import KafkaFeed
 from runtime.errors import Misconfigured
+from runtime.private_files import make_private_directory
 from runtime.settings import KafkaSettings
 
 MARKER: Final = "rackstream-demo.json"
@@ -85,7 +86,7 @@ class Demo:
             if running(self._directory):
                 raise Misconfigured(f"a demo is running in {self._directory}; stop it or give another --data-dir")
             shutil.rmtree(self._directory)
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_private_directory(self._directory)
         (self._directory / MARKER).write_text(json.dumps({"what": "directory of a demo; the next demo empties it"}))
 
     def _pipeline(self) -> LocalPipeline:

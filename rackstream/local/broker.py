@@ -26,6 +26,7 @@ from rackstream.local import kafka_download
 from rackstream.local.broker_dir import BrokerDirectory, BrokerState
 from runtime import kafka
 from runtime.errors import Misconfigured
+from runtime.private_files import PRIVATE_UMASK
 from runtime.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class EmbeddedKafka:
                     )
                     self._await_format(timeout_s)
                 report(f"starting Kafka {kafka_download.VERSION} at {state.bootstrap}")
+                report("this Kafka has no login: any user of this machine may read and write it (docs/security.md)")
                 flags = self._classes.read_flags() or self._classes.write_flags()
                 self._jvm = self._spawn(lock, java, class_path, [*flags, "kafka.Kafka", "server.properties"])
                 self._dir.save_state(replace(state, pid=self._jvm.pid))
@@ -142,6 +144,7 @@ class EmbeddedKafka:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 pass_fds=(lock,),
+                umask=PRIVATE_UMASK,
                 start_new_session=True,  # Ctrl-C in a terminal reaches the command, which stops the broker last
             )
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from rackstream.local import ports
 from runtime.errors import Misconfigured
+from runtime.private_files import make_private_directory, make_private_file
 from runtime.settings import SUPERVISED
 
 BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -91,7 +92,7 @@ class Supervisor:
             Misconfigured: It exited before it was ready; the message has the end of its log.
         """
         self.parts[part.name] = part
-        part.log.parent.mkdir(parents=True, exist_ok=True)
+        make_private_directory(part.log.parent)
         self._spawn(part)
         if wait:
             self.await_ready(part)
@@ -172,6 +173,7 @@ class Supervisor:
         if part.metrics_port is not None:
             part.metrics_port = self._metrics_port(part)
             environment |= {"RACKSTREAM_METRICS_HOST": "127.0.0.1", "RACKSTREAM_METRICS_PORT": str(part.metrics_port)}
+        make_private_file(part.log)
         with part.log.open("ab") as log:
             part.process = subprocess.Popen(
                 part.command,
