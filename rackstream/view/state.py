@@ -29,6 +29,7 @@ from schemas.catalog import REMOVED_CATEGORY
 from schemas.records import (
     Alert,
     AlertState,
+    Control,
     DeviceRates,
     Health,
     Heartbeat,
@@ -291,6 +292,15 @@ class FleetState:
         else:
             self.muting.silences.pop(key.decode(), None)
 
+    def apply_command(self, key: bytes, value: bytes | None) -> None:
+        """Applies a record of control."""
+        if value:
+            command = cast("Control", self._decode("control", value))
+            self.muting.commands[command["key"]] = command
+        else:
+            self.muting.commands.pop(key.decode(), None)
+        self.muting.invalidate()
+
     def apply_transition(self, _key: bytes, value: bytes | None) -> None:
         """Applies a record of alerts."""
         if value:
@@ -308,6 +318,7 @@ HANDLERS: Final[Mapping[str, Callable[[FleetState, bytes, bytes | None], None]]]
     "heartbeats": FleetState.apply_heartbeat,
     "state-presence": FleetState.apply_presence,
     "silences": FleetState.apply_silence,
+    "control": FleetState.apply_command,
     "alerts": FleetState.apply_transition,
 }
 """Topics whose records are decoded on arrival."""
