@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -58,6 +60,6 @@ def audit(data_dir: Path | None, as_json: bool) -> None:
     from rackstream.audit.audit import Audit
 
     with connected(data_dir) as (settings, _):
-        result = Audit(settings).run()
+        result = Audit(settings, progress=partial(echo, err=True) if sys.stderr.isatty() else lambda _: None).run()
         echo(result.as_json() if as_json else result.as_text())
         raise click.exceptions.Exit(0 if result.healthy else 1)

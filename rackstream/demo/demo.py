@@ -17,6 +17,7 @@ from rich.live import Live
 from rackstream.audit.audit import Audit, AuditResult
 from rackstream.demo import fleet, screen
 from rackstream.local import ports
+from rackstream.local.broker import StartCancelled
 from rackstream.local.pipeline import LocalPipeline
 from rackstream.text import units
 from rackstream.text.sanitize import echo, terminal_console
@@ -25,6 +26,8 @@ from runtime.errors import Misconfigured
 from runtime.private_files import make_private_directory
 from runtime.settings import KafkaSettings
 
+AUDIT_TIMEOUT_S: Final = 120.0
+"""A demo that ran for hours has more records than anyone waits for."""
 MARKER: Final = "rackstream-demo.json"
 BMCS: Final = 2
 HEAT_PERIOD_S: Final = 40.0
@@ -57,12 +60,15 @@ class Demo:
         self._prepare()
         pipeline = self._pipeline()
         try:
-            self._start(pipeline)
+            self._start(pipeline, stopping)
             with KafkaFeed(pipeline.settings) as feed:
                 self._watch(pipeline, feed, stopping)
             pipeline.drain()
-            result = Audit(pipeline.settings).run()
+            result = Audit(pipeline.settings, timeout_s=AUDIT_TIMEOUT_S, progress=self._print_event).run()
             self._print_result(result)
+        except StartCancelled as error:
+            self._print_event(str(error))
+            return False
         finally:
             pipeline.close()
         return result.healthy and not result.audit.pending and not fleet.unexpected(result.raised)
@@ -110,17 +116,17 @@ class Demo:
         self._simulator = pipeline.part("simulator", "simulate", "redfish", *arguments, metrics=False)
         return pipeline
 
-    def _start(self, pipeline: LocalPipeline) -> None:
+    def _start(self, pipeline: LocalPipeline, stopping: Callable[[], bool]) -> None:
         if self._live:
             with terminal_console(stderr=True).status("starting …") as status:
                 pipeline.supervisor.on_event = lambda text: status.update(text.splitlines()[0])
-                self._start_all(pipeline)
+                self._start_all(pipeline, stopping)
         else:
-            self._start_all(pipeline)
+            self._start_all(pipeline, stopping)
 
-    def _start_all(self, pipeline: LocalPipeline) -> None:
+    def _start_all(self, pipeline: LocalPipeline, stopping: Callable[[], bool]) -> None:
         pipeline.supervisor.start(self._simulator)
-        pipeline.start()
+        pipeline.start(stopping)
 
     def _watch(self, pipeline: LocalPipeline, feed: KafkaFeed, stopping: Callable[[], bool]) -> None:
         """Supervises and shows the pipeline until the end."""

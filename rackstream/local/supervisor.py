@@ -77,6 +77,8 @@ class Supervisor:
         self._on_change = on_change
         self.events: deque[tuple[datetime, str]] = deque(maxlen=200)
         self.on_event = on_event
+        self.stopping: Callable[[], bool] = lambda: False
+        """True if a stop is asked for: nothing is waited for that only starts."""
         # A short path of its own: socket addresses are limited to 107 bytes.
         self._sockets = tempfile.TemporaryDirectory(prefix="rackstream-")
 
@@ -98,7 +100,7 @@ class Supervisor:
             self.await_ready(part)
 
     def await_ready(self, part: PipelinePart) -> None:
-        """Waits for a part's READY notification.
+        """Waits for a part's READY notification, or until a stop is asked for.
 
         Raises:
             Misconfigured: It exited, or was not ready in time.
@@ -108,6 +110,8 @@ class Supervisor:
             self._read_notifications(part)
             if part.process is not None and part.process.poll() is not None:
                 raise Misconfigured(f"{part.name} exited with code {part.process.returncode}:\n{part.log_tail()}")
+            if self.stopping():
+                return
             if time.monotonic() > deadline:
                 raise Misconfigured(
                     f"{part.name} was not ready within {part.ready_timeout_s:.0f} s; see {part.log}\n{part.log_tail()}"

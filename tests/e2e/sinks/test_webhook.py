@@ -123,7 +123,7 @@ def test_bodies_are_signed_and_what_the_receiver_never_takes_goes_to_the_dead_le
     assert "answers 422" in letter["detail"]
     posted = receiver.taken[0]
     signed = posted.headers["X-Rackstream-Timestamp"].encode() + b"." + posted.body
-    expected = "sha256=" + hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
+    expected = "sha256=" + hmac.new(b"s3cret-of-the-webhook", signed, hashlib.sha256).hexdigest()
     assert expected == posted.headers["X-Rackstream-Signature"]
     assert abs(time.time() - int(posted.headers["X-Rackstream-Timestamp"])) < 120
 
