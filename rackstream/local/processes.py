@@ -15,12 +15,12 @@ KILL_TIMEOUT_S: Final = 5.0
 
 def descendants(pid: int) -> list[int]:
     """Returns the processes that a process started, and those that they started, as the kernel lists them."""
-    found: list[int] = []
+    pids: list[int] = []
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):  # a thread or process that has just ended
             for child in map(int, children.read_text().split()):
-                found += [child, *descendants(child)]
-    return found
+                pids += [child, *descendants(child)]
+    return pids
 
 
 def kill_descendants() -> None:
