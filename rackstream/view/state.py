@@ -254,12 +254,11 @@ class FleetState:
         host = self._host(name)
         before = host.targets.get(source)
         stopped_by = record["stopped_by"]
-        pause = (stopped_by, record["detail"] if stopped_by is not None else "")
-        target = TargetSummary(record["producer"], record["status"], observed_us, *pause)
+        target = TargetSummary(record["producer"], record["status"], observed_us, stopped_by)
         host.targets[source] = target
         host.set_labels(source, record["labels"])
         self.target_statuses[name, source] = pack(value)
-        if before is None or (before.producer, before.stopped_by, before.detail) != (target.producer, *pause):
+        if before is None or (before.producer, before.stopped_by) != (target.producer, stopped_by):
             self.muting.invalidate()
         if before is None or before.status != target.status:
             self.emit("status", host=name, source=source, status=target.status, before=before and before.status)
