@@ -29,6 +29,7 @@ from processors.engine.worker import (
 from processors.registry import JOINS, STEPS
 from runtime import kafka_auth, metrics, observability
 from runtime.errors import Misconfigured
+from runtime.private_files import make_private_directory
 from runtime.startup import prepare
 
 log = structlog.get_logger()
@@ -189,7 +190,7 @@ def main(settings: ProcessorSettings, metadata: ClusterMetadata | None = None) -
         handler.addFilter(log_filters.AuthorizationErrorFilter(settings))
         handler.addFilter(log_filters.LoginErrorFilter(settings))
         handler.addFilter(log_filters.RateLimitFilter())
-    settings.data_dir.mkdir(parents=True, exist_ok=True)  # Faust creates only its own subdirectory
+    make_private_directory(settings.data_dir)  # Faust creates only its own subdirectory
     batch_worker = BatchWorker(settings, STEPS, JOINS, rules=RuleTopicReader(settings))
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -33,7 +33,10 @@ from rackstream.commands import (
     top,
     topics,
 )
+from rackstream.text.sanitize import echo
+from runtime import sanitize
 from runtime.errors import Failure, Misconfigured
+from runtime.private_files import set_private_umask
 from runtime.settings import SUPERVISED
 
 
@@ -51,6 +54,13 @@ def cli() -> None:
     """  # noqa: D301  click reads \b as a backspace
     # Processes configure their logs by settings; commands on a terminal print warnings only.
     structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+            sanitize.clean_event,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=sanitize.write_traceback),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
@@ -77,6 +87,7 @@ def main() -> NoReturn:
 
     Errors are printed as one message that says what to do.
     """
+    set_private_umask()
     if os.environ.get(SUPERVISED):
         _die_with_parent()
     # By default SIGTERM ends a command in order, so that a Kafka started just for it stops too.
@@ -97,7 +108,7 @@ def main() -> NoReturn:
         failure = error if isinstance(error, Failure) else _kafka_failure(error)
         if failure is None:
             raise
-        click.echo(f"rackstream: {failure}", err=True)
+        echo(f"rackstream: {failure}", err=True)
         sys.exit(2 if isinstance(failure, Misconfigured) else 1)
     sys.exit(code or 0)
 

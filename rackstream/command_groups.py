@@ -6,6 +6,8 @@ from functools import cached_property
 
 import click
 
+from rackstream.text.sanitize import echo
+
 MAX_HELP = 55
 """Longest short help of a command, so that a line of the overview fits into 80 columns."""
 
@@ -43,7 +45,7 @@ def renamed(command: click.Command, old_name: str, new_name: str) -> click.Comma
     @click.command(old_name, hidden=True, params=command.params, help=f"Renamed to `rackstream {new_name}`.")
     @click.pass_context
     def alias(context: click.Context, /, **_: object) -> None:
-        click.echo(f"`rackstream {old_name}` is now `rackstream {new_name}`", err=True)
+        echo(f"`rackstream {old_name}` is now `rackstream {new_name}`", err=True)
         context.forward(command)
 
     return alias

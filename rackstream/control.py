@@ -10,12 +10,12 @@ from pydantic import Field
 
 from producers.control import planner
 from producers.control.client import ControlClient
-from producers.control.commands import Scope
 from producers.control.planner import ControlSummary, TargetCounts
 from rackstream.telemetry import CollectedVm, CollectorStatus, TelemetryCollector, TelemetryConfig
 from rackstream.topics.schema_lookup import Connect
 from runtime.errors import Misconfigured
 from runtime.settings import Settings
+from schemas.commands import Scope
 from schemas.records import Control, Desired
 
 APPLY_TIMEOUT_S: Final = 5.0

@@ -24,6 +24,7 @@ from rackstream.local.supervisor import Supervisor
 from rackstream.topics import lag
 from rackstream.view.kafka_feed import KafkaFeed
 from runtime.errors import Failure
+from runtime.private_files import make_private_directory
 from runtime.settings import KafkaSettings, Settings
 from sinks import datasets
 from sinks.registry import SINKS
@@ -261,7 +262,7 @@ class TelemetryCollector:
     def _pipeline(self) -> LocalPipeline:
         """Creates a pipeline for this hypervisor only."""
         settings = KafkaSettings.read()
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private_directory(settings.data_dir)
         fleet = settings.data_dir / "telemetry.fleet.yaml"
         target = {"host": self.host, "uri": self.config.libvirt_uri, "interval": self.config.poll_interval}
         fleet.write_text(yaml.safe_dump({"libvirt": {"targets": [target]}}))

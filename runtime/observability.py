@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, disable_created_metrics, start_http_server
 from structlog.typing import EventDict, Processor
 
-from runtime import metrics
+from runtime import metrics, sanitize
 from runtime.errors import Misconfigured
 from runtime.settings import SUPERVISED, ProcessSettings
 
@@ -42,25 +42,23 @@ def set_up(settings: ProcessSettings, component: str, data_dir: Path) -> None:
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=sanitize.write_traceback)
     )
     structlog.configure(
         processors=[
             add_component,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info if settings.log_format == "json" else _pass_through,
+            structlog.processors.format_exc_info if settings.log_format == "json" else sanitize.clean_event,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(sanitize.CleanFormatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler])
     export_metrics(component, data_dir)
     if settings.metrics_port is not None:
         serve_metrics(settings.metrics_host, settings.metrics_port)
@@ -141,10 +139,6 @@ class SampleAges:
         if observe is None:
             observe = self._observe[topic] = metrics.SAMPLE_AGE.labels(self._hop, topic).observe
         return observe
-
-
-def _pass_through(_logger: object, _method: str, event: EventDict) -> EventDict:
-    return event
 
 
 def notify(state: str) -> None:

@@ -45,6 +45,26 @@ class Settings(BaseSettings):
             raise Misconfigured("settings (environment, .env or secret files): " + "; ".join(problems)) from None
 
 
+def check_secret(secret: SecretStr, min_length: int = 1) -> SecretStr:
+    """Returns a secret without surrounding white space.
+
+    Raises:
+        ValueError: It is empty, or shorter than `min_length`; the message does not contain it.
+    """
+    text = secret.get_secret_value().strip()
+    if not text:
+        raise ValueError("empty; set it, or remove the variable")
+    if len(text) < min_length:
+        raise ValueError(f"too short: at least {min_length} characters")
+    return SecretStr(text)
+
+
+def _validate_key_password(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None and not secret.get_secret_value().strip():
+        raise ValueError("empty; set it, or remove the variable")
+    return secret
+
+
 def _validate_registry_url(url: SecretStr | None) -> SecretStr | None:
     if url is None or not url.get_secret_value().strip():
         return None
@@ -78,7 +98,9 @@ class KafkaSettings(Settings):
     """Client certificate (PEM) for mutual TLS, followed by its chain if it has one."""
     ssl_key: Annotated[Path | None, Field(validation_alias="KAFKA_SSL_KEY_LOCATION")] = None
     """Private key of the client certificate."""
-    ssl_key_password: Annotated[SecretStr | None, Field(validation_alias="KAFKA_SSL_KEY_PASSWORD")] = None
+    ssl_key_password: Annotated[
+        SecretStr | None, AfterValidator(_validate_key_password), Field(validation_alias="KAFKA_SSL_KEY_PASSWORD")
+    ] = None
     """Password of the key."""
     ssl_endpoint_identification: Annotated[
         Literal["https", "none"], Field(validation_alias="KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM")
@@ -103,8 +125,10 @@ class KafkaSettings(Settings):
     def _check_login(self) -> Self:
         missing = []
         if self.uses_sasl:
-            missing += ["KAFKA_SASL_USERNAME"] * (not self.sasl_username)
-            missing += ["KAFKA_SASL_PASSWORD"] * (not self.sasl_password or not self.sasl_password.get_secret_value())
+            missing += ["KAFKA_SASL_USERNAME"] * (not (self.sasl_username or "").strip())
+            missing += ["KAFKA_SASL_PASSWORD"] * (
+                not self.sasl_password or not self.sasl_password.get_secret_value().strip()
+            )
         if (self.ssl_certificate is None) != (self.ssl_key is None):
             missing += ["KAFKA_SSL_KEY_LOCATION" if self.ssl_key is None else "KAFKA_SSL_CERTIFICATE_LOCATION"]
         if missing:

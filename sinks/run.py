@@ -11,6 +11,7 @@ from typing import Final
 from confluent_kafka.admin import ClusterMetadata
 
 from runtime.observability import export_disk_usage, notify
+from runtime.private_files import allow_group
 from runtime.settings import KafkaSettings
 from runtime.startup import prepare
 from sinks.consuming import loop
@@ -42,6 +43,8 @@ def run(
     """
     _limit_malloc_arenas()
     spec = SINKS[kind]
+    if spec.directory is not None and not spec.directory(settings).is_relative_to(settings.data_dir):
+        allow_group()  # its directory was chosen for others to read
     sink, limits = spec.create(settings, name)
     if spec.directory is not None:
         export_disk_usage(kind, spec.directory(settings))

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from runtime.settings import KafkaSettings, Settings
+from runtime.settings import KafkaSettings, Settings, check_secret
 
+MIN_WEBHOOK_SECRET: Final = 16
+"""Minimum length of the key that signs webhook bodies: a receiver's log may hold a body and its signature."""
 INFLUX_VARIABLES: Final = ("INFLUX_URL", "INFLUX_DB", "INFLUX_TOKEN")
 """Required settings of the InfluxDB sink."""
 
@@ -165,11 +167,15 @@ class WebhookSettings(Settings):
     """URL to post to. Treated as a secret, for paths often contain tokens."""
     kind: Annotated[Literal["json", "alertmanager"], Field(validation_alias="RACKSTREAM_WEBHOOK_KIND")] = "json"
     """Format of requests: each transition as JSON, or Alertmanager's API v2."""
-    secret: Annotated[SecretStr | None, Field(validation_alias="RACKSTREAM_WEBHOOK_SECRET", min_length=1)] = None
-    """Key for signing JSON bodies. Default: they are not signed."""
+    secret: Annotated[
+        SecretStr | None,
+        AfterValidator(lambda secret: secret if secret is None else check_secret(secret, MIN_WEBHOOK_SECRET)),
+        Field(validation_alias="RACKSTREAM_WEBHOOK_SECRET"),
+    ] = None
+    """Key for signing JSON bodies, at least 16 characters. Default: they are not signed."""
     token: Annotated[
         SecretStr | None,
-        AfterValidator(lambda token: token and _validate_token(token)),
+        AfterValidator(lambda token: token if token is None else _validate_token(token)),
         Field(validation_alias="RACKSTREAM_WEBHOOK_TOKEN"),
     ] = None
     """Bearer token, if the URL has no user and password."""

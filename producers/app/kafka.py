@@ -25,6 +25,7 @@ from producers.app import avro_codec
 from producers.app.filters import select
 from producers.app.fork_safety import reset_after_fork
 from producers.app.model import TelemetryData
+from runtime.private_files import make_private_directory
 
 if TYPE_CHECKING:
     from producers.publishing.publisher import RecordPublisher
@@ -319,7 +320,7 @@ def _claim_slots(folder: Path, name: str) -> dict[str, FileIO]:
     Returns:
         Name and lock file of the own slot first, then of the others.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_directory(folder)
     slots: dict[str, FileIO] = {}
     for number in itertools.count():
         path = folder / f"{name}-{number}.lock"

@@ -8,13 +8,13 @@ from typing import Final, Self, cast
 from confluent_kafka import KafkaException
 
 from producers.control import subscriber
-from producers.control.commands import DesiredState
 from runtime import kafka
 from runtime.compacted_topic import CompactedTopics
 from runtime.errors import Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import publish_schemas
 from schemas import catalog, codec
+from schemas.commands import DesiredState
 from schemas.records import Control, TargetStatus
 
 STATUS_ALIAS: Final = "state-targets"

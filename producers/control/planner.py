@@ -12,9 +12,9 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Final, TypedDict, cast
 
-from producers.control import commands
-from producers.control.commands import DesiredState, Scope
 from runtime.errors import Misconfigured
+from schemas import commands
+from schemas.commands import DesiredState, Scope
 from schemas.records import Control, Desired, TargetStatus
 
 TargetKey = tuple[str, str]

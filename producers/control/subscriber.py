@@ -9,10 +9,10 @@ from typing import Final, cast
 import structlog
 from confluent_kafka import KafkaException
 
-from producers.control.commands import DesiredState
 from runtime.compacted_topic import CompactedTopics
 from runtime.errors import Retry
 from runtime.settings import KafkaSettings
+from schemas.commands import DesiredState
 from schemas.records import Control
 
 log = structlog.get_logger()

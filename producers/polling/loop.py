@@ -15,7 +15,6 @@ from typing import Final
 
 import structlog
 
-from producers.control.commands import DesiredState
 from producers.polling import status, vendors
 from producers.polling.schedule import Poll, Schedule, slot_s
 from producers.polling.status import PollOutcome
@@ -25,6 +24,7 @@ from producers.polling.worker_pool import WorkerPool
 from producers.publishing.publisher import RecordPublisher
 from producers.reader import PollFailed, Reader, Sample
 from runtime import metrics, observability
+from schemas.commands import DesiredState
 from schemas.records import Heartbeat, TargetStatus
 
 log = structlog.get_logger()

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple, cast
 
-from producers.control import commands
 from producers.polling.schedule import Key, Poll
 from producers.reader import PollFailed, Reader, Sample, TargetFacts
+from schemas import commands
 from schemas.records import Control, Status, TargetStatus
 
 REPUBLISH_S: Final = 600.0

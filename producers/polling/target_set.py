@@ -10,8 +10,6 @@ from typing import Final
 
 import structlog
 
-from producers.control import commands
-from producers.control.commands import DesiredState
 from producers.polling import status, target_state
 from producers.polling.status import PollOutcome, StatusAuthor, StatusTracker
 from producers.polling.target_state import MAX_LISTED, HeartbeatLists, PolledTarget
@@ -20,6 +18,8 @@ from producers.publishing.publisher import RecordPublisher
 from producers.publishing.subject import RemovedTarget
 from producers.reader import Reader
 from runtime import metrics
+from schemas import commands
+from schemas.commands import DesiredState
 from schemas.records import Control, TargetStatus
 
 log = structlog.get_logger()

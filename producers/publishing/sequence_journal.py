@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from runtime.errors import Misconfigured
+from runtime.private_files import make_private_directory, make_private_file
 
 log = structlog.get_logger()
 SCHEMA: Final = """
@@ -45,7 +46,8 @@ class SequenceJournal:
             Misconfigured: The file cannot be opened.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_directory(path.parent)
+            make_private_file(path)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = off")

@@ -18,6 +18,7 @@ from typing import Annotated, Final, NamedTuple
 from pydantic import Field
 
 from runtime.errors import Misconfigured
+from runtime.private_files import make_private_directory, make_private_file
 from runtime.settings import Settings
 
 LOCK_TIMEOUT_S: Final = 5.0
@@ -166,7 +167,8 @@ class Spool:
         self.path = path
         self.max_bytes, self.max_age_s = max_bytes, max_age_s
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_directory(path.parent)
+            make_private_file(path)
             self.database = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             """Connection to the file, which it keeps locked against other processes."""
             self.database.execute("pragma auto_vacuum = incremental")  # must precede the first table

@@ -105,7 +105,7 @@ def _sink(spec: SinkSpec) -> Callable[[], RoleAccess]:
 def _console() -> RoleAccess:
     from rackstream.view.kafka_feed import ALERT_STATE_TOPIC, DEFAULT_TOPICS
 
-    reads = _unique(DEFAULT_TOPICS, [ALERT_STATE_TOPIC, "control", "schemas"])
+    reads = _unique(DEFAULT_TOPICS, [ALERT_STATE_TOPIC, "schemas"])
     return RoleAccess("`rackstream serve`", reads=reads, writes=("control", "silences"), describes_groups=True)
 
 

@@ -5,8 +5,10 @@ Pure ASGI, so that no response is buffered on the way.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,6 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger()
 MAX_BODY_BYTES: Final = 1 << 20
+BODY_TIMEOUT_S: Final = 20.0
+"""Time within which the body of a request must arrive."""
 UI_PATH: Final = "/ui"
 """Path of the web page, which sets its own content security policy."""
 CONTENT_SECURITY_POLICY: Final = (
@@ -123,12 +127,18 @@ def _with_security_headers(path: str, send: Send) -> Send:
 
 
 def _limit_body(receive: Receive) -> Receive:
-    """Wraps `receive` to reject a body that is longer than its Content-Length promised."""
-    received = 0
+    """Wraps `receive` to reject a body that is too long, or does not end."""
+    received, is_complete = 0, False
+    deadline_s = time.monotonic() + BODY_TIMEOUT_S
 
     async def receive_limited() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, is_complete
+        try:
+            # After the body, `receive` waits for the client to leave, as long as a stream of events lasts.
+            message = await asyncio.wait_for(receive(), None if is_complete else deadline_s - time.monotonic())
+        except TimeoutError:
+            raise HTTPException(408, f"the body must arrive within {BODY_TIMEOUT_S:g} s") from None
+        is_complete = not message.get("more_body", False)
         received += len(message.get("body", b""))
         if received > MAX_BODY_BYTES:
             raise HTTPException(413, f"at most {MAX_BODY_BYTES} bytes")

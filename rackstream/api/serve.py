@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 import uvicorn
 
 from rackstream.api.app import create_app
+from rackstream.api.http_protocol import TimedProtocol
 from rackstream.api.settings import ConsoleSettings, read_token
 from rackstream.control import CollectorControl, FleetControl
 from rackstream.topics.schema_lookup import Connect
@@ -18,6 +20,9 @@ from runtime import observability
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 from sinks.settings import files_root
+
+MAX_CONNECTIONS: Final = 900
+"""Connections at once; further ones get 503. Below the usual limit of 1024 open files."""
 
 
 def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
@@ -49,10 +54,13 @@ def serve(settings: KafkaSettings, connect: Connect, port: int | None) -> None:
         app,
         host=console.host,
         port=console.port,
+        log_config=None,  # through our handler, which cleans: a path may hold escape sequences
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,
+        http=TimedProtocol,
+        limit_concurrency=MAX_CONNECTIONS,
     )
     try:
         listener = config.bind_socket()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -28,6 +30,7 @@ from rackstream.dead_letters import store
 from rackstream.stored.files import stored_rows
 from rackstream.topics.lag import committed_with_ranges
 from runtime import kafka
+from runtime.errors import Retry
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec
@@ -114,8 +117,26 @@ class _TopicRecord(NamedTuple):
 class Audit:
     """Audits everything on the topics now. Reads each topic once, inputs of a join twice."""
 
-    def __init__(self, settings: KafkaSettings, *, files: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *,
+        files: Path | None = None,
+        timeout_s: float | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Prepares an audit.
+
+        Args:
+            settings: Topics and data directory.
+            files: Directory of the stored files; default: as configured.
+            timeout_s: The audit is given up after this time; None: it is not.
+            progress: Receives a line before each slow step.
+        """
         self._settings = settings
+        self._deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        self._timeout_s = timeout_s
+        self._progress = progress
         self._files = files or files_root(settings)
         self._result = AuditResult()
         self._entries: list[ManifestEntry] = []
@@ -127,14 +148,23 @@ class Audit:
         self._raised: Counter[str] = Counter()
 
     def run(self) -> AuditResult:
-        """Reads everything, counts and compares."""
+        """Reads everything, counts and compares.
+
+        Raises:
+            Retry: It took longer than `timeout_s`.
+        """
         catalog = self._settings.catalog
         self._record_offsets()
         with FactSets() as facts:
-            for alias in catalog.topics:
+            for number, alias in enumerate(catalog.topics, 1):
+                records = sum(end - first for first, end in self._spans[alias].values())
+                if records:
+                    self._progress(f"audit: reading {alias}, {records:,} records ({number} of {len(catalog.topics)})")
                 self._read_topic(alias, facts)
             for join in JOINS:
+                self._progress(f"audit: computing {' and '.join(join.inputs)} joined")
                 self._expect_joined(join, facts)
+            self._progress("audit: comparing derived records and stored rows")
             self._compare_derived(facts)
             self._compare_stored(facts)
         self._result.raised = dict(sorted(self._raised.items()))
@@ -162,6 +192,17 @@ class Audit:
         for alias in sorted(topics.topics, key=lambda alias: alias not in derived):
             self._spans[alias] = kafka.watermarks(self._settings, topics[alias].name)
 
+    def check_time(self) -> None:
+        """Gives up once the time is over.
+
+        Raises:
+            Retry: It is.
+        """
+        if time.monotonic() > self._deadline_s:
+            raise Retry(
+                f"the audit took longer than {self._timeout_s:g} s and was given up; `rackstream audit` takes its time"
+            )
+
     def _has_first_record(self, alias: str) -> bool:
         """True if a topic still holds its first record."""
         return all(first == 0 for first, _ in self._spans[alias].values())
@@ -172,6 +213,7 @@ class Audit:
         spans = {number: self._spans[alias][number] for number in numbers or self._spans[alias]}
         decode = json.loads if topic.schema == "json" else decoder(self._settings, alias).decode
         for message in kafka.read_ranges(self._settings, topic.name, spans):
+            self.check_time()
             if numbers is None:
                 self._result.topics[topic.name] += 1
             try:
@@ -272,6 +314,7 @@ class Audit:
     def _compare_derived(self, facts: FactSets) -> None:
         """Compares the expected with the found derived records."""
         for alias, sources in _derived_sources().items():
+            self.check_time()
             comparison = facts.reconcile(_derived_kind(alias), complete=all(map(self._has_first_record, sources)))
             self._result.audit.add(comparison)
             self._result.audit.republished += comparison.twice
@@ -303,6 +346,7 @@ class Audit:
         for dataset in datasets.ALL:
             kind = _stored_kind(dataset.name)
             for row in stored_rows(self._files, dataset, self._entries):
+                self.check_time()
                 if since is None or row[0] >= since:
                     facts.add_found(kind, dataset.identity(row), row)
             if rows := facts.count_found(kind):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from rackstream.access.roles import ROLES, Acl, acls_of
 from rackstream.commands.common import bootstrapped, kafka_settings
+from rackstream.text.sanitize import echo, json_text
 
 
 @click.command()
@@ -57,15 +57,15 @@ def acls(
     settings = bootstrapped(settings)
     missing, extra = kafka_acls.compare(settings, required)
     if create:
-        click.echo(f"created {kafka_acls.create(settings, missing)} ACLs")
+        echo(f"created {kafka_acls.create(settings, missing)} ACLs")
         missing = {}
         if passwords is not None:
-            click.echo(f"set the passwords of {', '.join(kafka_acls.set_passwords(settings, passwords, roles))}")
+            echo(f"set the passwords of {', '.join(kafka_acls.set_passwords(settings, passwords, roles))}")
     for principal in required:
         for acl in missing.get(principal, ()):
-            click.echo(f"{principal} lacks {acl}")
+            echo(f"{principal} lacks {acl}")
         for description in extra[principal]:
-            click.echo(f"{principal} has {description}, which its role does not need")
+            echo(f"{principal} has {description}, which its role does not need")
     raise click.exceptions.Exit(1 if check and any((*missing.values(), *extra.values())) else 0)
 
 
@@ -80,8 +80,8 @@ def _print_acls(required: dict[str, frozenset[Acl]], output_format: str) -> None
             ]
             for principal, acls in required.items()
         }
-        click.echo(json.dumps(entries, indent=1))
+        echo(json_text(entries, indent=1))
         return
     for principal, acls in required.items():
         for line in kafka_acls_commands(principal, acls):
-            click.echo(line)
+            echo(line)

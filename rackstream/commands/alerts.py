@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event, user_name
+from rackstream.text.sanitize import echo, json_text, printable
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def alerts(follow: bool, severity: str | None, host: str | None, data_dir: Path 
     stop = stop_event()
 
     def show(alert: ListedAlert) -> None:
-        click.echo(json.dumps(jsonable(alert), ensure_ascii=False) if as_json else transition_line(alert))
+        echo(json_text(jsonable(alert)) if as_json else printable(transition_line(alert)))
 
     with connected(data_dir) as (settings, keeps_running), closing(AlertFollower(settings)) as follower:
         active = [alert for alert in follower.active() if matches(alert, severity, host)]
@@ -134,7 +134,7 @@ def _print_silences(silences: list[Silence], *, as_json: bool) -> None:
 
     now = datetime.now(UTC)
     for silence in silences if as_json else ():
-        click.echo(json.dumps(jsonable(silence), ensure_ascii=False))
+        echo(json_text(jsonable(silence)))
     if not as_json:
         columns = ("id", "matchers", "start", "end", "state", "author", "reason")
         print_table(columns, (_row(silence, now) for silence in silences))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from types import FrameType
 
 import click
 
+from rackstream.local import processes
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings, ProcessSettings
 
@@ -31,15 +33,18 @@ FLEET = click.option(
 
 
 def stop_event() -> threading.Event:
-    """Returns an event set by the first SIGINT or SIGTERM; the second kills the process."""
+    """Returns an event set by the first SIGINT or SIGTERM; the second kills this process and all that it started."""
     event = threading.Event()
 
-    def set_event(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if event.is_set():
+            processes.kill_descendants()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
         event.set()
-        signal.signal(number, signal.SIG_DFL)
 
-    signal.signal(signal.SIGINT, set_event)
-    signal.signal(signal.SIGTERM, set_event)
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
     return event
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected, user_name
+from rackstream.text.sanitize import echo, json_text
 from schemas.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def list_commands(data_dir: Path | None, as_json: bool) -> None:
     with connected(data_dir) as (settings, _):
         state = FleetControl(lambda: settings).state()
     if as_json:
-        click.echo(json.dumps(jsonable(state), ensure_ascii=False))
+        echo(json_text(jsonable(state)))
         return
     print_table(
         ("source", *COUNT_COLUMNS),
@@ -98,4 +98,4 @@ def list_commands(data_dir: Path | None, as_json: bool) -> None:
 def _print_result(result: CommandResult, *, as_json: bool) -> None:
     from rackstream.text.json import jsonable
 
-    click.echo(json.dumps(jsonable(result), ensure_ascii=False) if as_json else result["message"])
+    echo(json_text(jsonable(result)) if as_json else result["message"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected
+from rackstream.text.sanitize import echo, json_text, printable
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def list_(data_dir: Path | None, *, as_json: bool, **options: Any) -> None:
             {name: value for name, value in dead_letter.as_plain().items() if name != "value"}
             for dead_letter in selected
         ]
-        click.echo(json.dumps(entries, ensure_ascii=False))
+        echo(json_text(entries))
         return
     rows = (
         (
@@ -115,10 +115,10 @@ def show(dead_letter_id: str, data_dir: Path | None, *, as_json: bool) -> None:
         [dead_letter] = DeadLetterFilter(ids=(dead_letter_id,)).select(read_open(settings))
     fields = dead_letter.as_plain()
     if as_json:
-        click.echo(json.dumps(fields, ensure_ascii=False))
+        echo(json_text(fields))
         return
     for name, value in fields.items():
-        click.echo(f"{name:12} {value if value is not None else '–'}")
+        echo(printable(f"{name:12} {value if value is not None else '–'}"))
 
 
 @dead_letters.command()
@@ -147,9 +147,9 @@ def retry(data_dir: Path | None, *, as_json: bool, **options: Any) -> None:
                 resolve(settings, [dead_letter])
             results.append({"id": dead_letter.id, "done": outcome.done, "why": outcome.detail})
             if not as_json:
-                click.echo(f"{'done' if outcome.done else 'left'}  {dead_letter.id}  {outcome.detail}")
+                echo(printable(f"{'done' if outcome.done else 'left'}  {dead_letter.id}  {outcome.detail}"))
     if as_json:
-        click.echo(json.dumps(results, ensure_ascii=False))
+        echo(json_text(results))
     raise click.exceptions.Exit(0 if all(result["done"] for result in results) else 1)
 
 
@@ -175,6 +175,6 @@ def drop(data_dir: Path | None, *, as_json: bool, yes: bool, **options: Any) -> 
             click.confirm(f"drop {len(selected)} dead letters?", abort=True, err=True)
         resolve(settings, selected)
     if as_json:
-        click.echo(json.dumps({"dropped": [dead_letter.id for dead_letter in selected]}, ensure_ascii=False))
+        echo(json_text({"dropped": [dead_letter.id for dead_letter in selected]}))
     else:
-        click.echo(f"{len(selected)} dead letters dropped")
+        echo(f"{len(selected)} dead letters dropped")

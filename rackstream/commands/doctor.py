@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import click
 
 from rackstream.commands.common import DATA_DIR, FLEET, JSON, bootstrapped, kafka_settings
+from rackstream.text.sanitize import echo, json_text
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
 
@@ -47,9 +47,9 @@ def doctor(host: str | None, timeout: float, fleet: Path, data_dir: Path | None,
     options = DoctorOptions(settings, kafka, fleet, timeout, embedded=not settings.bootstrap)
     results = examine(options, host)
     if as_json:
-        click.echo(json.dumps(report.to_json(host, results), ensure_ascii=False, indent=2))
+        echo(json_text(report.to_json(host, results), indent=2))
     else:
         width = min(max(shutil.get_terminal_size((WIDTH[1], 24)).columns, WIDTH[0]), WIDTH[1])
         for line in report.render_lines(host, results, width):
-            click.echo(line)
+            echo(line)
     raise click.exceptions.Exit(0 if report.is_healthy(results) else 1)

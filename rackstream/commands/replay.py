@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected, kafka_settings
+from rackstream.text.sanitize import echo, json_text
 from runtime.errors import Misconfigured
 from sinks.registry import SINKS
 
@@ -111,11 +111,11 @@ def _run(options: ReplayOptions, data_dir: Path | None, *, as_json: bool) -> Non
     topics = sorted(summary.rows.keys() | summary.there.keys()) if options.kind == "topic" else []
     if as_json:
         answer = asdict(summary) | {"into": options.kind, "dry_run": options.dry_run, "topics": topics}
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        echo(json_text(answer))
         return
-    click.echo(summary.as_text(dry_run=options.dry_run))
+    echo(summary.as_text(dry_run=options.dry_run))
     if topics and not options.dry_run:
-        click.echo("these topics stay until you delete them")
+        echo("these topics stay until you delete them")
 
 
 def _check(options: ReplayOptions) -> None:
@@ -140,7 +140,7 @@ def _verify(options: ReplayOptions, data_dir: Path | None, started: datetime, *,
     def add_difference(difference: Difference) -> None:
         differences.append(difference)
         if not as_json:
-            click.echo(difference_line(difference))
+            echo(difference_line(difference))
 
     kind = options.kind or "files"
     with connected(data_dir) as (settings, _):
@@ -250,12 +250,12 @@ def _print_differences(
     same = sum(summary.there.values())
     if as_json:
         answer = asdict(summary) | {"counts": comparison.difference_counts, "differences": differences}
-        click.echo(json.dumps(answer, ensure_ascii=False, default=str))
+        echo(json_text(answer, default=str))
         return
     counts = ", ".join(f"{count:,} {kind}" for kind, count in comparison.difference_counts.items())
-    click.echo(f"{summary.since} to {summary.until}: {same:,} rows found in both; {counts}")
+    echo(f"{summary.since} to {summary.until}: {same:,} rows found in both; {counts}")
     for example in summary.examples:
-        click.echo(f"  {example}")
+        echo(f"  {example}")
 
 
 def _aliases(settings: KafkaSettings, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event
+from rackstream.text.sanitize import echo, json_text, printable
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -67,13 +67,11 @@ def apply(file: Path, effective_from: str | None, dry_run: bool, data_dir: Path 
                 rule_topic.publish(settings, pack, file.read_text(), effective)
                 result |= {"applied": True, "effective_from": effective.isoformat()}
     if as_json:
-        click.echo(json.dumps(result))
+        echo(json_text(result))
     elif result["applied"]:
-        click.echo(
-            f"pack {pack.fingerprint}, {len(pack.rules)} rules, applies from {effective:%Y-%m-%d %H:%M:%S} UTC on"
-        )
+        echo(f"pack {pack.fingerprint}, {len(pack.rules)} rules, applies from {effective:%Y-%m-%d %H:%M:%S} UTC on")
     else:
-        click.echo(f"pack {pack.fingerprint}, {len(pack.rules)} rules: {'already applied' if not dry_run else 'valid'}")
+        echo(f"pack {pack.fingerprint}, {len(pack.rules)} rules: {'already applied' if not dry_run else 'valid'}")
 
 
 @rules.command("list")
@@ -98,17 +96,17 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
     ]
     if as_json:
         answer = {"active": active.fingerprint, "name": active.name, "packs": packs}
-        click.echo(json.dumps(answer | {"rules": [rule.model_dump(exclude_defaults=True) for rule in active.rules]}))
+        echo(json_text(answer | {"rules": [rule.model_dump(exclude_defaults=True) for rule in active.rules]}))
         return
     for applied in history.applied:
         pack = applied.pack
-        click.echo(
-            f"{applied.effective_from:%Y-%m-%dT%H:%M:%S}  {pack.fingerprint}  {len(pack.rules):>3} rules  {pack.name}"
-        )
+        since = f"{applied.effective_from:%Y-%m-%dT%H:%M:%S}"
+        echo(printable(f"{since}  {pack.fingerprint}  {len(pack.rules):>3} rules  {pack.name}"))
     origin = "" if packs else ", built in; no pack was applied yet"
-    click.echo(f"\ncurrent pack {active.fingerprint} ({active.name}{origin}):")
+    echo()
+    echo(printable(f"current pack {active.fingerprint} ({active.name}{origin}):"))
     for rule in active.rules:
-        click.echo(f"  {rule.name:28} {rule.severity:9} {rule.topic:13} {_condition(rule)}")
+        echo(printable(f"  {rule.name:28} {rule.severity:9} {rule.topic:13} {_condition(rule)}"))
 
 
 def _condition(rule: Rule) -> str:
@@ -178,7 +176,7 @@ def test(  # noqa: PLR0917  click passes options by name
         source.process_history(tryout, first, end)
         if live:
             ends_s = time.monotonic() + duration if duration is not None else float("inf")
-            click.echo("running on live records; Ctrl-C to stop", err=True)
+            echo("running on live records; Ctrl-C to stop", err=True)
             source.follow(
                 tryout,
                 lambda origin, transition: _print_transition(origin, transition, as_json=as_json),
@@ -189,10 +187,11 @@ def test(  # noqa: PLR0917  click passes options by name
         "from": first.isoformat(),
         "to": datetime.now(UTC).isoformat() if live else end.isoformat(),
     }
-    click.echo(json.dumps(summary | tryout.as_plain(), ensure_ascii=False) if as_json else tryout.as_text())
+    echo(json_text(summary | tryout.as_plain()) if as_json else tryout.as_text())
 
 
 def _print_transition(origin: str, transition: Alert, *, as_json: bool) -> None:
     if not as_json:
         at = f"{transition['observed_at']:%H:%M:%S}"
-        click.echo(f"{at}  {origin:9} {transition['transition']:8} {transition['host']:16} {transition['text']}")
+        line = f"{at}  {origin:9} {transition['transition']:8} {transition['host']:16} {transition['text']}"
+        echo(printable(line))

@@ -12,6 +12,7 @@ import click
 
 from producers.registry import SOURCE_SPECS
 from rackstream.commands.common import DATA_DIR, FLEET, bootstrapped, kafka_settings, set_up, stop_event
+from rackstream.text.sanitize import echo
 from runtime.errors import Failure, Misconfigured
 from sinks.registry import SINKS
 from sinks.sink import SinkSpec
@@ -32,7 +33,7 @@ def up(fleet: Path, data_dir: Path | None) -> None:
 
     stop = stop_event()
     sinks = tuple(kind for kind, spec in SINKS.items() if spec.is_configured())
-    run(LocalPipeline(kafka_settings(data_dir), fleet, sinks=sinks, on_event=click.echo), stop.is_set)
+    run(LocalPipeline(kafka_settings(data_dir), fleet, sinks=sinks, on_event=echo), stop.is_set)
 
 
 @click.command()
@@ -125,7 +126,7 @@ def sink(kind: str, *, check: bool, create: bool, name: str | None) -> None:
         kinds = _kinds(supporting=lambda spec: spec.is_named)
         raise Misconfigured(f"--name is an option of {kinds}: lower-case letters and digits, separated by -")
     if spec.set_up is not None and (check or create):
-        spec.set_up(create, click.echo)
+        spec.set_up(create, echo)
         return
     set_up(spec.role)
     settings = bootstrapped(kafka_settings(None), check_login=False)
@@ -153,7 +154,7 @@ def broker(data_dir: Path | None) -> None:
     stop = stop_event()
     settings = kafka_settings(data_dir)
     with EmbeddedKafka(settings.data_dir) as kafka:
-        click.echo(f"KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap}")
+        echo(f"KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap}")
         _wait_until(stop.is_set, kafka.alive)
 
 

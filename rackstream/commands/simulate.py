@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackstream.commands.common import JSON
+from rackstream.text.sanitize import echo, json_text
 from runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _list_faults(context: click.Context, _parameter: click.Parameter, requested:
 
     for kind, meaning in FAULT_KINDS.items():
         default = f"  [{DEFAULT_VALUES[kind]:g}]" if kind in DEFAULT_VALUES else ""
-        click.echo(f"{kind:<10} {meaning}{default}")
+        echo(f"{kind:<10} {meaning}{default}")
     context.exit()
 
 
@@ -168,22 +168,22 @@ class _Announcer:
 
         if self._as_json:
             ca = str(self._authority) if self._authority else None
-            click.echo(json.dumps({"bmcs": [bmc.as_json() for bmc in served], "ca": ca}))
+            echo(json_text({"bmcs": [bmc.as_json() for bmc in served], "ca": ca}))
         else:
             for bmc in served:
-                click.echo("  ".join(filter(None, (bmc.url, bmc.shape, bmc.fault))))
+                echo("  ".join(filter(None, (bmc.url, bmc.shape, bmc.fault))))
             if self._authority:
-                click.echo(f"CA of their certificates: {self._authority}")
+                echo(f"CA of their certificates: {self._authority}")
         observability.notify("READY=1")
 
 
 def _print_counts(counts: BmcStatistics, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"counts": counts}))
+        echo(json_text({"counts": counts}))
         return
     answers = ", ".join(f"{count} × {code}" for code, count in counts["answers"].items() if code != "0")
-    click.echo(f"{counts['requests']} requests ({answers or 'none answered'})")
-    click.echo(
+    echo(f"{counts['requests']} requests ({answers or 'none answered'})")
+    echo(
         f"{counts['logins']} logins, {counts['logouts']} logouts, "
         f"{counts['sessions_open'] + counts['sessions_expired']} sessions left behind"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, bootstrapped, kafka_settings, stop_event
+from rackstream.text.sanitize import echo, json_text
 
 if TYPE_CHECKING:
     from producers.publishing.publisher import RecordPublisher
@@ -74,10 +74,10 @@ def simulate_libvirt(  # noqa: PLR0917  click passes options by name
     observability.notify("READY=1")
     summary = libvirt_load.publish_load(publisher, LibvirtSimulation(plan), stop, rounds=rounds, progress=_progress())
     if as_json:
-        click.echo(json.dumps(summary.as_dict()))
+        echo(json_text(summary.as_dict()))
     else:
         for key, value in summary.as_dict().items():
-            click.echo(f"{key:11} {value}")
+            echo(f"{key:11} {value}")
     raise click.exceptions.Exit(1 if summary.dropped or summary.records < summary.rounds * summary.hosts else 0)
 
 
@@ -89,6 +89,6 @@ def _progress() -> Callable[[int, RecordPublisher], None]:
         nonlocal printed_s
         if time.monotonic() - printed_s >= PROGRESS_S:
             printed_s = time.monotonic()
-            click.echo(f"round {round_}: {publisher.records} records, {publisher.queued} waiting", err=True)
+            echo(f"round {round_}: {publisher.records} records, {publisher.queued} waiting", err=True)
 
     return print_progress

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected
-from rackstream.text.sanitize import printable
+from rackstream.text.sanitize import echo, json_text, printable
 from runtime.errors import Misconfigured, Retry
 from schemas.sources import SHAREABLE_SOURCES
 
@@ -46,9 +45,9 @@ def check(file: Path, without_secrets: bool) -> None:
         source_targets = fleet.targets(source)
         hosts = {host for target in source_targets for host in getattr(target, "systems", {}).values()}
         systems = f", {len(hosts)} more hosts as systems of these" if hosts else ""
-        click.echo(f"{source}: {len(source_targets)} target{'s' * (len(source_targets) != 1)}{systems}")
+        echo(f"{source}: {len(source_targets)} target{'s' * (len(source_targets) != 1)}{systems}")
     if not fleet.sources:
-        click.echo(f"{file} has no targets", err=True)
+        echo(f"{file} has no targets", err=True)
 
 
 @targets.command()
@@ -70,9 +69,9 @@ def status(everything: bool, data_dir: Path | None, as_json: bool) -> None:
     ranks = {name: -rank for rank, name in enumerate(STATUSES_BY_SEVERITY)}
     statuses.sort(key=lambda status: (ranks.get(status["status"], 1), status["source"], status["host"]))
     for target_status in statuses:
-        click.echo(json.dumps(jsonable(target_status), ensure_ascii=False) if as_json else _status_line(target_status))
+        echo(json_text(jsonable(target_status)) if as_json else _status_line(target_status))
     if not statuses and not as_json:
-        click.echo("no target has been polled yet", err=True)
+        echo("no target has been polled yet", err=True)
 
 
 SOURCE = click.argument("source", type=click.Choice(SHAREABLE_SOURCES))
@@ -194,7 +193,7 @@ def import_(  # noqa: PLR0917  click passes options by name
     fleet = importers.load(file, defaults)
     targets = admin.shareable_records(fleet)
     if fleet.targets("host"):
-        click.echo("section host is skipped: a producer polls the machine it runs on", err=True)
+        echo("section host is skipped: a producer polls the machine it runs on", err=True)
     if not targets:
         raise Misconfigured(f"{file} has no targets that can be shared; to remove targets, use `targets remove`")
     with connected(data_dir) as (settings, _):
@@ -218,9 +217,9 @@ def list_(data_dir: Path | None, as_json: bool) -> None:
     with connected(data_dir) as (settings, _):
         stored = [target for _, target in sorted(admin.read_targets(settings).items()) if not target["removed"]]
     for target in stored:
-        click.echo(json.dumps(target, ensure_ascii=False) if as_json else _target_line(target))
+        echo(json_text(target) if as_json else _target_line(target))
     if not stored and not as_json:
-        click.echo("no targets on Kafka; add them with `rackstream targets import fleet.yaml`", err=True)
+        echo("no targets on Kafka; add them with `rackstream targets import fleet.yaml`", err=True)
 
 
 def _pairs(option: str, arguments: tuple[str, ...]) -> dict[str, str]:
@@ -243,15 +242,15 @@ def _print_changes(settings: KafkaSettings, changes: TargetPlan, *, as_json: boo
     lists = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
     if as_json:
         hosts = {name: [target["host"] for target in targets] for name, targets in lists.items()}
-        click.echo(json.dumps(hosts | {"unchanged": changes.unchanged, "dry_run": dry_run}, ensure_ascii=False))
+        echo(json_text(hosts | {"unchanged": changes.unchanged, "dry_run": dry_run}))
         return
     signs = {"added": "+", "changed": "~", "removed": "-"}
     for name, targets in lists.items() if dry_run else ():
         for target in targets:
-            click.echo(f"{signs[name]} {_target_line(target)}")
+            echo(f"{signs[name]} {_target_line(target)}")
     counts = [f"{len(targets)} {name}" for name, targets in lists.items() if targets]
     counts += [f"{changes.unchanged} unchanged"] if changes.unchanged else []
-    click.echo(("dry run, nothing written: " if dry_run else "") + (", ".join(counts) or "no changes"))
+    echo(("dry run, nothing written: " if dry_run else "") + (", ".join(counts) or "no changes"))
     if dry_run:
         return
     for source in sorted({target["source"] for target in (*changes.added, *changes.changed)}):
@@ -267,7 +266,7 @@ def _warn_if_unshared(settings: KafkaSettings, source: str) -> None:
 
     try:
         if not count_members(settings, source):
-            click.echo(f"no producer polls them yet: start `rackstream producer {source} --shared`", err=True)
+            echo(f"no producer polls them yet: start `rackstream producer {source} --shared`", err=True)
     except Retry:
         return
 
@@ -283,6 +282,7 @@ def _status_line(status: TargetStatus) -> str:
         mean_s = status["request_mean_s"]
         mean = "" if mean_s is None else f" ({1000 * mean_s:.0f} ms on average)"
         requests = f", {_quantity(status['requests'], 'request')}{mean}"
-    product = printable(" ".join(filter(None, (status["vendor"], status["model"], status["firmware"]))))
+    product = " ".join(filter(None, (status["vendor"], status["model"], status["firmware"])))
     details = [f"since {status['since']:%Y-%m-%d %H:%M:%S}", polls + requests, product, status["detail"]]
-    return f"{status['status']:<12} {status['source']:<8} {status['host']:<20} " + "; ".join(filter(None, details))
+    target = f"{status['status']:<12} {status['source']:<8} {status['host']:<20} "
+    return printable(target + "; ".join(filter(None, details)))

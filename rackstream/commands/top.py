@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -14,6 +13,7 @@ import click
 import structlog
 
 from rackstream.commands.common import DATA_DIR, JSON, bootstrapped, kafka_settings, user_name
+from rackstream.text.sanitize import echo, json_text, terminal_console
 from runtime.errors import Misconfigured, Retry
 
 if TYPE_CHECKING:
@@ -71,11 +71,10 @@ def _print_json(view: View, host: str | None) -> None:
     from rackstream.text.json import jsonable
 
     answer = asdict(view.overview() if host is None else _require_host(view.host(host), host))
-    click.echo(json.dumps(jsonable(answer), ensure_ascii=False, indent=2))
+    echo(json_text(jsonable(answer), indent=2))
 
 
 def _print(view: View, host: str | None) -> None:
-    from rich.console import Console
 
     from rackstream.terminal import header
 
@@ -84,7 +83,7 @@ def _print(view: View, host: str | None) -> None:
         lines = header.fleet(view, width, max(3, height - HEADER_LINES))
     else:
         lines = _require_host(header.host(view, host, width), host)
-    console = Console(width=width)
+    console = terminal_console(width=width)
     for line in lines:
         line.text.rstrip()
         console.print(line.text, soft_wrap=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
 from rackstream.audit.legend import LEGEND
 from rackstream.commands.common import DATA_DIR, JSON, connected, stop_event
+from rackstream.text.sanitize import echo
 
 
 @click.command()
@@ -23,7 +26,7 @@ def topics(create: bool, replication: int, data_dir: Path | None, as_json: bool)
     with connected(data_dir) as (settings, _):
         if create:
             for name in topic_admin.create(settings, replication=replication):
-                click.echo(f"created {name}", err=True)
+                echo(f"created {name}", err=True)
             topic_admin.publish_schemas(settings)
         print_topics(settings, as_json=as_json)
 
@@ -57,6 +60,6 @@ def audit(data_dir: Path | None, as_json: bool) -> None:
     from rackstream.audit.audit import Audit
 
     with connected(data_dir) as (settings, _):
-        result = Audit(settings).run()
-        click.echo(result.as_json() if as_json else result.as_text())
+        result = Audit(settings, progress=partial(echo, err=True) if sys.stderr.isatty() else lambda _: None).run()
+        echo(result.as_json() if as_json else result.as_text())
         raise click.exceptions.Exit(0 if result.healthy else 1)

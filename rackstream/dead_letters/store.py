@@ -70,9 +70,7 @@ class DeadLetterFilter:
             Misconfigured: No dead letter has one of the ids.
         """
         if missing := set(self.ids) - {dead_letter.id for dead_letter in dead_letters}:
-            raise Misconfigured(
-                f"no dead letter {', '.join(sorted(missing))}: see `rackstream dead-letters list`"
-            )
+            raise Misconfigured(f"no dead letter {', '.join(sorted(missing))}: see `rackstream dead-letters list`")
         return [dead_letter for dead_letter in dead_letters if self.matches(dead_letter)]
 
 

@@ -11,19 +11,23 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
 from rackstream.audit.audit import Audit, AuditResult
 from rackstream.demo import fleet, screen
 from rackstream.local import ports
+from rackstream.local.broker import StartCancelled
 from rackstream.local.pipeline import LocalPipeline
 from rackstream.text import units
+from rackstream.text.sanitize import echo, terminal_console
 from rackstream.view.kafka_feed import KafkaFeed
 from runtime.errors import Misconfigured
+from runtime.private_files import make_private_directory
 from runtime.settings import KafkaSettings
 
+AUDIT_TIMEOUT_S: Final = 120.0
+"""A demo that ran for hours has more records than anyone waits for."""
 MARKER: Final = "rackstream-demo.json"
 BMCS: Final = 2
 HEAT_PERIOD_S: Final = 40.0
@@ -56,18 +60,21 @@ class Demo:
         self._prepare()
         pipeline = self._pipeline()
         try:
-            self._start(pipeline)
+            self._start(pipeline, stopping)
             with KafkaFeed(pipeline.settings) as feed:
                 self._watch(pipeline, feed, stopping)
             pipeline.drain()
-            result = Audit(pipeline.settings).run()
+            result = Audit(pipeline.settings, timeout_s=AUDIT_TIMEOUT_S, progress=self._print_event).run()
             self._print_result(result)
+        except StartCancelled as error:
+            self._print_event(str(error))
+            return False
         finally:
             pipeline.close()
         return result.healthy and not result.audit.pending and not fleet.unexpected(result.raised)
 
     def _print_event(self, text: str) -> None:
-        click.echo(f"{time.monotonic() - self._began_s:6.1f} s  {text}", err=True)
+        echo(f"{time.monotonic() - self._began_s:6.1f} s  {text}", err=True)
 
     def _prepare(self) -> None:
         """Empties the directory of an earlier demo.
@@ -85,7 +92,7 @@ class Demo:
             if running(self._directory):
                 raise Misconfigured(f"a demo is running in {self._directory}; stop it or give another --data-dir")
             shutil.rmtree(self._directory)
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_private_directory(self._directory)
         (self._directory / MARKER).write_text(json.dumps({"what": "directory of a demo; the next demo empties it"}))
 
     def _pipeline(self) -> LocalPipeline:
@@ -109,22 +116,22 @@ class Demo:
         self._simulator = pipeline.part("simulator", "simulate", "redfish", *arguments, metrics=False)
         return pipeline
 
-    def _start(self, pipeline: LocalPipeline) -> None:
+    def _start(self, pipeline: LocalPipeline, stopping: Callable[[], bool]) -> None:
         if self._live:
-            with Console(stderr=True).status("starting …") as status:
+            with terminal_console(stderr=True).status("starting …") as status:
                 pipeline.supervisor.on_event = lambda text: status.update(text.splitlines()[0])
-                self._start_all(pipeline)
+                self._start_all(pipeline, stopping)
         else:
-            self._start_all(pipeline)
+            self._start_all(pipeline, stopping)
 
-    def _start_all(self, pipeline: LocalPipeline) -> None:
+    def _start_all(self, pipeline: LocalPipeline, stopping: Callable[[], bool]) -> None:
         pipeline.supervisor.start(self._simulator)
-        pipeline.start()
+        pipeline.start(stopping)
 
     def _watch(self, pipeline: LocalPipeline, feed: KafkaFeed, stopping: Callable[[], bool]) -> None:
         """Supervises and shows the pipeline until the end."""
         began_s = time.monotonic()
-        console = Console()
+        console = terminal_console()
 
         def frame() -> RenderableType:
             parts = {name: part.state for name, part in pipeline.supervisor.parts.items()}
@@ -186,10 +193,10 @@ class Demo:
 
     def _print_result(self, result: AuditResult) -> None:
         if self._as_json:
-            click.echo(result.as_json())
+            echo(result.as_json())
             return
-        click.echo(result.as_text())
+        echo(result.as_text())
         for alert in fleet.unexpected(result.raised):
-            click.echo(f"unexpected alert: {alert}")
-        click.echo(f"\nStored files   {self._directory / 'files'}")
-        click.echo(f"Show alerts    rackstream tail fleet.alerts --data-dir {self._directory}")
+            echo(f"unexpected alert: {alert}")
+        echo(f"\nStored files   {self._directory / 'files'}")
+        echo(f"Show alerts    rackstream tail fleet.alerts --data-dir {self._directory}")

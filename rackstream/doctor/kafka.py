@@ -103,7 +103,9 @@ def _connection_failed(settings: KafkaSettings, error: KafkaError) -> CheckResul
 def _check_topics(settings: KafkaSettings) -> CheckResult:
     counts = verify(settings)
     partitions = ", ".join(
-        f"{quantity(number, 'partition')} per {group}-keyed topic" for group, number in sorted(counts.items()) if group != "one"
+        f"{quantity(number, 'partition')} per {group}-keyed topic"
+        for group, number in sorted(counts.items())
+        if group != "one"
     )
     return ok(f"all {len(settings.catalog.topics)} exist, {partitions}")
 

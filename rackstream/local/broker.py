@@ -25,7 +25,8 @@ from confluent_kafka import KafkaException
 from rackstream.local import kafka_download
 from rackstream.local.broker_dir import BrokerDirectory, BrokerState
 from runtime import kafka
-from runtime.errors import Misconfigured
+from runtime.errors import Failure, Misconfigured
+from runtime.private_files import PRIVATE_UMASK
 from runtime.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 JVM_FLAGS: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError")
 FORMAT_COMMAND: Final = ("kafka.tools.StorageTool", "format", "-c", "server.properties", "--ignore-formatted", "-t")
+
+
+class StartCancelled(Failure):
+    """A start was given up, because a stop was asked for."""
 
 
 class EmbeddedKafka:
@@ -45,14 +50,22 @@ class EmbeddedKafka:
         self._jvm: subprocess.Popen[bytes] | None = None
         self._classes: kafka_download.ClassArchive | None = None
 
-    def start(self, *, progress: Callable[[str], None] | None = None, timeout_s: float = 60) -> str:
+    def start(
+        self,
+        *,
+        progress: Callable[[str], None] | None = None,
+        timeout_s: float = 60,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> str:
         """Starts the broker and returns its address once it answers.
 
         Args:
             progress: Receives a line before each slow step.
             timeout_s: Time until the broker must answer.
+            stopping: True if the start is to be given up, as after Ctrl-C.
 
         Raises:
+            StartCancelled: `stopping` said so; no process is left.
             Misconfigured: The directory's broker runs already, Java or the jars are missing, or the JVM does not come
                 up; the message has the last lines of its log.
         """
@@ -69,12 +82,13 @@ class EmbeddedKafka:
                     self._jvm = self._spawn(
                         lock, java, class_path, [*self._classes.read_flags(), *FORMAT_COMMAND, state.cluster_id]
                     )
-                    self._await_format(timeout_s)
+                    self._await_format(timeout_s, stopping)
                 report(f"starting Kafka {kafka_download.VERSION} at {state.bootstrap}")
+                report("this Kafka has no login: any user of this machine may read and write it (docs/security.md)")
                 flags = self._classes.read_flags() or self._classes.write_flags()
                 self._jvm = self._spawn(lock, java, class_path, [*flags, "kafka.Kafka", "server.properties"])
                 self._dir.save_state(replace(state, pid=self._jvm.pid))
-                self._await_answer(state, timeout_s)
+                self._await_answer(state, timeout_s, stopping)
             except BaseException:
                 self.kill()
                 raise
@@ -142,19 +156,22 @@ class EmbeddedKafka:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 pass_fds=(lock,),
+                umask=PRIVATE_UMASK,
                 start_new_session=True,  # Ctrl-C in a terminal reaches the command, which stops the broker last
             )
 
-    def _await_format(self, timeout_s: float) -> None:
-        exit_code = None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            exit_code = self._jvm.wait(timeout_s) if self._jvm else None
-        if exit_code != 0:
+    def _await_format(self, timeout_s: float, stopping: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + timeout_s
+        while self.alive() and time.monotonic() < deadline:
+            _check_stop(stopping)
+            time.sleep(0.01)
+        if self._jvm is None or self._jvm.poll() != 0:
             raise Misconfigured(f"Kafka could not format {self._dir.path / 'data'}:\n{self._dir.log_tail()}")
 
-    def _await_answer(self, state: BrokerState, timeout_s: float) -> None:
+    def _await_answer(self, state: BrokerState, timeout_s: float, stopping: Callable[[], bool]) -> None:
         deadline, client = time.monotonic() + timeout_s, None
         while time.monotonic() < deadline:
+            _check_stop(stopping)
             if not self.alive():
                 raise Misconfigured(f"Kafka exited while starting in {self._dir.path}:\n{self._dir.log_tail()}")
             if client is None and _listens(state.port):
@@ -166,6 +183,11 @@ class EmbeddedKafka:
                         return
             time.sleep(0.03)
         raise Misconfigured(f"Kafka in {self._dir.path} did not answer within {timeout_s:g} s:\n{self._dir.log_tail()}")
+
+
+def _check_stop(stopping: Callable[[], bool]) -> None:
+    if stopping():
+        raise StartCancelled("stopped while Kafka was starting")
 
 
 def running(data_dir: Path) -> str | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from rackstream.local import ports
 from runtime.errors import Misconfigured
 from runtime.kafka import MAX_RECORD_BYTES
+from runtime.private_files import make_private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,8 +114,8 @@ class BrokerDirectory:
             Misconfigured: It is held (the message says by which process), or the directory is not writable.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            make_private_directory(self.path)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise Misconfigured(f"{error}: set RACKSTREAM_DATA_DIR to a directory that can be written") from error
         try:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 VERSION: Final = "4.3.0"
+CHECKSUMS: Final = Path(__file__).with_name("kafka_jars.sha256")
+"""SHA-256 sums in the format of `sha256sum`, of all jars of this version; a new version needs new ones."""
 KAFKA: Final = f"org.apache.kafka:kafka_2.13:{VERSION}"
 Artifact = Any
 """Maven artifact of jgo, which has no types."""
@@ -39,10 +41,10 @@ def ensure_jars(progress: Callable[[str], None]) -> list[Path]:
     jgo's settings (mirrors, `M2_REPO`) apply; its jars stay in `~/.m2`.
 
     Raises:
-        Misconfigured: The jars are not cached and cannot be downloaded.
+        Misconfigured: The jars are not cached and cannot be downloaded, or are not those of the release.
     """
     try:
-        return cached_class_path(f"kafka-{VERSION}", lambda: _download(progress))
+        jars = cached_class_path(f"kafka-{VERSION}", lambda: _download(progress))
     except ImportError as error:
         raise Misconfigured(
             f"the embedded Kafka needs jgo ({error}): install it with `pip install 'rackstream[local]'`, "
@@ -53,6 +55,35 @@ def ensure_jars(progress: Callable[[str], None]) -> list[Path]:
             f"the jars of Kafka {VERSION} cannot be downloaded: {error}. Go online once (they are kept in ~/.m2), "
             f"name a Maven mirror in ~/.config/jgo.conf ([repositories] central = URL), {EXTERNAL_KAFKA_HINT}"
         ) from error
+    check_jars(jars)
+    return jars
+
+
+def pinned_checksums() -> dict[str, str]:
+    """Returns the SHA-256 sums of Kafka's jars by file name, as they are in this repository."""
+    lines = CHECKSUMS.read_text().splitlines()
+    return {name: checksum for checksum, name in (line.split() for line in lines)}
+
+
+def check_jars(jars: Sequence[Path]) -> None:
+    """Compares jars with the pinned SHA-256 sums, which no Maven server or mirror can change.
+
+    Checked at every start: 45 MB take 0.1 s or less.
+
+    Raises:
+        Misconfigured: A jar differs, is missing, or is none of Kafka's.
+    """
+    pinned = pinned_checksums()
+    for jar in jars:
+        with jar.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        if checksum != pinned.get(jar.name):
+            raise Misconfigured(
+                f"{jar} is not the jar that Kafka {VERSION} was released with (SHA-256 {checksum}, pinned: "
+                f"{pinned.get(jar.name, 'none')}): delete it to have it downloaded again, {EXTERNAL_KAFKA_HINT}"
+            )
+    if missing := sorted(pinned.keys() - {jar.name for jar in jars}):
+        raise Misconfigured(f"jars of Kafka {VERSION} are missing: {', '.join(missing)}; {EXTERNAL_KAFKA_HINT}")
 
 
 def cached_class_path(name: str, find: Callable[[], list[Path]]) -> list[Path]:
@@ -163,6 +194,7 @@ def _download(progress: Callable[[str], None]) -> list[Path]:
     progress(f"downloading {len(artifacts)} jars (45 MB)")
     with ThreadPoolExecutor(8) as pool:
         jars = list(pool.map(jar_file, artifacts))
+    check_jars(jars)  # before they are listed as usable
     progress(f"{len(jars)} jars of Kafka {VERSION} downloaded")
     return jars
 

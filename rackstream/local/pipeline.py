@@ -13,7 +13,7 @@ from producers.fleet import config
 from producers.registry import SOURCE_SPECS
 from rackstream.api.settings import ConsoleSettings
 from rackstream.local import prometheus_targets
-from rackstream.local.broker import EmbeddedKafka
+from rackstream.local.broker import EmbeddedKafka, StartCancelled
 from rackstream.local.supervisor import BACKOFF_S, PipelinePart, Supervisor
 from rackstream.topics import lag
 from runtime import topics
@@ -73,16 +73,21 @@ class LocalPipeline:
         except OSError as error:
             self.supervisor.report(f"Prometheus' target file was not written: {error}")
 
-    def start(self) -> None:
+    def start(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Starts Kafka, topics and schemas, console, processors, sinks and producers, in this order.
 
+        Args:
+            stopping: True if a stop is asked for: what has not started yet is left out.
+
         Raises:
+            StartCancelled: A stop was asked for while Kafka was starting.
             Misconfigured: A part did not get ready.
         """
         report = self.supervisor.report
+        self.supervisor.stopping = stopping
         if self.broker is not None:
             started_s = time.monotonic()
-            bootstrap = self.broker.start(progress=report)
+            bootstrap = self.broker.start(progress=report, stopping=stopping)
             self.settings = self.settings.model_copy(update={"bootstrap": bootstrap})
             report(f"kafka ready at {bootstrap} after {time.monotonic() - started_s:.1f} s")
         created = topics.create(self.settings)
@@ -113,6 +118,8 @@ class LocalPipeline:
         return f"http://{host}:{settings.port}/"
 
     def _start_together(self, parts: Sequence[PipelinePart]) -> None:
+        if self.supervisor.stopping():
+            return
         for part in parts:
             self.supervisor.start(part, wait=False)
         for part in parts:
@@ -131,7 +138,7 @@ class LocalPipeline:
         elif now_s >= self._broker_next_s:
             self._broker_next_s = 0.0
             try:
-                self.broker.start()
+                self.broker.start(stopping=self.supervisor.stopping)
                 self._broker_failures = 0
                 self.supervisor.report(f"kafka ready again after {time.monotonic() - now_s:.1f} s")
             except Failure as error:
@@ -141,8 +148,10 @@ class LocalPipeline:
     def drain(self) -> None:
         """Stops the producers, then the rest once it has processed everything. Kafka keeps running."""
         report = self.supervisor.report
+        report("stopping in order, which loses nothing; Ctrl-C again ends everything at once")
+        report("waiting for the producers to publish what they have polled (30 s at most)")
         self.supervisor.stop([name for name in self.supervisor.parts if name.startswith("producer-")])
-        report("producers stopped")
+        report("producers stopped; waiting for the processors to read everything (45 s at most)")
         group, inputs = ProcessorSettings.read().group, {step.input for step in STEPS}
         lag_records = lag.wait_until_consumed(
             self.settings, group, inputs, timeout_s=45, run_periodic=self.run_periodic
@@ -150,6 +159,7 @@ class LocalPipeline:
         if lag_records:
             report(f"processors are still {lag_records} records behind; they continue there at the next start")
         self.supervisor.stop(["processor"])
+        report("waiting for the sinks to store everything (60 s at most)")
         # Sinks drain by themselves: on SIGTERM they read to the current ends.
         self.supervisor.stop([name for name in self.supervisor.parts if name.startswith("sink-")], timeout_s=60)
         report("processors and sinks drained and stopped")
@@ -158,13 +168,15 @@ class LocalPipeline:
         """Stops everything that still runs, Kafka last."""
         self.supervisor.close()
         if self.broker is not None:
+            if self.broker.alive():
+                self.supervisor.report("waiting for Kafka to write its state (20 s at most)")
             self.broker.stop()
 
 
 def run(pipeline: LocalPipeline, stopping: Callable[[], bool]) -> None:
     """Starts a pipeline, supervises it until `stopping`, then drains and stops it."""
     try:
-        pipeline.start()
+        pipeline.start(stopping)
         notify("READY=1")
         while not stopping():
             pipeline.run_periodic()
@@ -173,5 +185,7 @@ def run(pipeline: LocalPipeline, stopping: Callable[[], bool]) -> None:
             pipeline.drain()
         except Retry as error:
             pipeline.supervisor.report(f"not drained: {error}")
+    except StartCancelled as error:
+        pipeline.supervisor.report(str(error))
     finally:
         pipeline.close()

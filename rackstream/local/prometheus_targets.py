@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, TypedDict
 
 from rackstream.local.supervisor import PipelinePart
+from runtime.private_files import make_private_directory
 
 FILE: Final = Path("prometheus", "targets.json")
 """Path within the data directory."""
@@ -32,7 +33,7 @@ def target_groups(parts: Iterable[PipelinePart]) -> list[TargetGroup]:
 def write(data_dir: Path, parts: Iterable[PipelinePart]) -> None:
     """Replaces the file atomically, since Prometheus reloads it on every change."""
     path = data_dir / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_directory(path.parent)
     aside = path.with_suffix(".new")
     aside.write_text(json.dumps(target_groups(parts), indent=1) + "\n")
     aside.replace(path)

@@ -17,6 +17,7 @@ from typing import Final
 
 from rackstream.local import ports
 from runtime.errors import Misconfigured
+from runtime.private_files import make_private_directory, make_private_file
 from runtime.settings import SUPERVISED
 
 BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -76,6 +77,8 @@ class Supervisor:
         self._on_change = on_change
         self.events: deque[tuple[datetime, str]] = deque(maxlen=200)
         self.on_event = on_event
+        self.stopping: Callable[[], bool] = lambda: False
+        """True if a stop is asked for: nothing is waited for that only starts."""
         # A short path of its own: socket addresses are limited to 107 bytes.
         self._sockets = tempfile.TemporaryDirectory(prefix="rackstream-")
 
@@ -91,13 +94,13 @@ class Supervisor:
             Misconfigured: It exited before it was ready; the message has the end of its log.
         """
         self.parts[part.name] = part
-        part.log.parent.mkdir(parents=True, exist_ok=True)
+        make_private_directory(part.log.parent)
         self._spawn(part)
         if wait:
             self.await_ready(part)
 
     def await_ready(self, part: PipelinePart) -> None:
-        """Waits for a part's READY notification.
+        """Waits for a part's READY notification, or until a stop is asked for.
 
         Raises:
             Misconfigured: It exited, or was not ready in time.
@@ -107,6 +110,8 @@ class Supervisor:
             self._read_notifications(part)
             if part.process is not None and part.process.poll() is not None:
                 raise Misconfigured(f"{part.name} exited with code {part.process.returncode}:\n{part.log_tail()}")
+            if self.stopping():
+                return
             if time.monotonic() > deadline:
                 raise Misconfigured(
                     f"{part.name} was not ready within {part.ready_timeout_s:.0f} s; see {part.log}\n{part.log_tail()}"
@@ -172,6 +177,7 @@ class Supervisor:
         if part.metrics_port is not None:
             part.metrics_port = self._metrics_port(part)
             environment |= {"RACKSTREAM_METRICS_HOST": "127.0.0.1", "RACKSTREAM_METRICS_PORT": str(part.metrics_port)}
+        make_private_file(part.log)
         with part.log.open("ab") as log:
             part.process = subprocess.Popen(
                 part.command,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
-import click
 from rich.console import Console
 
 from producers.fleet.targets import FleetTarget
-from rackstream.text.sanitize import printable
+from rackstream.text.sanitize import echo, json_text, printable, terminal_console
 from runtime.errors import Misconfigured
 
 ProbeResult = Mapping[str, Any]
@@ -112,7 +110,7 @@ def run(selected: Sequence[tuple[str, FleetTarget]], timeout_s: float, *, as_jso
 
     Returns True if all of them could be read whole.
     """
-    console = Console(highlight=False)
+    console = terminal_console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = FILE_WIDTH
     results: list[ProbeResult] = []
@@ -124,5 +122,5 @@ def run(selected: Sequence[tuple[str, FleetTarget]], timeout_s: float, *, as_jso
             module.show(cast("ProbeResult", printable(result)), console)
     if as_json:
         document = results[0] if len(results) == 1 else {result["source"]: result for result in results}
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+        echo(json_text(document, indent=2, default=str))
     return all(result["whole"] for result in results)

@@ -10,7 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any, Final
 
-import click
+from rackstream.text.sanitize import echo, terminal_console
 
 LINE_INTERVAL_S: Final = 2.0
 """Time between two lines."""
@@ -30,7 +30,7 @@ class ReplayProgress:
 
     def __init__(self, label: str, print_line: Callable[[str], None] | None = None) -> None:
         self._label = label
-        self._print_line = print_line or partial(click.echo, err=True)
+        self._print_line = print_line or partial(echo, err=True)
         self._bar = print_line is None and sys.stderr.isatty() and find_spec("rich") is not None
         self._done = self._total = 0
         self._began_s = self._updated_s = time.monotonic()
@@ -71,7 +71,6 @@ class ReplayProgress:
 @contextlib.contextmanager
 def _progress_bar(label: str, total: int) -> Iterator[tuple[Any, Any]]:
     from rich import progress
-    from rich.console import Console
 
     columns = (
         progress.TextColumn("{task.description}"),
@@ -80,5 +79,5 @@ def _progress_bar(label: str, total: int) -> Iterator[tuple[Any, Any]]:
         progress.TextColumn("{task.fields[rate]}"),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress.Progress(*columns, console=terminal_console(stderr=True), transient=True) as bar:
         yield bar, bar.add_task(label, total=total, rate="")

@@ -26,6 +26,7 @@ DUCKDB_TYPES: Final[dict[ColumnType, str]] = {
 """DuckDB's type by column type."""
 Value = Any
 """Value of a result, of any type that DuckDB returns."""
+EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze)?(\s*\([^)]*\))?\s", re.IGNORECASE)
 FETCH_SIZE: Final = 1000
 """Rows fetched at once."""
 
@@ -54,7 +55,24 @@ class StoredFiles:
         if not self._stored:
             raise Misconfigured(f"no files are stored in {root}: run the files sink first, or name another --data-dir")
         self._database = duckdb.connect()
-        self._database.execute("set timezone = 'UTC'")
+        self._restrict(root)
+
+    def _restrict(self, root: Path) -> None:
+        """Lets statements read this directory only: no other file, no network, no extension, and no way back.
+
+        A statement may come from anyone, as text to paste. It cannot write there either: `query` refuses COPY.
+        """
+        directory = str(root.resolve()).replace("'", "''")
+        for statement in (
+            "set timezone = 'UTC'",
+            # Nothing of the process around it: neither its variables nor its data frames.
+            "set python_enable_replacements = false",
+            "set autoinstall_known_extensions = false",
+            f"set allowed_directories = ['{directory}']",
+            "set enable_external_access = false",
+            "set lock_configuration = true",
+        ):
+            self._database.execute(statement)
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +87,7 @@ class StoredFiles:
             Misconfigured: DuckDB rejects the statement; the message is DuckDB's.
         """
         try:
+            self._check_reads_only(sql)
             # Names are looked up in the statement as if it had no parameters: DuckDB refuses to parse it otherwise.
             for dataset in self._referenced_datasets(sql.replace("?", "NULL") if parameters else sql):
                 self._database.execute(_create_view(dataset, self._stored.get(dataset.name, [])))
@@ -77,6 +96,18 @@ class StoredFiles:
             raise Misconfigured(_error_text(str(error))) from None
         names = tuple(column[0] for column in result.description or ())
         return QueryResult(names, _fetch_rows(result))
+
+    @staticmethod
+    def _check_reads_only(sql: str) -> None:
+        """Accepts one statement that reads: the allowed directory would let COPY and ATTACH write to the stored files.
+
+        Raises:
+            Misconfigured: It is another, or there are several.
+        """
+        plan = EXPLAIN.match(sql)
+        statements = duckdb.extract_statements(sql[plan.end() :] if plan else sql)
+        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+            raise Misconfigured("one statement that reads is expected: select, describe, show, summarize or explain")
 
     def _referenced_datasets(self, sql: str) -> list[Dataset]:
         """Returns the datasets a statement uses, or all for `show tables`: a view opens its files."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
 from rackstream.text.json import jsonable
-from rackstream.text.sanitize import printable
+from rackstream.text.sanitize import DataOutput, echo, echo_coloured, json_text, printable, terminal_console
 from runtime.errors import Misconfigured
 
 Rows = Iterator[tuple[object, ...]]
@@ -27,7 +26,6 @@ MAX_SERIES: Final = 12
 def print_table(names: Sequence[str], rows: Rows) -> None:
     """Prints a table as wide as the terminal, followed by the number of rows."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -38,7 +36,7 @@ def print_table(names: Sequence[str], rows: Rows) -> None:
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for row in first_rows:
         table.add_row(*[Text(_cell_text(value)) for value in row])
-    console = Console()
+    console = terminal_console()
     console.print(table)
     omitted = sum(1 for _ in rows)
     total = f"{len(first_rows) + omitted} row" + ("" if len(first_rows) + omitted == 1 else "s")
@@ -49,7 +47,7 @@ def print_table(names: Sequence[str], rows: Rows) -> None:
 
 def print_csv(names: Sequence[str], rows: Rows) -> None:
     """Prints CSV: times in ISO 8601, unknown values empty, maps and lists as JSON."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(DataOutput(), lineterminator="\n")
     writer.writerow(names)
     for row in rows:
         writer.writerow([_flatten(value) for value in row])
@@ -59,9 +57,9 @@ def print_json(names: Sequence[str], rows: Rows) -> None:
     """Prints one JSON array with an object per row."""
     separator = "["
     for row in rows:
-        sys.stdout.write(separator + json.dumps(dict(zip(names, map(jsonable, row), strict=True)), ensure_ascii=False))
+        echo(separator + json_text(dict(zip(names, map(jsonable, row), strict=True))), nl=False)
         separator = ",\n"
-    sys.stdout.write("[]\n" if separator == "[" else "]\n")
+    echo("[]" if separator == "[" else "]")
 
 
 def print_chart(names: Sequence[str], rows: Rows) -> None:
@@ -90,9 +88,9 @@ def print_chart(names: Sequence[str], rows: Rows) -> None:
     plotext.xlabel(names[0])
     plotext.plot_size(None, 24)
     drawn = plotext.build()
-    print(drawn if sys.stdout.isatty() else plotext.uncolorize(drawn))  # noqa: T201
+    echo_coloured(drawn)
     if len(lines) > MAX_SERIES:
-        print(f"{len(lines)} lines; only the first {MAX_SERIES} are drawn")  # noqa: T201
+        echo(f"{len(lines)} lines; only the first {MAX_SERIES} are drawn")
 
 
 def _series(names: Sequence[str], rows: list[tuple[object, ...]]) -> dict[str, tuple[list[Coordinate], list[float]]]:
@@ -101,7 +99,7 @@ def _series(names: Sequence[str], rows: list[tuple[object, ...]]) -> dict[str, t
     for row in rows:
         if not isinstance(row[0], datetime | int | float):
             continue
-        split = " ".join(value for value in row[1:] if isinstance(value, str))
+        split = " ".join(printable(value) for value in row[1:] if isinstance(value, str))
         for name, value in zip(names[1:], row[1:], strict=True):
             if isinstance(value, int | float) and not isinstance(value, bool):
                 series.setdefault(f"{split} {name}".strip(), []).append((row[0], value))

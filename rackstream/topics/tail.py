@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import cast
 
-import click
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from rackstream.text.alert_text import alert_sentence
 from rackstream.text.json import jsonable
-from rackstream.text.sanitize import printable
+from rackstream.text.sanitize import echo, json_text, printable
 from runtime import kafka
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
@@ -31,11 +30,11 @@ def print_topics(settings: KafkaSettings, *, as_json: bool) -> None:
         records = sum(end - first for first, end in spans.values())
         rows.append({"topic": topic.name, "partitions": len(spans), "records": records, "what": topic.doc})
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        echo(json_text(rows))
         return
-    click.echo(f"{'topic':30} {'partitions':>10} {'records':>12}  description")
+    echo(f"{'topic':30} {'partitions':>10} {'records':>12}  description")
     for row in rows:
-        click.echo(f"{row['topic']:30} {row['partitions']:>10} {row['records']:>12}  {row['what']}")
+        echo(f"{row['topic']:30} {row['partitions']:>10} {row['records']:>12}  {row['what']}")
 
 
 def print_records(
@@ -92,16 +91,14 @@ def _print(message: Message, decode: Callable[[bytes], AnyRecord], *, as_json: b
     try:
         record = decode(value) if value else None
     except (codec.DecodeError, ValueError, RecursionError) as error:
-        click.echo(
-            f"{_timestamp(message)} partition {message.partition()} offset {message.offset()}: {error}", err=True
-        )
+        echo(f"{_timestamp(message)} partition {message.partition()} offset {message.offset()}: {error}", err=True)
         return
-    text = json.dumps(jsonable(record), ensure_ascii=False, separators=(",", ":"))
+    text = json_text(jsonable(record), separators=(",", ":"))
     if as_json:
-        click.echo(text)
+        echo(text)
     else:
         key = (message.key() or b"").decode(errors="replace")
-        click.echo(f"{_timestamp(message)} {printable(key)} {printable(_summary(record) or text)}")
+        echo(f"{_timestamp(message)} {printable(key)} {printable(_summary(record) or text)}")
 
 
 def _timestamp(message: Message) -> str:

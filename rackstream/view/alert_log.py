@@ -12,7 +12,8 @@ from typing import Final
 
 from rackstream.text.alert_text import alert_sentence
 from rackstream.view.answers import AlertRow
-from schemas.records import Alert, PresenceState, Silence
+from schemas.commands import DesiredState
+from schemas.records import Alert, Control, PresenceState, Silence
 from sinks.webhook import active_alerts, inhibition
 
 MAX_TRANSITIONS: Final = 2000
@@ -75,10 +76,12 @@ class AlertMuting:
         """By id."""
         self.presence: dict[str, PresenceState] = {}
         """By producer."""
+        self.commands: dict[str, Control] = {}
+        """Commands that pause or resume targets, by key."""
         self._inhibited: dict[inhibition.TargetKey, str] | None = {}
 
     def invalidate(self) -> None:
-        """Drops the cached inhibitions: presence, or the producer of a target, has changed."""
+        """Drops the cached inhibitions: presence, a command, or the producer of a target has changed."""
         self._inhibited = None
 
     def muted_by(self, alert: Alert, targets: Iterable[inhibition.InhibitingTarget], now: datetime) -> list[str]:
@@ -90,7 +93,7 @@ class AlertMuting:
             now: Time at which silences must be active.
         """
         if self._inhibited is None:
-            self._inhibited = inhibition.inhibited_targets(self.presence.values(), targets)
+            self._inhibited = inhibition.inhibited_targets(self.presence.values(), targets, DesiredState(self.commands))
         return inhibition.muted_by(alert, self.silences.values(), self._inhibited, now)
 
 

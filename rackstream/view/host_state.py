@@ -25,8 +25,7 @@ class TargetSummary(NamedTuple):
     status: str
     observed_us: int
     stopped_by: str | None = None
-    detail: str = ""
-    """Who paused polling, and why; empty unless a command did."""
+    """Who paused polling, as its producer says."""
 
 
 class VmSummary(NamedTuple):

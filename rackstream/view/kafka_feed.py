@@ -25,7 +25,7 @@ from runtime.errors import Failure
 from runtime.settings import KafkaSettings
 
 log = structlog.get_logger()
-COMPACTED_TOPICS: Final = ("state-targets", "state-presence", "silences", "state-health")
+COMPACTED_TOPICS: Final = ("state-targets", "state-presence", "silences", "state-health", "control")
 ALERT_STATE_TOPIC: Final = "state-alerts"
 """Read once: the log of transitions has everything that follows."""
 LOOK_BACK: Final = timedelta(minutes=3)

@@ -319,7 +319,6 @@ class View:
                     "host": host.name,
                     "producer": target.producer,
                     "stopped_by": target.stopped_by,
-                    "detail": target.detail,
                 }
 
     def domains(self, host: str) -> list[Domain]:

@@ -32,6 +32,7 @@ from schemas.catalog import REMOVED_CATEGORY
 from schemas.records import (
     Alert,
     AlertState,
+    Control,
     DeviceRates,
     Health,
     Heartbeat,
@@ -277,12 +278,11 @@ class FleetState:
         host = self._host(name)
         before = host.targets.get(source)
         stopped_by = record["stopped_by"]
-        pause = (stopped_by, record["detail"] if stopped_by is not None else "")
-        target = TargetSummary(record["producer"], record["status"], observed_us, *pause)
+        target = TargetSummary(record["producer"], record["status"], observed_us, stopped_by)
         host.targets[source] = target
         host.set_labels(source, record["labels"])
         self.target_statuses[name, source] = pack(value)
-        if before is None or (before.producer, before.stopped_by, before.detail) != (target.producer, *pause):
+        if before is None or (before.producer, before.stopped_by) != (target.producer, stopped_by):
             self.muting.invalidate()
         if before is None or before.status != target.status:
             self.emit("status", host=name, source=source, status=target.status, before=before and before.status)
@@ -315,6 +315,15 @@ class FleetState:
         else:
             self.muting.silences.pop(key.decode(), None)
 
+    def apply_command(self, key: bytes, value: bytes | None) -> None:
+        """Applies a record of control."""
+        if value:
+            command = cast("Control", self._decode("control", value))
+            self.muting.commands[command["key"]] = command
+        else:
+            self.muting.commands.pop(key.decode(), None)
+        self.muting.invalidate()
+
     def apply_transition(self, _key: bytes, value: bytes | None) -> None:
         """Applies a record of alerts."""
         if value:
@@ -332,6 +341,7 @@ HANDLERS: Final[Mapping[str, Callable[[FleetState, bytes, bytes | None], None]]]
     "heartbeats": FleetState.apply_heartbeat,
     "state-presence": FleetState.apply_presence,
     "silences": FleetState.apply_silence,
+    "control": FleetState.apply_command,
     "alerts": FleetState.apply_transition,
 }
 """Topics whose records are decoded on arrival."""

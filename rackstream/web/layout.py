@@ -41,6 +41,7 @@ class PageFrame:
     def __init__(self, context: WebContext) -> None:
         self.context = context
         self.browser: str = app.storage.browser["id"]
+        self._address = ui.context.client.ip
         self._after_login: PageAction | None = None
 
     @property
@@ -146,7 +147,7 @@ class PageFrame:
         form.on("submit.prevent", self._submit_login)
 
     async def _submit_login(self) -> None:
-        error = self.context.logins.log_in(self.browser, self._token.value or "")
+        error = self.context.logins.log_in(self.browser, self._token.value or "", self._address)
         self._token.value, self._login_error.content = "", error
         if error:
             return

@@ -13,6 +13,7 @@ from nicegui import app, ui
 from rackstream.web import alerts, cells, host, overview, pipeline, vm
 from rackstream.web.csrf import OriginGuard
 from rackstream.web.layout import PageFrame
+from rackstream.web.page_limit import PageLimit
 from rackstream.web.session import WebContext
 
 ICON: Final = (Path(__file__).parent / "icon.svg").read_text()
@@ -56,6 +57,7 @@ def mount(api: FastAPI, context: WebContext) -> None:
     def _root() -> RedirectResponse:
         return RedirectResponse(f"{cells.BASE}/")
 
+    api.add_middleware(PageLimit)
     api.add_middleware(OriginGuard)
     # The page stores nothing on disk. Should NiceGUI do so, it must not be in the current directory.
     app.storage.path = context.files.parent / "page"

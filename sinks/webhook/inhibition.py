@@ -3,7 +3,8 @@
 - A silence mutes the alerts that match all its matchers, from its start to its end.
 - An alert about a target that cannot be read, or about a silent producer, inhibits alerts raised from readings of that
   target by the same source: a BMC that does not answer says nothing about the libvirt connection of its host.
-- A target whose polling a command has stopped is inhibited too: its last alerts may be over, unnoticed.
+- A target whose polling a command has stopped is inhibited too: its last alerts may be over, unnoticed. Its producer's
+  word is not enough: every producer may write the status of any target, and only operators and consoles write commands.
 - Alerts about producers and targets themselves are muted by silences only.
 
 Muting applies where alerts are delivered or shown; the alert engine does not depend on it.
@@ -17,6 +18,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypedDict
 
 from schemas.alerts import HEARTBEAT_CATEGORY, PRODUCER_SILENT, TARGET_FAILURE_RULES, TARGETS_FAILING
+from schemas.commands import DesiredState, describe_stop
 from schemas.sources import source_of_category
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ class InhibitingTarget(TypedDict):
     host: str
     producer: str
     stopped_by: str | None
-    detail: str
 
 
 def silence_matches(silence: Silence, alert: Alert) -> bool:
@@ -63,20 +64,24 @@ def target_of(alert: Alert) -> TargetKey | None:
     return source_of_category(alert["category"]), alert["host"]
 
 
-def inhibited_targets(presence: Iterable[PresenceState], targets: Iterable[InhibitingTarget]) -> dict[TargetKey, str]:
+def inhibited_targets(
+    presence: Iterable[PresenceState], targets: Iterable[InhibitingTarget], desired: DesiredState
+) -> dict[TargetKey, str]:
     """Returns the inhibited targets, each with the reason: rule and host of an alert, or who stopped its polling.
 
     Args:
         presence: State of each producer.
-        targets: Status of each target.
+        targets: Status of each target. Every producer may write any: a pause is believed only if a command says so.
+        desired: The commands on the control topic.
     """
     targets_by_producer: dict[str, list[TargetKey]] = {}
     inhibited: dict[TargetKey, str] = {}
     for status in targets:
         target = (status["source"], status["host"])
         targets_by_producer.setdefault(status["producer"], []).append(target)
-        if status["stopped_by"] is not None:
-            inhibited[target] = status["detail"]
+        command = None if status["stopped_by"] is None else desired.stop_command_for(*target)
+        if command is not None:
+            inhibited[target] = describe_stop(command)
     for producer in presence:
         for alert in producer["alerts"]:
             reason = f"{alert['rule']} {alert['host']}"

@@ -11,26 +11,27 @@ from runtime import kafka
 from runtime.compacted_topic import CompactedTopics
 from runtime.errors import Misconfigured, Retry
 from schemas import catalog, codec
+from schemas.commands import DesiredState
 from sinks.webhook import inhibition
 
 if TYPE_CHECKING:
     from runtime.settings import KafkaSettings
-    from schemas.records import Alert, Matcher, PresenceState, Silence, TargetStatus
+    from schemas.records import Alert, Control, Matcher, PresenceState, Silence, TargetStatus
 
 RETENTION: Final = timedelta(days=30)
 """An ended silence is kept as long as transitions are, as it shows which alerts may have been held back."""
 
 
 class MutingState:
-    """Silences, producers and targets, followed on Kafka. Not thread-safe."""
+    """Silences, producers, targets and commands, followed on Kafka. Not thread-safe."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        """Reads the three topics completely.
+        """Reads the four topics completely.
 
         Raises:
             KafkaException: The broker did not answer.
         """
-        self._topics = CompactedTopics(settings, "silences", "state-presence", "state-targets")
+        self._topics = CompactedTopics(settings, "silences", "state-presence", "state-targets", "control")
         self._inhibited: dict[inhibition.TargetKey, str] = {}
         self._update_inhibited()
 
@@ -40,7 +41,7 @@ class MutingState:
             self._update_inhibited()
 
     def _update_inhibited(self) -> None:
-        self._inhibited = inhibition.inhibited_targets(self.presence, self.targets)
+        self._inhibited = inhibition.inhibited_targets(self.presence, self.targets, self.desired)
 
     @property
     def silences(self) -> list[Silence]:
@@ -56,6 +57,13 @@ class MutingState:
     def targets(self) -> list[TargetStatus]:
         """Status of each target."""
         return [cast("TargetStatus", status) for status in self._topics.tables["state-targets"].values()]
+
+    @property
+    def desired(self) -> DesiredState:
+        """The commands that pause targets."""
+        return DesiredState.from_records(
+            cast("Control", command) for command in self._topics.tables["control"].values()
+        )
 
     def muted_by(self, alert: Alert) -> list[str]:
         """Returns what mutes an alert now, as text for people; empty if it is not muted."""

@@ -113,7 +113,7 @@ def test_bodies_are_signed_and_what_the_receiver_never_takes_goes_to_the_dead_le
     def answer(posted):
         return (422, {}) if posted.json["id"] == "bad" else (200, {})
 
-    with Receiver(answer) as receiver, sink(kafka, receiver.url, secret="s3cret"):
+    with Receiver(answer) as receiver, sink(kafka, receiver.url, secret="s3cret-of-the-webhook"):
         publish(kafka, "alerts", alert("a"), alert("bad"), alert("b"))
         (letter,) = until(lambda: records(kafka, "dead-letter"))
         until(lambda: len(receiver.taken) == 2)
@@ -123,7 +123,7 @@ def test_bodies_are_signed_and_what_the_receiver_never_takes_goes_to_the_dead_le
     assert "answers 422" in letter["detail"]
     posted = receiver.taken[0]
     signed = posted.headers["X-Rackstream-Timestamp"].encode() + b"." + posted.body
-    expected = "sha256=" + hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
+    expected = "sha256=" + hmac.new(b"s3cret-of-the-webhook", signed, hashlib.sha256).hexdigest()
     assert expected == posted.headers["X-Rackstream-Signature"]
     assert abs(time.time() - int(posted.headers["X-Rackstream-Timestamp"])) < 120
 

@@ -45,6 +45,41 @@ def test_an_empty_secret_file_is_no_token(secrets):
         InfluxSettings.read(**INFLUX)
 
 
+@pytest.mark.parametrize(
+    ("token", "says"),
+    [
+        pytest.param("", "RACKSTREAM_API_TOKEN: empty", id="empty"),
+        pytest.param(" \n", "RACKSTREAM_API_TOKEN: empty", id="blank"),
+        pytest.param("canary-15-chars", "RACKSTREAM_API_TOKEN: too short: at least 16 characters", id="short"),
+    ],
+)
+def test_an_api_token_that_protects_nothing_is_refused_by_name_and_not_shown(monkeypatch, token, says):
+    monkeypatch.setenv("RACKSTREAM_API_TOKEN", token)
+
+    with pytest.raises(Misconfigured, match=says) as caught:
+        ConsoleSettings.read()
+
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        pytest.param(
+            "KAFKA_SASL_PASSWORD", {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "u"}, id="sasl"
+        ),
+        pytest.param("KAFKA_SSL_KEY_PASSWORD", {}, id="key"),
+    ],
+)
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_kafka_password_is_refused_by_name(monkeypatch, name, more, value):
+    for variable, text in {name: value, **more}.items():
+        monkeypatch.setenv(variable, text)
+
+    with pytest.raises(Misconfigured, match=name):
+        KafkaSettings.read()
+
+
 def test_a_directory_of_secrets_that_is_not_there_is_named(secrets, monkeypatch):
     monkeypatch.setenv("RACKSTREAM_SECRETS_DIR", str(secrets / "gone"))
 

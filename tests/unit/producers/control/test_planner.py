@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.control import planner
-from producers.control.commands import DesiredState, Scope, describe_stop, is_stop, parse_key
 from producers.control.planner import NoSuchTarget
+from schemas.commands import DesiredState, Scope, describe_stop, is_stop, parse_key
 from schemas.testing import START_TIME, make_record
 
 SOURCES, HOSTS = ("redfish", "libvirt"), ("h1", "h2", "a:b")

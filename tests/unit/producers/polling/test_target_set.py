@@ -7,13 +7,13 @@ from queue import SimpleQueue
 
 import pytest
 
-from producers.control.commands import DesiredState
 from producers.polling.status import PollOutcome
 from producers.polling.target_set import TargetSet
 from producers.polling.target_state import PolledTarget
 from producers.publishing.publisher import RecordPublisher
 from runtime import compacted_topic
 from runtime.settings import KafkaSettings
+from schemas.commands import DesiredState
 from schemas.testing import make_record
 from tests.unit.support.readers import HostSource
 from tests.unit.support.waiting import until

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from rackstream.commands.query import query
+from rackstream.stored.query import StoredFiles
 from runtime import topics
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings
@@ -125,3 +126,51 @@ def test_a_chart_of_texts_is_refused(data):
 def test_a_directory_without_files_is_named(tmp_path):
     with pytest.raises(Misconfigured, match="no files are stored in"):
         ask("select 1", "--data-dir", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from read_text('{secret}')",
+        "select * from '{secret}'",
+        "select * from read_csv('{secret}', header = false)",
+        "select * from glob('{secret}*')",
+        "select * from read_text('{files}/../secret.csv')",
+        "select * from sniff_csv('{secret}')",
+        "select * from read_csv('https://127.0.0.1:9/x.csv')",
+        "select getenv('HOME')",
+        "select 1; select * from read_text('{secret}')",
+        "copy (select 1) to '{files}/written.csv'",
+        "copy (select 1) to '{files}/../written.csv'",
+        "explain analyze copy (select 1) to '{files}/written.csv'",
+        "explain (analyze) copy (select 1) to '{files}/written.csv'",
+        "export database '{files}/written'",
+        "attach '{files}/written.db'",
+        "set enable_external_access = true",
+        "set lock_configuration = false",
+        "set allowed_directories = ['/']",
+        "load httpfs",
+        "install httpfs",
+    ],
+)
+def test_a_statement_reads_stored_files_and_nothing_else(data, sql):
+    secret = data / "secret.csv"
+    secret.write_text("canary,1\n")
+    with pytest.raises(Misconfigured) as caught:
+        ask("--json", sql.format(secret=secret, files=data / "files"))
+
+    assert "canary" not in str(caught.value)
+    assert [] == [path for path in data.rglob("*") if "written" in path.name]
+
+
+def test_data_frames_of_the_process_are_not_tables(data):
+    import pyarrow as pa
+
+    rows = pa.table({"token": ["canary"]})
+    assert 1 == rows.num_rows
+    with StoredFiles(data / "files") as files, pytest.raises(Misconfigured, match="rows"):
+        files.query("select * from rows")
+
+
+def test_a_plan_of_a_statement_is_shown(data):
+    assert 0 == ask("explain analyze select count(*) from redfish_temperature").exit_code

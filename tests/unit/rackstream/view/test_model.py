@@ -276,7 +276,13 @@ def test_what_mutes_an_active_alert_is_told():
     seeing(presence("alive"), view=view)
     assert [] == view.alerts().rows[0].muted_by
     seeing(target(status="stopped", stopped_by="ann", detail="stopped by ann"), view=view)
+    assert [] == view.alerts().rows[0].muted_by, "any producer may write that"
+    command = make_record("Control", key="host:h1", desired="stopped", by="ann", reason="")
+    view.apply([encoded("control", command)])
     assert ["stopped by ann"] == view.alerts().rows[0].muted_by
+    view.apply([("control", b"host:h1", None)])
+    assert [] == view.alerts().rows[0].muted_by
+    view.apply([encoded("control", command)])
     seeing(target(), view=view)
     assert [] == view.alerts().rows[0].muted_by
 

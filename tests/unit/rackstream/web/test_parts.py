@@ -63,28 +63,34 @@ def test_only_a_browser_that_gave_the_token_may_change_things_and_not_for_ever()
     clock = Clock()
     logins = LoginSessions(SecretStr("tökën"), clock)
 
-    assert logins.log_in("b1", "guess")
+    assert logins.log_in("b1", "guess", "10.0.0.1")
     assert not logins.is_logged_in("b1")
-    assert "" == logins.log_in("b1", " tökën\n")
+    assert "" == logins.log_in("b1", " tökën\n", "10.0.0.1")
     assert (True, False) == (logins.is_logged_in("b1"), logins.is_logged_in("b2"))
     clock.now_s = SESSION_S - 1
     assert logins.is_logged_in("b1")
     clock.now_s += SESSION_S
     assert not logins.is_logged_in("b1")
-    logins.log_in("b2", "tökën")
+    logins.log_in("b2", "tökën", "10.0.0.1")
     logins.log_out("b2")
     assert not logins.is_logged_in("b2")
+
+
+def test_no_browser_logs_in_with_an_empty_token():
+    with pytest.raises(ValueError, match="empty"):
+        LoginSessions(SecretStr(" "), Clock())
 
 
 def test_a_token_cannot_be_guessed_by_trying():
     clock = Clock()
     logins = LoginSessions(SecretStr("token"), clock)
     for _ in range(MAX_FAILURES):
-        assert "That is not the token." == logins.log_in("b1", "guess")
+        assert "That is not the token." == logins.log_in("b1", "guess", "10.0.0.1")
 
-    assert "Too many" in logins.log_in("b2", "token")
+    assert "Too many" in logins.log_in("b2", "token", "10.0.0.1"), "a new browser is no new client"
+    assert "" == logins.log_in("b3", "token", "10.0.0.2"), "nobody is locked out by others"
     clock.now_s = FAILURE_WINDOW_S + 1
-    assert "" == logins.log_in("b2", "token")
+    assert "" == logins.log_in("b2", "token", "10.0.0.1")
 
 
 @pytest.mark.parametrize(

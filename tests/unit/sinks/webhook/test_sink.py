@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from runtime.errors import Misconfigured, Retry
+from schemas.commands import DesiredState
 from schemas.testing import START_TIME, make_record
 from sinks.settings import WebhookSettings
 from sinks.webhook import active_alerts, inhibition, payload
@@ -73,7 +74,7 @@ def presence(rule, host, **fields):
 def test_targets_that_are_not_heard_are_found(known, unheard):
     targets = [make_record("TargetStatus", source="redfish", host=f"h{n}", producer="p") for n in (1, 2, 3)]
     targets.append(make_record("TargetStatus", source="libvirt", host="h1", producer="q"))
-    found = inhibition.inhibited_targets([known], targets)
+    found = inhibition.inhibited_targets([known], targets, DesiredState())
 
     assert [("redfish", host) for host in unheard] == sorted(found)
     assert [f"{known['alerts'][0]['rule']} {known['alerts'][0]['host']}"] == inhibition.muted_by(
@@ -89,11 +90,32 @@ def test_a_target_that_a_command_has_stopped_mutes_what_it_last_said():
         make_record("TargetStatus", host="h1", stopped_by="ann", detail="stopped by ann: new fan", **about),
         make_record("TargetStatus", host="h2", stopped_by=None, detail="its producer was stopped", **about),
     ]
-    found = inhibition.inhibited_targets([], targets)
+    command = make_record("Control", key="target:redfish:h1", desired="stopped", by="ann", reason="new fan")
+    found = inhibition.inhibited_targets([], targets, DesiredState.from_records([command]))
 
     assert ["stopped by ann: new fan"] == inhibition.muted_by(alert(), [], found, START_TIME)
     assert [] == inhibition.muted_by(alert(category="domains"), [], found, START_TIME), "of another source"
     assert [] == inhibition.muted_by(alert(host="h2"), [], found, START_TIME), "its producer may be back in a moment"
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        pytest.param([], id="no command"),
+        pytest.param([("host:h2", "stopped")], id="a command about another host"),
+        pytest.param([("source:libvirt", "stopped")], id="a command about another source"),
+        pytest.param([("*", "stopped"), ("host:h1", "running")], id="a command that was taken back for it"),
+    ],
+)
+def test_a_producer_that_forges_a_pause_mutes_nothing(commands):
+    forged = make_record(
+        "TargetStatus", source="redfish", host="h1", producer="q", status="stopped", stopped_by="ann", detail="forged"
+    )
+    desired = DesiredState.from_records(
+        make_record("Control", key=key, desired=state, by="ann") for key, state in commands
+    )
+
+    assert {} == inhibition.inhibited_targets([], [forged], desired)
 
 
 def test_whoever_takes_over_doubts_what_may_have_been_held_back():
@@ -329,10 +351,14 @@ def test_only_a_certificate_that_is_trusted_is_spoken_to(tmp_path):
     [
         pytest.param({"url": "ftp://x"}, "give http", id="no web address"),
         pytest.param(
-            {"url": "http://x", "kind": "alertmanager", "secret": "k"}, "does not verify signatures", id="a key"
+            {"url": "http://x", "kind": "alertmanager", "secret": "k" * 16}, "does not verify signatures", id="a key"
         ),
         pytest.param({"url": "http://x/am", "kind": "alertmanager"}, "/api/v2/alerts", id="another path"),
         pytest.param({"url": "http://x", "token": "a\nb"}, "no HTTP header", id="a token of two lines"),
+        pytest.param({"url": "http://x", "token": ""}, "token: empty", id="an empty token"),
+        pytest.param({"url": "http://x", "secret": ""}, "secret: empty", id="an empty key"),
+        pytest.param({"url": "http://x", "secret": " \n"}, "secret: empty", id="a blank key"),
+        pytest.param({"url": "http://x", "secret": "k3y"}, "at least 16 characters", id="a short key"),
     ],
 )
 def test_settings_that_cannot_work_are_named(values, says):
@@ -341,6 +367,6 @@ def test_settings_that_cannot_work_are_named(values, says):
 
 
 def test_settings_show_no_secret():
-    shown = repr(settings("http://ann:pa55@x/T0KEN", secret="k3y", token="t0k"))
+    shown = repr(settings("http://ann:pa55@x/T0KEN", secret="k3y-of-the-webhook", token="t0k"))
 
     assert not [secret for secret in ("pa55", "T0KEN", "k3y", "t0k") if secret in shown]
