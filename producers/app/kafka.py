@@ -25,7 +25,6 @@ from producers.app import avro_codec
 from producers.app.filters import select
 from producers.app.fork_safety import reset_after_fork
 from producers.app.model import TelemetryData
-from runtime.private_files import make_private_directory
 
 if TYPE_CHECKING:
     from producers.publishing.publisher import RecordPublisher
@@ -320,6 +319,8 @@ def _claim_slots(folder: Path, name: str) -> dict[str, FileIO]:
     Returns:
         Name and lock file of the own slot first, then of the others.
     """
+    from runtime.private_files import make_private_directory
+
     make_private_directory(folder)
     slots: dict[str, FileIO] = {}
     for number in itertools.count():

@@ -18,6 +18,8 @@ Coordinate = Any
 """Time or number on the x axis."""
 MAX_ROWS: Final = 500
 """Rows of a printed table. Nobody reads more; programs take CSV or JSON."""
+COLUMN_GAP: Final = 3
+"""Characters between two columns."""
 MAX_CHART_POINTS: Final = 100_000
 MAX_SERIES: Final = 12
 """Lines in one chart."""
@@ -26,17 +28,23 @@ MAX_SERIES: Final = 12
 def print_table(names: Sequence[str], rows: Rows) -> None:
     """Prints a table as wide as the terminal, followed by the number of rows."""
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    console, table = terminal_console(), Table(box=box.SIMPLE_HEAD, pad_edge=False)
     first_rows = list(islice(rows, MAX_ROWS))
+    texts = [[_cell_text(value) for value in row] for row in first_rows]
+    columns = [[name, *(row[column] for row in texts)] for column, name in enumerate(names)]
+    longest_words = [max((cell_len(word) for text in column for word in text.split()), default=0) for column in columns]
+    # Rich narrows the widest columns first. If all words fit, only columns with spaces give way: ids stay whole.
+    words_fit = sum(longest_words) + COLUMN_GAP * len(names) <= console.width
     for column, name in enumerate(names):
         numbers = all(isinstance(row[column], int | float) for row in first_rows if row[column] is not None)
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
-    for row in first_rows:
-        table.add_row(*[Text(_cell_text(value)) for value in row])
-    console = terminal_console()
+        is_unbreakable = words_fit and not any(" " in text for text in columns[column])
+        table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=is_unbreakable)
+    for row_texts in texts:
+        table.add_row(*map(Text, row_texts))
     console.print(table)
     omitted = sum(1 for _ in rows)
     total = f"{len(first_rows) + omitted} row" + ("" if len(first_rows) + omitted == 1 else "s")

@@ -148,8 +148,8 @@ print("through")
 """
 
 
-@pytest.mark.parametrize("seed", [random.randrange(1 << 30)])
-def test_no_mutated_schema_makes_a_decoder_hang_or_crash(seed):
+def test_no_mutated_schema_makes_a_decoder_hang_or_crash():
+    seed = random.randrange(1 << 30)
     values = json.dumps(list(HOSTILE.values()))
     run = [sys.executable, "-c", FUZZ, str(seed)]
     done = subprocess.run(run, input=values, capture_output=True, text=True, timeout=120, check=False)
