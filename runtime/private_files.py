@@ -40,5 +40,5 @@ def set_private_umask() -> None:
 
 
 def allow_group() -> None:
-    """Lets the group read what this process creates from now on."""
+    """Makes files that this process creates from now on readable by its group."""
     os.umask(GROUP_UMASK)

@@ -58,7 +58,7 @@ class StoredFiles:
         self._restrict(root)
 
     def _restrict(self, root: Path) -> None:
-        """Lets statements read this directory only: no other file, no network, no extension, and no way back.
+        """Restricts statements to this directory: no other file, network or extension, and no way back.
 
         A statement may come from anyone, as text to paste. It cannot write there either: `query` refuses COPY.
         """

@@ -109,7 +109,7 @@ class KafkaFeed:
     # Thread "view-consumer"
 
     def _record_unexpected(self, error: Exception) -> None:
-        """Has the page say so; the thread goes on, with a new consumer."""
+        """Reports the failure on the page; the thread goes on with a new consumer."""
         log.error("view cannot read on", exc_info=error)
         self.view.record_reader_error(repr(error)[:MAX_REASON_LENGTH])
         self._stop.wait(UNEXPECTED_RETRY_S)
