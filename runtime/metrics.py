@@ -56,8 +56,8 @@ class Metric:
     buckets: tuple[float, ...] = ()
     """Upper bounds of a histogram."""
     initial_label_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Component → values of the metric's only label that exist from the start, at 0. Prometheus sees no increase in a
-    series that begins with its first event."""
+    """Component, or `ALL_COMPONENTS` → values of the metric's only label that exist from the start, at 0. Prometheus
+    sees no increase in a series that begins with its first event."""
 
     def exported_by(self, component: str) -> bool:
         """True if processes of a component export the metric."""
@@ -145,6 +145,7 @@ RECORDS_SKIPPED: Final = _counter(
     "each with its offset.",
     [ALL_COMPONENTS],
     ["topic"],
+    initial_label_values={ALL_COMPONENTS: ("schemas",)},
 )
 RETRIES: Final = _counter("rackstream_retries", "writes", "Writes that were retried.", [SINK])
 PARTITION_LAG: Final = _gauge(

@@ -91,8 +91,9 @@ def export_metrics(component: str, data_dir: Path, registry: CollectorRegistry =
     for metric in metrics.METRICS:
         if metric.exported_by(component):
             registry.register(metric.collector)
-            for value in metric.initial_label_values.get(component.partition("-")[0], ()):
-                metric.collector.labels(value)
+            for key in (component.partition("-")[0], metrics.ALL_COMPONENTS):
+                for value in metric.initial_label_values.get(key, ()):
+                    metric.collector.labels(value)
     metrics.BUILD_INFO.labels(importlib.metadata.version("rackstream")).set(1)
     export_disk_usage("data", data_dir)
 

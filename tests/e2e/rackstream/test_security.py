@@ -95,8 +95,7 @@ class Secured:
             "KAFKA_SECURITY_PROTOCOL": "SSL",
             "KAFKA_SSL_CERTIFICATE_LOCATION": own,
             "KAFKA_SSL_KEY_LOCATION": own,
-            "KAFKA_SSL_KEY_PASSWORD": key_password,
-        }
+        } | ({"KAFKA_SSL_KEY_PASSWORD": key_password} if key_password else {})
 
     def settings(self, role: str) -> KafkaSettings:
         """The same, for a client in this process."""
