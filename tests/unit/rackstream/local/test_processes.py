@@ -22,7 +22,8 @@ print("started", flush=True)
 while not stop.is_set():
     time.sleep(0.01)
 print("stopping", flush=True)
-time.sleep(600)
+while True:  # a signal just before a long sleep would be handled after it
+    time.sleep(0.01)
 """
 
 
