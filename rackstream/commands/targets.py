@@ -9,6 +9,7 @@ import click
 
 from rackstream.commands.common import DATA_DIR, JSON, connected
 from rackstream.text.sanitize import echo, json_text, printable
+from rackstream.text.units import quantity
 from runtime.errors import Misconfigured, Retry
 from schemas.sources import SHAREABLE_SOURCES
 
@@ -271,17 +272,13 @@ def _warn_if_unshared(settings: KafkaSettings, source: str) -> None:
         return
 
 
-def _quantity(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
 def _status_line(status: TargetStatus) -> str:
-    polls = f"{_quantity(status['polls'], 'poll')}, {status['failures']} failed, {status['late']} late"
+    polls = f"{quantity(status['polls'], 'poll')}, {status['failures']} failed, {status['late']} late"
     requests = ""
     if status["requests"]:
         mean_s = status["request_mean_s"]
         mean = "" if mean_s is None else f" ({1000 * mean_s:.0f} ms on average)"
-        requests = f", {_quantity(status['requests'], 'request')}{mean}"
+        requests = f", {quantity(status['requests'], 'request')}{mean}"
     product = " ".join(filter(None, (status["vendor"], status["model"], status["firmware"])))
     details = [f"since {status['since']:%Y-%m-%d %H:%M:%S}", polls + requests, product, status["detail"]]
     target = f"{status['status']:<12} {status['source']:<8} {status['host']:<20} "

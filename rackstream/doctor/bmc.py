@@ -15,7 +15,8 @@ from producers.redfish.expand import members
 from producers.redfish.http import transport
 from producers.redfish.http.errors import Forbidden, RedfishError, ResourceMissing, ResponseTimeout, Unauthorized
 from rackstream.doctor import network, tls
-from rackstream.doctor.check import CheckResult, DoctorCheck, duration_text, fail, ok, quantity, skipped, warn
+from rackstream.doctor.check import CheckResult, DoctorCheck, duration_text, fail, ok, skipped, warn
+from rackstream.text.units import quantity
 
 if TYPE_CHECKING:
     from producers.redfish.http.client import RedfishClient

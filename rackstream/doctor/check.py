@@ -85,11 +85,6 @@ def duration_text(seconds: float) -> str:
     return next(f"{seconds / unit:.0f} {name}" for limit, unit, name in UNITS if abs(seconds) < limit)
 
 
-def quantity(number: int, noun: str) -> str:
-    """Formats a count with its noun: 1 record, 2 records."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def run_checks(checks: Sequence[DoctorCheck]) -> dict[str, CheckResult]:
     """Runs checks in parallel, each as soon as the checks it needs are done.
 

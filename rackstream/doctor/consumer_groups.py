@@ -10,8 +10,9 @@ from typing import Final
 from processors.engine.worker import ProcessorSettings
 from processors.registry import STEPS
 from rackstream.dead_letters.store import StoredDeadLetter
-from rackstream.doctor.check import CheckResult, duration_text, fail, ok, quantity, skipped, warn
+from rackstream.doctor.check import CheckResult, duration_text, fail, ok, skipped, warn
 from rackstream.doctor.evidence import Evidence
+from rackstream.text.units import quantity
 from rackstream.topics import lag
 from runtime import kafka
 from runtime.errors import Misconfigured

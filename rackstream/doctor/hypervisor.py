@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from producers.fleet.targets import LibvirtTarget
 from rackstream.doctor import network
-from rackstream.doctor.check import CheckResult, DoctorCheck, fail, ok, quantity, warn
+from rackstream.doctor.check import CheckResult, DoctorCheck, fail, ok, warn
 from rackstream.probe import libvirt as libvirt_probe
+from rackstream.text.units import quantity
 
 PORTS: Final = {"ssh": 22, "libssh": 22, "libssh2": 22, "tls": 16514, "tcp": 16509}
 """Transport of a libvirt URI → its port. https://libvirt.org/uri.html"""

@@ -10,7 +10,8 @@ from typing import Final
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
-from rackstream.doctor.check import CheckResult, DoctorCheck, fail, ok, quantity, warn
+from rackstream.doctor.check import CheckResult, DoctorCheck, fail, ok, warn
+from rackstream.text.units import quantity
 from runtime import kafka
 from runtime.errors import Misconfigured
 from runtime.settings import KafkaSettings

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import Message
 
 from producers.polling.status import STATUSES_BY_SEVERITY
-from rackstream.doctor.check import CheckResult, duration_text, fail, ok, quantity, skipped, warn
+from rackstream.doctor.check import CheckResult, duration_text, fail, ok, skipped, warn
 from rackstream.doctor.evidence import MAX_AGE_S, Evidence, Heartbeats, ReceivedHeartbeat
+from rackstream.text.units import quantity
 from runtime.settings import KafkaSettings
 from runtime.topics import decoder
 from schemas import codec

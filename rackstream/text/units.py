@@ -51,6 +51,11 @@ def format_number(value: float | None, unit: str = "", digits: int = 0) -> str:
     return "–" if value is None else f"{value:,.{digits}f}{unit}"
 
 
+def quantity(number: int, noun: str) -> str:
+    """Formats a count with its noun: 1 record, 2 records."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def format_bytes(value: float | None, unit: str = "B/s") -> str:
     """Formats bytes with the prefix that leaves three digits."""
     if value is None:

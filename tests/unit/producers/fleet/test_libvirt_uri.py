@@ -32,7 +32,7 @@ PROGRAMS = [
     "",
 ]
 LOCAL = [
-    "qemu+ssh://h/system?keyfile=/root/.ssh/id",
+    "qemu+ssh://h/system?keyfile=/etc/keys/id",
     "qemu+ssh://h/system?known_hosts=/dev/null",
     "qemu+ssh://h/system?no_verify=1",
     "qemu+ssh://h/system?sshauth=agent",
